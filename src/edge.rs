@@ -1,0 +1,195 @@
+//! The doors to the world. The pipeline knows these traits only; `kafka/` and `model/` implement them, and the
+//! tests implement them with fakes that fail precisely.
+
+use std::fmt;
+use std::time::Duration;
+
+use ndarray::ArrayView2;
+
+use crate::error::Fatal;
+use crate::record::{Ack, Position, Tag};
+
+/// Time as a value: read once per stage boundary and batch, and passed in.
+pub trait Clock {
+    /// Nanoseconds on a clock that never goes back; only differences mean something.
+    fn now_ns(&self) -> u64;
+    /// Wall clock, microseconds since the Unix epoch.
+    fn wall_us(&self) -> i64;
+}
+
+/// One record as the source delivered it. The bytes live as long as the value does.
+pub trait SourceRecord {
+    fn position(&self) -> Position;
+    /// Milliseconds since the epoch; negative when the record has no timestamp.
+    fn timestamp_ms(&self) -> i64;
+    fn key(&self) -> Option<&[u8]>;
+    fn value(&self) -> Option<&[u8]>;
+    /// The last header of that name; parsing headers costs, so ask only where an answer is needed.
+    fn header(&self, name: &str) -> Option<&[u8]>;
+    /// Calls `visit` for each header in order; a null value is `None`.
+    fn each_header(&self, visit: &mut dyn FnMut(&str, Option<&[u8]>));
+    /// Bytes this record keeps alive: key, value and a fixed share for the client's own bookkeeping.
+    fn size(&self) -> usize {
+        self.key().map_or(0, <[u8]>::len) + self.value().map_or(0, <[u8]>::len) + 64
+    }
+}
+
+/// What the source has to say besides records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceEvent {
+    /// The group hands these partitions to us; they flow after [`Source::assign`].
+    Assigned(Vec<i32>),
+    /// The group wants these back; it waits until [`Source::release`].
+    Revoked(Vec<i32>),
+    /// These are gone already: another member may own them. Nothing of theirs may be produced or committed.
+    Lost(Vec<i32>),
+    /// The broker's word on a commit: the partitions it held, and the client's error code.
+    Committed { partitions: Vec<i32>, result: Result<(), i32> },
+    /// A bounded run has seen everything of a partition up to this offset.
+    EndReached { partition: i32, offset: i64 },
+    /// This partition cannot be read on: offset out of range, corruption.
+    PartitionFailed { partition: i32, reason: String },
+}
+
+/// A partition's next offset to commit (last finished + 1, or past trailing markers).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    pub partition: i32,
+    pub offset: i64,
+}
+
+/// How far behind a partition is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct PartitionLag {
+    pub partition: i32,
+    /// Offset after the last record handed to the pipeline; negative while unknown.
+    pub position: i64,
+    /// The broker's high watermark as last fetched; negative while unknown.
+    pub high_watermark: i64,
+}
+
+/// Where records come from. All calls are made by the one thread that owns the lane.
+pub trait Source {
+    type Record: SourceRecord;
+
+    /// Appends at most `room` records to `out`. Returns at once when some are there, otherwise waits at most `wait`.
+    /// Serves the client's callbacks as well, so it must be called even when `room` is 0.
+    fn poll(&mut self, wait: Duration, room: usize, out: &mut Vec<Self::Record>) -> Result<(), Fatal>;
+
+    fn next_event(&mut self) -> Option<SourceEvent>;
+
+    /// Accepts partitions and starts them at the committed offset or, for a new group, where the configuration
+    /// says. Returns each partition's first offset.
+    fn assign(&mut self, partitions: &[i32]) -> Result<Vec<Progress>, Fatal>;
+
+    /// Lets partitions go; they must be drained and committed, or lost.
+    fn release(&mut self, partitions: &[i32]) -> Result<(), Fatal>;
+
+    /// Stops delivery; what the client had fetched ahead is dropped and fetched again after [`Source::resume`].
+    fn pause(&mut self, partitions: &[i32]) -> Result<(), Fatal>;
+
+    fn resume(&mut self, partitions: &[i32]) -> Result<(), Fatal>;
+
+    /// Goes back to an offset: everything from there on is delivered again.
+    fn seek(&mut self, to: Progress) -> Result<(), Fatal>;
+
+    /// The offset after the last record or transaction marker handed out.
+    fn position(&mut self, partition: i32) -> Option<i64>;
+
+    fn lag(&mut self, partition: i32) -> PartitionLag;
+
+    /// Starts a commit; its end comes as [`SourceEvent::Committed`].
+    fn commit(&mut self, progress: &[Progress]) -> Result<(), Fatal>;
+
+    /// Leaves the group within the deadline, without rebalances of its own. Returns whether it got there.
+    fn close(&mut self, deadline: Duration) -> bool;
+}
+
+/// A batch that the model could not answer, in the runtime's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScoreError(pub String);
+
+impl fmt::Display for ScoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ScoreError {}
+
+/// A model, ready and verified.
+pub trait Scorer {
+    /// Features per row.
+    fn width(&self) -> usize;
+
+    /// Scores `rows` (`[n, width]`, row-major, contiguous) into `scores[..n]`: the probability of fraud, as the model
+    /// answers it. Whether each answer is finite and in range is the caller's check.
+    fn score(&mut self, rows: ArrayView2<'_, f32>, scores: &mut [f64]) -> Result<(), ScoreError>;
+}
+
+/// Which output topic an outcome is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Destination {
+    Outputs,
+    Review,
+    DeadLetters,
+    /// Model failures and, where shedding is on, missed deadlines: apart from poison.
+    Timeouts,
+}
+
+/// One outcome, ready for the producer. Key and value are copied by the sink.
+#[derive(Clone, Copy, Debug)]
+pub struct Outgoing<'a> {
+    pub destination: Destination,
+    pub tag: Tag,
+    /// `None`: the sink's partitioner decides by the key.
+    pub partition: Option<i32>,
+    pub key: Option<&'a [u8]>,
+    pub value: Option<&'a [u8]>,
+    /// Milliseconds since the epoch; `None` lets the client stamp it.
+    pub timestamp_ms: Option<i64>,
+    /// Headers added after those that travel from the source record.
+    pub headers: &'a [(&'a str, &'a [u8])],
+}
+
+/// Why the sink did not take an outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SendError {
+    /// The queue is full: try the same outcome again after serving the sink. Nothing was lost.
+    Full,
+    /// This outcome can never be sent: too large for the client or the broker.
+    TooLarge,
+    /// The producer cannot go on.
+    Fatal(Fatal),
+}
+
+/// Where outcomes go.
+pub trait Sink<R: SourceRecord> {
+    /// Hands one outcome over; the source record's headers travel with it as configured.
+    fn send(&mut self, outcome: &Outgoing<'_>, source: &R) -> Result<(), SendError>;
+
+    /// Serves delivery reports without waiting longer than `wait`, and appends them to `acks`.
+    fn poll(&mut self, wait: Duration, acks: &mut Vec<Ack>) -> Result<(), Fatal>;
+
+    /// Outcomes handed over and not yet acknowledged.
+    fn in_flight(&self) -> usize;
+
+    /// Number of partitions of a destination, for keeping the source's partition where counts match.
+    fn partitions(&self, destination: Destination) -> i32;
+
+    /// Throws away what has not been sent yet; each comes back as a failed [`Ack`].
+    fn purge(&mut self);
+}
+
+/// How outcomes and progress become durable together. At-least-once commits offsets after the acknowledgements;
+/// exactly-once will put both into one transaction.
+pub trait Delivery<S: Source, K: Sink<S::Record>> {
+    /// Called before the first outcome that belongs to the next commit.
+    fn begin(&mut self, sink: &mut K) -> Result<(), Fatal>;
+
+    /// Makes `progress` durable. Every outcome below it has been acknowledged.
+    fn commit(&mut self, source: &mut S, sink: &mut K, progress: &[Progress]) -> Result<(), Fatal>;
+
+    /// Gives up everything since the last commit; the pipeline goes on from the returned offsets.
+    fn abort(&mut self, source: &mut S, sink: &mut K, partitions: &[Progress]) -> Result<Vec<Progress>, Fatal>;
+}

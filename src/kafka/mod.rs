@@ -1,0 +1,3 @@
+//! Kafka: the only place that knows the client library.
+
+pub mod settings;

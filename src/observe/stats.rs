@@ -1,0 +1,89 @@
+//! Counters of one lane: written by its thread with plain relaxed stores, read by anyone. They partition the input:
+//! `received = scored + rejected + handed_back + in_flight`.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+use crate::edge::PartitionLag;
+use crate::error::Reject;
+use crate::observe::latency::SharedTimes;
+use crate::record::{Decision, ReviewReason};
+
+/// A number with one writer.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// One writer, so a load and a store do: no locked instruction on the record's way.
+    pub fn add(&self, n: u64) {
+        self.0.store(self.0.load(Relaxed).wrapping_add(n), Relaxed);
+    }
+
+    pub fn set(&self, n: u64) {
+        self.0.store(n, Relaxed);
+    }
+
+    pub fn raise_to(&self, n: u64) {
+        if n > self.0.load(Relaxed) {
+            self.set(n);
+        }
+    }
+
+    pub fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// Everything a lane tells about itself.
+#[derive(Debug, Default)]
+pub struct LaneStats {
+    /// Records taken from the source.
+    pub received: Counter,
+    /// Records whose score was acknowledged by the broker.
+    pub scored: Counter,
+    /// Records whose dead letter was acknowledged, by [`Reject::index`].
+    pub rejected: [Counter; Reject::REASONS],
+    /// Records given back unfinished: revoked, lost or rewound. They will be received again, here or elsewhere.
+    pub handed_back: Counter,
+    /// Records received and not finished.
+    pub in_flight_records: Counter,
+    pub in_flight_bytes: Counter,
+    /// Decisions made, by [`Decision::index`] (counted when handed to the sink).
+    pub decisions: [Counter; Decision::ALL.len()],
+    /// Review copies made, by [`ReviewReason::index`].
+    pub reviews: [Counter; ReviewReason::ALL.len()],
+    pub late: Counter,
+    pub batches: Counter,
+    pub batch_rows: Counter,
+    pub batch_rows_max: Counter,
+    /// Batches that failed in the model and were retried row by row.
+    pub model_failures: Counter,
+    /// Times the lane stopped its intake because a limit was reached.
+    pub backpressure_stalls: Counter,
+    /// Partitions paused now, for whatever reason.
+    pub paused_partitions: Counter,
+    pub assigned_partitions: Counter,
+    /// Partitions that stopped with an alarm.
+    pub failed_partitions: Counter,
+    pub rebalances: Counter,
+    pub commits: Counter,
+    pub commit_failures: Counter,
+    pub delivery_failures: Counter,
+    /// Longest duty cycle since start, nanoseconds, by what it did.
+    pub duty_cycle_ns_max: Counter,
+    /// Monotonic milliseconds of the last finished duty cycle, for the watchdog.
+    pub last_cycle_ms: Counter,
+    /// The lane has joined its group (an empty assignment counts).
+    pub joined: AtomicBool,
+    /// Wall clock, milliseconds, since when no outcome is being acknowledged though some are in flight; 0: all well.
+    pub sink_stalled_since_ms: Counter,
+    /// Lag of each assigned partition, as of the last publication.
+    pub lag: Mutex<Vec<PartitionLag>>,
+    pub times: SharedTimes,
+}
+
+impl LaneStats {
+    pub fn rejected_total(&self) -> u64 {
+        self.rejected.iter().map(Counter::get).sum()
+    }
+}

@@ -1,0 +1,66 @@
+//! Every limit of the pipeline, named, with its unit.
+
+use std::time::Duration;
+
+/// Bounds that one lane keeps. [`Default`] is what the configuration reference documents.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// Rows of one model call at most. The probe may choose fewer, never more.
+    pub batch_rows_max: usize,
+    /// Records taken from the client at once.
+    pub intake_records_max: usize,
+    /// Records received and not finished.
+    pub in_flight_records_max: usize,
+    /// Their keys and values, bytes.
+    pub in_flight_bytes_max: usize,
+    /// A larger value is a dead letter.
+    pub payload_bytes_max: usize,
+    /// A larger outcome is not handed to the producer: the dead letter then carries no payload.
+    pub outcome_bytes_max: usize,
+    /// How often progress is committed.
+    pub commit_interval: Duration,
+    /// How long a commit may take before the process ends.
+    pub commit_timeout: Duration,
+    /// How long partitions that the group wants back may drain before they are released all the same.
+    pub revoke_timeout: Duration,
+    /// How long a stop may drain.
+    pub drain_timeout: Duration,
+    /// How long intake may be blocked before partitions are paused, so that the group membership stays alive.
+    pub pause_after: Duration,
+    /// Longest wait for input when there is nothing else to do.
+    pub idle_wait: Duration,
+    /// Model calls that may fail in a row before the process ends.
+    pub model_failures_max: u32,
+    /// Deliveries of one partition that may fail in a row, without progress between, before the process ends.
+    pub delivery_failures_max: u32,
+    /// How often a partition that waits for a schema asks again.
+    pub schema_retry: Duration,
+    /// A duty cycle that takes longer ends the process: the lane hangs in the client or the model.
+    pub watchdog_timeout: Duration,
+    /// How long outcomes may wait for acknowledgement before the process reports itself not ready.
+    pub sink_stall_unready: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            batch_rows_max: 512,
+            intake_records_max: 512,
+            in_flight_records_max: 100_000,
+            in_flight_bytes_max: 256 << 20,
+            payload_bytes_max: 1 << 20,
+            outcome_bytes_max: 1_000_000,
+            commit_interval: Duration::from_millis(100),
+            commit_timeout: Duration::from_secs(30),
+            revoke_timeout: Duration::from_secs(20),
+            drain_timeout: Duration::from_secs(25),
+            pause_after: Duration::from_secs(1),
+            idle_wait: Duration::from_millis(100),
+            model_failures_max: 16,
+            delivery_failures_max: 8,
+            schema_retry: Duration::from_secs(1),
+            watchdog_timeout: Duration::from_secs(60),
+            sink_stall_unready: Duration::from_secs(10),
+        }
+    }
+}

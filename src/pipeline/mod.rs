@@ -1,0 +1,3 @@
+//! The lane: which stages run on which thread, and the stages themselves.
+
+pub mod limits;

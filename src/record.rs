@@ -1,0 +1,161 @@
+//! The values that travel. Small, `Copy` where possible, and free of heap data on the record's way.
+
+/// Where a record stands in the input topic. With the topic's name it is the documented idempotency key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Position {
+    pub partition: i32,
+    pub offset: i64,
+}
+
+/// Which schema a payload says it was written with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SchemaKey {
+    /// `00` + four bytes, big endian: the registry's id.
+    Id(u32),
+    /// `C3 01` + eight bytes, little endian: the CRC-64-AVRO fingerprint of single-object encoding.
+    Fingerprint(u64),
+    /// Header `__value_schema_id`: `01` + sixteen bytes.
+    Guid([u8; 16]),
+    /// A bare datum; the configuration names its schema.
+    Raw,
+}
+
+/// The business id of a transaction, as the decode plan found it; text stays where it is, in the payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransactionId {
+    Absent,
+    Long(i64),
+    /// Bytes `start..start + len` of the record's value (wire prefix included); checked to be UTF-8.
+    Text {
+        start: u32,
+        len: u32,
+    },
+}
+
+/// What decoding yields beside the feature row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decoded {
+    pub id: TransactionId,
+    /// Milliseconds since the Unix epoch, when the package declares where it is found.
+    pub event_time_ms: Option<i64>,
+    pub schema: SchemaKey,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Decision {
+    Approve,
+    Review,
+    Decline,
+}
+
+impl Decision {
+    /// In index order; also the order of the symbols in the output schema.
+    pub const ALL: [Decision; 3] = [Decision::Approve, Decision::Review, Decision::Decline];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Decision::Approve => "APPROVE",
+            Decision::Review => "REVIEW",
+            Decision::Decline => "DECLINE",
+        }
+    }
+
+    pub fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// Why a scored record also goes to `human-review`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReviewReason {
+    Sample,
+    Band,
+}
+
+impl ReviewReason {
+    pub const ALL: [ReviewReason; 2] = [ReviewReason::Sample, ReviewReason::Band];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            ReviewReason::Sample => "SAMPLE",
+            ReviewReason::Band => "BAND",
+        }
+    }
+
+    pub fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// Everything about one scored record that the output record tells and that differs from record to record.
+#[derive(Clone, Copy, Debug)]
+pub struct Scored<'a> {
+    /// The record's whole value: a text id points into it.
+    pub payload: &'a [u8],
+    pub position: Position,
+    /// The source record's own timestamp, milliseconds since the epoch; negative when it has none.
+    pub source_timestamp_ms: i64,
+    pub decoded: Decoded,
+    /// Probability of fraud, 0..=1. An `f32` model's answer is carried exactly.
+    pub score: f64,
+    pub decision: Decision,
+    pub late: bool,
+    /// Wall clock, microseconds since the epoch.
+    pub received_us: i64,
+    pub scored_us: i64,
+}
+
+/// Names an outcome on its way through the producer and back: which assignment of which partition (slot), and
+/// which record of it in the order received (sequence). Packed into the client's message opaque, so that no
+/// box is needed per message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Tag(u64);
+
+impl Tag {
+    const SEQUENCE_BITS: u32 = 44;
+    pub const SLOT_MAX: u32 = (1 << (64 - Self::SEQUENCE_BITS)) - 1;
+
+    pub fn new(slot: u32, sequence: u64) -> Tag {
+        debug_assert!(slot <= Self::SLOT_MAX && sequence < 1 << Self::SEQUENCE_BITS);
+        Tag((u64::from(slot) << Self::SEQUENCE_BITS) | sequence)
+    }
+
+    pub fn slot(self) -> u32 {
+        (self.0 >> Self::SEQUENCE_BITS) as u32
+    }
+
+    pub fn sequence(self) -> u64 {
+        self.0 & ((1 << Self::SEQUENCE_BITS) - 1)
+    }
+
+    pub fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    pub fn from_bits(bits: u64) -> Tag {
+        Tag(bits)
+    }
+}
+
+/// The broker's word on one outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ack {
+    pub tag: Tag,
+    /// `Err` carries the client's error code; the outcome is not (known to be) in the topic.
+    pub result: Result<(), i32>,
+    /// From the hand-over to the client until the broker's acknowledgement, as the client measured it.
+    pub latency_us: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_keeps_slot_and_sequence_apart() {
+        let tag = Tag::new(Tag::SLOT_MAX, (1 << 44) - 1);
+        assert_eq!((tag.slot(), tag.sequence()), (Tag::SLOT_MAX, (1 << 44) - 1));
+        let tag = Tag::from_bits(Tag::new(7, 42).to_bits());
+        assert_eq!((tag.slot(), tag.sequence()), (7, 42));
+    }
+}
