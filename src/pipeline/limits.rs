@@ -55,7 +55,7 @@ impl Default for Limits {
             revoke_timeout: Duration::from_secs(20),
             drain_timeout: Duration::from_secs(25),
             pause_after: Duration::from_secs(1),
-            idle_wait: Duration::from_millis(100),
+            idle_wait: Duration::from_millis(10),
             model_failures_max: 16,
             delivery_failures_max: 8,
             schema_retry: Duration::from_secs(1),
