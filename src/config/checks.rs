@@ -8,9 +8,9 @@ use super::read::Reader;
 /// librdkafka's defaults for properties that the checks need when they are not set.
 const MESSAGE_BYTES_MAX: u64 = 1_000_000;
 const POLL_INTERVAL_MS_MAX: u64 = 300_000;
-/// scorewire's own defaults for the session.
+/// scorewire's own defaults for the session, as in [`crate::kafka::settings::consumer_settings`].
 const SESSION_TIMEOUT_MS: u64 = 10_000;
-const HEARTBEAT_INTERVAL_MS: u64 = 3_000;
+const HEARTBEAT_INTERVAL_MS: u64 = 200;
 /// Requests in flight per connection beyond which the idempotent producer cannot keep order.
 const IDEMPOTENT_IN_FLIGHT_MAX: u64 = 5;
 
@@ -191,11 +191,10 @@ fn producer(reader: &mut Reader<'_>, config: &Config) {
         ("kafka.producer.properties", &config.kafka.producer_properties),
         ("kafka.properties", &config.kafka.properties),
     ] {
-        for name in ["max.in.flight", "max.in.flight.requests.per.connection"] {
-            if property_number(properties, name).is_some_and(|count| count > IDEMPOTENT_IN_FLIGHT_MAX) {
-                let what = "more than 5 requests in flight: the idempotent producer could not keep order";
-                reader.problem(&format!("{section}.{name}"), what, "give 1 to 5");
-            }
+        let in_flight = "max.in.flight.requests.per.connection";
+        if property_number(properties, in_flight).is_some_and(|count| count > IDEMPOTENT_IN_FLIGHT_MAX) {
+            let what = "more than 5 requests in flight: the idempotent producer could not keep order";
+            reader.problem(&format!("{section}.{in_flight}"), what, "give 1 to 5");
         }
         if properties.get("enable.ssl.certificate.verification").is_some_and(|value| value == "false") {
             reader.warnings.push(format!("{section}: brokers' certificates are not verified: anyone can pose as one"));

@@ -182,6 +182,18 @@ impl Config {
         Ok(Loaded { config, warnings, raw })
     }
 
+    /// Reads and checks the connection alone, for commands that score nothing: no group and no package is needed.
+    ///
+    /// # Errors
+    /// All problems of `[kafka]` and `[topics]`, and every unknown key.
+    pub fn load_connection(sources: &Sources, machine: &Machine) -> Result<(KafkaSettings, Topics), ConfigError> {
+        let mut problems = Vec::new();
+        let raw = RawConfig::read(sources, &mut problems);
+        let (config, more) = plan::connection(&raw, machine);
+        problems.extend(more);
+        if problems.is_empty() { Ok((config.kafka, config.topics)) } else { Err(ConfigError { problems }) }
+    }
+
     /// What the HTTP endpoints show of a process that runs this plan from now on.
     pub fn admin_state(
         &self,

@@ -35,6 +35,7 @@ pub fn plan(raw: &RawConfig, machine: &Machine) -> (Config, Vec<Problem>, Vec<St
     let mut config = Config::new("", "", "");
     config.kafka.node = machine.host.clone();
     config.delivery = delivery(&mut reader);
+    reader.require("kafka.group", "name the consumer group; its committed offsets are this job's progress");
     kafka(&mut reader, &mut config);
     topics(&mut reader, &mut config);
     lanes(&mut reader, &mut config, machine);
@@ -45,6 +46,16 @@ pub fn plan(raw: &RawConfig, machine: &Machine) -> (Config, Vec<Problem>, Vec<St
     operations(&mut reader, &mut config);
     checks::check(&mut reader, &config);
     (config, reader.problems, reader.warnings)
+}
+
+/// Builds the connection alone.
+pub fn connection(raw: &RawConfig, machine: &Machine) -> (Config, Vec<Problem>) {
+    let mut reader = Reader { raw, problems: Vec::new(), warnings: Vec::new() };
+    let mut config = Config::new("", "", "");
+    config.kafka.node = machine.host.clone();
+    kafka(&mut reader, &mut config);
+    topics(&mut reader, &mut config);
+    (config, reader.problems)
 }
 
 fn set<T>(place: &mut T, value: Option<T>) {
@@ -71,7 +82,6 @@ fn delivery(reader: &mut Reader<'_>) -> DeliveryMode {
 fn kafka(reader: &mut Reader<'_>, config: &mut Config) {
     let kafka = &mut config.kafka;
     reader.require("kafka.bootstrap", "give HOST:PORT of one or more brokers, with commas");
-    reader.require("kafka.group", "name the consumer group; its committed offsets are this job's progress");
     if let Some(bootstrap) = reader.text("kafka.bootstrap") {
         for address in bootstrap.split(',').map(str::trim) {
             let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty());
@@ -217,7 +227,7 @@ fn model(reader: &mut Reader<'_>, config: &mut Config) {
     if let Some(package) = reader.path("model.package") {
         if !package.is_dir() {
             let what = format!("{} is not a directory", package.display());
-            reader.problem("model.package", what, "name the directory that holds model.toml and model.onnx");
+            reader.problem("model.package", what, "name the directory of a model package");
         }
         model.package = package;
     }
