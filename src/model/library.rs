@@ -4,18 +4,17 @@
 
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use ort::sys::{ORT_API_VERSION, OrtApiBase};
 
-/// Offset of `e_machine` in an ELF header, and its values for the machines we build for.
-const ELF_MACHINE_AT: usize = 18;
+/// `e_machine` of the machines we build for.
 #[cfg(target_arch = "x86_64")]
-const ELF_MACHINE: u16 = 62;
+const ELF_MACHINE: u64 = 62;
 #[cfg(target_arch = "aarch64")]
-const ELF_MACHINE: u16 = 183;
+const ELF_MACHINE: u64 = 183;
 
 /// Opens the library and asks for its version, and for the API that this program was built against. The library
 /// stays open for the life of the process, since `ort` opens it again at once.
@@ -42,21 +41,53 @@ pub fn check(path: &Path) -> Result<String, String> {
     version
 }
 
-/// Tells a file that is no shared library, or one for another machine, more plainly than the loader would.
+/// Tells a file that is no shared library, or one for another machine, more plainly than the loader would; and one
+/// that was cut short, which the loader maps all the same and then dies of (SIGBUS).
 fn check_header(path: &Path) -> Result<(), String> {
-    let mut header = [0u8; ELF_MACHINE_AT + 2];
-    File::open(path)
-        .and_then(|mut file| file.read_exact(&mut header))
-        .map_err(|error| format!("cannot be read as a library: {error}"))?;
-    if &header[..4] != b"\x7fELF" {
+    let unreadable = |error: std::io::Error| format!("cannot be read as a library: {error}");
+    let mut file = File::open(path).map_err(unreadable)?;
+    let mut header = Vec::with_capacity(elf::HEADER_BYTES);
+    file.by_ref().take(elf::HEADER_BYTES as u64).read_to_end(&mut header).map_err(unreadable)?;
+    if !header.starts_with(b"\x7fELF") || header.len() < elf::HEADER_BYTES {
         return Err("is not a shared library".to_owned());
     }
-    let machine = u16::from_le_bytes([header[ELF_MACHINE_AT], header[ELF_MACHINE_AT + 1]]);
+    let machine = elf::number(&header, elf::MACHINE);
     // Byte 4 is 2 for 64 bits, byte 5 is 1 for little-endian.
     if machine != ELF_MACHINE || header[4] != 2 || header[5] != 1 {
         return Err(format!("was built for another machine (this one is {})", std::env::consts::ARCH));
     }
+    let size = file.metadata().map_err(unreadable)?.len();
+    let segments = elf::number(&header, elf::SEGMENTS_AT);
+    let segment_bytes = elf::number(&header, elf::SEGMENT_BYTES).max(elf::SEGMENT.len() as u64);
+    for index in 0..elf::number(&header, elf::SEGMENTS) {
+        let mut segment = elf::SEGMENT;
+        let at = segments.saturating_add(index * segment_bytes);
+        file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(&mut segment)).map_err(unreadable)?;
+        let end = elf::number(&segment, elf::OFFSET).saturating_add(elf::number(&segment, elf::FILE_BYTES));
+        if end > size {
+            return Err(format!("is cut short: it has {size} bytes and needs {end}"));
+        }
+    }
     Ok(())
+}
+
+/// Places of numbers in a 64-bit, little-endian ELF file.
+mod elf {
+    use std::ops::Range;
+
+    pub const HEADER_BYTES: usize = 64;
+    pub const MACHINE: Range<usize> = 18..20;
+    pub const SEGMENTS_AT: Range<usize> = 32..40;
+    pub const SEGMENT_BYTES: Range<usize> = 54..56;
+    pub const SEGMENTS: Range<usize> = 56..58;
+    /// An empty entry of the table of segments.
+    pub const SEGMENT: [u8; 56] = [0; 56];
+    pub const OFFSET: Range<usize> = 8..16;
+    pub const FILE_BYTES: Range<usize> = 32..40;
+
+    pub fn number(bytes: &[u8], place: Range<usize>) -> u64 {
+        bytes[place].iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
+    }
 }
 
 /// # Safety

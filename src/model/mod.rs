@@ -20,6 +20,6 @@ mod wire;
 pub use golden::Golden;
 pub use package::{MANIFEST, Package};
 pub use prepare::{Model, ModelSettings, prepare};
-pub use probe::{CurvePoint, ProbeReport, ProbeSettings};
+pub use probe::{CurvePoint, ProbeReport, ProbeSettings, choose_cap, varied_rows};
 pub use runtime::{PINNED_VERSION, Runtime};
 pub use session::{Placement, Provider, Session, SessionSettings};

@@ -139,6 +139,19 @@ fn check_input(inputs: &[Outlet], package: &Package, problems: &mut Problems) ->
     Some((input.name().to_owned(), usize::try_from(rows).ok().filter(|rows| *rows > 0)))
 }
 
+/// `count` rows of the package's golden ones, over and over.
+fn golden_rows(package: &Package, count: usize) -> Vec<f32> {
+    package.golden.rows.rows().into_iter().cycle().take(count).flatten().copied().collect()
+}
+
+/// Answers are written in place, unless the model's declared output shape contradicts its answers: ONNX Runtime
+/// holds memory given to it against the declaration.
+pub fn choose_way_back(runner: &mut Runner, package: &Package, answer: &AnswerShape, rows_fixed: Option<usize>) {
+    let count = rows_fixed.unwrap_or(3);
+    let in_place = runner.run(&golden_rows(package, count), &answer.many).is_ok();
+    runner.set_in_place(in_place);
+}
+
 /// Runs golden rows to see the shapes the model really answers in. Returns them and whether the answers are doubles.
 pub fn learn_shape(
     runner: &mut Runner,
@@ -146,9 +159,7 @@ pub fn learn_shape(
     rows_fixed: Option<usize>,
 ) -> Result<(AnswerShape, bool), Fatal> {
     let mut run = |count: usize| -> Result<FreeAnswer, Fatal> {
-        let golden = package.golden.rows.rows().into_iter().cycle();
-        let rows: Vec<f32> = golden.take(count).flatten().copied().collect();
-        runner.run_free(&rows).map_err(|error| {
+        runner.run_free(&golden_rows(package, count)).map_err(|error| {
             let what = format!("model package {}: the model fails on golden rows: {error}", package.dir.display());
             Fatal::new(exit::MODEL, what, "check that the features' order and number are those of the training")
         })

@@ -64,7 +64,7 @@ pub fn prepare(dir: &Path, settings: &ModelSettings, clock: &dyn Clock) -> Resul
     let mut report = probe(&mut session, &package, &settings.probe, clock, native_before)?;
     if let Some(rows) = settings.batch_rows {
         report.batch_rows_cap = rows.clamp(1, rows_max);
-        warm_up(&mut session, &package, &varied_rows(&package.golden.rows), report.batch_rows_cap)?;
+        warm_up(&mut session, &package, &varied_rows(&package.golden.rows, rows_max), report.batch_rows_cap)?;
     }
     for warning in &report.warnings {
         tracing::warn!(model = %package.name, version = %package.version, "{warning}");
@@ -91,7 +91,7 @@ impl Model {
         }
         let mut session = Session::open(&self.runtime, &self.package, self.settings)?;
         check_golden(&mut session, &self.package)?;
-        let pool = varied_rows(&self.package.golden.rows);
+        let pool = varied_rows(&self.package.golden.rows, self.report.batch_rows_cap);
         warm_up(&mut session, &self.package, &pool, self.report.batch_rows_cap)?;
         Ok(session)
     }

@@ -57,7 +57,7 @@ pub struct ProbeReport {
 }
 
 /// Distinct rows to measure with: the same few rows again and again would teach the branch predictor a tree's way.
-const POOL_ROWS: usize = 8192;
+pub const POOL_ROWS: usize = 8192;
 /// Rows whose score is compared between batch sizes.
 const INVARIANCE_ROWS: usize = 96;
 const INVARIANCE_SIZES: [usize; 7] = [2, 3, 8, 16, 33, 64, 96];
@@ -83,8 +83,7 @@ pub fn check_golden(session: &mut Session, package: &Package) -> Result<f64, Fat
         answer(session, package, golden.rows.slice(s![index..=index, ..]), &mut alone)?;
         for (got, how) in [(alone[0], "alone"), (together[index], "in a batch of all")] {
             let difference = (got - expected).abs();
-            // Written so that a NaN fails.
-            if !(difference <= golden.tolerance) {
+            if difference.is_nan() || difference > golden.tolerance {
                 return Err(Fatal::new(
                     exit::MODEL,
                     format!(
@@ -117,8 +116,8 @@ fn answer(
 }
 
 /// Rows like the golden ones and yet all different: each value is a golden row's value of the same column, moved a
-/// little. Deterministic.
-pub fn varied_rows(golden: &Array2<f32>) -> Array2<f32> {
+/// little. Deterministic; `[rows, features]`.
+pub fn varied_rows(golden: &Array2<f32>, rows: usize) -> Array2<f32> {
     let mut state = 0x9e37_79b9_7f4a_7c15u64;
     let mut next = move || {
         // xorshift64*: any sequence without a short period would do.
@@ -128,7 +127,7 @@ pub fn varied_rows(golden: &Array2<f32>) -> Array2<f32> {
         state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32
     };
     let count = golden.nrows() as u64;
-    Array2::from_shape_fn((POOL_ROWS, golden.ncols()), |(_, column)| {
+    Array2::from_shape_fn((rows, golden.ncols()), |(_, column)| {
         let value = golden[[(next() % count) as usize, column]];
         let share = next() as f32 / u32::MAX as f32;
         value * (0.7 + 0.6 * share)
@@ -225,7 +224,7 @@ pub fn probe(
     native_before: u64,
 ) -> Result<ProbeReport, Fatal> {
     let golden_difference_max = check_golden(session, package)?;
-    let pool = varied_rows(&package.golden.rows);
+    let pool = varied_rows(&package.golden.rows, POOL_ROWS);
     let batch_invariant = is_invariant(session, package, &pool)?;
     let mut curve = Vec::new();
     // A fixed batch makes smaller calls cost as much as a full one: there is nothing to choose between.

@@ -80,6 +80,54 @@ impl MainMemory {
     }
 }
 
+/// A tensor that ONNX Runtime made, looked at.
+struct Tensor<'a> {
+    element: ElementType,
+    shape: &'a [i64],
+    data: *const u8,
+    len: usize,
+}
+
+impl Value {
+    fn tensor(&self) -> Result<Tensor<'_>, ort::Error> {
+        let mut element = ElementType::ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
+        let (mut dims, mut rank) = (ptr::null(), 0);
+        let mut data = ptr::null_mut();
+        let api = ort::api();
+        // SAFETY: the value is live; the shape and the data it points at live as long as it does.
+        let shape = unsafe {
+            check((api.GetTensorElementTypeAndShapeDataReference)(
+                self.0.as_ptr(),
+                &mut element,
+                &mut dims,
+                &mut rank,
+            ))?;
+            check((api.GetTensorMutableData)(self.0.as_ptr(), &mut data))?;
+            // A scalar has no dimensions, and then the pointer may be null.
+            if rank == 0 { &[][..] } else { std::slice::from_raw_parts(dims, rank) }
+        };
+        let len = usize::try_from(shape.iter().product::<i64>()).map_err(ort::Error::wrap)?;
+        if len > 0 && data.is_null() {
+            return Err(ort::Error::new("the answer has a shape and no data"));
+        }
+        Ok(Tensor { element, shape, data: data.cast(), len })
+    }
+}
+
+impl Tensor<'_> {
+    /// Copies all elements to the start of `answers`, which must be of the same type and have room.
+    fn copy_into(&self, answers: &mut Answers) -> Result<(), ort::Error> {
+        let room = answers.len();
+        let (target, size, element) = answers.parts();
+        if self.len > room || self.element != element {
+            return Err(ort::Error::new("the answer does not fit the memory set aside for it"));
+        }
+        // SAFETY: both sides hold at least `len` elements of the same type, and are apart: one is ours.
+        unsafe { ptr::copy_nonoverlapping(self.data, target, self.len * size) };
+        Ok(())
+    }
+}
+
 /// The answers of the last call, row after row.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answers {
@@ -91,6 +139,13 @@ impl Answers {
     /// Room for `len` answers of the type.
     pub fn with_len(double: bool, len: usize) -> Answers {
         if double { Answers::Double(vec![0.0; len]) } else { Answers::Single(vec![0.0; len]) }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Answers::Single(values) => values.len(),
+            Answers::Double(values) => values.len(),
+        }
     }
 
     fn parts(&mut self) -> (*mut u8, usize, ElementType) {
@@ -129,6 +184,7 @@ pub struct Runner {
     input_name: CString,
     output_name: CString,
     width: usize,
+    in_place: bool,
 }
 
 // SAFETY: the pointers are ONNX Runtime's own objects, which any thread may use as long as one does at a time (`run`
@@ -154,6 +210,7 @@ impl Runner {
             input_name: name(input)?,
             output_name: name(output)?,
             width,
+            in_place: true,
         })
     }
 
@@ -193,8 +250,22 @@ impl Runner {
         let count = rows.len() / self.width;
         debug_assert_eq!(count * self.width, rows.len());
         let input = self.bind_input(rows, count)?;
-        let output = self.bind_output(shape, count)?;
-        self.call(input, output).map(drop)
+        if self.in_place {
+            let output = self.bind_output(shape, count)?;
+            return self.call(input, output).map(drop);
+        }
+        let value = Value(not_null(self.call(input, ptr::null_mut())?)?);
+        let answer = value.tensor()?;
+        if answer.shape != shape {
+            return Err(ort::Error::new(format!("the answer has the shape {:?}, not {shape:?}", answer.shape)));
+        }
+        answer.copy_into(&mut self.answers)
+    }
+
+    /// Whether answers are written straight into memory of ours. A model whose declared output shape is wrong refuses
+    /// that; then they are copied.
+    pub fn set_in_place(&mut self, in_place: bool) {
+        self.in_place = in_place;
     }
 
     fn bind_input(&mut self, rows: &[f32], count: usize) -> Result<*const OrtValue, ort::Error> {
@@ -219,11 +290,8 @@ impl Runner {
             return Ok(value.0.as_ptr());
         }
         let len: i64 = shape.iter().product();
+        let room = self.answers.len();
         let (data, size, element) = self.answers.parts();
-        let room = match &self.answers {
-            Answers::Single(values) => values.len(),
-            Answers::Double(values) => values.len(),
-        };
         let len = usize::try_from(len).ok().filter(|len| *len <= room);
         let len = len.ok_or_else(|| ort::Error::new("the answer does not fit the memory set aside for it"))?;
         // SAFETY: the vector is ours, never grows, and is replaced only together with the values (`set_answers`); it
@@ -237,41 +305,15 @@ impl Runner {
         let count = rows.len() / self.width;
         let input = self.bind_input(rows, count)?;
         let value = Value(not_null(self.call(input, ptr::null_mut())?)?);
-        let mut element = ElementType::ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
-        let (mut dims, mut rank) = (ptr::null(), 0);
-        let mut data = ptr::null_mut();
-        // SAFETY: the value is live; the shape and the data it points at live as long as it does.
-        let (shape, data) = unsafe {
-            let api = ort::api();
-            check((api.GetTensorElementTypeAndShapeDataReference)(
-                value.0.as_ptr(),
-                &mut element,
-                &mut dims,
-                &mut rank,
-            ))?;
-            check((api.GetTensorMutableData)(value.0.as_ptr(), &mut data))?;
-            // A scalar has no dimensions, and then the pointer may be null.
-            let shape = if rank == 0 { Vec::new() } else { std::slice::from_raw_parts(dims, rank).to_vec() };
-            (shape, data)
+        let answer = value.tensor()?;
+        let double = match answer.element {
+            ElementType::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT => false,
+            ElementType::ONNX_TENSOR_ELEMENT_DATA_TYPE_DOUBLE => true,
+            other => return Err(ort::Error::new(format!("the answer's elements are {other:?}, not floats"))),
         };
-        let len: i64 = shape.iter().product();
-        let len = usize::try_from(len).map_err(ort::Error::wrap)?;
-        if len > 0 && data.is_null() {
-            return Err(ort::Error::new("the answer has a shape and no data"));
-        }
-        // SAFETY: `len` elements of the type just read, alive with the value; no slice is made of a null pointer.
-        let answers = unsafe {
-            match element {
-                ElementType::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT => {
-                    Answers::Single(if len == 0 { Vec::new() } else { copy(data.cast(), len) })
-                }
-                ElementType::ONNX_TENSOR_ELEMENT_DATA_TYPE_DOUBLE => {
-                    Answers::Double(if len == 0 { Vec::new() } else { copy(data.cast(), len) })
-                }
-                other => return Err(ort::Error::new(format!("the answer's elements are {other:?}, not floats"))),
-            }
-        };
-        Ok(FreeAnswer { shape, answers })
+        let mut answers = Answers::with_len(double, answer.len);
+        answer.copy_into(&mut answers)?;
+        Ok(FreeAnswer { shape: answer.shape.to_vec(), answers })
     }
 
     /// Nodes of the optimised graph by the provider that runs them. Needs a session that was told to keep record.
@@ -295,11 +337,4 @@ impl Runner {
             Ok(found)
         }
     }
-}
-
-/// # Safety
-/// `data` points at `len` live elements, and is not null.
-unsafe fn copy<T: Copy>(data: *const T, len: usize) -> Vec<T> {
-    // SAFETY: the caller's promise; ONNX Runtime aligns tensors to at least 64 bytes.
-    unsafe { std::slice::from_raw_parts(data, len) }.to_vec()
 }

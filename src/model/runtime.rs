@@ -73,6 +73,11 @@ impl Runtime {
         &self.path
     }
 
+    /// For running a model bare beside ours, in benches: a process has one environment.
+    pub fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
     fn same_as(&self, found: &Found) -> Result<Runtime, Fatal> {
         if self.path == found.path {
             return Ok(self.clone());

@@ -2,7 +2,7 @@
 
 use crate::edge::{ScoreError, Scorer};
 use crate::error::Fatal;
-use crate::model::open::{builder, check_outlets, fixed_rows, learn_shape, placement, refused};
+use crate::model::open::{builder, check_outlets, choose_way_back, fixed_rows, learn_shape, placement, refused};
 use crate::model::package::Package;
 use crate::model::runner::{Answers, Runner};
 use crate::model::runtime::Runtime;
@@ -96,6 +96,7 @@ impl Session {
             .map_err(|error| refused(package, settings.provider, &error))?;
         let (answer, double) = learn_shape(&mut runner, package, rows_fixed)?;
         runner.set_answers(Answers::with_len(double, rows_bound * answer.columns));
+        choose_way_back(&mut runner, package, &answer, rows_fixed);
         let placement = placement(&runner, settings.provider, &mut warnings);
         let padded = vec![0.0; rows_fixed.unwrap_or(0) * width];
         Ok(Session { runner, width, rows_max, rows_fixed, answer, padded, placement, warnings })
