@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::wait::wait_for;
 
-/// Bytes of a failed test's child output that are shown.
+/// Characters of a failed test's child output that are shown.
 const SHOWN_TAIL: usize = 4_000;
 
 /// The product's binary as built for this test run, free of configuration from the environment the tests run in.
@@ -141,8 +141,8 @@ impl Drop for Running {
         let _ = self.child.wait();
         if thread::panicking() {
             for (name, text) in [("stdout", self.stdout.so_far()), ("stderr", self.stderr.so_far())] {
-                let from = text.ceil_char_boundary(text.len().saturating_sub(SHOWN_TAIL));
-                eprintln!("--- {name} of process {} ends with:\n{}", self.child.id(), &text[from..]);
+                let tail: String = text.chars().skip(text.chars().count().saturating_sub(SHOWN_TAIL)).collect();
+                eprintln!("--- {name} of process {} ends with:\n{tail}", self.child.id());
             }
         }
     }
