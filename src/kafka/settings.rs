@@ -1,6 +1,7 @@
 //! Every client setting, written out with its reason.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use crate::edge::Destination;
 
@@ -11,8 +12,8 @@ pub enum StartAt {
     Latest,
 }
 
-/// The connection as the configuration gives it, already checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The connection as the configuration gives it, already checked. `Debug` masks the properties that are secret.
+#[derive(Clone, PartialEq, Eq)]
 pub struct KafkaSettings {
     pub bootstrap: String,
     pub group: String,
@@ -23,6 +24,47 @@ pub struct KafkaSettings {
     pub properties: BTreeMap<String, String>,
     pub consumer_properties: BTreeMap<String, String>,
     pub producer_properties: BTreeMap<String, String>,
+}
+
+/// Properties whose values are never shown: logs, errors and `config show` mask them.
+pub const SECRET_PROPERTIES: &[&str] = &[
+    "sasl.password",
+    "sasl.oauthbearer.assertion.private.key.passphrase",
+    "sasl.oauthbearer.assertion.private.key.pem",
+    "sasl.oauthbearer.client.credentials.client.secret",
+    "sasl.oauthbearer.client.secret",
+    "sasl.oauthbearer.config",
+    "ssl.key.password",
+    "ssl.key.pem",
+    "ssl.keystore.password",
+];
+
+pub fn is_secret(property: &str) -> bool {
+    SECRET_PROPERTIES.contains(&property)
+}
+
+/// Prints properties with the secret ones masked.
+struct Masked<'a>(&'a BTreeMap<String, String>);
+
+impl fmt::Debug for Masked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.0.iter().map(|(name, value)| (name, if is_secret(name) { "***" } else { value.as_str() }));
+        f.debug_map().entries(shown).finish()
+    }
+}
+
+impl fmt::Debug for KafkaSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaSettings")
+            .field("bootstrap", &self.bootstrap)
+            .field("group", &self.group)
+            .field("node", &self.node)
+            .field("start_at", &self.start_at)
+            .field("properties", &Masked(&self.properties))
+            .field("consumer_properties", &Masked(&self.consumer_properties))
+            .field("producer_properties", &Masked(&self.producer_properties))
+            .finish()
+    }
 }
 
 /// Names of the topics.
