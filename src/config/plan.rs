@@ -55,6 +55,7 @@ pub fn connection(raw: &RawConfig, machine: &Machine) -> (Config, Vec<Problem>) 
     config.kafka.node = machine.host.clone();
     kafka(&mut reader, &mut config);
     topics(&mut reader, &mut config);
+    operations(&mut reader, &mut config);
     (config, reader.problems)
 }
 
