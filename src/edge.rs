@@ -138,6 +138,26 @@ pub enum Destination {
     Timeouts,
 }
 
+/// Key or value of an outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part<'a> {
+    Null,
+    /// The source record's own, byte for byte.
+    OfSource,
+    Own(&'a [u8]),
+}
+
+impl<'a> Part<'a> {
+    /// The bytes, given the source record's.
+    pub fn resolve(self, of_source: Option<&'a [u8]>) -> Option<&'a [u8]> {
+        match self {
+            Part::Null => None,
+            Part::OfSource => of_source,
+            Part::Own(bytes) => Some(bytes),
+        }
+    }
+}
+
 /// One outcome, ready for the producer. Key and value are copied by the sink.
 #[derive(Clone, Copy, Debug)]
 pub struct Outgoing<'a> {
@@ -145,12 +165,14 @@ pub struct Outgoing<'a> {
     pub tag: Tag,
     /// `None`: the sink's partitioner decides by the key.
     pub partition: Option<i32>,
-    pub key: Option<&'a [u8]>,
-    pub value: Option<&'a [u8]>,
+    pub key: Part<'a>,
+    pub value: Part<'a>,
     /// Milliseconds since the epoch; `None` lets the client stamp it.
     pub timestamp_ms: Option<i64>,
     /// Headers added after those that travel from the source record.
     pub headers: &'a [(&'a CStr, &'a [u8])],
+    /// Whether the source's headers travel along, as configured.
+    pub forward: bool,
     /// No further outcome of this record follows: its headers may be handed on instead of copied.
     pub last: bool,
 }

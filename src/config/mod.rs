@@ -160,7 +160,7 @@ impl Config {
             review: ReviewSettings { sample_per_million: 1_000, payload: PayloadPolicy::Raw },
             dead_letters: DeadLetterSettings { payload: PayloadPolicy::Raw, header_style: HeaderStyle::Scorewire },
             deadline: None,
-            forward_headers: ForwardHeaders::Only(default_headers()),
+            forward_headers: ForwardHeaders::All,
             limits: Limits::default(),
             admin_listen: ADMIN_LISTEN.parse().ok(),
             log: LogConfig { format: LogFormat::Text, level: "info".to_owned() },
@@ -229,11 +229,6 @@ impl Config {
             forward_headers: self.forward_headers.clone(),
         }
     }
-}
-
-/// Headers that travel unless told otherwise: W3C trace context.
-fn default_headers() -> Vec<String> {
-    vec!["traceparent".to_owned(), "tracestate".to_owned()]
 }
 
 /// The part of a configuration that says where Kafka is.

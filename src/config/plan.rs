@@ -297,7 +297,6 @@ fn limits(reader: &mut Reader<'_>, config: &mut Config) {
         set(place, reader.integer(key, 1..=max).map(|number| number as usize));
     };
     size("limits.batch_rows_max", &mut limits.batch_rows_max, 65_536);
-    size("limits.intake_records_max", &mut limits.intake_records_max, 1 << 20);
     size("limits.in_flight_records_max", &mut limits.in_flight_records_max, 1 << 30);
     size("limits.in_flight_bytes_max", &mut limits.in_flight_bytes_max, 1 << 40);
     size("limits.payload_bytes_max", &mut limits.payload_bytes_max, 1 << 30);

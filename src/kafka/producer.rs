@@ -11,7 +11,7 @@ use super::cluster::PartitionCounts;
 use super::message::KafkaRecord;
 use super::native::{CallbackState, Client, Conf, NO_ERROR, c_string, describe, timeout_ms, to_result};
 use super::settings::{KafkaSettings, Topics, producer_settings};
-use crate::edge::{Destination, Outgoing, SendError, Sink};
+use crate::edge::{Destination, Outgoing, SendError, Sink, SourceRecord};
 use crate::error::{Fatal, exit};
 use crate::pipeline::settings::ForwardHeaders;
 use crate::record::{Ack, Tag};
@@ -93,6 +93,7 @@ impl KafkaSink {
         // SAFETY: lists are valid or null; each list made here is owned by us until the client takes it.
         unsafe {
             let mut headers = match &self.forward {
+                _ if !outcome.forward => ptr::null_mut(),
                 Forward::All if outcome.last => source.detach_headers(),
                 Forward::All => {
                     let theirs = source.headers();
@@ -118,7 +119,7 @@ impl KafkaSink {
         }
         // SAFETY: the client takes headers only on success, so the list is still ours.
         unsafe {
-            if matches!(self.forward, Forward::All) && outcome.last {
+            if outcome.forward && outcome.last && matches!(self.forward, Forward::All) {
                 for (name, _) in outcome.headers {
                     rd::rd_kafka_header_remove(headers, name.as_ptr());
                 }
@@ -180,14 +181,16 @@ impl Sink<KafkaRecord> for KafkaSink {
     fn send(&mut self, outcome: &Outgoing<'_>, source: &mut KafkaRecord) -> Result<(), SendError> {
         use rd::rd_kafka_vtype_t as V;
         let topic = &self.topics[outcome.destination as usize];
+        // Plain pointers from here on: taking the headers away moves neither key nor value.
+        let (key, value) = (memory(outcome.key.resolve(source.key())), memory(outcome.value.resolve(source.value())));
         let headers = self.headers(outcome, source);
         // In this order: the first seven are always there, the last two only when set.
         let arguments = [
             argument(V::RD_KAFKA_VTYPE_RKT, |u| u.rkt = topic.handle.as_ptr()),
             argument(V::RD_KAFKA_VTYPE_PARTITION, |u| u.i32_ = outcome.partition.unwrap_or(UNASSIGNED)),
             argument(V::RD_KAFKA_VTYPE_MSGFLAGS, |u| u.i = rd::RD_KAFKA_MSG_F_COPY as c_int),
-            argument(V::RD_KAFKA_VTYPE_KEY, |u| u.mem = memory(outcome.key)),
-            argument(V::RD_KAFKA_VTYPE_VALUE, |u| u.mem = memory(outcome.value)),
+            argument(V::RD_KAFKA_VTYPE_KEY, |u| u.mem = key),
+            argument(V::RD_KAFKA_VTYPE_VALUE, |u| u.mem = value),
             argument(V::RD_KAFKA_VTYPE_OPAQUE, |u| u.ptr = outcome.tag.to_bits() as usize as *mut c_void),
             argument(V::RD_KAFKA_VTYPE_TIMESTAMP, |u| u.i64_ = outcome.timestamp_ms.unwrap_or(0)),
             argument(V::RD_KAFKA_VTYPE_HEADERS, |u| u.headers = headers),

@@ -77,6 +77,10 @@ pub struct LaneStats {
     pub last_cycle_ms: Counter,
     /// The lane has joined its group (an empty assignment counts).
     pub joined: AtomicBool,
+    /// The lane has left in order, or for good.
+    pub ended: AtomicBool,
+    /// Bounded runs: every assigned partition is finished up to its end.
+    pub at_end: AtomicBool,
     /// Wall clock, milliseconds, since when no outcome is being acknowledged though some are in flight; 0: all well.
     pub sink_stalled_since_ms: Counter,
     /// Lag of each assigned partition, as of the last publication.
