@@ -114,6 +114,8 @@ fn livez_fails_when_a_lane_stops_turning_and_never_asks_kafka() {
     bench.clock.cycle(&bench.lanes[0]);
     let (code, body) = bench.get("/livez");
     assert_eq!((code, body.as_str()), (503, "lane 1 has finished no duty cycle for 60001 ms\n"));
+    bench.lanes[1].ended.store(true, Ordering::SeqCst);
+    assert_eq!(bench.get("/livez").0, 200, "a lane that has left in order is not hung");
 }
 
 #[test]
@@ -127,6 +129,9 @@ fn readyz_says_what_is_missing() {
     assert_eq!(bench.get("/readyz"), (503, "lane 1 has not joined the group\n".to_owned()));
     bench.lanes[1].joined.store(true, Ordering::SeqCst);
     assert_eq!(bench.get("/readyz"), (200, "ok\n".to_owned()));
+    bench.lanes[1].ended.store(true, Ordering::SeqCst);
+    assert_eq!(bench.get("/readyz"), (503, "lane 1 has ended\n".to_owned()));
+    bench.lanes[1].ended.store(false, Ordering::SeqCst);
     bench.phase.set_stopping();
     assert_eq!(bench.get("/readyz"), (503, "stopping\n".to_owned()));
 }
