@@ -24,8 +24,6 @@ pub enum ConfigCommand {
 
 #[derive(Args, Debug)]
 pub struct CheckArgs {
-    #[command(flatten)]
-    config: ConfigArgs,
     /// Dial Kafka as well, and look for the topics
     #[arg(long, env = "SCOREWIRE_CHECK_CONNECT")]
     connect: bool,
@@ -33,15 +31,17 @@ pub struct CheckArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600),
         env = "SCOREWIRE_CHECK_TIMEOUT")]
     timeout: u64,
+    #[command(flatten)]
+    config: ConfigArgs,
 }
 
 #[derive(Args, Debug)]
 pub struct ShowArgs {
-    #[command(flatten)]
-    config: ConfigArgs,
     /// Print JSON instead of TOML
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    config: ConfigArgs,
 }
 
 #[derive(Args, Debug)]
