@@ -16,7 +16,7 @@ use crate::model::problem::Problems;
 use crate::pipeline::settings::Thresholds;
 
 /// The contract's file in the folder.
-pub const MANIFEST: &str = "package.toml";
+pub const MANIFEST: &str = "model.toml";
 
 /// A protobuf message cannot be larger; nor does a fraud model need to be.
 const MODEL_BYTES_MAX: u64 = 1 << 30;
