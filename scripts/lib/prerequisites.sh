@@ -32,9 +32,12 @@ need_c() {
 
 # need_python pip | without-pip
 need_python() {
+    local has_python=yes
     if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 8))' >/dev/null 2>&1; then
+        has_python=no
         missing_lines+=("python3 (3.8 or newer): Debian package python3")
-    elif [ "$1" = pip ] && ! python3 -m pip --version >/dev/null 2>&1; then
+    fi
+    if [ "$1" = pip ] && { [ $has_python = no ] || ! python3 -m pip --version >/dev/null 2>&1; }; then
         missing_lines+=("pip (fetches ONNX Runtime): Debian package python3-pip")
     fi
 }
