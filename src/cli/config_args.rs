@@ -6,9 +6,8 @@ use clap::Args;
 
 use crate::config::machine::Machine;
 use crate::config::raw::{FlagValue, Sources};
-use crate::config::{Config, Loaded};
+use crate::config::{Config, Connection, Loaded};
 use crate::error::Fatal;
-use crate::kafka::settings::{KafkaSettings, Topics};
 
 /// Weakest first: defaults, the file, environment variables SCOREWIRE__SECTION__KEY, these flags.
 #[derive(Args, Clone, Debug, Default)]
@@ -88,7 +87,7 @@ impl ConfigArgs {
     ///
     /// # Errors
     /// [`crate::error::exit::CONFIG`] with all problems.
-    pub fn load_connection(&self) -> Result<(KafkaSettings, Topics), Fatal> {
+    pub fn load_connection(&self) -> Result<Connection, Fatal> {
         Ok(Config::load_connection(&self.sources(), &Machine::current())?)
     }
 }

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use super::config_args::ConfigArgs;
 use super::demo::{not_negative, rate, seconds, share};
 use super::wiring;
-use crate::config::{LogConfig, LogFormat};
+use crate::config::Connection;
 use crate::error::Fatal;
 use crate::kafka::settings::{KafkaSettings, Topics};
 use crate::observe::log;
@@ -114,11 +114,11 @@ pub struct ExportRequest {
 }
 
 pub fn execute(args: LoadArgs) -> Result<u8, Fatal> {
-    log::init(&LogConfig { format: LogFormat::Text, level: "warn".to_owned() })?;
     if let (Some(path), Some(count)) = (args.export, args.count) {
         return wiring::export(ExportRequest { path, count, seed: args.seed });
     }
-    let (kafka, topics) = args.config.load_connection()?;
+    let Connection { kafka, topics, log } = args.config.load_connection()?;
+    log::init(&log)?;
     let feed = match args.from {
         Some(path) => Feed::File { path, key_field: args.key_field, repeat: !args.once },
         None => Feed::Simulator,

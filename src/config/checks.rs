@@ -63,11 +63,6 @@ fn rules(config: &Config) -> Vec<Rule> {
     let mut rules = vec![
         rule(rows, in_flight, "a batch must fit into what may be in flight"),
         rule(
-            ("limits.intake_records_max", limits.intake_records_max as u64),
-            in_flight,
-            "one intake must fit into what may be in flight",
-        ),
-        rule(
             ("limits.payload_bytes_max", limits.payload_bytes_max as u64),
             ("limits.in_flight_bytes_max", limits.in_flight_bytes_max as u64),
             "the largest record must fit into what may be in flight",

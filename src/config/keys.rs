@@ -35,7 +35,6 @@ pub const KEYS: &[&str] = &[
     "deadline.from",
     "headers.forward",
     "limits.batch_rows_max",
-    "limits.intake_records_max",
     "limits.in_flight_records_max",
     "limits.in_flight_bytes_max",
     "limits.payload_bytes_max",

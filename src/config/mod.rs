@@ -160,7 +160,7 @@ impl Config {
             review: ReviewSettings { sample_per_million: 1_000, payload: PayloadPolicy::Raw },
             dead_letters: DeadLetterSettings { payload: PayloadPolicy::Raw, header_style: HeaderStyle::Scorewire },
             deadline: None,
-            forward_headers: ForwardHeaders::Only(default_headers()),
+            forward_headers: ForwardHeaders::All,
             limits: Limits::default(),
             admin_listen: ADMIN_LISTEN.parse().ok(),
             log: LogConfig { format: LogFormat::Text, level: "info".to_owned() },
@@ -185,13 +185,16 @@ impl Config {
     /// Reads and checks the connection alone, for commands that score nothing: no group and no package is needed.
     ///
     /// # Errors
-    /// All problems of `[kafka]` and `[topics]`, and every unknown key.
-    pub fn load_connection(sources: &Sources, machine: &Machine) -> Result<(KafkaSettings, Topics), ConfigError> {
+    /// All problems of `[kafka]`, `[topics]` and `[log]`, and every unknown key.
+    pub fn load_connection(sources: &Sources, machine: &Machine) -> Result<Connection, ConfigError> {
         let mut problems = Vec::new();
         let raw = RawConfig::read(sources, &mut problems);
         let (config, more) = plan::connection(&raw, machine);
         problems.extend(more);
-        if problems.is_empty() { Ok((config.kafka, config.topics)) } else { Err(ConfigError { problems }) }
+        if !problems.is_empty() {
+            return Err(ConfigError { problems });
+        }
+        Ok(Connection { kafka: config.kafka, topics: config.topics, log: config.log })
     }
 
     /// What the HTTP endpoints show of a process that runs this plan from now on.
@@ -228,9 +231,12 @@ impl Config {
     }
 }
 
-/// Headers that travel unless told otherwise: W3C trace context.
-fn default_headers() -> Vec<String> {
-    vec!["traceparent".to_owned(), "tracestate".to_owned()]
+/// The part of a configuration that says where Kafka is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    pub kafka: KafkaSettings,
+    pub topics: Topics,
+    pub log: LogConfig,
 }
 
 /// A checked configuration, and what is worth telling about it.

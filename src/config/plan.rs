@@ -55,6 +55,7 @@ pub fn connection(raw: &RawConfig, machine: &Machine) -> (Config, Vec<Problem>) 
     config.kafka.node = machine.host.clone();
     kafka(&mut reader, &mut config);
     topics(&mut reader, &mut config);
+    operations(&mut reader, &mut config);
     (config, reader.problems)
 }
 
@@ -296,7 +297,6 @@ fn limits(reader: &mut Reader<'_>, config: &mut Config) {
         set(place, reader.integer(key, 1..=max).map(|number| number as usize));
     };
     size("limits.batch_rows_max", &mut limits.batch_rows_max, 65_536);
-    size("limits.intake_records_max", &mut limits.intake_records_max, 1 << 20);
     size("limits.in_flight_records_max", &mut limits.in_flight_records_max, 1 << 30);
     size("limits.in_flight_bytes_max", &mut limits.in_flight_bytes_max, 1 << 40);
     size("limits.payload_bytes_max", &mut limits.payload_bytes_max, 1 << 30);

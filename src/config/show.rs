@@ -170,7 +170,6 @@ fn limits(limits: &Limits) -> Vec<(String, serde_json::Value)> {
     let ms = |span: std::time::Duration| span.as_millis() as u64;
     vec![
         pair("limits.batch_rows_max", limits.batch_rows_max),
-        pair("limits.intake_records_max", limits.intake_records_max),
         pair("limits.in_flight_records_max", limits.in_flight_records_max),
         pair("limits.in_flight_bytes_max", limits.in_flight_bytes_max),
         pair("limits.payload_bytes_max", limits.payload_bytes_max),

@@ -2,7 +2,6 @@
 //! order. Stops where the sink is full and goes on there next time; nothing is dropped, doubled or overtaken.
 
 use std::ffi::{CStr, CString};
-use std::io::Write as _;
 
 use crate::avro::encode::OutcomeEncoder;
 use crate::edge::{Destination, Outgoing, Part, SendError, Sink, SourceRecord};
@@ -34,7 +33,6 @@ pub struct EmitSettings {
     pub judge: Judge,
     pub headers: DeadLetterHeaders,
     pub model_version: CString,
-    pub input_topic: String,
     /// Partitions of the input topic: where an output topic has as many, records keep theirs.
     pub input_partitions: i32,
     pub outcome_bytes_max: usize,
@@ -151,7 +149,7 @@ impl Emit {
             received_us: item.received_us,
             scored_us: way.scored_us,
         };
-        self.identify(&scored);
+        self.settings.encoder.write_id_text(&scored, &mut self.id);
         let review = self.settings.judge.review(decision, &self.id);
         self.value.clear();
         match review.filter(|_| !self.review_sent) {
@@ -166,8 +164,17 @@ impl Emit {
             (MODEL_VERSION_HEADER, self.settings.model_version.as_bytes()),
             (DECISION_HEADER, decision.name().as_bytes()),
         ];
-        let outcome =
-            Outgoing { destination: Destination::Review, tag, partition: None, key: Part::Own(&self.id), value: Part::Own(&self.value), timestamp_ms: None, headers: &headers, forward: true, last: false };
+        let outcome = Outgoing {
+            destination: Destination::Review,
+            tag,
+            partition: None,
+            key: Part::Own(&self.id),
+            value: Part::Own(&self.value),
+            timestamp_ms: None,
+            headers: &headers,
+            forward: true,
+            last: false,
+        };
         if let Some(reason) = review.filter(|_| !self.review_sent) {
             way.sink.send(&outcome, &mut item.record)?;
             self.review_sent = true;
@@ -182,17 +189,6 @@ impl Emit {
         way.stats.decisions[decision.index()].add(1);
         way.stats.late.add(u64::from(item.late));
         Ok(())
-    }
-
-    /// The transaction's id as text; where there is none, the record's own place, which is as unique.
-    fn identify(&mut self, scored: &Scored<'_>) {
-        self.id.clear();
-        self.settings.encoder.write_id_text(scored, &mut self.id);
-        if self.id.is_empty() {
-            let at = scored.position;
-            // Writing to memory cannot fail.
-            let _ = write!(self.id, "{}-{}-{}", self.settings.input_topic, at.partition, at.offset);
-        }
     }
 
     fn encode_review(&mut self, scored: &Scored<'_>, reason: ReviewReason) {
