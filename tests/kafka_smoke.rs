@@ -131,8 +131,9 @@ class Answer(http.server.BaseHTTPRequestHandler):
         self.send_response(200 if Answer.asked > 2 and self.path == '/readyz' else 503)
         self.end_headers()
         self.wfile.write(b'body')
+server = http.server.HTTPServer(('127.0.0.1', int(sys.argv[1])), Answer)
 print('serving', flush=True)
-http.server.HTTPServer(('127.0.0.1', int(sys.argv[1])), Answer).serve_forever()";
+server.serve_forever()";
     let mut server = Running::spawn(Command::new("python3").args(["-c", serve, &port.to_string()]));
     server.wait_until_says("serving", ANSWER);
     assert_eq!(http_get(port, "/livez"), Some((503, "body".to_owned())));
