@@ -1,6 +1,7 @@
 //! A model package: a folder with the model, its contract, the reader's schema and golden rows. Read once, checked
 //! whole; what ONNX Runtime later opens are the very bytes whose hash was checked.
 
+use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,6 @@ const MODEL_BYTES_MAX: u64 = 1 << 30;
 const TEXT_BYTES_MAX: u64 = 16 << 20;
 
 /// A package whose files agree with each other. Whether the model answers as the golden rows say is the probe's part.
-#[derive(Debug)]
 pub struct Package {
     pub dir: PathBuf,
     pub name: String,
@@ -43,6 +43,13 @@ pub struct Package {
     pub(crate) column: Option<usize>,
     /// What ONNX Runtime is given.
     pub(crate) model: Vec<u8>,
+}
+
+impl fmt::Debug for Package {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Package { dir, name, version, sha256, .. } = self;
+        write!(f, "Package({name} {version}, sha256 {sha256}, in {})", dir.display())
+    }
 }
 
 impl Package {
