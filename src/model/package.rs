@@ -17,7 +17,7 @@ use crate::model::problem::Problems;
 use crate::pipeline::settings::Thresholds;
 
 /// The contract's file in the folder.
-pub const MANIFEST: &str = "package.toml";
+pub const MANIFEST: &str = "model.toml";
 
 /// A protobuf message cannot be larger; nor does a fraud model need to be.
 const MODEL_BYTES_MAX: u64 = 1 << 30;
@@ -70,7 +70,7 @@ impl Package {
         problems.check(dir)?;
         package.ok_or_else(|| {
             let what = format!("model package {}: unusable, and nothing says why", dir.display());
-            Fatal::new(exit::INTERNAL, what, "report this with the package.toml")
+            Fatal::new(exit::INTERNAL, what, "report this with the model.toml")
         })
     }
 }
