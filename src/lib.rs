@@ -20,6 +20,7 @@ pub mod error;
 pub mod kafka;
 pub mod load;
 pub mod model;
+pub mod node;
 pub mod observe;
 pub mod pipeline;
 pub mod record;

@@ -1,3 +1,20 @@
 //! Avro: wire forms, schemas, the compiled decode plan, and the encoding of outcomes.
+//!
+//! A payload's way: [`wire`] finds the schema's key, [`schemas`] the schema, [`compile`](mod@compile) makes a
+//! [`plan::Plan`] of it once, and the plan writes the row. [`decoder`] ties them together. [`encode`] writes outcomes.
 
+mod compile;
+mod decimal;
+pub mod decoder;
+pub mod encode;
 pub mod feature;
+mod graph;
+mod meaning;
+pub mod plan;
+pub mod problem;
+mod read;
+mod resolve;
+pub mod schemas;
+mod skip;
+mod wants;
+pub mod wire;

@@ -1,0 +1,98 @@
+//! What symbols, texts and defaults mean to a feature: decided when a plan is compiled.
+
+use serde_json::Value as Json;
+
+use super::decimal;
+use super::feature::{Feature, Transform};
+use super::graph::{Graph, Kind, Logical, NodeId};
+use super::plan::{Meaning, Range, TextSink};
+
+/// A symbol's meaning; `known` are the reader's symbols, whose order gives the number.
+pub(super) fn meaning(feature: &Feature, symbol: &str, known: &[String]) -> Meaning {
+    let place = |symbols: &[String]| symbols.iter().position(|of| of == symbol).map(|place| place as f32);
+    let value = match &feature.transform {
+        Transform::Number => place(known),
+        Transform::Index { symbols, otherwise } => place(symbols).or(*otherwise),
+        Transform::Equals(wanted) => Some(if wanted == symbol { 1.0 } else { 0.0 }),
+        Transform::IsPresent => Some(1.0),
+    };
+    in_range(feature, value)
+}
+
+fn in_range(feature: &Feature, value: Option<f32>) -> Meaning {
+    match value {
+        Some(value) if Range::new(feature.min, feature.max).holds(f64::from(value)) => Meaning::Value(value),
+        // A stand-in for the unknown that is no number was chosen on purpose.
+        Some(value) if value.is_nan() => Meaning::Value(value),
+        _ => Meaning::OutOfRange,
+    }
+}
+
+/// A string's column: the texts it knows, and what all others mean.
+pub(super) fn of_text(column: u16, feature: &Feature) -> TextSink {
+    let listed: &[String] = match &feature.transform {
+        Transform::Index { symbols, .. } => symbols,
+        Transform::Equals(wanted) => std::slice::from_ref(wanted),
+        Transform::Number | Transform::IsPresent => &[],
+    };
+    let known = listed.iter().map(|text| (text.as_str().into(), meaning(feature, text, &[]))).collect();
+    let otherwise = match &feature.transform {
+        Transform::Index { otherwise, .. } => in_range(feature, *otherwise),
+        _ => in_range(feature, Some(0.0)),
+    };
+    TextSink::Column { column, known, otherwise }
+}
+
+/// Whether a default can be of this type: what tells the branches of a union apart.
+pub(super) fn fits_json(reader: &Graph, id: NodeId, default: &Json) -> bool {
+    match reader.kind(id) {
+        Kind::Null => default.is_null(),
+        Kind::Boolean => default.is_boolean(),
+        Kind::Int | Kind::Long => default.is_i64(),
+        Kind::Float | Kind::Double => default.is_number(),
+        Kind::Enum { symbols, .. } => default.as_str().is_some_and(|text| symbols.iter().any(|symbol| symbol == text)),
+        Kind::String | Kind::Bytes | Kind::Fixed(_) => default.is_string(),
+        Kind::Array(_) => default.is_array(),
+        Kind::Map(_) | Kind::Record(_) => default.is_object(),
+        Kind::Union(branches) => branches.iter().any(|&branch| fits_json(reader, branch, default)),
+    }
+}
+
+/// The feature's value when its field takes the default.
+///
+/// # Errors
+/// Why the default cannot be the feature's value.
+pub(super) fn of_default(feature: &Feature, reader: &Graph, id: NodeId, default: &Json) -> Result<f32, String> {
+    if feature.transform == Transform::IsPresent {
+        return Ok(1.0);
+    }
+    let known: &[String] = match reader.kind(id) {
+        Kind::Enum { symbols, .. } => symbols,
+        _ => &[],
+    };
+    let meant = match (reader.kind(id), default) {
+        (Kind::Enum { .. } | Kind::String, Json::String(text)) => meaning(feature, text, known),
+        _ => {
+            let value = number(reader, id, default).ok_or_else(|| format!("the default {default} is not a number"))?;
+            let holds = Range::new(feature.min, feature.max).holds(value);
+            if holds { Meaning::Value(value as f32) } else { Meaning::OutOfRange }
+        }
+    };
+    match meant {
+        Meaning::Value(value) => Ok(value),
+        _ => Err(format!("the default {default} is outside what the feature accepts")),
+    }
+}
+
+fn number(reader: &Graph, id: NodeId, default: &Json) -> Option<f64> {
+    match (default, reader.node(id).logical) {
+        (Json::Bool(value), _) => Some(f64::from(u8::from(*value))),
+        (Json::Number(value), _) => value.as_f64(),
+        // Defaults of bytes are text whose code points are the bytes.
+        (Json::String(text), Logical::Decimal { scale }) => {
+            let bytes: Option<Vec<u8>> = text.chars().map(|char| u8::try_from(u32::from(char)).ok()).collect();
+            Some(decimal::scaled(decimal::unscaled(&bytes?)?, scale))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,49 @@
+//! What is wrong with a schema, in words that name the file or the field and say what to do.
+
+use std::fmt;
+
+/// Why no plan can be compiled: what is wrong, where, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanError {
+    /// The feature or the use, and its path: ``feature `amount` (payment.amount)``.
+    pub place: String,
+    pub what: String,
+    pub fix: String,
+}
+
+impl PlanError {
+    pub(super) fn new(place: impl Into<String>, what: impl Into<String>, fix: impl Into<String>) -> PlanError {
+        PlanError { place: place.into(), what: what.into(), fix: fix.into() }
+    }
+}
+
+impl fmt::Display for PlanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}\n  fix: {}", self.place, self.what, self.fix)
+    }
+}
+
+impl std::error::Error for PlanError {}
+
+/// Why a schema, or a folder of them, cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SchemaError {
+    /// File or folder.
+    pub place: String,
+    pub what: String,
+    pub fix: String,
+}
+
+impl SchemaError {
+    pub(super) fn new(place: impl Into<String>, what: impl Into<String>, fix: impl Into<String>) -> SchemaError {
+        SchemaError { place: place.into(), what: what.into(), fix: fix.into() }
+    }
+}
+
+impl fmt::Display for SchemaError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}\n  fix: {}", self.place, self.what, self.fix)
+    }
+}
+
+impl std::error::Error for SchemaError {}

@@ -1,0 +1,79 @@
+//! `scorewire demo`: the whole journey in one process.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::wiring;
+use crate::error::Fatal;
+use crate::observe::log::{self, LogConfig, LogFormat};
+
+/// What to show. Seconds exclude the warm-up.
+#[derive(Args, Clone, Debug)]
+pub struct DemoArgs {
+    /// How long to send
+    #[arg(long, value_name = "N", default_value_t = 20.0, value_parser = seconds, env = "SCOREWIRE_DEMO_SECONDS")]
+    pub seconds: f64,
+    /// Transactions per second
+    #[arg(long, value_name = "N", default_value_t = 20_000.0, value_parser = rate, env = "SCOREWIRE_DEMO_RATE")]
+    pub rate: f64,
+    /// Seconds of sending before anything is measured
+    #[arg(long, value_name = "N", default_value_t = 2.0, value_parser = not_negative, env = "SCOREWIRE_DEMO_WARMUP")]
+    pub warmup: f64,
+    /// Seed of transactions, arrival times and poison
+    #[arg(long, default_value_t = 1, env = "SCOREWIRE_DEMO_SEED")]
+    pub seed: u64,
+    /// Share of records that cannot be decoded
+    #[arg(long, value_name = "SHARE", default_value_t = 0.001, value_parser = share, env = "SCOREWIRE_DEMO_POISON")]
+    pub poison: f64,
+    /// Partitions of each topic
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=1_000),
+        env = "SCOREWIRE_DEMO_PARTITIONS")]
+    pub partitions: u16,
+    /// Lanes of the pipeline
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64),
+        env = "SCOREWIRE_DEMO_LANES")]
+    pub lanes: u16,
+    /// Model package
+    #[arg(long, value_name = "DIR", default_value = "models/card-fraud-gbdt", env = "SCOREWIRE_DEMO_PACKAGE")]
+    pub package: PathBuf,
+    /// ONNX Runtime's shared library; otherwise looked for in the usual places
+    #[arg(long, value_name = "FILE", env = "SCOREWIRE_ONNXRUNTIME")]
+    pub onnxruntime: Option<PathBuf>,
+    /// Print the result as one JSON object
+    #[arg(long, env = "SCOREWIRE_DEMO_JSON")]
+    pub json: bool,
+    /// Log level or directives
+    #[arg(long, value_name = "LEVEL", default_value = "warn", env = "SCOREWIRE__LOG__LEVEL")]
+    pub log_level: String,
+}
+
+pub fn execute(args: DemoArgs) -> Result<u8, Fatal> {
+    log::init(&LogConfig { format: LogFormat::Text, level: args.log_level.clone() })?;
+    wiring::demo(args)
+}
+
+/// A rate in records per second.
+pub fn rate(text: &str) -> Result<f64, String> {
+    number(text, 0.001..=10_000_000.0)
+}
+
+/// A span that has some length.
+pub fn seconds(text: &str) -> Result<f64, String> {
+    number(text, 0.1..=31_536_000.0)
+}
+
+/// A span that may be empty.
+pub fn not_negative(text: &str) -> Result<f64, String> {
+    number(text, 0.0..=31_536_000.0)
+}
+
+/// A share of a whole.
+pub fn share(text: &str) -> Result<f64, String> {
+    number(text, 0.0..=1.0)
+}
+
+fn number(text: &str, range: std::ops::RangeInclusive<f64>) -> Result<f64, String> {
+    let number: f64 = text.replace('_', "").parse().map_err(|_| "expected a number".to_owned())?;
+    if range.contains(&number) { Ok(number) } else { Err(format!("expected {} to {}", range.start(), range.end())) }
+}
