@@ -15,8 +15,8 @@ pub mod model;
 mod output;
 mod pages;
 pub mod run;
+mod signals;
 mod version;
-mod wiring;
 
 /// Shown under every `--help`.
 const EXIT_CODES: &str = "\
