@@ -1,1 +1,285 @@
+//! Outcomes as bytes: `schemas/model_output.avsc` and `schemas/human_review.avsc`, written by hand into a reused
+//! buffer. What is the same for every record of a lane is encoded once.
 
+use super::schemas::{AvroSchema, SchemaError};
+use super::wire::SINGLE_OBJECT_MAGIC;
+use crate::record::{Decision, ReviewReason, SchemaKey, Scored, TransactionId};
+
+/// Schema of the records on `model-outputs`.
+pub const MODEL_OUTPUT_SCHEMA: &str = include_str!("schemas/model_output.avsc");
+/// Schema of the records on `human-review`.
+pub const HUMAN_REVIEW_SCHEMA: &str = include_str!("schemas/human_review.avsc");
+
+const NULL: u8 = 0;
+/// Zigzag of 1: the second branch of the schemas' `["null", ...]`.
+const PRESENT: u8 = 2;
+
+/// Where the model really ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Provider {
+    Cpu,
+    Cuda,
+}
+
+impl Provider {
+    /// In index order; also the order of the symbols in the output schema.
+    pub const ALL: [Provider; 2] = [Provider::Cpu, Provider::Cuda];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Provider::Cpu => "CPU",
+            Provider::Cuda => "CUDA",
+        }
+    }
+}
+
+/// How the consumer finds the schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputForm {
+    /// `C3 01` + fingerprint: needs no registry.
+    SingleObject,
+    /// `00` + the id under which the schema is registered.
+    RegistryId(u32),
+}
+
+/// What every outcome of a lane has in common.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutcomeIdentity {
+    pub review_threshold: f64,
+    pub decline_threshold: f64,
+    pub thresholds_version: String,
+    pub node: String,
+    pub lane: u32,
+    pub model_name: String,
+    pub model_version: String,
+    pub model_sha256: String,
+    pub provider: Provider,
+    /// The input topic.
+    pub topic: String,
+    /// The scores do not come from the model.
+    pub fallback: bool,
+}
+
+/// Encodes the outcomes of one lane.
+#[derive(Clone, Debug)]
+pub struct OutcomeEncoder {
+    output_prefix: Vec<u8>,
+    review_prefix: Vec<u8>,
+    /// Thresholds, node, lane, model, provider and the source's topic: neighbours in the schema.
+    constants: Vec<u8>,
+    topic: String,
+    fallback: bool,
+}
+
+impl OutcomeEncoder {
+    /// In single-object encoding.
+    pub fn new(identity: &OutcomeIdentity) -> OutcomeEncoder {
+        let single = OutputForm::SingleObject;
+        let mut constants = Vec::new();
+        double(&mut constants, identity.review_threshold);
+        double(&mut constants, identity.decline_threshold);
+        bytes(&mut constants, identity.thresholds_version.as_bytes());
+        bytes(&mut constants, identity.node.as_bytes());
+        long(&mut constants, i64::from(identity.lane & i32::MAX as u32));
+        for text in [&identity.model_name, &identity.model_version, &identity.model_sha256] {
+            bytes(&mut constants, text.as_bytes());
+        }
+        long(&mut constants, identity.provider as i64);
+        bytes(&mut constants, identity.topic.as_bytes());
+        OutcomeEncoder {
+            output_prefix: prefix(single, &output_schema()),
+            review_prefix: prefix(single, &review_schema()),
+            constants,
+            topic: identity.topic.clone(),
+            fallback: identity.fallback,
+        }
+    }
+
+    /// The same encoder with other wire forms.
+    pub fn with_forms(mut self, output: OutputForm, review: OutputForm) -> OutcomeEncoder {
+        self.output_prefix = prefix(output, &output_schema());
+        self.review_prefix = prefix(review, &review_schema());
+        self
+    }
+
+    /// Replaces `out` by the record for `model-outputs`. Allocates only while `out` grows to its usual size.
+    pub fn encode_output(&self, scored: &Scored<'_>, out: &mut Vec<u8>) {
+        out.clear();
+        out.extend_from_slice(&self.output_prefix);
+        self.fields(scored, out);
+    }
+
+    /// Replaces `out` by the record for `human-review`; `payload` is left out by policy with `None`.
+    pub fn encode_review(&self, scored: &Scored<'_>, reason: ReviewReason, payload: Option<&[u8]>, out: &mut Vec<u8>) {
+        out.clear();
+        out.extend_from_slice(&self.review_prefix);
+        self.fields(scored, out);
+        long(out, reason.index() as i64);
+        optional(out, payload, bytes);
+    }
+
+    /// Replaces `out` by the key of the record for `human-review`: the transaction's id as text, or
+    /// `topic-partition-offset` where it has none, because a compacted topic refuses records without key.
+    pub fn write_id_text(&self, scored: &Scored<'_>, out: &mut Vec<u8>) {
+        out.clear();
+        let mut digits = Digits::default();
+        match id_text(scored, &mut digits) {
+            Some(text) if !text.is_empty() => out.extend_from_slice(text),
+            _ => {
+                out.extend_from_slice(self.topic.as_bytes());
+                for number in [i64::from(scored.position.partition), scored.position.offset] {
+                    out.push(b'-');
+                    out.extend_from_slice(digits.write(number));
+                }
+            }
+        }
+    }
+
+    fn fields(&self, scored: &Scored<'_>, out: &mut Vec<u8>) {
+        optional(out, id_text(scored, &mut Digits::default()), bytes);
+        optional(out, scored.decoded.event_time_ms, long);
+        double(out, scored.score);
+        long(out, scored.decision.index() as i64);
+        out.extend_from_slice(&self.constants);
+        long(out, i64::from(scored.position.partition));
+        long(out, scored.position.offset);
+        optional(out, (scored.source_timestamp_ms >= 0).then_some(scored.source_timestamp_ms), long);
+        schema_key(out, scored.decoded.schema);
+        long(out, scored.received_us);
+        long(out, scored.scored_us);
+        out.extend_from_slice(&[u8::from(self.fallback), u8::from(scored.late)]);
+    }
+}
+
+/// The parsed schema of `model-outputs`.
+pub fn output_schema() -> AvroSchema {
+    own(AvroSchema::parse(MODEL_OUTPUT_SCHEMA, "model_output.avsc"))
+}
+
+/// The parsed schema of `human-review`.
+pub fn review_schema() -> AvroSchema {
+    own(AvroSchema::parse(HUMAN_REVIEW_SCHEMA, "human_review.avsc"))
+}
+
+/// Our own schemas are part of the program; the tests parse both.
+fn own(schema: Result<AvroSchema, SchemaError>) -> AvroSchema {
+    schema.unwrap_or_else(|why| unreachable!("{why}"))
+}
+
+fn prefix(form: OutputForm, schema: &AvroSchema) -> Vec<u8> {
+    match form {
+        OutputForm::SingleObject => [&SINGLE_OBJECT_MAGIC[..], &schema.fingerprint().to_le_bytes()].concat(),
+        OutputForm::RegistryId(id) => [&[0][..], &id.to_be_bytes()].concat(),
+    }
+}
+
+fn id_text<'a>(scored: &Scored<'a>, digits: &'a mut Digits) -> Option<&'a [u8]> {
+    match scored.decoded.id {
+        TransactionId::Absent => None,
+        TransactionId::Long(id) => Some(digits.write(id)),
+        TransactionId::Text { start, len } => {
+            let text = scored.payload.get(start as usize..)?.get(..len as usize);
+            debug_assert!(text.is_some(), "the id points outside its payload");
+            text
+        }
+    }
+}
+
+/// The wire's key as the record `WriterSchema`: id, fingerprint, guid, each nullable.
+fn schema_key(out: &mut Vec<u8>, key: SchemaKey) {
+    match key {
+        SchemaKey::Raw => out.extend_from_slice(&[NULL, NULL, NULL]),
+        SchemaKey::Id(id) => {
+            out.push(PRESENT);
+            long(out, i64::from(id));
+            out.extend_from_slice(&[NULL, NULL]);
+        }
+        SchemaKey::Fingerprint(fingerprint) => {
+            out.extend_from_slice(&[NULL, PRESENT]);
+            long(out, 16);
+            hexadecimal(out, &fingerprint.to_be_bytes());
+            out.push(NULL);
+        }
+        SchemaKey::Guid(guid) => {
+            out.extend_from_slice(&[NULL, NULL, PRESENT]);
+            long(out, 36);
+            for (index, part) in [&guid[..4], &guid[4..6], &guid[6..8], &guid[8..10], &guid[10..]].iter().enumerate() {
+                if index > 0 {
+                    out.push(b'-');
+                }
+                hexadecimal(out, part);
+            }
+        }
+    }
+}
+
+fn hexadecimal(out: &mut Vec<u8>, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for byte in bytes {
+        out.extend_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+    }
+}
+
+fn optional<T>(out: &mut Vec<u8>, value: Option<T>, write: fn(&mut Vec<u8>, T)) {
+    match value {
+        None => out.push(NULL),
+        Some(value) => {
+            out.push(PRESENT);
+            write(out, value);
+        }
+    }
+}
+
+fn bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    long(out, bytes.len() as i64);
+    out.extend_from_slice(bytes);
+}
+
+fn double(out: &mut Vec<u8>, value: f64) {
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
+/// Zigzag, seven bits a byte.
+fn long(out: &mut Vec<u8>, value: i64) {
+    let mut raw = ((value << 1) ^ (value >> 63)) as u64;
+    let mut encoded = [0; 10];
+    let mut len = 0;
+    while raw >= 0x80 {
+        encoded[len] = raw as u8 | 0x80;
+        raw >>= 7;
+        len += 1;
+    }
+    encoded[len] = raw as u8;
+    out.extend_from_slice(&encoded[..=len]);
+}
+
+/// Room for a number in decimal text.
+#[derive(Default)]
+struct Digits([u8; 20]);
+
+impl Digits {
+    fn write(&mut self, value: i64) -> &[u8] {
+        let mut rest = value.unsigned_abs();
+        let mut start = self.0.len();
+        loop {
+            start -= 1;
+            self.0[start] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        if value < 0 {
+            start -= 1;
+            self.0[start] = b'-';
+        }
+        &self.0[start..]
+    }
+}
+
+/// The schema's symbols are the enums' orders; a change of one without the other would mislabel every decision.
+const _: () = {
+    assert!(Decision::Approve as usize == 0 && Decision::Review as usize == 1 && Decision::Decline as usize == 2);
+    assert!(ReviewReason::Sample as usize == 0 && ReviewReason::Band as usize == 1);
+    assert!(Provider::Cpu as usize == 0 && Provider::Cuda as usize == 1);
+};
