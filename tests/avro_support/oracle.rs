@@ -21,6 +21,8 @@ pub enum Tree {
     Unscaled(i128),
     /// Neither number nor text: only its presence matters.
     Other,
+    /// A symbol that the reader has no place for.
+    Unreadable,
     Record(Vec<(String, Tree)>),
 }
 
@@ -239,6 +241,7 @@ fn value(found: Option<&Tree>, feature: &Feature, place: &Place) -> Option<f32> 
         };
     };
     match (&feature.transform, found) {
+        (_, Tree::Unreadable) => None,
         (Transform::Index { symbols, otherwise }, Tree::Text(text)) => {
             symbols.iter().position(|symbol| symbol == text).map(|at| at as f32).or(*otherwise)
         }
