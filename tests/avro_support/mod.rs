@@ -1,6 +1,8 @@
 //! What the Avro tests share: short ways to say schemas, wants and payloads.
 #![allow(dead_code, reason = "every test file uses its own part")]
 
+pub mod evolve;
+pub mod oracle;
 pub mod random;
 
 use apache_avro::Schema;

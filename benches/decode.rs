@@ -1,0 +1,416 @@
+//! One card payment of 38 leaf fields into a row: the compiled plan, beside serde_avro_fast and apache-avro in the same
+//! run. All three write the same row and are compared before they are timed. Fresh payloads (131,072 distinct ones),
+//! because the same one over and over trains the branch predictor.
+
+use std::hint::black_box;
+
+use apache_avro::reader::datum::GenericDatumReader;
+use apache_avro::types::Value;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use scorewire::avro::feature::{Feature, Missing, Transform, Wanted};
+use scorewire::avro::plan::Plan;
+use serde::{Deserialize, Serialize};
+
+const RECORDS: usize = 1 << 17;
+
+const SCHEMA: &str = r#"{"type":"record","name":"Payment","fields":[
+ {"name":"transaction_id","type":"string"},
+ {"name":"event_time","type":{"type":"long","logicalType":"timestamp-millis"}},
+ {"name":"amount","type":"double"},
+ {"name":"currency","type":"string"},
+ {"name":"channel","type":{"type":"enum","name":"Channel","symbols":["Pos","Ecom","Atm","Moto"]}},
+ {"name":"installments","type":["null","int"]},
+ {"name":"is_recurring","type":"boolean"},
+ {"name":"during_weekend","type":"boolean"},
+ {"name":"during_night","type":"boolean"},
+ {"name":"card","type":{"type":"record","name":"Card","fields":[
+  {"name":"hash","type":"string"},
+  {"name":"brand","type":{"type":"enum","name":"Brand","symbols":["Visa","Mastercard","Amex"]}},
+  {"name":"country","type":"string"},
+  {"name":"age_days","type":"int"},
+  {"name":"is_virtual","type":"boolean"},
+  {"name":"credit_limit","type":["null","double"]}]}},
+ {"name":"merchant","type":{"type":"record","name":"Merchant","fields":[
+  {"name":"id","type":"string"},
+  {"name":"mcc","type":"int"},
+  {"name":"country","type":"string"},
+  {"name":"risk","type":["null","float"]},
+  {"name":"latitude","type":"double"},
+  {"name":"longitude","type":"double"}]}},
+ {"name":"customer","type":{"type":"record","name":"Windows","fields":[
+  {"name":"count_1d","type":"int"},{"name":"value_1d","type":["null","double"]},
+  {"name":"count_7d","type":"int"},{"name":"value_7d","type":["null","double"]},
+  {"name":"count_30d","type":"int"},{"name":"value_30d","type":["null","double"]}]}},
+ {"name":"terminal","type":"Windows"},
+ {"name":"device","type":["null",{"type":"record","name":"Device","fields":[
+  {"name":"score","type":"float"},{"name":"age_days","type":"int"},{"name":"logins","type":"long"}]}]},
+ {"name":"distance_km","type":"double"},
+ {"name":"last_amount","type":"double"}]}"#;
+
+/// The columns, in row order.
+const PATHS: [&str; 30] = [
+    "amount",
+    "channel",
+    "installments",
+    "is_recurring",
+    "during_weekend",
+    "during_night",
+    "card.brand",
+    "card.age_days",
+    "card.is_virtual",
+    "card.credit_limit",
+    "merchant.mcc",
+    "merchant.risk",
+    "customer.count_1d",
+    "customer.value_1d",
+    "customer.count_7d",
+    "customer.value_7d",
+    "customer.count_30d",
+    "customer.value_30d",
+    "terminal.count_1d",
+    "terminal.value_1d",
+    "terminal.count_7d",
+    "terminal.value_7d",
+    "terminal.count_30d",
+    "terminal.value_30d",
+    "device.score",
+    "device.age_days",
+    "device.logins",
+    "distance_km",
+    "last_amount",
+    "merchant.latitude",
+];
+
+const NULLABLE: [&str; 3] = ["value_", "device.", "installments"];
+
+#[derive(Serialize, Deserialize, Clone, Copy)]
+enum Channel {
+    Pos,
+    Ecom,
+    Atm,
+    Moto,
+}
+
+#[derive(Serialize, Deserialize, Clone, Copy)]
+enum Brand {
+    Visa,
+    Mastercard,
+    Amex,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Payment<'a> {
+    transaction_id: &'a str,
+    event_time: i64,
+    amount: f64,
+    currency: &'a str,
+    channel: Channel,
+    installments: Option<i32>,
+    is_recurring: bool,
+    during_weekend: bool,
+    during_night: bool,
+    #[serde(borrow)]
+    card: Card<'a>,
+    merchant: Merchant<'a>,
+    customer: Windows,
+    terminal: Windows,
+    device: Option<Device>,
+    distance_km: f64,
+    last_amount: f64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Card<'a> {
+    hash: &'a str,
+    brand: Brand,
+    country: &'a str,
+    age_days: i32,
+    is_virtual: bool,
+    credit_limit: Option<f64>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Merchant<'a> {
+    id: &'a str,
+    mcc: i32,
+    country: &'a str,
+    risk: Option<f32>,
+    latitude: f64,
+    longitude: f64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Windows {
+    count_1d: i32,
+    value_1d: Option<f64>,
+    count_7d: i32,
+    value_7d: Option<f64>,
+    count_30d: i32,
+    value_30d: Option<f64>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Device {
+    score: f32,
+    age_days: i32,
+    logins: i64,
+}
+
+/// SplitMix64: the same payloads in every run.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, bound: u64) -> i32 {
+        (self.next() % bound) as i32
+    }
+
+    fn unit(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    fn often<T>(&mut self, value: T) -> Option<T> {
+        (self.next() % 20 != 0).then_some(value)
+    }
+
+    fn windows(&mut self) -> Windows {
+        let mut value = || {
+            let value = self.unit() * 300.0;
+            self.often(value)
+        };
+        let (value_1d, value_7d, value_30d) = (value(), value(), value());
+        Windows {
+            count_1d: self.below(12),
+            value_1d,
+            count_7d: self.below(60),
+            value_7d,
+            count_30d: self.below(250),
+            value_30d,
+        }
+    }
+}
+
+/// All payloads in one piece, as a fetched batch lies in memory.
+struct Payloads {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Payloads {
+    fn new(schema: &serde_avro_fast::Schema) -> Payloads {
+        let mut random = Random(41);
+        let mut config = serde_avro_fast::ser::SerializerConfig::new(schema);
+        let mut payloads = Payloads { bytes: Vec::new(), ends: Vec::new() };
+        for number in 0..RECORDS {
+            let texts =
+                [format!("tx-{number:010}"), format!("{:016x}", random.next()), format!("m{}", random.below(9_999))];
+            let payment = payment(&mut random, &texts, number as i64);
+            payloads.bytes =
+                serde_avro_fast::to_datum(&payment, std::mem::take(&mut payloads.bytes), &mut config).unwrap();
+            payloads.ends.push(payloads.bytes.len());
+        }
+        payloads
+    }
+
+    fn get(&self, index: usize) -> &[u8] {
+        let start = if index == 0 { 0 } else { self.ends[index - 1] };
+        &self.bytes[start..self.ends[index]]
+    }
+}
+
+fn payment<'a>(random: &mut Random, texts: &'a [String; 3], number: i64) -> Payment<'a> {
+    const COUNTRIES: [&str; 5] = ["DK", "DE", "SE", "US", "GB"];
+    let channel = [Channel::Pos, Channel::Ecom, Channel::Atm, Channel::Moto][random.below(4) as usize];
+    let brand = [Brand::Visa, Brand::Mastercard, Brand::Amex][random.below(3) as usize];
+    let device =
+        Device { score: random.unit() as f32, age_days: random.below(900), logins: random.below(5_000).into() };
+    let (limit, risk) = (random.unit() * 9_000.0, random.unit() as f32);
+    Payment {
+        transaction_id: &texts[0],
+        event_time: 1_700_000_000_000 + number * 37,
+        amount: random.unit() * 500.0,
+        currency: "EUR",
+        channel,
+        installments: (random.below(4) == 0).then_some(3),
+        is_recurring: random.below(9) == 0,
+        during_weekend: random.below(7) < 2,
+        during_night: random.below(4) == 0,
+        card: Card {
+            hash: &texts[1],
+            brand,
+            country: COUNTRIES[random.below(5) as usize],
+            age_days: random.below(3_000),
+            is_virtual: random.below(5) == 0,
+            credit_limit: random.often(limit),
+        },
+        merchant: Merchant {
+            id: &texts[2],
+            mcc: 4_000 + random.below(5_000),
+            country: COUNTRIES[random.below(5) as usize],
+            risk: random.often(risk),
+            latitude: random.unit() * 180.0 - 90.0,
+            longitude: random.unit() * 360.0 - 180.0,
+        },
+        customer: random.windows(),
+        terminal: random.windows(),
+        device: (random.below(3) > 0).then_some(device),
+        distance_km: random.unit() * 900.0,
+        last_amount: random.unit() * 500.0,
+    }
+}
+
+fn wanted(paths: &[&str]) -> Wanted {
+    let feature = |path: &&str| {
+        let is_nullable =
+            NULLABLE.iter().any(|part| path.contains(part)) || path.ends_with("limit") || path.ends_with("risk");
+        Feature {
+            name: path.to_string(),
+            path: path.to_string(),
+            transform: Transform::Number,
+            missing: is_nullable.then_some(Missing::Nan),
+            min: None,
+            max: None,
+        }
+    };
+    Wanted {
+        features: paths.iter().map(feature).collect(),
+        transaction_id: Some("transaction_id".into()),
+        event_time: Some("event_time".into()),
+    }
+}
+
+/// The same row from a typed struct.
+fn typed_row(payment: &Payment, row: &mut [f32; 30]) {
+    let flag = |flag: bool| f32::from(u8::from(flag));
+    let real = |value: Option<f64>| value.map_or(f32::NAN, |value| value as f32);
+    let whole = |value: Option<i32>| value.map_or(f32::NAN, |value| value as f32);
+    let device = payment.device.as_ref();
+    let windows = |of: &Windows| {
+        [
+            of.count_1d as f32,
+            real(of.value_1d),
+            of.count_7d as f32,
+            real(of.value_7d),
+            of.count_30d as f32,
+            real(of.value_30d),
+        ]
+    };
+    row[..12].copy_from_slice(&[
+        payment.amount as f32,
+        payment.channel as u8 as f32,
+        whole(payment.installments),
+        flag(payment.is_recurring),
+        flag(payment.during_weekend),
+        flag(payment.during_night),
+        payment.card.brand as u8 as f32,
+        payment.card.age_days as f32,
+        flag(payment.card.is_virtual),
+        real(payment.card.credit_limit),
+        payment.merchant.mcc as f32,
+        payment.merchant.risk.unwrap_or(f32::NAN),
+    ]);
+    row[12..18].copy_from_slice(&windows(&payment.customer));
+    row[18..24].copy_from_slice(&windows(&payment.terminal));
+    row[24..].copy_from_slice(&[
+        device.map_or(f32::NAN, |device| device.score),
+        whole(device.map(|device| device.age_days)),
+        device.map_or(f32::NAN, |device| device.logins as f32),
+        payment.distance_km as f32,
+        payment.last_amount as f32,
+        payment.merchant.latitude as f32,
+    ]);
+}
+
+/// The same row from apache-avro's value: fields by their place, which is the cheapest way it offers.
+fn value_row(value: &Value, row: &mut [f32; 30]) {
+    let Value::Record(top) = value else { return };
+    let child = |place: usize| match &top[place].1 {
+        Value::Record(fields) => fields.as_slice(),
+        Value::Union(_, inner) => match &**inner {
+            Value::Record(fields) => fields.as_slice(),
+            _ => &[],
+        },
+        _ => &[],
+    };
+    let (card, merchant, device) = (child(9), child(10), child(13));
+    let mut places = [2, 4, 5, 6, 7, 8].iter().map(|&place| number(&top[place].1)).collect::<Vec<f32>>();
+    places.extend([1, 3, 4, 5].map(|place| number(&card[place].1)));
+    places.extend([1, 3].map(|place| number(&merchant[place].1)));
+    places.extend(child(11).iter().chain(child(12)).map(|(_, value)| number(value)));
+    places.extend([0, 1, 2].map(|place| device.get(place).map_or(f32::NAN, |field| number(&field.1))));
+    places.extend([number(&top[14].1), number(&top[15].1), number(&merchant[4].1)]);
+    row.copy_from_slice(&places);
+}
+
+fn number(value: &Value) -> f32 {
+    match value {
+        Value::Double(value) => *value as f32,
+        Value::Float(value) => *value,
+        Value::Int(value) => *value as f32,
+        Value::Long(value) => *value as f32,
+        Value::Boolean(value) => f32::from(u8::from(*value)),
+        Value::Enum(index, _) => *index as f32,
+        Value::Union(_, inner) => number(inner),
+        _ => f32::NAN,
+    }
+}
+
+/// All three agree on some thousand records: the figures compare equal work.
+fn check(plan: &Plan, payloads: &Payloads, fast: &serde_avro_fast::Schema, apache: &GenericDatumReader) {
+    for index in (0..RECORDS).step_by(61) {
+        let payload = payloads.get(index);
+        let mut rows = [[0.0; 30]; 3];
+        plan.decode(payload, 0, &mut rows[0]).unwrap();
+        typed_row(&serde_avro_fast::from_datum_slice(payload, fast).unwrap(), &mut rows[1]);
+        value_row(&apache.read_value(&mut &payload[..]).unwrap(), &mut rows[2]);
+        let bits = rows.map(|row| row.map(|value| if value.is_nan() { u32::MAX } else { value.to_bits() }));
+        assert!(bits[0] == bits[1] && bits[0] == bits[2], "record {index}: {rows:?}");
+    }
+}
+
+fn decode(criterion: &mut Criterion) {
+    let schema = apache_avro::Schema::parse_str(SCHEMA).unwrap();
+    let fast: serde_avro_fast::Schema = SCHEMA.parse().unwrap();
+    let apache = GenericDatumReader::builder(&schema).build().unwrap();
+    let payloads = Payloads::new(&fast);
+    let plan = Plan::compile(&schema, &schema, &wanted(&PATHS)).unwrap();
+    let half: Vec<&str> = PATHS.iter().copied().step_by(2).collect();
+    let half = Plan::compile(&schema, &schema, &wanted(&half)).unwrap();
+    check(&plan, &payloads, &fast, &apache);
+
+    let mut group = criterion.benchmark_group("decode");
+    group.throughput(Throughput::Elements(1));
+    let mut next = (0..RECORDS).cycle();
+    let mut row = [0.0f32; 30];
+    group.bench_function("plan, 30 features", |bench| {
+        bench.iter(|| black_box(plan.decode(payloads.get(next.next().unwrap()), 0, &mut row)));
+    });
+    group.bench_function("plan, 15 features", |bench| {
+        bench.iter(|| black_box(half.decode(payloads.get(next.next().unwrap()), 0, &mut row)));
+    });
+    group.bench_function("serde_avro_fast, 30 features", |bench| {
+        bench.iter(|| {
+            let payment = serde_avro_fast::from_datum_slice(payloads.get(next.next().unwrap()), &fast).unwrap();
+            typed_row(black_box(&payment), &mut row);
+            black_box(&row);
+        });
+    });
+    group.bench_function("apache-avro, 30 features", |bench| {
+        bench.iter(|| {
+            let value = apache.read_value(&mut payloads.get(next.next().unwrap())).unwrap();
+            value_row(black_box(&value), &mut row);
+            black_box(&row);
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, decode);
+criterion_main!(benches);
