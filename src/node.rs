@@ -4,7 +4,6 @@
 use std::ffi::CString;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::avro::decoder::Decoder;
@@ -26,7 +25,7 @@ use crate::pipeline::emit::{Emit, EmitSettings};
 use crate::pipeline::intake::Intake;
 use crate::pipeline::judge::Judge;
 use crate::pipeline::lane::{Lane, Parts};
-use crate::pipeline::threads::Lanes;
+use crate::pipeline::threads::{Conductor, Lanes};
 
 /// How long the cluster may take to answer the questions asked at start.
 const INSPECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -71,13 +70,12 @@ impl Node {
         Ok(Node { lanes, stats, phase, admin })
     }
 
-    pub fn stats(&self) -> &[Arc<LaneStats>] {
-        &self.stats
-    }
-
-    /// Setting it drains and ends the node.
-    pub fn stop_flag(&self) -> Arc<AtomicBool> {
-        self.lanes.stop_flag()
+    /// Lets the node run beside the caller.
+    ///
+    /// # Errors
+    /// When its thread does not start.
+    pub fn in_background(self) -> Result<RunningNode, Fatal> {
+        Ok(RunningNode { stats: self.stats, conductor: Conductor::start(self.lanes)?, _admin: self.admin })
     }
 
     /// Waits until the node has ended, which `interrupted` asks for. Returns whether everything taken in was
@@ -96,6 +94,32 @@ impl Node {
         });
         drop(self.admin);
         ended
+    }
+}
+
+/// A node whose conductor has a thread of its own.
+pub struct RunningNode {
+    stats: Vec<Arc<LaneStats>>,
+    conductor: Conductor,
+    _admin: Option<AdminServer>,
+}
+
+impl RunningNode {
+    pub fn stats(&self) -> &[Arc<LaneStats>] {
+        &self.stats
+    }
+
+    /// Why the node ended, if it did.
+    pub fn failure(&self) -> Option<Fatal> {
+        self.conductor.failure()
+    }
+
+    /// Drains and ends the node. Returns whether everything taken in was finished and committed.
+    ///
+    /// # Errors
+    /// The first fatal error of a lane.
+    pub fn finish(self) -> Result<bool, Fatal> {
+        self.conductor.finish()
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use super::decimal;
 use super::feature::{Feature, Transform};
 use super::graph::{Graph, Kind, Logical, NodeId};
-use super::plan::{Meaning, Range, TextSink};
+use super::ops::{Meaning, Range, TextSink};
 
 /// A symbol's meaning; `known` are the reader's symbols, whose order gives the number.
 pub(super) fn meaning(feature: &Feature, symbol: &str, known: &[String]) -> Meaning {

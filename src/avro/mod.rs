@@ -10,6 +10,7 @@ pub mod encode;
 pub mod feature;
 mod graph;
 mod meaning;
+mod ops;
 pub mod plan;
 pub mod problem;
 mod read;

@@ -8,6 +8,7 @@
 //! 4. On success every column of the row was written.
 
 use super::decimal;
+use super::ops::{EnumSink, Meaning, Op, Range, Sink, TextSink, Wire};
 use super::read;
 use crate::error::Reject;
 use crate::record::TransactionId;
@@ -17,136 +18,6 @@ pub const DEPTH_MAX: u32 = 32;
 
 /// Items of no size (nulls, empty records) that one block may announce: nothing in the payload bounds them.
 pub const EMPTY_ITEMS_MAX: u64 = 1 << 16;
-
-/// One step. Targets are places in the list of operations.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Op {
-    /// Bytes whose content does not matter: runs of floats, doubles and fixed.
-    Skip(u32),
-    SkipBooleans(u32),
-    SkipInts(u32),
-    SkipLongs(u32),
-    /// Strings and bytes.
-    SkipBytes(u32),
-    SkipEnum {
-        symbols: u32,
-    },
-    /// Array items that are `size` bytes each, 0 included.
-    SkipFixedBlocks {
-        size: u32,
-    },
-    /// Array or map: the operations of one item follow, up to [`Op::End`]; then the walk goes on at `next`.
-    SkipBlocks {
-        next: u32,
-    },
-    /// A record that contains itself.
-    SkipRecursive {
-        start: u32,
-    },
-    End,
-    Jump(u32),
-    /// Union of null and one other type: the other one follows, null is handled at `target`.
-    UnlessNull {
-        null: u8,
-        target: u32,
-    },
-    /// Any other union: the branch's index chooses among `targets[first..]`.
-    Branch {
-        count: u32,
-        first: u32,
-    },
-    /// A default, a missing policy's constant, or presence.
-    Constant {
-        column: u16,
-        value: f32,
-    },
-    EventTime(i64),
-    Reject(Reject),
-    /// One number into one column.
-    Double(u16),
-    Float(u16),
-    Int(u16),
-    Long(u16),
-    Boolean(u16),
-    /// Any number for all `sinks[first..first + count]`.
-    Number {
-        wire: Wire,
-        first: u32,
-        count: u32,
-    },
-    Enum {
-        symbols: u32,
-        first: u32,
-        count: u32,
-    },
-    Text {
-        first: u32,
-        count: u32,
-    },
-    DecimalBytes {
-        scale: u16,
-        first: u32,
-        count: u32,
-    },
-    DecimalFixed {
-        size: u16,
-        scale: u16,
-        first: u32,
-        count: u32,
-    },
-}
-
-/// How a number is written, and where the reader's `float` rounds it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Wire {
-    Boolean,
-    Int,
-    IntAsFloat,
-    Long,
-    LongAsFloat,
-    Float,
-    Double,
-}
-
-/// Where a number goes.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Sink {
-    Column(u16),
-    TransactionId,
-    /// The divisor that makes milliseconds.
-    EventTime(i64),
-}
-
-/// What a symbol or a text means to a column.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Meaning {
-    Value(f32),
-    /// Unknown to the reader's enum, which has no default.
-    UnknownSymbol,
-    /// Not in the contract's list, or outside its limits.
-    OutOfRange,
-}
-
-/// An enum's column: what each of the writer's symbols means stands in `meanings[first..]`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct EnumSink {
-    pub column: u16,
-    pub first: u32,
-}
-
-/// Where a text goes.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum TextSink {
-    TransactionId,
-    Column { column: u16, known: Vec<(Box<str>, Meaning)>, otherwise: Meaning },
-}
-
-/// The range a column accepts: the contract's limits and those of `f32`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Range {
-    pub min: f64,
-    pub max: f64,
-}
 
 /// How to read one writer's records into one reader's row. Immutable, and cheap to share.
 #[derive(Debug, Default)]
@@ -436,18 +307,4 @@ fn put_meaning(found: &mut Found, column: u16, meaning: Meaning) -> Result<(), R
 #[cold]
 fn outside(column: u16, value: f64) -> Reject {
     if value.is_finite() { Reject::FeatureOutOfRange(column) } else { Reject::NonFiniteFeature(column) }
-}
-
-impl Range {
-    /// The largest number that rounds to a finite `f32`: just below the middle between the largest `f32`,
-    /// 2^128 - 2^104, and 2^128, which ties to even, that is to infinity.
-    const F32_MAX: f64 = (f32::MAX as f64 + 10_141_204_801_825_835_211_973_625_643_008.0).next_down();
-
-    pub(super) fn new(min: Option<f64>, max: Option<f64>) -> Range {
-        Range { min: min.unwrap_or(f64::MIN).max(-Range::F32_MAX), max: max.unwrap_or(f64::MAX).min(Range::F32_MAX) }
-    }
-
-    pub(super) fn holds(&self, value: f64) -> bool {
-        value >= self.min && value <= self.max
-    }
 }

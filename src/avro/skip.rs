@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::graph::{Graph, Kind, NodeId};
-use super::plan::Op;
+use super::ops::Op;
 use super::problem::PlanError;
 
 /// Operations of one plan at most: a small schema can expand to any size by naming its types over and over.

@@ -1,12 +1,24 @@
 //! `scorewire demo`: the whole journey in one process.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
-use super::wiring;
+use super::signals;
+use crate::avro::encode::MODEL_OUTPUT_SCHEMA;
+use crate::config::{Config, LaneConfig};
 use crate::error::Fatal;
+use crate::kafka::embedded::EmbeddedBroker;
+use crate::kafka::settings::{StartAt, Topics};
+use crate::load::payloads::Framing;
+use crate::load::spoil::Spoil;
+use crate::load::{self, LoadPlan, PipelineProbe};
+use crate::node::{Node, RunningNode};
+use crate::observe::cpu;
+use crate::observe::latency::StepTimes;
 use crate::observe::log::{self, LogConfig, LogFormat};
+use crate::observe::metrics::merged_times;
 
 /// What to show. Seconds exclude the warm-up.
 #[derive(Args, Clone, Debug)]
@@ -43,6 +55,9 @@ pub struct DemoArgs {
     /// Print the result as one JSON object
     #[arg(long, env = "SCOREWIRE_DEMO_JSON")]
     pub json: bool,
+    /// Spoil an outcome behind the pipeline's back, to see the check fail: suppress@N, double@N, swap@N
+    #[arg(long, hide = true, value_name = "ACTION@N")]
+    pub spoil: Vec<Spoil>,
     /// Log level or directives
     #[arg(long, value_name = "LEVEL", default_value = "warn", env = "SCOREWIRE__LOG__LEVEL")]
     pub log_level: String,
@@ -50,7 +65,65 @@ pub struct DemoArgs {
 
 pub fn execute(args: DemoArgs) -> Result<u8, Fatal> {
     log::init(&LogConfig { format: LogFormat::Text, level: args.log_level.clone() })?;
-    wiring::demo(args)
+    let stop = signals::watch()?;
+    let topics = Topics::default();
+    let broker = EmbeddedBroker::start(&topics, i32::from(args.partitions))?;
+    let node = Node::start(&node_config(&args, &broker), false)?.in_background()?;
+    let summary = load::run(&load_plan(&args, &broker, topics), MODEL_OUTPUT_SCHEMA, Some(&node), &stop)?;
+    node.finish()?;
+    if args.json {
+        println!("{}", summary.json());
+    } else {
+        println!("{}", summary.table());
+    }
+    Ok(summary.exit_code())
+}
+
+fn node_config(args: &DemoArgs, broker: &EmbeddedBroker) -> Config {
+    let mut config = Config::new(&broker.bootstrap(), "scorewire-demo", args.package.clone());
+    config.kafka.start_at = Some(StartAt::Earliest);
+    for (key, value) in EmbeddedBroker::consumer_properties() {
+        config.kafka.consumer_properties.insert(key.to_owned(), value.to_owned());
+    }
+    config.model.onnxruntime = args.onnxruntime.clone();
+    config.lanes = vec![LaneConfig::default(); usize::from(args.lanes)];
+    // The demo shows itself; a port could be taken.
+    config.admin_listen = None;
+    config
+}
+
+fn load_plan(args: &DemoArgs, broker: &EmbeddedBroker, topics: Topics) -> LoadPlan {
+    LoadPlan {
+        rate: args.rate,
+        duration: Duration::from_secs_f64(args.seconds),
+        warm_up: Duration::from_secs_f64(args.warmup),
+        seed: args.seed,
+        poison_per_million: per_million(args.poison),
+        framing: Framing::SingleObject,
+        spoil: args.spoil.clone(),
+        ..LoadPlan::new(&broker.bootstrap(), topics, 0).for_embedded_broker()
+    }
+}
+
+/// A share in millionths.
+pub fn per_million(share: f64) -> u32 {
+    (share * 1e6).round() as u32
+}
+
+impl PipelineProbe for RunningNode {
+    fn step_times(&self) -> Option<StepTimes> {
+        Some(merged_times(self.stats()))
+    }
+
+    /// The lanes' own threads: decode, score, encode and the client calls. Broker, generator and verifier share the
+    /// process, so its total would say nothing.
+    fn cpu_us(&self) -> Option<u64> {
+        cpu::threads_us("lane-")
+    }
+
+    fn failure(&self) -> Option<Fatal> {
+        RunningNode::failure(self)
+    }
 }
 
 /// A rate in records per second.

@@ -1,16 +1,25 @@
 //! `scorewire load`: send transactions at a steady rate and check what comes back.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
 use super::config_args::ConfigArgs;
-use super::demo::{not_negative, rate, seconds, share};
-use super::wiring;
+use super::demo::{not_negative, per_million, rate, seconds, share};
+use super::signals;
+use crate::avro::encode::MODEL_OUTPUT_SCHEMA;
 use crate::config::Connection;
-use crate::error::Fatal;
+use crate::error::{Fatal, exit};
 use crate::kafka::settings::{KafkaSettings, Topics};
+use crate::load::dataset::{self, Format};
+use crate::load::payloads::{Framing, PayloadSource};
+use crate::load::spoil::Spoil;
+use crate::load::{self, LoadPlan, PipelineProbe, ProcessProbe, schedule};
 use crate::observe::log;
+
+/// Longer than any file lasts.
+const WHOLE_FILE_SECONDS: f64 = 1e9;
 
 /// How records arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -23,8 +32,6 @@ pub enum Arrival {
 
 #[derive(Args, Clone, Debug)]
 pub struct LoadArgs {
-    #[command(flatten)]
-    config: ConfigArgs,
     /// Transactions per second
     #[arg(long, value_name = "N", default_value_t = 1_000.0, value_parser = rate, env = "SCOREWIRE_LOAD_RATE")]
     rate: f64,
@@ -68,73 +75,76 @@ pub struct LoadArgs {
     /// Number of transactions to write
     #[arg(long, value_name = "N", requires = "export", env = "SCOREWIRE_LOAD_COUNT")]
     count: Option<u64>,
+    /// Process id of the scoring process on this machine, to tell its CPU time per record
+    #[arg(long, value_name = "PID")]
+    pid: Option<u32>,
+    /// Write `sequence,score` of every scored record to FILE
+    #[arg(long, value_name = "FILE")]
+    scores: Option<PathBuf>,
+    /// Spoil an outcome behind the pipeline's back, to see the check fail: suppress@N, double@N, swap@N
+    #[arg(long, hide = true, value_name = "ACTION@N")]
+    spoil: Vec<Spoil>,
     /// Print the result as one JSON object
     #[arg(long, env = "SCOREWIRE_LOAD_JSON")]
     json: bool,
-}
-
-/// Where records come from.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Feed {
-    Simulator,
-    File {
-        path: PathBuf,
-        key_field: Option<String>,
-        /// Start over at the end.
-        repeat: bool,
-    },
-}
-
-/// What to send, and how.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LoadRequest {
-    pub kafka: KafkaSettings,
-    pub topics: Topics,
-    pub feed: Feed,
-    pub schema_id: Option<u32>,
-    /// Records per second.
-    pub rate: f64,
-    pub seconds: f64,
-    pub warmup_seconds: f64,
-    pub seed: u64,
-    /// Share of records that cannot be decoded, 0..=1.
-    pub poison_share: f64,
-    pub arrival: Arrival,
-    /// Send so many at full speed instead of at the rate, and check nothing.
-    pub preload: Option<u64>,
-    pub json: bool,
-}
-
-/// The simulator's transactions as a file; the extension says the format.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExportRequest {
-    pub path: PathBuf,
-    pub count: u64,
-    pub seed: u64,
+    #[command(flatten)]
+    config: ConfigArgs,
 }
 
 pub fn execute(args: LoadArgs) -> Result<u8, Fatal> {
-    if let (Some(path), Some(count)) = (args.export, args.count) {
-        return wiring::export(ExportRequest { path, count, seed: args.seed });
+    if let (Some(path), Some(count)) = (&args.export, args.count) {
+        return export(path, count, args.seed);
     }
     let Connection { kafka, topics, log } = args.config.load_connection()?;
     log::init(&log)?;
-    let feed = match args.from {
-        Some(path) => Feed::File { path, key_field: args.key_field, repeat: !args.once },
-        None => Feed::Simulator,
+    let stop = signals::watch()?;
+    let process = args.pid.map(ProcessProbe::new);
+    let probe = process.as_ref().map(|probe| probe as &dyn PipelineProbe);
+    let summary = load::run(&plan(&args, kafka, topics), MODEL_OUTPUT_SCHEMA, probe, &stop)?;
+    if args.json {
+        println!("{}", summary.json());
+    } else {
+        println!("{}", summary.table());
+    }
+    Ok(summary.exit_code())
+}
+
+/// The simulator's transactions as a file.
+fn export(path: &Path, count: u64, seed: u64) -> Result<u8, Fatal> {
+    let format = Format::of(path).ok_or_else(|| {
+        let what = format!("{}: the extension says no format", path.display());
+        Fatal::new(exit::USAGE, what, "name a file that ends in .csv or .avro")
+    })?;
+    dataset::export(path, count, seed, format)?;
+    Ok(exit::DONE)
+}
+
+fn plan(args: &LoadArgs, kafka: KafkaSettings, topics: Topics) -> LoadPlan {
+    let source = match &args.from {
+        Some(path) => PayloadSource::File { path: path.clone(), key: args.key_field.clone(), repeat: !args.once },
+        None => PayloadSource::default(),
     };
-    wiring::load(LoadRequest {
-        kafka,
-        topics,
-        feed,
-        schema_id: args.schema_id,
+    // A file that is sent once is sent whole, and all of it counts.
+    let (seconds, warm_up) = if args.once { (WHOLE_FILE_SECONDS, 0.0) } else { (args.seconds, args.warmup) };
+    LoadPlan {
+        properties: kafka.properties,
+        consumer_properties: kafka.consumer_properties,
+        producer_properties: kafka.producer_properties,
         rate: args.rate,
-        seconds: args.seconds,
-        warmup_seconds: args.warmup,
+        arrival: match args.arrival {
+            Arrival::Constant => schedule::Arrival::Constant,
+            Arrival::Poisson => schedule::Arrival::Poisson,
+        },
+        duration: Duration::from_secs_f64(seconds),
+        warm_up: Duration::from_secs_f64(warm_up),
         seed: args.seed,
-        poison_share: args.poison,
-        arrival: args.arrival,
+        poison_per_million: per_million(args.poison),
+        source,
+        framing: args.schema_id.map_or(Framing::SingleObject, Framing::Registry),
         preload: args.preload,
-        json: args.json,
-    })
+        verify: args.preload.is_none(),
+        scores_to: args.scores.clone(),
+        spoil: args.spoil.clone(),
+        ..LoadPlan::new(&kafka.bootstrap, topics, 0)
+    }
 }

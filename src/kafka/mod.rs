@@ -4,6 +4,8 @@ pub mod cluster;
 pub mod consumer;
 pub mod delivery;
 pub mod embedded;
+pub mod load_consumer;
+pub mod load_producer;
 pub mod message;
 pub mod native;
 pub mod producer;

@@ -4,7 +4,7 @@ use crate::load::random::Random;
 use crate::load::transaction::COUNTRIES;
 
 /// How large the simulated world is.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct World {
     pub customers: usize,
     /// Shops, cash machines and online merchants together.

@@ -3,8 +3,8 @@
 //! The thread that calls [`Lanes::wait`] is the conductor: it turns signals into a drain, notices the end of a
 //! bounded run, and ends the process when a lane hangs. The first fatal error is latched and wins.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, unbounded};
@@ -43,11 +43,6 @@ impl<C: Clock + Clone + Send + 'static> Lanes<C> {
         Lanes { clock, limits, stop, stats: Vec::new(), reports, reporter, running: 0 }
     }
 
-    /// Setting it drains and ends the lanes.
-    pub fn stop_flag(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.stop)
-    }
-
     /// Starts a lane on its own thread. `build` runs there first; the client's threads are born in it and inherit
     /// its cores, so pinning comes after.
     pub fn start<S, M, K, D>(
@@ -77,9 +72,7 @@ impl<C: Clock + Clone + Send + 'static> Lanes<C> {
         self.stats.push(stats);
         self.running += 1;
         let started = std::thread::Builder::new().name(thread_name.clone()).spawn(body);
-        started.map(drop).map_err(|error| {
-            Fatal::new(exit::SYSTEM, format!("thread {thread_name} does not start: {error}"), "raise the thread limit")
-        })
+        started.map(drop).map_err(|error| no_thread(&thread_name, &error))
     }
 
     /// Waits until every lane has ended; `interrupted` is asked every few milliseconds. Returns whether everything
@@ -133,6 +126,54 @@ impl<C: Clock + Clone + Send + 'static> Lanes<C> {
             }
         }
     }
+}
+
+/// [`Lanes::wait`] on a thread of its own.
+pub struct Conductor {
+    stop: Arc<AtomicBool>,
+    ended: Arc<Mutex<Option<Result<bool, Fatal>>>>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Conductor {
+    /// # Errors
+    /// When the thread does not start.
+    pub fn start<C: Clock + Clone + Send + 'static>(lanes: Lanes<C>) -> Result<Conductor, Fatal> {
+        let (stop, ended) = (Arc::clone(&lanes.stop), Arc::new(Mutex::new(None)));
+        let latch = Arc::clone(&ended);
+        let body = move || {
+            let result = lanes.wait(|| false);
+            *latch.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        };
+        match std::thread::Builder::new().name("conductor".into()).spawn(body) {
+            Ok(thread) => Ok(Conductor { stop, ended, thread }),
+            Err(error) => Err(no_thread("conductor", &error)),
+        }
+    }
+
+    /// Why the lanes ended, if they failed.
+    pub fn failure(&self) -> Option<Fatal> {
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        ended.as_ref().and_then(|result| result.as_ref().err().cloned())
+    }
+
+    /// Drains and ends the lanes. Returns whether everything ended in order.
+    ///
+    /// # Errors
+    /// The first fatal error of a lane.
+    pub fn finish(self) -> Result<bool, Fatal> {
+        self.stop.store(true, Ordering::Release);
+        let joined = self.thread.join();
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match (joined, ended) {
+            (Ok(()), Some(result)) => result,
+            _ => Err(Fatal::new(exit::INTERNAL, "the conductor panicked", "this is a bug: please report it")),
+        }
+    }
+}
+
+fn no_thread(name: &str, error: &std::io::Error) -> Fatal {
+    Fatal::new(exit::SYSTEM, format!("thread {name} does not start: {error}"), "raise the limit on threads")
 }
 
 /// Reports the thread's end, whichever way it ends.

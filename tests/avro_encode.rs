@@ -1,0 +1,225 @@
+//! The outcome records are encoded by hand. A field out of order or of another width would still be bytes that some
+//! consumer reads as something; so every field is read back by apache-avro, by the published schema alone.
+
+use apache_avro::types::Value;
+use scorewire::avro::encode::{OutcomeEncoder, OutcomeIdentity, OutputForm, Provider, output_schema, review_schema};
+use scorewire::avro::schemas::AvroSchema;
+use scorewire::record::{Decision, Decoded, Position, ReviewReason, SchemaKey, Scored, TransactionId};
+
+fn identity() -> OutcomeIdentity {
+    OutcomeIdentity {
+        review_threshold: 0.25,
+        decline_threshold: 0.875,
+        thresholds_version: "2026-01 møde".into(),
+        node: "node-a".into(),
+        lane: 3,
+        model_name: "card-fraud".into(),
+        model_version: "1.4.0".into(),
+        model_sha256: "ab".repeat(32),
+        provider: Provider::Cuda,
+        topic: "enriched-context".into(),
+        fallback: false,
+    }
+}
+
+fn scored(payload: &[u8]) -> Scored<'_> {
+    Scored {
+        payload,
+        position: Position { partition: 11, offset: 9_000_000_000 },
+        source_timestamp_ms: 1_700_000_000_123,
+        decoded: Decoded {
+            id: TransactionId::Text { start: 5, len: 4 },
+            event_time_ms: Some(-5),
+            schema: SchemaKey::Id(4_000_000_000),
+        },
+        score: 0.1 + 0.2,
+        decision: Decision::Review,
+        late: true,
+        received_us: 1_700_000_000_123_456,
+        scored_us: 1_700_000_000_123_999,
+    }
+}
+
+fn read(bytes: &[u8], schema: &AvroSchema) -> Value {
+    let (prefix, mut datum) = bytes.split_at(10);
+    assert_eq!(prefix, [&[0xC3, 1][..], &schema.fingerprint().to_le_bytes()].concat());
+    let value = apache_avro::from_avro_datum(schema.schema(), &mut datum, None).expect("the datum follows the schema");
+    assert!(datum.is_empty(), "{} bytes are left over", datum.len());
+    value
+}
+
+/// The value at a path of field names, with unions unwrapped.
+fn at(value: &Value, path: &str) -> Value {
+    let mut place = value;
+    for name in path.split('.') {
+        let Value::Record(fields) = place else { panic!("{path} goes through {place:?}") };
+        place = &fields.iter().find(|(field, _)| field == name).unwrap_or_else(|| panic!("no {path}")).1;
+    }
+    match place {
+        Value::Union(_, inner) => (**inner).clone(),
+        other => other.clone(),
+    }
+}
+
+fn text(text: &str) -> Value {
+    Value::String(text.into())
+}
+
+fn check_common_fields(value: &Value) {
+    let expected = [
+        ("transaction_id", text("tx-1")),
+        ("event_time", Value::TimestampMillis(-5)),
+        ("score", Value::Double(0.1 + 0.2)),
+        ("decision", Value::Enum(1, "REVIEW".into())),
+        ("thresholds.review", Value::Double(0.25)),
+        ("thresholds.decline", Value::Double(0.875)),
+        ("thresholds.version", text("2026-01 møde")),
+        ("node", text("node-a")),
+        ("lane", Value::Int(3)),
+        ("model.name", text("card-fraud")),
+        ("model.version", text("1.4.0")),
+        ("model.sha256", text(&"ab".repeat(32))),
+        ("provider", Value::Enum(1, "CUDA".into())),
+        ("source.topic", text("enriched-context")),
+        ("source.partition", Value::Int(11)),
+        ("source.offset", Value::Long(9_000_000_000)),
+        ("source.timestamp", Value::TimestampMillis(1_700_000_000_123)),
+        ("schema.id", Value::Long(4_000_000_000)),
+        ("schema.fingerprint", Value::Null),
+        ("schema.guid", Value::Null),
+        ("received_at", Value::TimestampMicros(1_700_000_000_123_456)),
+        ("scored_at", Value::TimestampMicros(1_700_000_000_123_999)),
+        ("fallback", Value::Boolean(false)),
+        ("late", Value::Boolean(true)),
+    ];
+    for (path, expected) in expected {
+        assert_eq!(at(value, path), expected, "{path}");
+    }
+}
+
+#[test]
+fn every_field_of_an_output_is_where_the_schema_says() {
+    let mut out = vec![0xEE; 3];
+    OutcomeEncoder::new(&identity()).encode_output(&scored(b"\0\0\0\0\x01tx-1..."), &mut out);
+    let value = read(&out, &output_schema());
+    check_common_fields(&value);
+    let Value::Record(fields) = value else { panic!("no record") };
+    assert_eq!(fields.len(), 15, "a field of the schema is not checked here");
+}
+
+#[test]
+fn a_review_record_adds_its_reason_and_the_payload() {
+    let encoder = OutcomeEncoder::new(&identity());
+    let payload = b"\0\0\0\0\x01tx-1...";
+    let mut out = Vec::new();
+    encoder.encode_review(&scored(payload), ReviewReason::Band, Some(payload), &mut out);
+    let value = read(&out, &review_schema());
+    check_common_fields(&value);
+    assert_eq!(at(&value, "reason"), Value::Enum(1, "BAND".into()));
+    assert_eq!(at(&value, "payload"), Value::Bytes(payload.to_vec()));
+    encoder.encode_review(&scored(payload), ReviewReason::Sample, None, &mut out);
+    let value = read(&out, &review_schema());
+    assert_eq!(at(&value, "reason"), Value::Enum(0, "SAMPLE".into()));
+    assert_eq!(at(&value, "payload"), Value::Null);
+}
+
+#[test]
+fn what_is_absent_is_null() {
+    let mut record = scored(b"");
+    record.decoded = Decoded { id: TransactionId::Absent, event_time_ms: None, schema: SchemaKey::Raw };
+    record.source_timestamp_ms = -1;
+    record.late = false;
+    let mut out = Vec::new();
+    OutcomeEncoder::new(&OutcomeIdentity { fallback: true, ..identity() }).encode_output(&record, &mut out);
+    let value = read(&out, &output_schema());
+    for path in ["transaction_id", "event_time", "source.timestamp", "schema.id", "schema.fingerprint", "schema.guid"] {
+        assert_eq!(at(&value, path), Value::Null, "{path}");
+    }
+    assert_eq!(at(&value, "fallback"), Value::Boolean(true));
+    assert_eq!(at(&value, "late"), Value::Boolean(false));
+}
+
+#[test]
+fn schema_keys_are_told_in_their_usual_spelling() {
+    let encoder = OutcomeEncoder::new(&identity());
+    let mut guid = [0; 16];
+    for (place, byte) in guid.iter_mut().enumerate() {
+        *byte = 0xA0 + place as u8;
+    }
+    let mut out = Vec::new();
+    let mut record = scored(b"\0\0\0\0\x01tx-1");
+    record.decoded.schema = SchemaKey::Guid(guid);
+    encoder.encode_output(&record, &mut out);
+    let told = at(&read(&out, &output_schema()), "schema.guid");
+    let Value::Uuid(told) = told else { panic!("{told:?} is no uuid") };
+    assert_eq!(told.to_string(), "a0a1a2a3-a4a5-a6a7-a8a9-aaabacadaeaf");
+    record.decoded.schema = SchemaKey::Fingerprint(0x00FF_0102_0304_0506);
+    encoder.encode_output(&record, &mut out);
+    assert_eq!(at(&read(&out, &output_schema()), "schema.fingerprint"), text("00ff010203040506"));
+}
+
+#[test]
+fn decisions_and_long_ids_are_written_as_text_and_symbols() {
+    let encoder = OutcomeEncoder::new(&identity());
+    let mut out = Vec::new();
+    for decision in Decision::ALL {
+        for id in [0, 7, -1, i64::MAX, i64::MIN, 1_234_567_890] {
+            let mut record = scored(b"");
+            record.decision = decision;
+            record.decoded.id = TransactionId::Long(id);
+            encoder.encode_output(&record, &mut out);
+            let value = read(&out, &output_schema());
+            assert_eq!(at(&value, "decision"), Value::Enum(decision.index() as u32, decision.name().into()));
+            assert_eq!(at(&value, "transaction_id"), text(&id.to_string()));
+            encoder.write_id_text(&record, &mut out);
+            assert_eq!(out, id.to_string().as_bytes());
+        }
+    }
+}
+
+#[test]
+fn a_review_key_is_never_null() {
+    let encoder = OutcomeEncoder::new(&identity());
+    let mut key = Vec::new();
+    encoder.write_id_text(&scored(b"\0\0\0\0\x01tx-1"), &mut key);
+    assert_eq!(key, b"tx-1");
+    let mut record = scored(b"");
+    record.decoded.id = TransactionId::Absent;
+    encoder.write_id_text(&record, &mut key);
+    assert_eq!(key, b"enriched-context-11-9000000000");
+    record.decoded.id = TransactionId::Text { start: 0, len: 0 };
+    encoder.write_id_text(&record, &mut key);
+    assert_eq!(key, b"enriched-context-11-9000000000");
+}
+
+#[test]
+fn a_registry_id_is_framed_as_registries_do() {
+    let encoder =
+        OutcomeEncoder::new(&identity()).with_forms(OutputForm::RegistryId(0x0102_0304), OutputForm::RegistryId(5));
+    let mut out = Vec::new();
+    encoder.encode_output(&scored(b"\0\0\0\0\x01tx-1"), &mut out);
+    assert_eq!(out[..5], [0, 1, 2, 3, 4]);
+    let mut datum = &out[5..];
+    let value = apache_avro::from_avro_datum(output_schema().schema(), &mut datum, None).unwrap();
+    check_common_fields(&value);
+    encoder.encode_review(&scored(b"\0\0\0\0\x01tx-1"), ReviewReason::Sample, None, &mut out);
+    assert_eq!(out[..5], [0, 0, 0, 0, 5]);
+}
+
+#[test]
+fn the_schema_symbols_are_the_enums_names() {
+    for (name, schema) in [("ModelOutput", output_schema()), ("HumanReview", review_schema())] {
+        let json = serde_json::to_value(schema.schema()).unwrap();
+        assert_eq!(json["name"], name);
+        let symbols = |field: &str| {
+            let fields = json["fields"].as_array().unwrap();
+            let field = fields.iter().find(|of| of["name"] == field).unwrap();
+            field["type"]["symbols"].clone()
+        };
+        assert_eq!(symbols("decision"), serde_json::json!(Decision::ALL.map(Decision::name)));
+        assert_eq!(symbols("provider"), serde_json::json!(Provider::ALL.map(Provider::name)));
+    }
+    let review = serde_json::to_value(review_schema().schema()).unwrap();
+    let reasons = &review["fields"].as_array().unwrap()[15]["type"]["symbols"];
+    assert_eq!(*reasons, serde_json::json!(ReviewReason::ALL.map(ReviewReason::name)));
+}

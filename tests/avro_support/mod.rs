@@ -1,0 +1,70 @@
+//! What the Avro tests share: short ways to say schemas, wants and payloads.
+#![allow(dead_code, reason = "every test file uses its own part")]
+
+pub mod random;
+
+use apache_avro::Schema;
+use scorewire::avro::feature::{Feature, Transform, Wanted};
+use scorewire::avro::plan::Plan;
+use scorewire::avro::problem::PlanError;
+use scorewire::error::Reject;
+use scorewire::record::TransactionId;
+
+pub fn schema(text: &str) -> Schema {
+    Schema::parse_str(text).unwrap_or_else(|why| panic!("{why}\n{text}"))
+}
+
+pub fn compile(writer: &str, reader: &str, wanted: &Wanted) -> Result<Plan, PlanError> {
+    Plan::compile(&schema(writer), &schema(reader), wanted)
+}
+
+/// A plan whose writer and reader are the same.
+pub fn plan(schema: &str, wanted: &Wanted) -> Plan {
+    compile(schema, schema, wanted).unwrap_or_else(|why| panic!("{why}"))
+}
+
+/// A number at a path, named by it.
+pub fn feature(path: &str) -> Feature {
+    Feature { name: path.into(), path: path.into(), transform: Transform::Number, missing: None, min: None, max: None }
+}
+
+pub fn wanted(features: Vec<Feature>) -> Wanted {
+    Wanted { features, ..Wanted::default() }
+}
+
+pub fn features(paths: &[&str]) -> Wanted {
+    wanted(paths.iter().map(|path| feature(path)).collect())
+}
+
+#[derive(Debug, PartialEq)]
+pub struct Found {
+    pub row: Vec<f32>,
+    pub id: TransactionId,
+    pub event_time_ms: Option<i64>,
+}
+
+/// Decodes a bare datum. The row starts as rubbish, so that a column that is never written shows.
+pub fn decode(plan: &Plan, payload: &[u8]) -> Result<Found, Reject> {
+    let mut row = vec![f32::MAX; plan.width()];
+    plan.decode(payload, 0, &mut row).map(|(id, event_time_ms)| Found { row, id, event_time_ms })
+}
+
+/// Zigzag, seven bits a byte.
+pub fn long(value: i64) -> Vec<u8> {
+    let mut raw = ((value << 1) ^ (value >> 63)) as u64;
+    let mut bytes = Vec::new();
+    while raw >= 0x80 {
+        bytes.push(raw as u8 | 0x80);
+        raw >>= 7;
+    }
+    bytes.push(raw as u8);
+    bytes
+}
+
+pub fn bytes(bytes: &[u8]) -> Vec<u8> {
+    [long(bytes.len() as i64), bytes.to_vec()].concat()
+}
+
+pub fn text(text: &str) -> Vec<u8> {
+    bytes(text.as_bytes())
+}
