@@ -61,11 +61,13 @@ const POOL_ROWS: usize = 8192;
 /// Rows whose score is compared between batch sizes.
 const INVARIANCE_ROWS: usize = 96;
 const INVARIANCE_SIZES: [usize; 7] = [2, 3, 8, 16, 33, 64, 96];
-/// Calls per size: enough for a quartile that a few interruptions do not move.
-const CALLS_MIN: usize = 9;
-const CALLS_MAX: usize = 101;
-/// Time to spend on one size, beyond the least number of calls.
-const SIZE_BUDGET_NS: u64 = 15_000_000;
+/// The sizes are measured in turn, several times over, so that a slow moment of the machine touches them all alike.
+const ROUNDS: usize = 4;
+/// Calls per size and round.
+const CALLS_MIN: usize = 3;
+const CALLS_MAX: usize = 30;
+/// Time to spend on one size in one round, beyond the least number of calls.
+const SIZE_BUDGET_NS: u64 = 4_000_000;
 /// Sizes this near the cheapest are as cheap: then the smallest wins, because its rows wait less.
 const NEARLY: f64 = 1.02;
 
@@ -169,18 +171,55 @@ fn sizes(rows_max: usize) -> Vec<usize> {
     sizes
 }
 
+/// Call times of each size. Stops growing where calls take far longer than any limit: larger batches only take longer.
+fn measure_curve(
+    session: &mut Session,
+    package: &Package,
+    pool: &Array2<f32>,
+    settings: &ProbeSettings,
+    clock: &dyn Clock,
+) -> Result<Vec<CurvePoint>, Fatal> {
+    let too_long = 2 * settings.latency_max.as_nanos();
+    // A fixed batch makes smaller calls cost as much as a full one: there is nothing to choose between.
+    let mut sizes = session.rows_fixed().map_or_else(|| sizes(settings.rows_max), |fixed| vec![fixed]);
+    let mut times: Vec<Vec<u64>> = sizes.iter().map(|_| Vec::with_capacity(ROUNDS * CALLS_MAX)).collect();
+    for round in 0..ROUNDS {
+        for index in 0..sizes.len() {
+            let rows = sizes[index];
+            if round == 0 {
+                // A size's first call makes its values and faults its memory in.
+                answer(session, package, pool.slice(s![..rows, ..]), &mut vec![0.0; rows])?;
+            }
+            measure(session, package, pool, rows, clock, &mut times[index])?;
+            if round == 0 && times[index].iter().all(|call_ns| u128::from(*call_ns) > too_long) {
+                sizes.truncate(index + 1);
+                break;
+            }
+        }
+    }
+    let quartile = |mut times: Vec<u64>| {
+        times.sort_unstable();
+        times[times.len() / 4]
+    };
+    Ok(sizes.into_iter().zip(times).map(|(rows, times)| CurvePoint { rows, call_ns: quartile(times) }).collect())
+}
+
 fn measure(
     session: &mut Session,
     package: &Package,
     pool: &Array2<f32>,
     rows: usize,
     clock: &dyn Clock,
-) -> Result<CurvePoint, Fatal> {
+    times: &mut Vec<u64>,
+) -> Result<(), Fatal> {
     let mut scores = vec![0.0; rows];
-    let mut times = Vec::with_capacity(CALLS_MAX);
-    let mut at = 0;
+    // Each round goes on where the last one ended: rows seen before would be guessed right.
+    let mut at = times.len() * rows % (pool.nrows() - rows + 1);
     let mut spent = 0;
-    while times.len() < CALLS_MIN || (times.len() < CALLS_MAX && spent < SIZE_BUDGET_NS) {
+    for call in 0..CALLS_MAX {
+        if call >= CALLS_MIN && spent >= SIZE_BUDGET_NS {
+            break;
+        }
         if at + rows > pool.nrows() {
             at = 0;
         }
@@ -192,8 +231,7 @@ fn measure(
         spent += call_ns;
         at += rows;
     }
-    times.sort_unstable();
-    Ok(CurvePoint { rows, call_ns: times[times.len() / 4] })
+    Ok(())
 }
 
 /// The batch size for a curve, and a warning when the model is too slow for the slice.
@@ -230,21 +268,10 @@ pub fn probe(
     native_before: u64,
 ) -> Result<ProbeReport, Fatal> {
     let golden_difference_max = check_golden(session, package)?;
-    let fixed = session.rows_fixed();
-    let pool_rows = POOL_ROWS.max(settings.rows_max).max(fixed.unwrap_or(0));
+    let pool_rows = POOL_ROWS.max(settings.rows_max).max(session.rows_fixed().unwrap_or(0));
     let pool = varied_rows(&package.golden.rows, pool_rows);
     let batch_invariant = is_invariant(session, package, &pool)?;
-    let mut curve = Vec::new();
-    // A fixed batch makes smaller calls cost as much as a full one: there is nothing to choose between.
-    for rows in fixed.map_or_else(|| sizes(settings.rows_max), |fixed| vec![fixed]) {
-        // A size is run once before it is measured: its first call makes its values and faults its memory in.
-        answer(session, package, pool.slice(s![..rows, ..]), &mut vec![0.0; rows])?;
-        curve.push(measure(session, package, &pool, rows, clock)?);
-        // Larger batches only take longer.
-        if curve.last().is_some_and(|point| u128::from(point.call_ns) > 2 * settings.latency_max.as_nanos()) {
-            break;
-        }
-    }
+    let curve = measure_curve(session, package, &pool, settings, clock)?;
     let (batch_rows_cap, slow) = choose_cap(&curve, settings);
     let mut warnings: Vec<String> = package.warnings.iter().chain(session.warnings()).cloned().chain(slow).collect();
     if !batch_invariant {
