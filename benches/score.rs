@@ -16,7 +16,7 @@ use ort::session::Session as OrtSession;
 use ort::session::builder::SessionBuilder;
 use ort::value::TensorRef;
 use scorewire::edge::{Clock, Scorer};
-use scorewire::model::{Model, ModelSettings, prepare, varied_rows};
+use scorewire::model::{MANIFEST, Model, ModelSettings, prepare, varied_rows};
 
 const BATCHES: [usize; 5] = [1, 8, 64, 128, 512];
 const POOL_ROWS: usize = 120_000;
@@ -73,7 +73,7 @@ fn small_package(root: &Path) -> PathBuf {
          [golden]\nfile = \"golden.csv\"\ntolerance = 1e-6\n{}",
         features.concat()
     );
-    std::fs::write(dir.join("package.toml"), manifest).unwrap();
+    std::fs::write(dir.join(MANIFEST), manifest).unwrap();
     dir
 }
 
@@ -105,7 +105,7 @@ struct Bare {
 
 impl Bare {
     fn new(model: &Model, dir: &Path) -> Bare {
-        let manifest: toml::Table = std::fs::read_to_string(dir.join("package.toml")).unwrap().parse().unwrap();
+        let manifest: toml::Table = std::fs::read_to_string(dir.join(MANIFEST)).unwrap().parse().unwrap();
         let file = manifest["model"]["file"].as_str().unwrap();
         let session = SessionBuilder::new(model.runtime.environment())
             .unwrap()

@@ -178,8 +178,19 @@ fn no_broker_at_the_address_exits_with_69() {
     // A port that was free a moment ago: nobody answers there.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let set = format!("127.0.0.1:{port}");
-    let args =
-        ["config", "check", "--connect", "--bootstrap", &set, "--group", "g", "--package", "models/card-fraud-gbdt"];
+    let args = [
+        "config",
+        "check",
+        "--connect",
+        "--timeout",
+        "1",
+        "--bootstrap",
+        &set,
+        "--group",
+        "g",
+        "--package",
+        "models/card-fraud-gbdt",
+    ];
     let output = scorewire(&dir, &args);
     assert_eq!(code(&output), 69, "{output:?}");
     assert!(stderr(&output).contains("kafka.bootstrap"), "{output:?}");

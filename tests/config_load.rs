@@ -116,9 +116,9 @@ fn a_stronger_source_wins() {
     assert_eq!(limits.batch_rows_max, 10);
     assert_eq!(limits.idle_wait.as_millis(), 21);
     assert_eq!(limits.commit_interval.as_millis(), 32);
-    assert_eq!(limits.intake_records_max, 512, "untouched keys keep their default");
+    assert_eq!(limits.payload_bytes_max, 1 << 20, "untouched keys keep their default");
     assert_eq!(loaded.origin("limits.commit_interval_ms"), Origin::Flag("--set".to_owned()));
-    assert_eq!(loaded.origin("limits.intake_records_max"), Origin::Default);
+    assert_eq!(loaded.origin("limits.payload_bytes_max"), Origin::Default);
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn each_kind_of_value_reads_from_text_as_from_toml() {
     let bench = Bench::new();
     let toml = "[lanes]\ncount = 2\ncores = [4, 0]\n[schemas]\nwire_forms = [\"id\"]\n\
                 [thresholds]\nreview = 0.25\ndecline = 1\nversion = \"v1\"\n[admin]\nlisten = \"off\"\n\
-                [deadline]\nlimit_ms = 1_000\nfrom = \"receipt\"\n[headers]\nforward = [\"*\"]\n";
+                [deadline]\nlimit_ms = 1_000\nfrom = \"receipt\"\n[headers]\nforward = [\"a\", \"b\"]\n";
     let env = [
         ("SCOREWIRE__LANES__COUNT", "2"),
         ("SCOREWIRE__LANES__CORES", "4, 0"),
@@ -137,13 +137,13 @@ fn each_kind_of_value_reads_from_text_as_from_toml() {
         ("SCOREWIRE__ADMIN__LISTEN", "off"),
         ("SCOREWIRE__DEADLINE__LIMIT_MS", "1_000"),
         ("SCOREWIRE__DEADLINE__FROM", "receipt"),
-        ("SCOREWIRE__HEADERS__FORWARD", "*"),
+        ("SCOREWIRE__HEADERS__FORWARD", "a, b"),
     ];
     let config = bench.load(MINIMAL, &env, &[]).unwrap().config;
     assert_eq!(config, bench.with(toml));
     assert_eq!(config.lanes.iter().map(|lane| lane.core).collect::<Vec<_>>(), [Some(4), Some(0)]);
     assert_eq!(config.deadline, Some(Deadline { limit_ms: 1_000, from: DeadlineFrom::Receipt }));
-    assert_eq!(config.forward_headers, ForwardHeaders::All);
+    assert_eq!(config.forward_headers, ForwardHeaders::Only(vec!["a".to_owned(), "b".to_owned()]));
     assert_eq!(config.admin_listen, None);
 }
 
@@ -179,11 +179,7 @@ fn a_file_that_is_not_there_is_one_problem_among_the_others() {
 fn limits_are_held_against_their_neighbours() {
     let bench = Bench::new();
     for (more, key) in [
-        (
-            "[limits]\nbatch_rows_max = 600\nin_flight_records_max = 599\nintake_records_max = 1\n",
-            "limits.batch_rows_max",
-        ),
-        ("[limits]\nin_flight_records_max = 600\nintake_records_max = 601\n", "limits.intake_records_max"),
+        ("[limits]\nbatch_rows_max = 600\nin_flight_records_max = 599\n", "limits.batch_rows_max"),
         ("[limits]\nin_flight_bytes_max = 1000\n", "limits.in_flight_bytes_max"),
         ("[limits]\ncommit_interval_ms = 24000\ncommit_timeout_ms = 23000\n", "limits.commit_interval_ms"),
         ("[limits]\nrevoke_timeout_ms = 60001\n", "limits.revoke_timeout_ms"),

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use common::kafka::{ANSWER, COMPACTED};
-use common::{OwnKafka, RealKafka, Running, TestRecord, unique_name, wait_until};
+use common::{OwnKafka, RealKafka, Running, TestRecord, free_port, http_get, unique_name, wait_until};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -118,6 +118,36 @@ fn a_guarded_process_ends_with_its_guard_and_on_request() {
     assert!(std::path::Path::new(&process).exists());
     drop(abandoned);
     assert!(!std::path::Path::new(&process).exists(), "killed and reaped");
+}
+
+#[test]
+fn a_process_is_ready_when_it_answers_so() {
+    let port = free_port();
+    let serve = "import http.server, sys
+class Answer(http.server.BaseHTTPRequestHandler):
+    asked = 0
+    def do_GET(self):
+        Answer.asked += 1
+        self.send_response(200 if Answer.asked > 2 and self.path == '/readyz' else 503)
+        self.end_headers()
+        self.wfile.write(b'body')
+server = http.server.HTTPServer(('127.0.0.1', int(sys.argv[1])), Answer)
+print('serving', flush=True)
+server.serve_forever()";
+    let mut server = Running::spawn(Command::new("python3").args(["-c", serve, &port.to_string()]));
+    server.wait_until_says("serving", ANSWER);
+    assert_eq!(http_get(port, "/livez"), Some((503, "body".to_owned())));
+    server.wait_until_ready(port, ANSWER);
+    assert_eq!(http_get(port, "/readyz"), Some((200, "body".to_owned())));
+    server.crash();
+    assert_eq!(server.wait(ANSWER).code(), None);
+    assert_eq!(http_get(port, "/readyz"), None);
+}
+
+#[test]
+#[should_panic(expected = "it ended without it")]
+fn waiting_for_words_ends_with_the_process() {
+    Running::spawn(Command::new("sh").args(["-c", "echo something else"])).wait_until_says("ready", ANSWER);
 }
 
 #[test]

@@ -53,6 +53,7 @@ fn a_warm_session_scores_without_allocating() {
     ];
     for (name, output, column, settings) in forms {
         let model = Draft::new(name, output, column).prepare(&settings).unwrap();
+        assert!(model.report.native_bytes > 0, "{name}: ONNX Runtime holds memory for a session");
         let mut session = model.session().unwrap();
         let golden = &model.package.golden.rows;
         let rows = Array2::from_shape_fn((40, 4), |(row, column)| golden[[row % golden.nrows(), column]]);

@@ -99,7 +99,7 @@ fn all_problems_of_a_manifest_are_told_at_once_with_the_nearest_key() {
 fn each_single_mistake_is_named() {
     let cases: [(Draft, &[&str]); 14] = [
         (good().replace("format = 1", "format = 2"), &["format: is 2", "format 1"]),
-        (good().replace("[model]\n", "[model\n"), &["package.toml: is not TOML"]),
+        (good().replace("[model]\n", "[model\n"), &["model.toml: is not TOML"]),
         (good().replace("file = \"model.onnx\"", "file = \"../model.onnx\""), &["model.file", "own folder"]),
         (good().replace("file = \"model.onnx\"", "file = \"modle.onnx\""), &["modle.onnx: cannot be read"]),
         (good().replace("name = \"b\"", "name = \"a\""), &["features[1]", "`a` is used twice"]),
@@ -121,7 +121,7 @@ fn each_single_mistake_is_named() {
 #[test]
 fn a_folder_that_is_not_there_and_one_without_a_contract_are_told() {
     let empty = tempfile::tempdir().unwrap();
-    assert_says(&Package::load(empty.path()).unwrap_err(), &["package.toml: cannot be read"]);
+    assert_says(&Package::load(empty.path()).unwrap_err(), &["model.toml: cannot be read"]);
     assert_says(&Package::load(&empty.path().join("none")).unwrap_err(), &["no such folder"]);
 }
 

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the scripts that build or test. Each need_* checks one thing and remembers what is missing, so that
 # `missing_report` can name everything at once instead of one thing per run.
 
@@ -12,7 +13,7 @@ need() {
 need_rust() {
     local wanted have
     wanted=$(sed -n 's/^rust-version *= *"\(.*\)"$/\1/p' "$1/Cargo.toml")
-    have=$(cargo --version 2>/dev/null | sed -n 's/^cargo \([0-9][0-9]*\.[0-9][0-9]*\).*/\1/p')
+    have=$(cargo --version 2>/dev/null | sed -n 's/^cargo \([0-9][0-9]*\.[0-9][0-9]*\).*/\1/p') || true
     if [ -z "$have" ]; then
         missing_lines+=("cargo (Rust $wanted or newer): https://rustup.rs, or Debian package rustup, then 'rustup default stable'")
     elif [ "$(printf '%s\n' "$wanted" "$have" | sort -V | head -n 1)" != "$wanted" ]; then
@@ -29,14 +30,19 @@ need_c() {
     need perl perl "configures OpenSSL's build"
 }
 
+# need_python pip | without-pip
 need_python() {
+    local has_python=yes
     if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 8))' >/dev/null 2>&1; then
+        has_python=no
         missing_lines+=("python3 (3.8 or newer): Debian package python3")
-    elif [ "${1:-}" = pip ] && ! python3 -m pip --version >/dev/null 2>&1; then
+    fi
+    if [ "$1" = pip ] && { [ $has_python = no ] || ! python3 -m pip --version >/dev/null 2>&1; }; then
         missing_lines+=("pip (fetches ONNX Runtime): Debian package python3-pip")
     fi
 }
 
+# Prints the path of java, or fails.
 java_program() {
     if [ -n "${JAVA_HOME:-}" ] && [ -x "$JAVA_HOME/bin/java" ]; then
         printf '%s\n' "$JAVA_HOME/bin/java"
@@ -51,7 +57,7 @@ need_java() {
         missing_lines+=("java (17 or newer, runs Apache Kafka): Debian package openjdk-17-jre-headless")
         return
     fi
-    version=$("$java" -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p' | head -n 1)
+    version=$("$java" -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p' | head -n 1) || true
     if [ "${version:-0}" -lt 17 ]; then
         missing_lines+=("Java 17 or newer, found ${version:-an unknown version} at $java: Debian package openjdk-17-jre-headless")
     fi

@@ -12,9 +12,6 @@ use crate::config::{REFERENCE, show};
 use crate::error::{Fatal, exit};
 use crate::kafka::cluster;
 
-/// How long `--connect` waits for each answer.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
     /// List every problem at once, each with its place and fix
@@ -27,20 +24,24 @@ pub enum ConfigCommand {
 
 #[derive(Args, Debug)]
 pub struct CheckArgs {
-    #[command(flatten)]
-    config: ConfigArgs,
     /// Dial Kafka as well, and look for the topics
     #[arg(long, env = "SCOREWIRE_CHECK_CONNECT")]
     connect: bool,
+    /// How long to wait for each answer of Kafka
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600),
+        env = "SCOREWIRE_CHECK_TIMEOUT")]
+    timeout: u64,
+    #[command(flatten)]
+    config: ConfigArgs,
 }
 
 #[derive(Args, Debug)]
 pub struct ShowArgs {
-    #[command(flatten)]
-    config: ConfigArgs,
     /// Print JSON instead of TOML
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    config: ConfigArgs,
 }
 
 #[derive(Args, Debug)]
@@ -69,7 +70,7 @@ fn check(args: &CheckArgs) -> Result<u8, Fatal> {
     output::print("the configuration holds\n")?;
     if args.connect {
         let config = &loaded.config;
-        let counts = cluster::inspect(&config.kafka, &config.topics, CONNECT_TIMEOUT)?;
+        let counts = cluster::inspect(&config.kafka, &config.topics, Duration::from_secs(args.timeout))?;
         output::print(&format!("Kafka answers at {}; partitions:\n", config.kafka.bootstrap))?;
         let topics = &config.topics;
         for (topic, partitions) in [

@@ -23,8 +23,6 @@ pub enum Arrival {
 
 #[derive(Args, Clone, Debug)]
 pub struct LoadArgs {
-    #[command(flatten)]
-    config: ConfigArgs,
     /// Transactions per second
     #[arg(long, value_name = "N", default_value_t = 1_000.0, value_parser = rate, env = "SCOREWIRE_LOAD_RATE")]
     rate: f64,
@@ -71,6 +69,8 @@ pub struct LoadArgs {
     /// Print the result as one JSON object
     #[arg(long, env = "SCOREWIRE_LOAD_JSON")]
     json: bool,
+    #[command(flatten)]
+    config: ConfigArgs,
 }
 
 /// Where records come from.

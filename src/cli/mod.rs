@@ -95,7 +95,7 @@ fn dispatch(cli: Cli) -> Result<u8, Fatal> {
         Some(Command::Completions(args)) => pages::completions(&args, Cli::command()),
         Some(Command::Man(args)) => pages::man(&args, Cli::command()),
         None => {
-            output::note(&Cli::command().render_help().ansi().to_string());
+            output::note(&Cli::command().render_help().to_string());
             Ok(exit::USAGE)
         }
     }

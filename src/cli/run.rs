@@ -9,11 +9,11 @@ use crate::observe::log;
 
 #[derive(Args, Debug)]
 pub struct RunArgs {
-    #[command(flatten)]
-    config: ConfigArgs,
     /// Stop when the end offsets seen at start are scored and committed
     #[arg(long, env = "SCOREWIRE_UNTIL_END")]
     until_end: bool,
+    #[command(flatten)]
+    config: ConfigArgs,
 }
 
 pub fn execute(args: RunArgs) -> Result<u8, Fatal> {

@@ -5,7 +5,7 @@ use crate::kafka;
 
 /// One line per part, so that a report of a fault names them all.
 pub fn text() -> String {
-    let onnxruntime = wiring::onnxruntime_version().unwrap_or_else(|_| "not found".to_owned());
+    let onnxruntime = wiring::onnxruntime_version().unwrap_or_else(|fatal| format!("is not usable: {}", fatal.what));
     format!(
         "scorewire {}\nlibrdkafka {}\nonnxruntime {onnxruntime}\n",
         env!("CARGO_PKG_VERSION"),

@@ -8,7 +8,6 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::demo::DemoArgs;
 use super::load::{ExportRequest, LoadRequest};
-use super::model::CheckArgs;
 use crate::config::Config;
 use crate::error::{Fatal, exit};
 use crate::model::Runtime;
@@ -46,13 +45,7 @@ pub fn export(request: ExportRequest) -> Result<u8, Fatal> {
     Err(not_joined("load --export"))
 }
 
-/// CALL SITE model: load, verify and probe a package, and print what was found.
-pub fn check_model(args: CheckArgs) -> Result<u8, Fatal> {
-    let _ = args;
-    Err(not_joined("model check"))
-}
-
-/// CALL SITE model: the version of the library that would be loaded.
+/// The version of the library that would be loaded.
 pub fn onnxruntime_version() -> Result<String, Fatal> {
     Ok(Runtime::load(None)?.version().to_owned())
 }

@@ -1,4 +1,4 @@
-//! The contract of a package, `package.toml`: which model, what it is fed, which of its answers is the score.
+//! The contract of a package, `model.toml`: which model, what it is fed, which of its answers is the score.
 //!
 //! ```toml
 //! format = 1
@@ -75,11 +75,7 @@ impl Contract {
         let table: Table = match text.parse() {
             Ok(table) => table,
             Err(error) => {
-                problems.add(
-                    "package.toml",
-                    format!("is not TOML: {}", error.to_string().trim_end()),
-                    "mend that line",
-                );
+                problems.add("model.toml", format!("is not TOML: {}", error.to_string().trim_end()), "mend that line");
                 return None;
             }
         };

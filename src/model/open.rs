@@ -36,11 +36,10 @@ pub fn builder(runtime: &Runtime, provider: Provider) -> Result<SessionBuilder, 
     })
 }
 
-/// An error rather than a silent fall back to the CPU, and a record of where each node ended up.
+/// An error rather than a silent fall back to the CPU.
 fn with_cuda(builder: SessionBuilder, device: i32) -> Result<SessionBuilder, ort::Error> {
     let cuda = ep::CUDA::default().with_device_id(device).build().error_on_failure();
-    let builder = builder.with_execution_providers([cuda])?;
-    Ok(builder.with_config_entry("session.record_ep_graph_assignment_info", "1")?)
+    Ok(builder.with_execution_providers([cuda])?)
 }
 
 /// Every setting, with its reason.
@@ -59,6 +58,8 @@ fn configure(builder: SessionBuilder) -> Result<SessionBuilder, ort::Error> {
         // The arena keeps the largest batch's memory for ever, and patterns keep one plan per batch size seen.
         .with_execution_providers([ep::CPU::default().with_arena_allocator(false).build()])?
         .with_memory_pattern(false)?
+        // Which provider really runs each node, kept from the start for the report; costs nothing later.
+        .with_config_entry("session.record_ep_graph_assignment_info", "1")?
         // Devices are what the configuration says, never what a plugin finds.
         .with_auto_device(AutoDevicePolicy::PreferCPU)
         .map_err(ort::Error::from)
@@ -212,18 +213,20 @@ fn unreachable_problem() -> Fatal {
 }
 
 pub fn placement(runner: &Runner, provider: Provider, warnings: &mut Vec<String>) -> Placement {
-    let Provider::Cuda { .. } = provider else {
-        return Placement { provider: provider.name(), nodes: 0, nodes_total: 0 };
-    };
     let nodes = runner.nodes_by_provider().unwrap_or_default();
+    let on = |provider: Provider| {
+        nodes.iter().filter(|(name, _)| name.starts_with(provider.name())).map(|(_, count)| count).sum::<usize>()
+    };
     let total = nodes.iter().map(|(_, count)| count).sum();
-    let on_gpu = nodes.iter().filter(|(name, _)| name.starts_with("CUDA")).map(|(_, count)| count).sum();
-    if on_gpu < total || total == 0 {
+    let here = on(provider);
+    if here < total {
         warnings.push(format!(
-            "{on_gpu} of {total} nodes run on the GPU; the others (tree ensembles among them) only run on the CPU, and \
-             the CPU provider would spare the copies"
+            "{here} of {total} nodes run on {}; the others (tree ensembles among them) only run on the CPU, and the CPU \
+             provider would spare the copies",
+            provider.name()
         ));
     }
-    let used = if on_gpu > 0 { provider } else { Provider::Cpu };
-    Placement { provider: used.name(), nodes: on_gpu, nodes_total: total }
+    // A provider that was asked for and runs nothing is not the one used.
+    let used = if here > 0 { provider } else { Provider::Cpu };
+    Placement { provider: used.name(), nodes: here, nodes_total: total }
 }

@@ -1,6 +1,7 @@
 //! A model package: a folder with the model, its contract, the reader's schema and golden rows. Read once, checked
 //! whole; what ONNX Runtime later opens are the very bytes whose hash was checked.
 
+use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -16,14 +17,13 @@ use crate::model::problem::Problems;
 use crate::pipeline::settings::Thresholds;
 
 /// The contract's file in the folder.
-pub const MANIFEST: &str = "package.toml";
+pub const MANIFEST: &str = "model.toml";
 
 /// A protobuf message cannot be larger; nor does a fraud model need to be.
 const MODEL_BYTES_MAX: u64 = 1 << 30;
 const TEXT_BYTES_MAX: u64 = 16 << 20;
 
 /// A package whose files agree with each other. Whether the model answers as the golden rows say is the probe's part.
-#[derive(Debug)]
 pub struct Package {
     pub dir: PathBuf,
     pub name: String,
@@ -45,6 +45,13 @@ pub struct Package {
     pub(crate) model: Vec<u8>,
 }
 
+impl fmt::Debug for Package {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Package { dir, name, version, sha256, .. } = self;
+        write!(f, "Package({name} {version}, sha256 {sha256}, in {})", dir.display())
+    }
+}
+
 impl Package {
     /// Reads and checks the package in `dir`.
     ///
@@ -63,7 +70,7 @@ impl Package {
         problems.check(dir)?;
         package.ok_or_else(|| {
             let what = format!("model package {}: unusable, and nothing says why", dir.display());
-            Fatal::new(exit::INTERNAL, what, "report this with the package.toml")
+            Fatal::new(exit::INTERNAL, what, "report this with the model.toml")
         })
     }
 }

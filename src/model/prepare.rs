@@ -37,7 +37,7 @@ impl Default for ModelSettings {
 }
 
 /// A verified model. Shared by all lanes; each takes its own [`Session`] from it.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Model {
     pub package: Arc<Package>,
     pub runtime: Runtime,

@@ -27,7 +27,7 @@ impl Default for ProbeSettings {
     }
 }
 
-/// Median time of one call.
+/// Time of one call: the lower quartile of those measured, which tells what the machine does when it is left alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CurvePoint {
     pub rows: usize,
@@ -57,11 +57,11 @@ pub struct ProbeReport {
 }
 
 /// Distinct rows to measure with: the same few rows again and again would teach the branch predictor a tree's way.
-pub const POOL_ROWS: usize = 8192;
+const POOL_ROWS: usize = 8192;
 /// Rows whose score is compared between batch sizes.
 const INVARIANCE_ROWS: usize = 96;
 const INVARIANCE_SIZES: [usize; 7] = [2, 3, 8, 16, 33, 64, 96];
-/// Calls per size: enough for a median that one interruption does not move.
+/// Calls per size: enough for a quartile that a few interruptions do not move.
 const CALLS_MIN: usize = 9;
 const CALLS_MAX: usize = 101;
 /// Time to spend on one size, beyond the least number of calls.
@@ -115,8 +115,9 @@ fn answer(
     })
 }
 
-/// Rows like the golden ones and yet all different: each value is a golden row's value of the same column, moved a
-/// little. Deterministic; `[rows, features]`.
+/// Rows like the golden ones and yet all different: each is a golden row, one value in sixteen taken from another, all
+/// moved a little. Keeping most of a row together matters: values mixed freely make trees guess wrong more often than
+/// real rows do, and the model look slower. Deterministic; `[rows, features]`.
 pub fn varied_rows(golden: &Array2<f32>, rows: usize) -> Array2<f32> {
     let mut state = 0x9e37_79b9_7f4a_7c15u64;
     let mut next = move || {
@@ -127,11 +128,16 @@ pub fn varied_rows(golden: &Array2<f32>, rows: usize) -> Array2<f32> {
         state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32
     };
     let count = golden.nrows() as u64;
-    Array2::from_shape_fn((rows, golden.ncols()), |(_, column)| {
-        let value = golden[[(next() % count) as usize, column]];
-        let share = next() as f32 / u32::MAX as f32;
-        value * (0.7 + 0.6 * share)
-    })
+    let mut varied = Array2::zeros((rows, golden.ncols()));
+    for mut row in varied.rows_mut() {
+        let origin = (next() % count) as usize;
+        for (column, value) in row.iter_mut().enumerate() {
+            let from = if next() % 16 == 0 { (next() % count) as usize } else { origin };
+            let share = next() as f32 / u32::MAX as f32;
+            *value = golden[[from, column]] * (0.95 + 0.1 * share);
+        }
+    }
+    varied
 }
 
 /// Whether each row gets the same bits alone and within batches of several sizes, at several places.
@@ -155,7 +161,7 @@ fn is_invariant(session: &mut Session, package: &Package, pool: &Array2<f32>) ->
 
 /// Sizes to measure: powers of two and one between, up to `rows_max`.
 fn sizes(rows_max: usize) -> Vec<usize> {
-    let mut sizes: Vec<usize> = [1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024]
+    let mut sizes: Vec<usize> = [1, 2, 4, 8, 16, 24, 32, 48, 64, 80, 96, 128, 192, 256, 384, 512, 768, 1024]
         .into_iter()
         .filter(|size| *size < rows_max)
         .collect();
@@ -187,7 +193,7 @@ fn measure(
         at += rows;
     }
     times.sort_unstable();
-    Ok(CurvePoint { rows, call_ns: times[times.len() / 2] })
+    Ok(CurvePoint { rows, call_ns: times[times.len() / 4] })
 }
 
 /// The batch size for a curve, and a warning when the model is too slow for the slice.
@@ -224,11 +230,12 @@ pub fn probe(
     native_before: u64,
 ) -> Result<ProbeReport, Fatal> {
     let golden_difference_max = check_golden(session, package)?;
-    let pool = varied_rows(&package.golden.rows, POOL_ROWS);
+    let fixed = session.rows_fixed();
+    let pool_rows = POOL_ROWS.max(settings.rows_max).max(fixed.unwrap_or(0));
+    let pool = varied_rows(&package.golden.rows, pool_rows);
     let batch_invariant = is_invariant(session, package, &pool)?;
     let mut curve = Vec::new();
     // A fixed batch makes smaller calls cost as much as a full one: there is nothing to choose between.
-    let fixed = session.rows_fixed();
     for rows in fixed.map_or_else(|| sizes(settings.rows_max), |fixed| vec![fixed]) {
         // A size is run once before it is measured: its first call makes its values and faults its memory in.
         answer(session, package, pool.slice(s![..rows, ..]), &mut vec![0.0; rows])?;

@@ -6,6 +6,8 @@ use crate::model::open::{builder, check_outlets, choose_way_back, fixed_rows, le
 use crate::model::package::Package;
 use crate::model::runner::{Answers, Runner};
 use crate::model::runtime::Runtime;
+use std::fmt;
+
 use ndarray::ArrayView2;
 
 /// Where the model runs.
@@ -73,6 +75,18 @@ pub struct Session {
     padded: Vec<f32>,
     placement: Placement,
     warnings: Vec<String>,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("width", &self.width)
+            .field("rows_max", &self.rows_max)
+            .field("rows_fixed", &self.rows_fixed)
+            .field("answer", &self.answer)
+            .field("placement", &self.placement)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Session {

@@ -33,7 +33,7 @@ pub struct ModelInfo {
     pub name: String,
     pub version: String,
     pub sha256: String,
-    /// The provider really used: `cpu` or `cuda`.
+    /// The provider really used: `CPU` or `CUDA`.
     pub provider: String,
     /// Memory that loading the sessions took from the C library's heap.
     pub native_bytes: u64,
@@ -93,6 +93,11 @@ impl Health {
     }
 }
 
+/// Whether a lane has left, in order or for good.
+fn ended(stats: &LaneStats) -> bool {
+    stats.ended.load(Ordering::Acquire)
+}
+
 /// Whether a lane has joined its group.
 pub fn joined(stats: &LaneStats) -> bool {
     stats.joined.load(Ordering::Acquire)
@@ -117,7 +122,8 @@ impl AdminState {
     /// Whether every lane still turns. Kafka has no say in it: a restart does not mend a broker.
     pub fn liveness(&self) -> Health {
         let now_ms = self.clock.now_ns() / 1_000_000;
-        let hung = self.lanes.iter().enumerate().filter_map(|(lane, stats)| {
+        let turning = self.lanes.iter().enumerate().filter(|(_, stats)| !ended(stats));
+        let hung = turning.filter_map(|(lane, stats)| {
             let last_ms = stats.last_cycle_ms.get();
             let silent = Duration::from_millis(now_ms.saturating_sub(last_ms));
             // A lane that has not begun is not hung: it may still be warming its model.
@@ -137,7 +143,9 @@ impl AdminState {
             problems.push("stopping".to_owned());
         }
         for (lane, stats) in self.lanes.iter().enumerate() {
-            if !joined(stats) {
+            if ended(stats) {
+                problems.push(format!("lane {lane} has ended"));
+            } else if !joined(stats) {
                 problems.push(format!("lane {lane} has not joined the group"));
             }
             let stalled = self.sink_stalled(stats);

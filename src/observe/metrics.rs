@@ -71,7 +71,7 @@ const REJECTED: &str = "records_rejected";
 const DECISIONS: &str = "decisions";
 const REVIEWS: &str = "reviews";
 const LAG: &str = "partition_lag_records";
-const DUTY_CYCLE: &str = "duty_cycle_seconds_max";
+const DUTY_CYCLE: &str = "duty_cycle_max_seconds";
 const SINK_STALLED: &str = "sink_stalled_seconds";
 const LATENCY: &str = "step_latency_seconds";
 const LATENCY_QUANTILE: &str = "step_latency_quantile_seconds";
@@ -256,17 +256,18 @@ impl Lanes {
         out.family(BUILD, "This program", MetricType::Info, |family| {
             family.info(&[("version", env!("CARGO_PKG_VERSION"))])
         })?;
-        let ready = u64::from(state.readiness().is_ready());
+        let ready = u8::from(state.readiness().is_ready());
+        let bytes = |count: u64| count as f64;
         let numbers = [
-            (READY, "1 when /readyz says yes", Some(ready)),
-            (UPTIME, "Time since start", Some(state.uptime().as_secs())),
-            (RESIDENT, "Physical memory of the process", memory::resident_bytes()),
-            (NATIVE_HEAP, "The C library's heap: librdkafka and ONNX Runtime", memory::native_heap_bytes()),
-            (MODEL_NATIVE, "Memory that loading the model sessions took", Some(state.model.native_bytes)),
+            (READY, "1 when /readyz says yes", Some(ready.into())),
+            (UPTIME, "Time since start", Some(state.uptime().as_secs_f64())),
+            (RESIDENT, "Physical memory of the process", memory::resident_bytes().map(bytes)),
+            (NATIVE_HEAP, "The C library's heap: librdkafka and ONNX Runtime", memory::native_heap_bytes().map(bytes)),
+            (MODEL_NATIVE, "Memory that loading the model sessions took", Some(bytes(model.native_bytes))),
         ];
         for (name, help, number) in numbers {
             let Some(number) = number else { continue };
-            out.family(name, help, MetricType::Gauge, |family| family.gauge(&[], number as f64))?;
+            out.family(name, help, MetricType::Gauge, |family| family.gauge(&[], number))?;
         }
         Ok(())
     }
@@ -299,6 +300,9 @@ impl Family<'_> {
     }
 
     fn gauge(&mut self, labels: &[(&str, &str)], value: f64) -> fmt::Result {
+        if labels.is_empty() {
+            return self.encoder.encode_gauge(&value);
+        }
         self.encoder.encode_family(&labels)?.encode_gauge(&value)
     }
 

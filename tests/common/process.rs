@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::wait::wait_for;
+use super::wait::{wait_for, wait_until};
 
 /// Characters of a failed test's child output that are shown.
 const SHOWN_TAIL: usize = 4_000;
@@ -123,6 +123,32 @@ impl Running {
     /// SIGKILL: a crash.
     pub fn crash(&self) {
         self.signal(Signal::KILL);
+    }
+
+    /// Waits until `GET /readyz` on the process's admin port answers 200. Panics, with what it said, when it ends first.
+    #[track_caller]
+    pub fn wait_until_ready(&mut self, admin_port: u16, deadline: Duration) {
+        wait_until("the process is ready", deadline, || {
+            assert!(self.is_running(), "it ended before it was ready:\n{}{}", self.stdout(), self.stderr());
+            http_get(admin_port, "/readyz").is_some_and(|(status, _)| status == 200)
+        });
+    }
+
+    /// Waits until its standard output or error holds `text`. Panics, with what it said, when it ends without.
+    #[track_caller]
+    pub fn wait_until_says(&mut self, text: &str, deadline: Duration) {
+        wait_until(&format!("the process says {text:?}"), deadline, || {
+            // Asked first: what it wrote before it ended is there when its end is seen and the pipes are read out.
+            let is_running = self.is_running();
+            let says = |said: String| said.contains(text);
+            let has_said = says(self.stdout()) || says(self.stderr());
+            if is_running || has_said {
+                return has_said;
+            }
+            let (stdout, stderr) = (self.stdout.whole(), self.stderr.whole());
+            assert!(stdout.contains(text) || stderr.contains(text), "it ended without it:\n{stdout}{stderr}");
+            true
+        });
     }
 
     /// Waits for the end. Panics (and kills the child) when `deadline` passes first.

@@ -6,11 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use scorewire::edge::Clock;
 use scorewire::error::Fatal;
-use scorewire::model::{Model, ModelSettings, prepare};
+use scorewire::model::{MANIFEST, Model, ModelSettings, prepare};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
-
-pub const MANIFEST: &str = "package.toml";
 
 pub fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)

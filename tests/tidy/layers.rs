@@ -16,14 +16,16 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("pipeline", &["error", "record", "edge", "avro", "observe"]),
     ("config", &["error", "record", "edge", "avro", "model", "observe"]),
     ("load", &["error", "record", "edge", "avro", "observe", "kafka"]),
-    ("cli", &["error", "record", "edge", "avro", "model", "observe", "kafka", "pipeline", "config", "load"]),
+    // Where the real doors meet the pipeline.
+    ("node", &["error", "record", "edge", "avro", "model", "observe", "kafka", "pipeline", "config"]),
+    ("cli", &["error", "record", "edge", "avro", "model", "observe", "kafka", "pipeline", "config", "load", "node"]),
     ("main", &["error", "cli"]),
     ("lib", &[]),
 ];
 
 /// Plain values that say what is configured. Whoever is configured may know them.
 const PLAIN_VALUES: &[[&str; 2]] = &[["pipeline", "limits"], ["pipeline", "settings"], ["kafka", "settings"]];
-const KNOW_PLAIN_VALUES: &[&str] = &["observe", "model", "kafka", "pipeline", "config", "load", "cli"];
+const KNOW_PLAIN_VALUES: &[&str] = &["observe", "model", "kafka", "pipeline", "config", "load", "node", "cli"];
 
 /// A name that only some places may use.
 struct Fence {
@@ -68,15 +70,18 @@ struct Ban {
     why: &'static str,
 }
 
+/// Where a record's bytes are read: what is compiled from its schema, and what runs it.
+const DECODING: &[&str] = &["src/avro/decode", "src/avro/plan", "src/avro/read", "src/avro/skip", "src/avro/wire"];
+
 const BANS: &[Ban] = &[
     Ban {
-        places: &["src/avro/decode", "src/pipeline/"],
-        names: &[&["apache_avro"]],
-        why: "apache_avro is never on a record's way in: it accepts truncated and trailing bytes",
+        places: DECODING,
+        names: &[&["apache_avro"], &["Fatal"]],
+        why: "decoding trusts only its own plan (apache_avro accepts truncated and trailing bytes) and rejects records",
     },
+    Ban { places: &["src/pipeline/"], names: &[&["apache_avro"]], why: "apache_avro is never on a record's way" },
     Ban {
         places: &[
-            "src/avro/decode",
             "src/pipeline/intake",
             "src/pipeline/batch",
             "src/pipeline/scoring",
