@@ -62,7 +62,7 @@ impl Cluster {
     }
 
     fn plan(&self) -> LoadPlan {
-        let mut plan = LoadPlan::new(&self.mock.bootstrap_servers(), self.topics.clone(), 7).for_embedded_broker();
+        let mut plan = LoadPlan::new(&self.mock.bootstrap_servers(), self.topics.clone()).for_embedded_broker();
         plan.rate = 2_000.0;
         plan.duration = Duration::from_millis(1_500);
         plan.warm_up = Duration::from_millis(500);
@@ -246,8 +246,8 @@ fn a_file_is_sent_once_and_its_scores_are_kept() {
     let path = folder.path().join("transactions.avro");
     dataset::export(&path, 1_500, 5, dataset::Format::Avro).unwrap();
     let mut plan = cluster.plan();
-    plan.source = PayloadSource::File { path, key: Some("card.token".to_owned()), repeat: false };
-    plan.framing = Framing::SingleObject;
+    plan.source = PayloadSource::File { path: path.clone(), key: Some("card.token".to_owned()), repeat: false };
+    plan.framing = Framing::Registry(7);
     plan.preload = Some(1_000_000);
     plan.poison_per_million = 0;
     plan.scores_to = Some(folder.path().join("scores.csv"));
@@ -261,6 +261,10 @@ fn a_file_is_sent_once_and_its_scores_are_kept() {
     plan.source = PayloadSource::File { path: folder.path().join("none.avro"), key: None, repeat: false };
     let error = run(&plan, OUTPUT_SCHEMA, None, &AtomicBool::new(false)).unwrap_err();
     assert!(error.what.contains("none.avro"), "{error}");
+    plan.source = PayloadSource::File { path, key: Some("card.number".to_owned()), repeat: false };
+    let error = run(&plan, OUTPUT_SCHEMA, None, &AtomicBool::new(false)).unwrap_err();
+    assert_eq!(error.code, exit::USAGE);
+    assert!(error.what.contains("card.number"), "{error}");
 }
 
 #[test]

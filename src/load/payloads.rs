@@ -82,7 +82,7 @@ pub struct Payload<'a> {
 
 impl Pool {
     /// # Errors
-    /// [`exit::FAILED`] when the file cannot be read, has no records, or lacks the key's field.
+    /// [`exit::FAILED`] when the file cannot be read or has no records, [`exit::USAGE`] when it lacks the key's field.
     pub fn load(source: &PayloadSource, framing: Framing, seed: u64) -> Result<Pool, Fatal> {
         match source {
             PayloadSource::Simulator { rows, world } => Ok(Pool::simulated(*rows, framing, seed, world)),
@@ -122,7 +122,10 @@ impl Pool {
         let mut buffer = Vec::new();
         for (index, value) in reader.enumerate() {
             let value = value.map_err(|error| problem(format!("record {index}: {error}")))?;
-            let key = key.map(|path| key_text(&value, path)).transpose().map_err(&problem)?.flatten();
+            let key = match key {
+                None => None,
+                Some(field) => key_text(&value, field).map_err(|what| no_key(path, &what))?,
+            };
             buffer.clear();
             wire.put_prefix(&mut buffer);
             writer.write_value_ref(&mut buffer, &value).map_err(|error| problem(format!("record {index}: {error}")))?;
@@ -186,6 +189,11 @@ impl Row {
     fn key(&self) -> Option<usize> {
         (self.key_length != u32::MAX).then_some(self.key_length as usize)
     }
+}
+
+fn no_key(path: &Path, what: &str) -> Fatal {
+    let fix = "name a field of the file's schema by its dotted path, or send no keys";
+    Fatal::new(exit::USAGE, format!("{}: {what}", path.display()), fix)
 }
 
 fn wire_form(framing: Framing, schema: &Schema) -> WireForm {

@@ -45,8 +45,7 @@ pub struct LoadPlan {
 
 impl LoadPlan {
     /// Twenty seconds of simulated transactions at 1,000/s, a thousandth of them poison, after two seconds of warm-up.
-    /// Values are framed by `00` and `schema_id`.
-    pub fn new(bootstrap: &str, topics: Topics, schema_id: u32) -> LoadPlan {
+    pub fn new(bootstrap: &str, topics: Topics) -> LoadPlan {
         LoadPlan {
             bootstrap: bootstrap.to_owned(),
             properties: BTreeMap::new(),
@@ -60,7 +59,7 @@ impl LoadPlan {
             seed: 1,
             poison_per_million: 1_000,
             source: PayloadSource::default(),
-            framing: Framing::Registry(schema_id),
+            framing: Framing::SingleObject,
             preload: None,
             verify: true,
             // Longer than a broker's failover.

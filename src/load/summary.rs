@@ -189,7 +189,7 @@ impl Summary {
             line("throughput", format!("{}/s", rate(self.offered_per_s)));
         }
         if let Some(cpu) = self.cpu_us_per_record {
-            line("CPU", format!("{cpu:.1} us per record, all of the pipeline"));
+            line("CPU", format!("{cpu:.1} us per record (the pipeline)"));
         }
         if self.verified {
             self.put_latencies(&mut out);
