@@ -101,7 +101,7 @@ fn load_plan(args: &DemoArgs, broker: &EmbeddedBroker, topics: Topics) -> LoadPl
         poison_per_million: per_million(args.poison),
         framing: Framing::SingleObject,
         spoil: args.spoil.clone(),
-        ..LoadPlan::new(&broker.bootstrap(), topics, 0).for_embedded_broker()
+        ..LoadPlan::new(&broker.bootstrap(), topics).for_embedded_broker()
     }
 }
 

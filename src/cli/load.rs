@@ -145,6 +145,6 @@ fn plan(args: &LoadArgs, kafka: KafkaSettings, topics: Topics) -> LoadPlan {
         verify: args.preload.is_none(),
         scores_to: args.scores.clone(),
         spoil: args.spoil.clone(),
-        ..LoadPlan::new(&kafka.bootstrap, topics, 0)
+        ..LoadPlan::new(&kafka.bootstrap, topics)
     }
 }
