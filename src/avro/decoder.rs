@@ -47,7 +47,9 @@ pub struct Decoder {
     wanted: Wanted,
     source: Box<dyn SchemaSource + Send>,
     accept: Accept,
-    plans: Vec<Option<Arc<Plan>>>,
+    plans: Vec<Option<Plan>>,
+    /// The schema of each plan: one schema has many keys, and is compiled and told about once.
+    schemas: Vec<Arc<AvroSchema>>,
     /// Keys to places in `plans`. A schema that does not fit stays there too, without a plan.
     places: HashMap<SchemaKey, usize>,
     /// The key of the last record: most streams have one schema.
@@ -72,11 +74,12 @@ impl Decoder {
         let plan = Plan::compile(reader.schema(), reader.schema(), &wanted)?;
         let own = SchemaKey::Fingerprint(reader.fingerprint());
         Ok(Decoder {
+            schemas: vec![reader.clone()],
             reader,
             wanted,
             source,
             accept,
-            plans: vec![Some(Arc::new(plan))],
+            plans: vec![Some(plan)],
             places: HashMap::from([(own, 0)]),
             last: None,
             unknown: HashMap::new(),
@@ -101,7 +104,7 @@ impl Decoder {
             if !self.places.contains_key(&key)
                 && let Lookup::Found(schema) = self.source.lookup(key)
             {
-                self.place(key, &schema);
+                self.place(key, schema);
             }
         }
         self.problems.drain(..).collect()
@@ -155,7 +158,7 @@ impl Decoder {
         match self.source.lookup(key) {
             Lookup::Found(schema) => {
                 self.unknown.remove(&key);
-                Ok(self.place(key, &schema))
+                Ok(self.place(key, schema))
             }
             Lookup::Pending => Err(Stop::Wait(key)),
             Lookup::Unknown => {
@@ -183,17 +186,17 @@ impl Decoder {
         self.source.problem(key).unwrap_or_else(|| format!("schema {} is not there yet", key_text(key)))
     }
 
-    fn place(&mut self, key: SchemaKey, schema: &AvroSchema) -> usize {
-        let plan = match Plan::compile(schema.schema(), self.reader.schema(), &self.wanted) {
-            Ok(plan) => Some(Arc::new(plan)),
-            Err(problem) => {
-                self.tell(key, format!("schema {}: {problem}", key_text(key)));
-                None
-            }
-        };
-        self.plans.push(plan);
-        self.places.insert(key, self.plans.len() - 1);
-        self.plans.len() - 1
+    fn place(&mut self, key: SchemaKey, schema: Arc<AvroSchema>) -> usize {
+        let known = self.schemas.iter().position(|known| Arc::ptr_eq(known, &schema));
+        let place = known.unwrap_or_else(|| {
+            let plan = Plan::compile(schema.schema(), self.reader.schema(), &self.wanted);
+            let plan = plan.map_err(|problem| self.tell(key, format!("schema {}: {problem}", key_text(key))));
+            self.plans.push(plan.ok());
+            self.schemas.push(schema);
+            self.plans.len() - 1
+        });
+        self.places.insert(key, place);
+        place
     }
 
     fn tell(&mut self, key: SchemaKey, text: String) {

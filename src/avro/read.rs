@@ -147,7 +147,8 @@ mod tests {
     #[test]
     fn longs_of_every_length_are_read_with_and_without_bytes_behind_them() {
         for bits in 0..64 {
-            for value in [1i64 << bits, (1 << bits) - 1, -(1 << bits), i64::MAX >> bits, i64::MIN >> bits] {
+            let power = 1i64 << bits;
+            for value in [power, power.wrapping_sub(1), power.wrapping_neg(), i64::MAX >> bits, i64::MIN >> bits] {
                 let encoded = zigzag(value);
                 for tail in [0, 1, 20] {
                     let mut bytes = encoded.clone();

@@ -147,7 +147,14 @@ impl SchemaSource for SchemaDirectory {
 
     fn known(&self) -> Vec<SchemaKey> {
         let mut keys: Vec<SchemaKey> = self.found.keys().copied().collect();
-        keys.sort_by_key(|&key| super::key_text(key));
+        // Ids first: a schema is told about by the first of its keys.
+        let rank = |key: SchemaKey| match key {
+            SchemaKey::Id(id) => (0, id),
+            SchemaKey::Guid(_) => (1, 0),
+            SchemaKey::Fingerprint(_) => (2, 0),
+            SchemaKey::Raw => (3, 0),
+        };
+        keys.sort_by_cached_key(|&key| (rank(key), super::key_text(key)));
         keys
     }
 
