@@ -121,6 +121,7 @@ where
         let now_ns = self.clock.now_ns();
         self.commit_if_due(now_ns)?;
         self.finish_revoke(now_ns)?;
+        self.count_open();
         if now_ns >= self.next_publish_ns {
             self.next_publish_ns = now_ns + PUBLISH_EVERY_NS;
             self.publish(now_ns);
@@ -252,6 +253,12 @@ where
             self.delivery.begin(&mut self.sink)?;
         }
         self.hand_over()
+    }
+
+    /// With every cycle, so that the counters add up whenever the lane stands between two.
+    pub(super) fn count_open(&self) {
+        self.stats.in_flight_records.set(self.slots.open_records() as u64);
+        self.stats.in_flight_bytes.set(self.slots.open_bytes() as u64);
     }
 
     fn count_batch(&mut self, start_ns: u64, failed: u32) {

@@ -157,9 +157,8 @@ where
 
     /// Shows the lane's state to readers. A few times a second.
     pub(super) fn publish(&mut self, now_ns: u64) {
+        self.count_open();
         let stats = &self.stats;
-        stats.in_flight_records.set(self.slots.open_records() as u64);
-        stats.in_flight_bytes.set(self.slots.open_bytes() as u64);
         stats.assigned_partitions.set(self.slots.len() as u64);
         stats.failed_partitions.set(self.slots.partitions(Phase::Failed).len() as u64);
         let paused = self.slots.iter().filter(|slot| self.gate.is_paused() || slot.waiting).count();
