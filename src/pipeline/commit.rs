@@ -146,9 +146,9 @@ where
         if self.stuck || !self.inbox.is_empty() {
             return;
         }
-        for slot in self.slots.iter_mut().filter(|slot| slot.watermark.open() == 0 && slot.phase == Phase::Flowing) {
+        for slot in self.slots.iter_mut().filter(|slot| slot.watermark.open() == 0) {
             if let Some(position) = self.source.position(slot.partition) {
-                slot.watermark.pass_markers(position);
+                slot.pass_markers(position);
             }
         }
     }

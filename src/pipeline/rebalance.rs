@@ -71,9 +71,12 @@ where
 
     /// Drops what was taken from the source and not yet sent: polled records, and those parked behind a schema.
     pub(super) fn forget_unprocessed(&mut self, partition: i32) {
+        let before = self.inbox.len();
         self.inbox.retain(|record| record.position().partition != partition);
         let Some(slot) = self.slots.by_partition(partition) else { return };
+        slot.forgot |= self.inbox.len() < before;
         if let Some(sequence) = self.intake.drop_parked(slot.id) {
+            slot.forgot = true;
             let abandoned = slot.watermark.abandon_from(sequence);
             self.stats.handed_back.add(abandoned as u64);
         }
@@ -135,11 +138,12 @@ where
     /// Bounded runs: every assigned partition is finished and committed up to the end seen at start.
     pub fn is_at_end(&self) -> bool {
         let Some(until) = &self.until else { return false };
-        self.slots.iter().all(|slot| {
-            let end = usize::try_from(slot.partition).ok().and_then(|index| until.get(index)).copied().unwrap_or(0);
-            // A failed partition has no end: the run says so by its exit code.
-            slot.phase == Phase::Failed || slot.end_reached.is_some_and(|at| at >= end) && slot.is_settled()
-        })
+        self.inbox.is_empty()
+            && self.slots.iter().all(|slot| {
+                let end = usize::try_from(slot.partition).ok().and_then(|index| until.get(index)).copied().unwrap_or(0);
+                // A failed partition has no end: the run says so by its exit code.
+                slot.phase == Phase::Failed || slot.end_reached.is_some_and(|at| at >= end) && slot.is_settled()
+            })
     }
 
     /// Leaves the group. Returns whether everything was handed over in order.
