@@ -169,7 +169,7 @@ where
         stats.paused_partitions.set(paused as u64);
         let at_end = self.is_at_end();
         stats.at_end.store(at_end, std::sync::atomic::Ordering::Relaxed);
-        let stalled_ns = now_ns.saturating_sub(self.last_ack_ns);
+        let stalled_ns = now_ns.saturating_sub(self.silent_since_ns);
         let stalled = self.sink.in_flight() > 0 && stalled_ns > 1_000_000_000;
         let since_ms = self.clock.wall_us() / 1_000 - i64::try_from(stalled_ns / 1_000_000).unwrap_or(0);
         stats.sink_stalled_since_ms.set(if stalled { since_ms.max(1).unsigned_abs() } else { 0 });
