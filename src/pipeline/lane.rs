@@ -120,11 +120,14 @@ where
     pub fn duty_cycle(&mut self) -> Result<(), Fatal> {
         let start_ns = self.clock.now_ns();
         self.answer_events(start_ns)?;
+        let mut acknowledged = false;
         if self.stuck {
+            // First what the broker said meanwhile: a partition that went back gets nothing more of this batch.
+            acknowledged = self.settle()?;
             self.hand_over()?;
         }
         self.move_records(start_ns)?;
-        let acknowledged = self.settle()?;
+        acknowledged |= self.settle()?;
         let now_ns = self.clock.now_ns();
         if acknowledged || self.sink.in_flight() == 0 {
             self.silent_since_ns = now_ns;
