@@ -183,6 +183,10 @@ where
         if self.intake.has_parked() && now_ns >= self.next_retry_ns {
             self.next_retry_ns = now_ns + u64::try_from(self.limits.schema_retry.as_nanos()).unwrap_or(u64::MAX);
             self.retry_parked(room)?;
+            if self.batch.items.len() == room {
+                // The batch was too small for all that waited, not the schema missing.
+                self.next_retry_ns = now_ns;
+            }
         }
         if self.batch.items.is_empty() && self.inbox.is_empty() {
             self.poll_source(self.limits.idle_wait, room)?;
