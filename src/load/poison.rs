@@ -63,8 +63,8 @@ impl Corpus {
         Corpus { poisons, per_million, seed }
     }
 
-    /// The poison that takes the place of record `sequence`, if one does: a function of seed and number.
-    pub fn instead_of(&self, sequence: u64) -> Option<&Poison> {
+    /// The poison that record `sequence` is, if it is one: a function of seed and number.
+    pub fn at(&self, sequence: u64) -> Option<&Poison> {
         let word = random::at(self.seed, CHOICE, sequence);
         if self.poisons.is_empty() || word % 1_000_000 >= u64::from(self.per_million) {
             return None;
