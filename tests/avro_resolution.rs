@@ -99,7 +99,8 @@ fn fields_and_records_are_found_by_alias() {
     let reader = |aliases: &str| {
         record(&format!(
             r#"{{"name":"new","aliases":["older","old"],"type":
-                {{"type":"record","name":"After","aliases":{aliases},"fields":[{{"name":"b","aliases":["a"],"type":"int"}}]}}}}"#
+                {{"type":"record","name":"After","aliases":{aliases},
+                "fields":[{{"name":"b","aliases":["a"],"type":"int"}}]}}}}"#
         ))
     };
     let wanted = features(&["new.b"]);

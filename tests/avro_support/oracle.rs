@@ -188,7 +188,7 @@ pub fn want_some(random: &mut Random, places: &[Place]) -> (Wanted, Vec<Place>) 
     let mut wanted = Wanted::default();
     let mut chosen = Vec::new();
     for place in places.iter().filter(|place| !place.kinds.is_empty()) {
-        if random.one_in(2) {
+        for _ in 0..random.below(3) {
             let missing =
                 random.pick(&[Missing::Nan, Missing::Constant(-3.5), Missing::Constant(0.0), Missing::Reject]);
             let missing = place.is_nullable.then_some(missing);
