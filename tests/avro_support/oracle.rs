@@ -43,9 +43,11 @@ impl From<&Value> for Tree {
             }
             Value::Decimal(decimal) => {
                 let bytes = Vec::<u8>::try_from(decimal).expect("a decimal keeps its length");
-                let sign = if bytes[0] & 0x80 == 0 { 0u8 } else { 0xFF };
+                let sign = bytes.first().map_or(0, |first| if first & 0x80 == 0 { 0u8 } else { 0xFF });
+                // What a flipped length makes longer than this is padding, or else nobody's number.
+                let significant = &bytes[bytes.len().saturating_sub(16)..];
                 let mut wide = [sign; 16];
-                wide[16 - bytes.len()..].copy_from_slice(&bytes);
+                wide[16 - significant.len()..].copy_from_slice(significant);
                 Tree::Unscaled(i128::from_be_bytes(wide))
             }
             _ => Tree::Other,
