@@ -40,8 +40,8 @@ impl Gate {
     pub fn ask(&mut self, now_ns: u64, records: usize, bytes: usize, stuck: bool, batch_room: usize) -> Permission {
         // Half the limit before flow starts again, so that pausing does not flutter: each pause throws away what the
         // client had fetched ahead.
-        let share = if self.paused { 2 } else { 1 };
-        let full = stuck || records >= self.records_max / share || bytes >= self.bytes_max / share;
+        let share = |limit: usize| if self.paused { (limit / 2).max(1) } else { limit };
+        let full = stuck || records >= share(self.records_max) || bytes >= share(self.bytes_max);
         if !full {
             self.held_since_ns = None;
             if self.paused {

@@ -46,12 +46,12 @@ where
     C: Clock,
 {
     /// Counts what the broker acknowledged; a failed delivery sends its partition back to the last progress.
-    pub(super) fn settle(&mut self) -> Result<(), Fatal> {
+    /// Returns whether the broker said anything.
+    pub(super) fn settle(&mut self) -> Result<bool, Fatal> {
         self.sink.poll(std::time::Duration::ZERO, &mut self.acks)?;
         if self.acks.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
-        self.last_ack_ns = self.clock.now_ns();
         let mut failed: Vec<(u32, i32)> = Vec::new();
         let acks = std::mem::take(&mut self.acks);
         for ack in &acks {
@@ -77,7 +77,7 @@ where
         for (id, code) in failed {
             self.rewind(id, code)?;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Goes back to the last progress of a partition: its unfinished records are received again.
@@ -146,9 +146,9 @@ where
         if self.stuck || !self.inbox.is_empty() {
             return;
         }
-        for slot in self.slots.iter_mut().filter(|slot| slot.watermark.open() == 0 && slot.phase == Phase::Flowing) {
+        for slot in self.slots.iter_mut().filter(|slot| slot.watermark.open() == 0) {
             if let Some(position) = self.source.position(slot.partition) {
-                slot.watermark.pass_markers(position);
+                slot.pass_markers(position);
             }
         }
     }

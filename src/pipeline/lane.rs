@@ -67,7 +67,11 @@ pub struct Lane<S: Source, M, K, D, C> {
     pub(super) stats: Arc<LaneStats>,
     pub(super) times: StepTimes,
     pub(super) until: Option<Vec<i64>>,
-    pub(super) last_ack_ns: u64,
+    /// Since when outcomes have been in flight without an acknowledgement.
+    pub(super) silent_since_ns: u64,
+    last_poll_ns: u64,
+    /// However much is left of an earlier poll.
+    poll_at_least_every_ns: u64,
     next_retry_ns: u64,
     next_publish_ns: u64,
 }
@@ -82,6 +86,7 @@ where
 {
     pub fn new(parts: Parts<S, M, K, D, C>) -> Lane<S, M, K, D, C> {
         let cap = parts.batch_rows.min(parts.limits.batch_rows_max).max(1);
+        let poll_at_least_every_ns = u64::try_from(parts.limits.pause_after.as_nanos()).unwrap_or(u64::MAX);
         Lane {
             batch: Batch::new(parts.scorer.width(), cap),
             scoring: Scoring::new(parts.scorer, parts.limits.model_failures_max),
@@ -103,7 +108,9 @@ where
             stats: parts.stats,
             times: StepTimes::default(),
             until: parts.until,
-            last_ack_ns: 0,
+            silent_since_ns: 0,
+            last_poll_ns: 0,
+            poll_at_least_every_ns,
             next_retry_ns: 0,
             next_publish_ns: 0,
         }
@@ -117,10 +124,14 @@ where
             self.hand_over()?;
         }
         self.move_records(start_ns)?;
-        self.settle()?;
+        let acknowledged = self.settle()?;
         let now_ns = self.clock.now_ns();
+        if acknowledged || self.sink.in_flight() == 0 {
+            self.silent_since_ns = now_ns;
+        }
         self.commit_if_due(now_ns)?;
         self.finish_revoke(now_ns)?;
+        self.count_open();
         if now_ns >= self.next_publish_ns {
             self.next_publish_ns = now_ns + PUBLISH_EVERY_NS;
             self.publish(now_ns);
@@ -135,10 +146,11 @@ where
             return self.serve_clients(SINK_WAIT);
         }
         let (records, bytes) = (self.slots.open_records(), self.slots.open_bytes());
+        let was_holding = self.gate.is_holding();
         match self.gate.ask(now_ns, records, bytes, self.stuck, self.batch.rows.cap()) {
             Permission::Take(room) => self.take(now_ns, room),
             Permission::Hold => {
-                self.stats.backpressure_stalls.add(u64::from(!self.gate.is_paused()));
+                self.stats.backpressure_stalls.add(u64::from(!was_holding));
                 self.serve_clients(SINK_WAIT)
             }
             Permission::Pause => {
@@ -158,6 +170,7 @@ where
     fn serve_clients(&mut self, wait: Duration) -> Result<(), Fatal> {
         if self.draining || self.gate.is_paused() {
             self.source.poll(Duration::ZERO, 1, &mut self.inbox)?;
+            self.last_poll_ns = self.clock.now_ns();
         }
         self.sink.poll(wait, &mut self.acks)
     }
@@ -169,24 +182,47 @@ where
             self.retry_parked(room)?;
         }
         if self.batch.items.is_empty() && self.inbox.is_empty() {
-            self.source.poll(self.limits.idle_wait, room, &mut self.inbox)?;
+            self.poll_source(self.limits.idle_wait, room)?;
+        } else if now_ns.saturating_sub(self.last_poll_ns) >= self.poll_at_least_every_ns {
+            // What is left of an earlier poll comes first, but the group must go on seeing us.
+            self.poll_source(Duration::ZERO, 1)?;
         }
         if self.inbox.is_empty() && self.batch.items.is_empty() {
             return Ok(());
         }
-        self.admit_inbox()?;
+        self.admit_inbox(room)?;
         self.score_and_emit()
+    }
+
+    fn poll_source(&mut self, wait: Duration, room: usize) -> Result<(), Fatal> {
+        self.source.poll(wait, room, &mut self.inbox)?;
+        self.last_poll_ns = self.clock.now_ns();
+        // Before anything of it is looked at: a partition may have been lost with this very poll.
+        self.answer_events(self.last_poll_ns)
+    }
+
+    /// How many of the polled records fit in the batch and under the limits. The record that reaches the limit of
+    /// bytes is the last one.
+    fn admissible(&self, room: usize) -> usize {
+        let room = room.min(self.batch.rows.cap() - self.batch.items.len());
+        let mut bytes = self.slots.open_bytes();
+        let fits = |record: &&S::Record| {
+            let fits = bytes < self.limits.in_flight_bytes_max;
+            bytes += record.size();
+            fits
+        };
+        self.inbox.iter().take(room).take_while(fits).count()
     }
 
     /// Decodes what arrived into the batch. Records of partitions that are not ours any more, or that were seen
     /// before a rewind, are dropped: they are below no commit and come again where they belong.
-    fn admit_inbox(&mut self) -> Result<(), Fatal> {
+    fn admit_inbox(&mut self, room: usize) -> Result<(), Fatal> {
         let receipt = Receipt { ns: self.clock.now_ns(), us: self.clock.wall_us() };
         self.batch.decode_start_ns = receipt.ns;
-        let room = self.batch.rows.cap() - self.batch.items.len();
+        let admissible = self.admissible(room);
         let mut pause = Vec::new();
         let mut received = 0;
-        for record in self.inbox.drain(..self.inbox.len().min(room)) {
+        for record in self.inbox.drain(..admissible) {
             let at = record.position();
             let Some(slot) = self.slots.by_partition(at.partition) else { continue };
             if slot.phase != Phase::Flowing || at.offset < slot.next_offset {
@@ -252,6 +288,12 @@ where
             self.delivery.begin(&mut self.sink)?;
         }
         self.hand_over()
+    }
+
+    /// With every cycle, so that the counters add up whenever the lane stands between two.
+    pub(super) fn count_open(&self) {
+        self.stats.in_flight_records.set(self.slots.open_records() as u64);
+        self.stats.in_flight_bytes.set(self.slots.open_bytes() as u64);
     }
 
     fn count_batch(&mut self, start_ns: u64, failed: u32) {

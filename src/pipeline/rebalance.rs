@@ -71,9 +71,12 @@ where
 
     /// Drops what was taken from the source and not yet sent: polled records, and those parked behind a schema.
     pub(super) fn forget_unprocessed(&mut self, partition: i32) {
+        let before = self.inbox.len();
         self.inbox.retain(|record| record.position().partition != partition);
         let Some(slot) = self.slots.by_partition(partition) else { return };
+        slot.forgot |= self.inbox.len() < before;
         if let Some(sequence) = self.intake.drop_parked(slot.id) {
+            slot.forgot = true;
             let abandoned = slot.watermark.abandon_from(sequence);
             self.stats.handed_back.add(abandoned as u64);
         }
@@ -135,11 +138,12 @@ where
     /// Bounded runs: every assigned partition is finished and committed up to the end seen at start.
     pub fn is_at_end(&self) -> bool {
         let Some(until) = &self.until else { return false };
-        self.slots.iter().all(|slot| {
-            let end = usize::try_from(slot.partition).ok().and_then(|index| until.get(index)).copied().unwrap_or(0);
-            // A failed partition has no end: the run says so by its exit code.
-            slot.phase == Phase::Failed || slot.end_reached.is_some_and(|at| at >= end) && slot.is_settled()
-        })
+        self.inbox.is_empty()
+            && self.slots.iter().all(|slot| {
+                let end = usize::try_from(slot.partition).ok().and_then(|index| until.get(index)).copied().unwrap_or(0);
+                // A failed partition has no end: the run says so by its exit code.
+                slot.phase == Phase::Failed || slot.end_reached.is_some_and(|at| at >= end) && slot.is_settled()
+            })
     }
 
     /// Leaves the group. Returns whether everything was handed over in order.
@@ -157,16 +161,15 @@ where
 
     /// Shows the lane's state to readers. A few times a second.
     pub(super) fn publish(&mut self, now_ns: u64) {
+        self.count_open();
         let stats = &self.stats;
-        stats.in_flight_records.set(self.slots.open_records() as u64);
-        stats.in_flight_bytes.set(self.slots.open_bytes() as u64);
         stats.assigned_partitions.set(self.slots.len() as u64);
         stats.failed_partitions.set(self.slots.partitions(Phase::Failed).len() as u64);
         let paused = self.slots.iter().filter(|slot| self.gate.is_paused() || slot.waiting).count();
         stats.paused_partitions.set(paused as u64);
         let at_end = self.is_at_end();
         stats.at_end.store(at_end, std::sync::atomic::Ordering::Relaxed);
-        let stalled_ns = now_ns.saturating_sub(self.last_ack_ns);
+        let stalled_ns = now_ns.saturating_sub(self.silent_since_ns);
         let stalled = self.sink.in_flight() > 0 && stalled_ns > 1_000_000_000;
         let since_ms = self.clock.wall_us() / 1_000 - i64::try_from(stalled_ns / 1_000_000).unwrap_or(0);
         stats.sink_stalled_since_ms.set(if stalled { since_ms.max(1).unsigned_abs() } else { 0 });

@@ -33,12 +33,25 @@ pub struct Slot {
     pub failures: u32,
     /// Bounded runs: the source has shown the end up to this offset.
     pub end_reached: Option<i64>,
+    /// Records were taken from the source and forgotten: its position says nothing about progress any more.
+    pub forgot: bool,
 }
 
 impl Slot {
     /// Nothing of it is under way, and the broker knows.
     pub fn is_settled(&self) -> bool {
         self.watermark.open() == 0 && self.confirmed >= self.watermark.committable()
+    }
+
+    /// The source stands at `position`. Moves past what is no record, when all the source handed out was received
+    /// and is finished.
+    pub fn pass_markers(&mut self, position: i64) {
+        if self.phase != Phase::Flowing || self.forgot {
+            return;
+        }
+        // librdkafka counts the event that tells a partition's end like a record, and stands one too far then.
+        let end = self.end_reached.filter(|&end| self.next_offset <= end);
+        self.watermark.pass_markers(end.map_or(position, |end| position.min(end)));
     }
 }
 
@@ -68,6 +81,7 @@ impl Slots {
             waiting: false,
             failures: 0,
             end_reached: None,
+            forgot: false,
         });
         self.slots.last_mut().expect("pushed just now")
     }
