@@ -314,7 +314,7 @@ fn start_admin(
         version: model.package.version.clone(),
         sha256: model.package.sha256.clone(),
         provider: model.report.placement.provider.to_owned(),
-        native_bytes: model.report.native_bytes,
+        native_bytes: model.report.native_bytes * stats.len() as u64,
     };
     let state = config.admin_state(stats.to_vec(), info, Arc::clone(phase), Arc::new(clock));
     let server = admin::start(listen, Arc::new(state))?;
