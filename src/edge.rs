@@ -1,6 +1,7 @@
 //! The doors to the world. The pipeline knows these traits only; `kafka/` and `model/` implement them, and the
 //! tests implement them with fakes that fail precisely.
 
+use std::ffi::CStr;
 use std::fmt;
 use std::time::Duration;
 
@@ -73,7 +74,7 @@ pub trait Source {
     type Record: SourceRecord;
 
     /// Appends at most `room` records to `out`. Returns at once when some are there, otherwise waits at most `wait`.
-    /// Serves the client's callbacks as well, so it must be called even when `room` is 0.
+    /// Serves the client's callbacks as well. `room` is at least 1.
     fn poll(&mut self, wait: Duration, room: usize, out: &mut Vec<Self::Record>) -> Result<(), Fatal>;
 
     fn next_event(&mut self) -> Option<SourceEvent>;
@@ -137,6 +138,26 @@ pub enum Destination {
     Timeouts,
 }
 
+/// Key or value of an outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part<'a> {
+    Null,
+    /// The source record's own, byte for byte.
+    OfSource,
+    Own(&'a [u8]),
+}
+
+impl<'a> Part<'a> {
+    /// The bytes, given the source record's.
+    pub fn resolve(self, of_source: Option<&'a [u8]>) -> Option<&'a [u8]> {
+        match self {
+            Part::Null => None,
+            Part::OfSource => of_source,
+            Part::Own(bytes) => Some(bytes),
+        }
+    }
+}
+
 /// One outcome, ready for the producer. Key and value are copied by the sink.
 #[derive(Clone, Copy, Debug)]
 pub struct Outgoing<'a> {
@@ -144,12 +165,16 @@ pub struct Outgoing<'a> {
     pub tag: Tag,
     /// `None`: the sink's partitioner decides by the key.
     pub partition: Option<i32>,
-    pub key: Option<&'a [u8]>,
-    pub value: Option<&'a [u8]>,
+    pub key: Part<'a>,
+    pub value: Part<'a>,
     /// Milliseconds since the epoch; `None` lets the client stamp it.
     pub timestamp_ms: Option<i64>,
     /// Headers added after those that travel from the source record.
-    pub headers: &'a [(&'a str, &'a [u8])],
+    pub headers: &'a [(&'a CStr, &'a [u8])],
+    /// Whether the source's headers travel along, as configured.
+    pub forward: bool,
+    /// No further outcome of this record follows: its headers may be handed on instead of copied.
+    pub last: bool,
 }
 
 /// Why the sink did not take an outcome.
@@ -165,8 +190,9 @@ pub enum SendError {
 
 /// Where outcomes go.
 pub trait Sink<R: SourceRecord> {
-    /// Hands one outcome over; the source record's headers travel with it as configured.
-    fn send(&mut self, outcome: &Outgoing<'_>, source: &R) -> Result<(), SendError>;
+    /// Hands one outcome over; the source record's headers travel with it as configured. When it is not taken, the
+    /// source record is as it was.
+    fn send(&mut self, outcome: &Outgoing<'_>, source: &mut R) -> Result<(), SendError>;
 
     /// Serves delivery reports without waiting longer than `wait`, and appends them to `acks`.
     fn poll(&mut self, wait: Duration, acks: &mut Vec<Ack>) -> Result<(), Fatal>;

@@ -165,9 +165,9 @@ impl Reject {
     /// The contract's feature this reject is about, if it is about one.
     pub fn feature(self) -> Option<u16> {
         match self {
-            Reject::MissingFeature(index)
-            | Reject::NonFiniteFeature(index)
-            | Reject::FeatureOutOfRange(index) => Some(index),
+            Reject::MissingFeature(index) | Reject::NonFiniteFeature(index) | Reject::FeatureOutOfRange(index) => {
+                Some(index)
+            }
             _ => None,
         }
     }

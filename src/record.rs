@@ -1,5 +1,7 @@
 //! The values that travel. Small, `Copy` where possible, and free of heap data on the record's way.
 
+use std::fmt;
+
 /// Where a record stands in the input topic. With the topic's name it is the documented idempotency key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Position {
@@ -18,6 +20,23 @@ pub enum SchemaKey {
     Guid([u8; 16]),
     /// A bare datum; the configuration names its schema.
     Raw,
+}
+
+impl fmt::Display for SchemaKey {
+    /// A registry id as its number, a fingerprint as sixteen hex digits, a GUID in its usual form, raw as nothing.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SchemaKey::Id(id) => write!(f, "{id}"),
+            SchemaKey::Fingerprint(fingerprint) => write!(f, "{fingerprint:016x}"),
+            SchemaKey::Guid(bytes) => {
+                let hex = u128::from_be_bytes(*bytes);
+                let group = |shift: u32, digits: u32| (hex >> shift) & ((1 << (digits * 4)) - 1);
+                let (a, b, c, d, e) = (group(96, 8), group(80, 4), group(64, 4), group(48, 4), group(0, 12));
+                write!(f, "{a:08x}-{b:04x}-{c:04x}-{d:04x}-{e:012x}")
+            }
+            SchemaKey::Raw => Ok(()),
+        }
+    }
 }
 
 /// The business id of a transaction, as the decode plan found it; text stays where it is, in the payload.
@@ -150,6 +169,14 @@ pub struct Ack {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_schema_key_is_written_as_its_owners_write_it() {
+        let guid = 0x0123_4567_89ab_cdef_0011_2233_4455_6677_u128.to_be_bytes();
+        assert_eq!(SchemaKey::Guid(guid).to_string(), "01234567-89ab-cdef-0011-223344556677");
+        assert_eq!(SchemaKey::Id(17).to_string(), "17");
+        assert_eq!(SchemaKey::Fingerprint(0xab).to_string(), "00000000000000ab");
+    }
 
     #[test]
     fn a_tag_keeps_slot_and_sequence_apart() {

@@ -1,1 +1,119 @@
-//! 
+//! The command line: one file per command, and the one `match` that shows the whole product. Data goes to stdout,
+//! progress and logs to stderr.
+
+use std::ffi::OsString;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::error::{Fatal, exit};
+
+pub mod config;
+pub mod config_args;
+pub mod demo;
+pub mod load;
+pub mod model;
+mod output;
+mod pages;
+pub mod run;
+mod signals;
+mod version;
+
+/// Shown under every `--help`.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0   done
+  1   a check failed: outcomes lost, doubled or out of order
+  64  usage: unknown or missing arguments
+  65  the model package does not hold: hash, contract, golden rows
+  69  Kafka or a topic cannot be reached
+  70  a broken assumption inside scorewire: report it
+  71  the machine lacks something: ONNX Runtime, a core, a port
+  74  outcomes cannot be delivered, or a partition cannot be read on
+  75  the drain deadline passed at shutdown: what was in flight will be scored again
+  78  bad configuration: all problems are listed at once";
+
+/// Scores Avro transactions from Kafka with ONNX Runtime, in process, and sends each outcome back to Kafka
+#[derive(Debug, Parser)]
+#[command(name = "scorewire", after_help = EXIT_CODES, disable_version_flag = true, max_term_width = 120)]
+struct Cli {
+    /// Print the versions of scorewire, librdkafka and ONNX Runtime
+    #[arg(short = 'V', long)]
+    version: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Score a stream until told to stop
+    #[command(after_help = EXIT_CODES)]
+    Run(run::RunArgs),
+    /// Show the whole journey on this machine: embedded broker, load and pipeline in one process
+    #[command(after_help = EXIT_CODES)]
+    Demo(demo::DemoArgs),
+    /// Send transactions at a steady rate and check what comes back, or write them to a file
+    #[command(after_help = EXIT_CODES)]
+    Load(load::LoadArgs),
+    /// Look at model packages
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Model(model::ModelCommand),
+    /// Check, show or write a configuration
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Config(config::ConfigCommand),
+    /// Print completions for a shell
+    Completions(pages::CompletionsArgs),
+    /// Print the manual, or write all its pages to a directory
+    Man(pages::ManArgs),
+}
+
+/// Runs the program and returns its exit code.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    match dispatch(cli) {
+        Ok(code) => code,
+        Err(fatal) => {
+            output::note(&format!("scorewire: {fatal}"));
+            fatal.code
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<u8, Fatal> {
+    if cli.version {
+        output::print(&version::text())?;
+        return Ok(exit::DONE);
+    }
+    match cli.command {
+        Some(Command::Run(args)) => run::execute(args),
+        Some(Command::Demo(args)) => demo::execute(args),
+        Some(Command::Load(args)) => load::execute(args),
+        Some(Command::Model(command)) => model::execute(command),
+        Some(Command::Config(command)) => config::execute(command),
+        Some(Command::Completions(args)) => pages::completions(&args, Cli::command()),
+        Some(Command::Man(args)) => pages::man(&args, Cli::command()),
+        None => {
+            output::note(&Cli::command().render_help().to_string());
+            Ok(exit::USAGE)
+        }
+    }
+}
+
+/// Prints what clap has to say: help and the like are data, anything else is a wrong use.
+fn usage(error: &clap::Error) -> u8 {
+    // A closed stdout or stderr leaves nobody to tell.
+    let _ = error.print();
+    if error.use_stderr() { exit::USAGE } else { exit::DONE }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,1 +1,255 @@
-//! 
+//! Configuration: what was typed ([`raw`]) becomes a checked plan ([`Config`]), or every problem at once.
+//!
+//! Order, weakest first: defaults, the TOML file, environment variables `SCOREWIRE__SECTION__KEY`, flags. Every key,
+//! its unit and its default stand in [`REFERENCE`], which `scorewire config init` writes.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::edge::Clock;
+use crate::kafka::settings::{KafkaSettings, Topics};
+use crate::observe::admin::{AdminState, ModelInfo, Phase};
+pub use crate::observe::log::{LogConfig, LogFormat};
+use crate::observe::stats::LaneStats;
+use crate::pipeline::limits::Limits;
+use crate::pipeline::settings::{
+    DeadLetterSettings, Deadline, ForwardHeaders, HeaderStyle, PayloadPolicy, ReviewSettings, StageSettings, Thresholds,
+};
+
+pub mod checks;
+pub mod keys;
+pub mod machine;
+mod plan;
+pub mod problem;
+pub mod properties;
+pub mod raw;
+mod read;
+pub mod secret;
+pub mod show;
+
+use machine::Machine;
+use problem::{ConfigError, Origin};
+use raw::{RawConfig, Sources};
+
+/// The commented reference: every key with its default.
+pub const REFERENCE: &str = include_str!("reference.toml");
+
+/// Where `/metrics` and its neighbours listen unless told otherwise.
+pub const ADMIN_LISTEN: &str = "127.0.0.1:9464";
+
+/// One lane: a set of partitions, its own consumer, model session and thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct LaneConfig {
+    /// The core its thread is pinned to.
+    pub core: Option<usize>,
+}
+
+/// Where the model runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Provider {
+    Cpu,
+    Cuda,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelConfig {
+    /// Directory of the model package.
+    pub package: PathBuf,
+    /// ONNX Runtime's shared library; `None` looks in the usual places.
+    pub onnxruntime: Option<PathBuf>,
+    pub provider: Provider,
+    /// Longest model call that the batch cap is chosen for, microseconds.
+    pub batch_slice_us: u64,
+    /// Longest model call accepted when no batch size fits the slice, microseconds.
+    pub batch_latency_us_max: u64,
+    /// A batch cap that overrides the measured one.
+    pub batch_rows: Option<usize>,
+}
+
+/// What happens to a record whose schema is not known yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownSchema {
+    DeadLetter,
+    /// Its partition waits and asks again.
+    Wait,
+}
+
+/// Wire forms that the input may have. They are recognised in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WireForms {
+    /// Header `__value_schema_id`.
+    pub guid: bool,
+    /// `00` and a four-byte id.
+    pub id: bool,
+    /// `C3 01` and a fingerprint.
+    pub single_object: bool,
+    /// A bare datum of [`SchemasConfig::raw_schema`].
+    pub raw: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SchemasConfig {
+    /// Directory of `.avsc` files with ids.
+    pub directory: Option<PathBuf>,
+    pub on_unknown: UnknownSchema,
+    pub wire_forms: WireForms,
+    /// The writer's schema of raw payloads.
+    pub raw_schema: Option<PathBuf>,
+}
+
+/// How outcomes and offsets become durable together. Exactly-once will be another word here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryMode {
+    AtLeastOnce,
+}
+
+/// The checked plan of a process.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    pub delivery: DeliveryMode,
+    pub kafka: KafkaSettings,
+    pub topics: Topics,
+    /// Never empty.
+    pub lanes: Vec<LaneConfig>,
+    pub model: ModelConfig,
+    pub schemas: SchemasConfig,
+    /// Overrides the package's own thresholds.
+    pub thresholds: Option<Thresholds>,
+    pub review: ReviewSettings,
+    pub dead_letters: DeadLetterSettings,
+    pub deadline: Option<Deadline>,
+    pub forward_headers: ForwardHeaders,
+    pub limits: Limits,
+    /// `None`: no HTTP at all.
+    pub admin_listen: Option<SocketAddr>,
+    pub log: LogConfig,
+}
+
+impl Config {
+    /// Everything at its default, around the three things that have none.
+    pub fn new(bootstrap: &str, group: &str, package: impl Into<PathBuf>) -> Config {
+        Config {
+            delivery: DeliveryMode::AtLeastOnce,
+            kafka: KafkaSettings {
+                bootstrap: bootstrap.to_owned(),
+                group: group.to_owned(),
+                node: Machine::current().host,
+                start_at: None,
+                properties: Default::default(),
+                consumer_properties: Default::default(),
+                producer_properties: Default::default(),
+            },
+            topics: Topics::default(),
+            lanes: vec![LaneConfig::default()],
+            model: ModelConfig {
+                package: package.into(),
+                onnxruntime: None,
+                provider: Provider::Cpu,
+                batch_slice_us: 250,
+                batch_latency_us_max: 10_000,
+                batch_rows: None,
+            },
+            schemas: SchemasConfig {
+                directory: None,
+                on_unknown: UnknownSchema::DeadLetter,
+                wire_forms: WireForms { guid: true, id: true, single_object: true, raw: false },
+                raw_schema: None,
+            },
+            thresholds: None,
+            review: ReviewSettings { sample_per_million: 1_000, payload: PayloadPolicy::Raw },
+            dead_letters: DeadLetterSettings { payload: PayloadPolicy::Raw, header_style: HeaderStyle::Scorewire },
+            deadline: None,
+            forward_headers: ForwardHeaders::All,
+            limits: Limits::default(),
+            admin_listen: ADMIN_LISTEN.parse().ok(),
+            log: LogConfig { format: LogFormat::Text, level: "info".to_owned() },
+        }
+    }
+
+    /// Reads and checks every source.
+    ///
+    /// # Errors
+    /// All problems at once, each with its place and fix.
+    pub fn load(sources: &Sources, machine: &Machine) -> Result<Loaded, ConfigError> {
+        let mut problems = Vec::new();
+        let raw = RawConfig::read(sources, &mut problems);
+        let (config, more, warnings) = plan::plan(&raw, machine);
+        problems.extend(more);
+        if !problems.is_empty() {
+            return Err(ConfigError { problems });
+        }
+        Ok(Loaded { config, warnings, raw })
+    }
+
+    /// Reads and checks the connection alone, for commands that score nothing: no group and no package is needed.
+    ///
+    /// # Errors
+    /// All problems of `[kafka]`, `[topics]` and `[log]`, and every unknown key.
+    pub fn load_connection(sources: &Sources, machine: &Machine) -> Result<Connection, ConfigError> {
+        let mut problems = Vec::new();
+        let raw = RawConfig::read(sources, &mut problems);
+        let (config, more) = plan::connection(&raw, machine);
+        problems.extend(more);
+        if !problems.is_empty() {
+            return Err(ConfigError { problems });
+        }
+        Ok(Connection { kafka: config.kafka, topics: config.topics, log: config.log })
+    }
+
+    /// What the HTTP endpoints show of a process that runs this plan from now on.
+    pub fn admin_state(
+        &self,
+        lanes: Vec<Arc<LaneStats>>,
+        model: ModelInfo,
+        phase: Arc<Phase>,
+        clock: Arc<dyn Clock + Send + Sync>,
+    ) -> AdminState {
+        AdminState {
+            node: self.kafka.node.clone(),
+            group: self.kafka.group.clone(),
+            topics: self.topics.clone(),
+            lanes,
+            model,
+            limits: self.limits.clone(),
+            limits_shown: show::limits_json(&self.limits),
+            phase,
+            started_ns: clock.now_ns(),
+            clock,
+        }
+    }
+
+    /// What the stages are told, with the package's thresholds where the configuration says none.
+    pub fn stage_settings(&self, package: &Thresholds) -> StageSettings {
+        StageSettings {
+            thresholds: self.thresholds.as_ref().unwrap_or(package).clone(),
+            review: self.review.clone(),
+            dead_letters: self.dead_letters.clone(),
+            deadline: self.deadline,
+            forward_headers: self.forward_headers.clone(),
+        }
+    }
+}
+
+/// The part of a configuration that says where Kafka is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    pub kafka: KafkaSettings,
+    pub topics: Topics,
+    pub log: LogConfig,
+}
+
+/// A checked configuration, and what is worth telling about it.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub config: Config,
+    pub warnings: Vec<String>,
+    raw: RawConfig,
+}
+
+impl Loaded {
+    /// Where the effective value of `key` was written.
+    pub fn origin(&self, key: &str) -> Origin {
+        self.raw.origin(key)
+    }
+}

@@ -1,3 +1,17 @@
 //! Kafka: the only place that knows the client library.
 
+pub mod cluster;
+pub mod consumer;
+pub mod delivery;
+pub mod embedded;
+pub mod load_consumer;
+pub mod load_producer;
+pub mod message;
+pub mod native;
+pub mod producer;
 pub mod settings;
+
+/// The client library's version, as it says it: `2.12.1`.
+pub fn client_version() -> String {
+    rdkafka::util::get_rdkafka_version().1
+}

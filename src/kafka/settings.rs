@@ -1,6 +1,9 @@
 //! Every client setting, written out with its reason.
 
 use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::edge::Destination;
 
 /// Where a group without committed offsets starts. There is no default: both answers are wrong for somebody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,8 +12,8 @@ pub enum StartAt {
     Latest,
 }
 
-/// The connection as the configuration gives it, already checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The connection as the configuration gives it, already checked. `Debug` masks the properties that are secret.
+#[derive(Clone, PartialEq, Eq)]
 pub struct KafkaSettings {
     pub bootstrap: String,
     pub group: String,
@@ -21,6 +24,47 @@ pub struct KafkaSettings {
     pub properties: BTreeMap<String, String>,
     pub consumer_properties: BTreeMap<String, String>,
     pub producer_properties: BTreeMap<String, String>,
+}
+
+/// Properties whose values are never shown: logs, errors and `config show` mask them.
+pub const SECRET_PROPERTIES: &[&str] = &[
+    "sasl.password",
+    "sasl.oauthbearer.assertion.private.key.passphrase",
+    "sasl.oauthbearer.assertion.private.key.pem",
+    "sasl.oauthbearer.client.credentials.client.secret",
+    "sasl.oauthbearer.client.secret",
+    "sasl.oauthbearer.config",
+    "ssl.key.password",
+    "ssl.key.pem",
+    "ssl.keystore.password",
+];
+
+pub fn is_secret(property: &str) -> bool {
+    SECRET_PROPERTIES.contains(&property)
+}
+
+/// Prints properties with the secret ones masked.
+struct Masked<'a>(&'a BTreeMap<String, String>);
+
+impl fmt::Debug for Masked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.0.iter().map(|(name, value)| (name, if is_secret(name) { "***" } else { value.as_str() }));
+        f.debug_map().entries(shown).finish()
+    }
+}
+
+impl fmt::Debug for KafkaSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaSettings")
+            .field("bootstrap", &self.bootstrap)
+            .field("group", &self.group)
+            .field("node", &self.node)
+            .field("start_at", &self.start_at)
+            .field("properties", &Masked(&self.properties))
+            .field("consumer_properties", &Masked(&self.consumer_properties))
+            .field("producer_properties", &Masked(&self.producer_properties))
+            .finish()
+    }
 }
 
 /// Names of the topics.
@@ -43,4 +87,103 @@ impl Default for Topics {
             timeouts: "model-timeouts".into(),
         }
     }
+}
+
+impl Topics {
+    pub fn of(&self, destination: Destination) -> &str {
+        match destination {
+            Destination::Outputs => &self.outputs,
+            Destination::Review => &self.review,
+            Destination::DeadLetters => &self.dead_letters,
+            Destination::Timeouts => &self.timeouts,
+        }
+    }
+}
+
+/// What every client needs: where the brokers are, who we are, and what the configuration adds.
+pub fn connection_settings(settings: &KafkaSettings) -> Vec<(String, String)> {
+    let mut list = owned(&[
+        ("bootstrap.servers", &settings.bootstrap),
+        ("client.id", &format!("scorewire-{}", settings.node)),
+        // Telemetry pushed to the broker (KIP-714) is another's decision; off unless asked for.
+        ("enable.metrics.push", "false"),
+        // A broker that was away is tried again after 0.1 to 1 s instead of up to 10 s: its records wait for us.
+        ("reconnect.backoff.ms", "100"),
+        ("reconnect.backoff.max.ms", "1000"),
+        // Small requests must not wait for a full segment.
+        ("socket.nagle.disable", "true"),
+        ("log.connection.close", "false"),
+    ]);
+    extend(&mut list, &settings.properties);
+    list
+}
+
+/// The lane's consumer.
+pub fn consumer_settings(settings: &KafkaSettings, until_end: bool) -> Vec<(String, String)> {
+    let mut list = connection_settings(settings);
+    list.extend(owned(&[
+        ("group.id", &settings.group),
+        // Cooperative: partitions that stay keep flowing while others move.
+        ("partition.assignment.strategy", "cooperative-sticky"),
+        // A crashed node's partitions wait this long; librdkafka's default of 45 s is too long for a payment.
+        ("session.timeout.ms", "10000"),
+        // Members learn of a rebalance with a heartbeat's answer: every member's delay adds to the stall.
+        ("heartbeat.interval.ms", "200"),
+        // Offsets are committed by the lane, after the acknowledgement of every outcome below them.
+        ("enable.auto.commit", "false"),
+        ("enable.auto.offset.store", "false"),
+        // An offset that is gone stops the partition with an alarm; it never jumps. New groups: kafka.start_at.
+        ("auto.offset.reset", "error"),
+        // Outcomes of aborted transactions are not transactions.
+        ("isolation.level", "read_committed"),
+        // A corrupt batch must not be skipped in silence.
+        ("check.crcs", "true"),
+        ("enable.partition.eof", if until_end { "true" } else { "false" }),
+        // A parked partition asks again after 1 ms instead of 1 s when the local queue has room again.
+        ("fetch.queue.backoff.ms", "1"),
+        // An error of one fetch is retried soon.
+        ("fetch.error.backoff.ms", "50"),
+        // Read ahead at most so much: bounds memory, and what a rebalance throws away.
+        ("queued.max.messages.kbytes", "16384"),
+        ("queued.min.messages", "10000"),
+        // The answer to a fetch comes as soon as there is one record; this is only how long an empty one waits.
+        ("fetch.min.bytes", "1"),
+        ("fetch.wait.max.ms", "500"),
+    ]));
+    extend(&mut list, &settings.consumer_properties);
+    list
+}
+
+/// The lane's producer.
+pub fn producer_settings(settings: &KafkaSettings) -> Vec<(String, String)> {
+    let mut list = connection_settings(settings);
+    list.extend(owned(&[
+        // Retries neither lose, double nor reorder; an acknowledgement means every in-sync replica has it.
+        ("enable.idempotence", "true"),
+        ("acks", "all"),
+        ("max.in.flight.requests.per.connection", "5"),
+        // Sent at once; bursts still batch, since a batch collects while the requests before it are under way.
+        ("linger.ms", "0"),
+        // No record may expire: a gap would break the order that offsets stand for. Backpressure waits instead.
+        ("message.timeout.ms", "0"),
+        ("request.timeout.ms", "30000"),
+        // Java's partitioner, so that a key goes where every other producer of the company sends it.
+        ("partitioner", "murmur2_random"),
+        // Above the lane's own limits, which stop the intake first.
+        ("queue.buffering.max.messages", "200000"),
+        ("queue.buffering.max.kbytes", "524288"),
+        ("delivery.report.only.error", "false"),
+    ]));
+    extend(&mut list, &settings.producer_properties);
+    list
+}
+
+fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+/// Later values of a key replace earlier ones.
+fn extend(list: &mut Vec<(String, String)>, more: &BTreeMap<String, String>) {
+    list.retain(|(key, _)| !more.contains_key(key));
+    list.extend(more.iter().map(|(key, value)| (key.clone(), value.clone())));
 }

@@ -1,1 +1,36 @@
-//! 
+//! The load generator and the verifier that reads the outcomes back.
+//!
+//! ```text
+//! simulator | file -> pool -> schedule -> generator -> input topic -> (pipeline) -> output topics -> verifier -> summary
+//! ```
+//!
+//! Open loop: records are sent when they are due, whatever the pipeline does, and latency counts from the due time. The
+//! verifier believes nobody: it knows each record by a header that travels with it ([`marker`]).
+
+pub mod accounting;
+pub mod avro_write;
+pub mod clock;
+pub mod dataset;
+pub mod generator;
+pub mod marker;
+pub mod payloads;
+pub mod plan;
+pub mod poison;
+pub mod population;
+pub mod probe;
+pub mod progress;
+pub mod projection;
+pub mod random;
+pub mod run;
+pub mod schedule;
+pub mod simulator;
+pub mod spoil;
+pub mod summary;
+pub mod transaction;
+pub mod verifier;
+pub mod windows;
+
+pub use plan::LoadPlan;
+pub use probe::{PipelineProbe, ProcessProbe};
+pub use run::run;
+pub use summary::Summary;

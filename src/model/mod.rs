@@ -1,1 +1,25 @@
-//! 
+//! The model: its package (files, hash, contract), ONNX Runtime, sessions that score, and the probe that must pass
+//! before the first record. The only place that knows `ort`.
+
+mod contract;
+mod golden;
+mod library;
+mod native;
+mod onnx;
+mod open;
+mod package;
+mod prepare;
+mod probe;
+mod problem;
+mod runner;
+mod runtime;
+mod section;
+mod session;
+mod wire;
+
+pub use golden::Golden;
+pub use package::{MANIFEST, Package};
+pub use prepare::{Model, ModelSettings, prepare};
+pub use probe::{CurvePoint, ProbeReport, ProbeSettings, choose_cap, varied_rows};
+pub use runtime::{PINNED_VERSION, Runtime};
+pub use session::{Placement, Provider, Session, SessionSettings};

@@ -90,6 +90,15 @@ impl StepTimes {
         }
     }
 
+    /// What was recorded after `earlier`, an older state of the same times.
+    pub fn since(&self, earlier: &StepTimes) -> StepTimes {
+        let mut rest = self.clone();
+        for (mine, theirs) in rest.steps.iter_mut().zip(&earlier.steps) {
+            mine.subtract(theirs).expect("all histograms share their bounds, and counts only grow");
+        }
+        rest
+    }
+
     pub fn clear(&mut self) {
         self.steps.iter_mut().for_each(Histogram::reset);
     }

@@ -1,4 +1,10 @@
 //! What can be seen from outside: latency histograms, counters, and the loopback HTTP that shows them.
 
+pub mod admin;
+pub mod cpu;
 pub mod latency;
+pub mod log;
+pub mod memory;
+pub mod metrics;
 pub mod stats;
+pub mod status;

@@ -69,12 +69,18 @@ pub struct LaneStats {
     pub commits: Counter,
     pub commit_failures: Counter,
     pub delivery_failures: Counter,
+    /// Memory that the Kafka client says it holds for this lane: queued records and requests, bytes.
+    pub client_native_bytes: Counter,
     /// Longest duty cycle since start, nanoseconds, by what it did.
     pub duty_cycle_ns_max: Counter,
     /// Monotonic milliseconds of the last finished duty cycle, for the watchdog.
     pub last_cycle_ms: Counter,
     /// The lane has joined its group (an empty assignment counts).
     pub joined: AtomicBool,
+    /// The lane has left in order, or for good.
+    pub ended: AtomicBool,
+    /// Bounded runs: every assigned partition is finished up to its end.
+    pub at_end: AtomicBool,
     /// Wall clock, milliseconds, since when no outcome is being acknowledged though some are in flight; 0: all well.
     pub sink_stalled_since_ms: Counter,
     /// Lag of each assigned partition, as of the last publication.

@@ -7,8 +7,6 @@ use std::time::Duration;
 pub struct Limits {
     /// Rows of one model call at most. The probe may choose fewer, never more.
     pub batch_rows_max: usize,
-    /// Records taken from the client at once.
-    pub intake_records_max: usize,
     /// Records received and not finished.
     pub in_flight_records_max: usize,
     /// Their keys and values, bytes.
@@ -45,7 +43,6 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             batch_rows_max: 512,
-            intake_records_max: 512,
             in_flight_records_max: 100_000,
             in_flight_bytes_max: 256 << 20,
             payload_bytes_max: 1 << 20,
@@ -55,7 +52,7 @@ impl Default for Limits {
             revoke_timeout: Duration::from_secs(20),
             drain_timeout: Duration::from_secs(25),
             pause_after: Duration::from_secs(1),
-            idle_wait: Duration::from_millis(100),
+            idle_wait: Duration::from_millis(10),
             model_failures_max: 16,
             delivery_failures_max: 8,
             schema_retry: Duration::from_secs(1),

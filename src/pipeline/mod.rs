@@ -1,4 +1,18 @@
 //! The lane: which stages run on which thread, and the stages themselves.
 
+pub mod backpressure;
+pub mod batch;
+pub mod clock;
+pub mod commit;
+pub mod dead_letter;
+pub mod emit;
+pub mod intake;
+pub mod judge;
+pub mod lane;
 pub mod limits;
+pub mod rebalance;
+pub mod scoring;
 pub mod settings;
+pub mod slots;
+pub mod threads;
+pub mod watermark;

@@ -24,7 +24,8 @@ pub enum OnUnknown {
 /// fingerprint. Ids are immutable: a file is read once. For a key it does not know the folder is read again.
 #[derive(Debug)]
 pub struct SchemaDirectory {
-    folder: PathBuf,
+    /// Without one, only what was added by hand is known.
+    folder: Option<PathBuf>,
     on_unknown: OnUnknown,
     found: HashMap<SchemaKey, Arc<AvroSchema>>,
     /// Which file an id or a GUID came from, to name both when they clash.
@@ -44,18 +45,23 @@ impl SchemaDirectory {
     /// Everything that is wrong at once: an unreadable folder or file, a file that is no schema, an id or GUID that
     /// two files claim.
     pub fn open(folder: &Path, on_unknown: OnUnknown) -> Result<SchemaDirectory, Vec<SchemaError>> {
-        let mut directory = SchemaDirectory {
-            folder: folder.to_owned(),
+        let mut directory = SchemaDirectory { folder: Some(folder.to_owned()), ..Self::without_folder(on_unknown) };
+        directory.read_folder();
+        let problems: Vec<SchemaError> = directory.problems().cloned().collect();
+        if problems.is_empty() { Ok(directory) } else { Err(problems) }
+    }
+
+    /// Knows what is added by hand, and nothing else.
+    pub fn without_folder(on_unknown: OnUnknown) -> SchemaDirectory {
+        SchemaDirectory {
+            folder: None,
             on_unknown,
             found: HashMap::new(),
             origins: HashMap::new(),
             read: BTreeMap::new(),
             broken: BTreeMap::new(),
             unreadable: None,
-        };
-        directory.read_folder();
-        let problems: Vec<SchemaError> = directory.problems().cloned().collect();
-        if problems.is_empty() { Ok(directory) } else { Err(problems) }
+        }
     }
 
     /// Makes a schema known that is in no file of the folder: the package's reader schema, by its fingerprint.
@@ -79,11 +85,12 @@ impl SchemaDirectory {
     }
 
     fn read_folder(&mut self) {
-        let files = match list(&self.folder) {
+        let Some(folder) = &self.folder else { return };
+        let files = match list(folder) {
             Ok(files) => files,
             Err(why) => {
                 let fix = "create the folder, or correct schemas.directory and the folder's permissions";
-                self.unreadable = Some(SchemaError::new(self.folder.display().to_string(), why.to_string(), fix));
+                self.unreadable = Some(SchemaError::new(folder.display().to_string(), why.to_string(), fix));
                 return;
             }
         };
@@ -161,7 +168,11 @@ impl SchemaSource for SchemaDirectory {
             missing.then(|| {
                 let what = format!("no .avsc file here has schema {}", super::key_text(key));
                 let fix = "put the writer's schema there, named by its id (17.avsc) or GUID";
-                SchemaError::new(self.folder.display().to_string(), what, fix).to_string()
+                let folder = self
+                    .folder
+                    .as_ref()
+                    .map_or_else(|| "schemas.directory (not set)".into(), |f| f.display().to_string());
+                SchemaError::new(folder, what, fix).to_string()
             })
         })
     }

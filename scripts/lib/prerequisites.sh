@@ -1,0 +1,76 @@
+# shellcheck shell=bash
+# Sourced by the scripts that build or test. Each need_* checks one thing and remembers what is missing, so that
+# `missing_report` can name everything at once instead of one thing per run.
+
+missing_lines=()
+
+# need COMMAND PACKAGE PURPOSE
+need() {
+    command -v "$1" >/dev/null 2>&1 || missing_lines+=("$1 ($3): Debian package $2")
+}
+
+# The oldest Rust that Cargo.toml declares; Debian stable's own cargo is usually older.
+need_rust() {
+    local wanted have
+    wanted=$(sed -n 's/^rust-version *= *"\(.*\)"$/\1/p' "$1/Cargo.toml")
+    have=$(cargo --version 2>/dev/null | sed -n 's/^cargo \([0-9][0-9]*\.[0-9][0-9]*\).*/\1/p') || true
+    if [ -z "$have" ]; then
+        missing_lines+=("cargo (Rust $wanted or newer): https://rustup.rs, or Debian package rustup, then 'rustup default stable'")
+    elif [ "$(printf '%s\n' "$wanted" "$have" | sort -V | head -n 1)" != "$wanted" ]; then
+        missing_lines+=("Rust $wanted or newer, found $have: 'rustup update stable', or https://rustup.rs")
+    fi
+}
+
+# A compiler without the C library's headers is no use to the client's sources.
+need_c() {
+    if ! printf '#include <stdio.h>\n' | cc -E - >/dev/null 2>&1; then
+        missing_lines+=("cc with the C library's headers (the Kafka client is compiled from source): Debian package build-essential")
+    fi
+    need make make "builds OpenSSL and the Kafka client"
+    need perl perl "configures OpenSSL's build"
+}
+
+# need_python pip | without-pip
+need_python() {
+    local has_python=yes
+    if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 8))' >/dev/null 2>&1; then
+        has_python=no
+        missing_lines+=("python3 (3.8 or newer): Debian package python3")
+    fi
+    if [ "$1" = pip ] && { [ $has_python = no ] || ! python3 -m pip --version >/dev/null 2>&1; }; then
+        missing_lines+=("pip (fetches ONNX Runtime): Debian package python3-pip")
+    fi
+}
+
+# Prints the path of java, or fails.
+java_program() {
+    if [ -n "${JAVA_HOME:-}" ] && [ -x "$JAVA_HOME/bin/java" ]; then
+        printf '%s\n' "$JAVA_HOME/bin/java"
+    else
+        command -v java
+    fi
+}
+
+need_java() {
+    local java version
+    if ! java=$(java_program); then
+        missing_lines+=("java (17 or newer, runs Apache Kafka): Debian package openjdk-17-jre-headless")
+        return
+    fi
+    version=$("$java" -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p' | head -n 1) || true
+    if [ "${version:-0}" -lt 17 ]; then
+        missing_lines+=("Java 17 or newer, found ${version:-an unknown version} at $java: Debian package openjdk-17-jre-headless")
+    fi
+}
+
+need_maven() {
+    need mvn maven "fetches Apache Kafka"
+}
+
+# Prints what is missing to stderr. Fails when something is.
+missing_report() {
+    [ "${#missing_lines[@]}" -eq 0 ] && return 0
+    printf '%s: missing on this machine:\n' "$1" >&2
+    printf '  - %s\n' "${missing_lines[@]}" >&2
+    return 1
+}

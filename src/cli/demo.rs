@@ -1,0 +1,153 @@
+//! `scorewire demo`: the whole journey in one process.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::signals;
+use crate::avro::encode::MODEL_OUTPUT_SCHEMA;
+use crate::config::{Config, LaneConfig};
+use crate::error::Fatal;
+use crate::kafka::embedded::EmbeddedBroker;
+use crate::kafka::settings::{StartAt, Topics};
+use crate::load::payloads::Framing;
+use crate::load::spoil::Spoil;
+use crate::load::{self, LoadPlan, PipelineProbe};
+use crate::node::{Node, RunningNode};
+use crate::observe::cpu;
+use crate::observe::latency::StepTimes;
+use crate::observe::log::{self, LogConfig, LogFormat};
+use crate::observe::metrics::merged_times;
+
+/// What to show. Seconds exclude the warm-up.
+#[derive(Args, Clone, Debug)]
+pub struct DemoArgs {
+    /// How long to send
+    #[arg(long, value_name = "N", default_value_t = 20.0, value_parser = seconds, env = "SCOREWIRE_DEMO_SECONDS")]
+    pub seconds: f64,
+    /// Transactions per second
+    #[arg(long, value_name = "N", default_value_t = 20_000.0, value_parser = rate, env = "SCOREWIRE_DEMO_RATE")]
+    pub rate: f64,
+    /// Seconds of sending before anything is measured
+    #[arg(long, value_name = "N", default_value_t = 2.0, value_parser = not_negative, env = "SCOREWIRE_DEMO_WARMUP")]
+    pub warmup: f64,
+    /// Seed of transactions, arrival times and poison
+    #[arg(long, default_value_t = 1, env = "SCOREWIRE_DEMO_SEED")]
+    pub seed: u64,
+    /// Share of records that cannot be decoded
+    #[arg(long, value_name = "SHARE", default_value_t = 0.001, value_parser = share, env = "SCOREWIRE_DEMO_POISON")]
+    pub poison: f64,
+    /// Partitions of each topic
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=1_000),
+        env = "SCOREWIRE_DEMO_PARTITIONS")]
+    pub partitions: u16,
+    /// Lanes of the pipeline
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64),
+        env = "SCOREWIRE_DEMO_LANES")]
+    pub lanes: u16,
+    /// Model package
+    #[arg(long, value_name = "DIR", default_value = "models/card-fraud-gbdt", env = "SCOREWIRE_DEMO_PACKAGE")]
+    pub package: PathBuf,
+    /// ONNX Runtime's shared library; otherwise looked for in the usual places
+    #[arg(long, value_name = "FILE", env = "SCOREWIRE_ONNXRUNTIME")]
+    pub onnxruntime: Option<PathBuf>,
+    /// Print the result as one JSON object
+    #[arg(long, env = "SCOREWIRE_DEMO_JSON")]
+    pub json: bool,
+    /// Spoil an outcome behind the pipeline's back, to see the check fail: suppress@N, double@N, swap@N
+    #[arg(long, hide = true, value_name = "ACTION@N")]
+    pub spoil: Vec<Spoil>,
+    /// Log level or directives
+    #[arg(long, value_name = "LEVEL", default_value = "warn", env = "SCOREWIRE__LOG__LEVEL")]
+    pub log_level: String,
+}
+
+pub fn execute(args: DemoArgs) -> Result<u8, Fatal> {
+    log::init(&LogConfig { format: LogFormat::Text, level: args.log_level.clone() })?;
+    let stop = signals::watch()?;
+    let topics = Topics::default();
+    let broker = EmbeddedBroker::start(&topics, i32::from(args.partitions))?;
+    let node = Node::start(&node_config(&args, &broker), false)?.in_background()?;
+    node.wait_until_assigned(u64::from(args.partitions), Duration::from_secs(30))?;
+    let summary = load::run(&load_plan(&args, &broker, topics), MODEL_OUTPUT_SCHEMA, Some(&node), &stop)?;
+    node.finish()?;
+    if args.json {
+        println!("{}", summary.json());
+    } else {
+        println!("{}", summary.table());
+    }
+    Ok(summary.exit_code())
+}
+
+fn node_config(args: &DemoArgs, broker: &EmbeddedBroker) -> Config {
+    let mut config = Config::new(&broker.bootstrap(), "scorewire-demo", args.package.clone());
+    config.kafka.start_at = Some(StartAt::Earliest);
+    for (key, value) in EmbeddedBroker::consumer_properties() {
+        config.kafka.consumer_properties.insert(key.to_owned(), value.to_owned());
+    }
+    config.model.onnxruntime = args.onnxruntime.clone();
+    config.lanes = vec![LaneConfig::default(); usize::from(args.lanes)];
+    // The demo shows itself; a port could be taken.
+    config.admin_listen = None;
+    config
+}
+
+fn load_plan(args: &DemoArgs, broker: &EmbeddedBroker, topics: Topics) -> LoadPlan {
+    LoadPlan {
+        rate: args.rate,
+        duration: Duration::from_secs_f64(args.seconds),
+        warm_up: Duration::from_secs_f64(args.warmup),
+        seed: args.seed,
+        poison_per_million: per_million(args.poison),
+        framing: Framing::SingleObject,
+        spoil: args.spoil.clone(),
+        ..LoadPlan::new(&broker.bootstrap(), topics).for_embedded_broker()
+    }
+}
+
+/// A share in millionths.
+pub fn per_million(share: f64) -> u32 {
+    (share * 1e6).round() as u32
+}
+
+impl PipelineProbe for RunningNode {
+    fn step_times(&self) -> Option<StepTimes> {
+        Some(merged_times(self.stats()))
+    }
+
+    /// The lanes' own threads: decode, score, encode and the client calls. Broker, generator and verifier share the
+    /// process, so its total would say nothing.
+    fn cpu_us(&self) -> Option<u64> {
+        cpu::threads_us("lane-")
+    }
+
+    fn failure(&self) -> Option<Fatal> {
+        RunningNode::failure(self)
+    }
+}
+
+/// A rate in records per second.
+pub fn rate(text: &str) -> Result<f64, String> {
+    number(text, 0.001..=10_000_000.0)
+}
+
+/// A span that has some length.
+pub fn seconds(text: &str) -> Result<f64, String> {
+    number(text, 0.1..=31_536_000.0)
+}
+
+/// A span that may be empty.
+pub fn not_negative(text: &str) -> Result<f64, String> {
+    number(text, 0.0..=31_536_000.0)
+}
+
+/// A share of a whole.
+pub fn share(text: &str) -> Result<f64, String> {
+    number(text, 0.0..=1.0)
+}
+
+fn number(text: &str, range: std::ops::RangeInclusive<f64>) -> Result<f64, String> {
+    let number: f64 = text.replace('_', "").parse().map_err(|_| "expected a number".to_owned())?;
+    if range.contains(&number) { Ok(number) } else { Err(format!("expected {} to {}", range.start(), range.end())) }
+}

@@ -1,0 +1,150 @@
+//! `scorewire load`: send transactions at a steady rate and check what comes back.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::config_args::ConfigArgs;
+use super::demo::{not_negative, per_million, rate, seconds, share};
+use super::signals;
+use crate::avro::encode::MODEL_OUTPUT_SCHEMA;
+use crate::config::Connection;
+use crate::error::{Fatal, exit};
+use crate::kafka::settings::{KafkaSettings, Topics};
+use crate::load::dataset::{self, Format};
+use crate::load::payloads::{Framing, PayloadSource};
+use crate::load::spoil::Spoil;
+use crate::load::{self, LoadPlan, PipelineProbe, ProcessProbe, schedule};
+use crate::observe::log;
+
+/// Longer than any file lasts.
+const WHOLE_FILE_SECONDS: f64 = 1e9;
+
+/// How records arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Arrival {
+    /// Evenly spaced.
+    Constant,
+    /// Exponential gaps.
+    Poisson,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct LoadArgs {
+    /// Transactions per second
+    #[arg(long, value_name = "N", default_value_t = 1_000.0, value_parser = rate, env = "SCOREWIRE_LOAD_RATE")]
+    rate: f64,
+    /// How long to send
+    #[arg(long, value_name = "N", default_value_t = 10.0, value_parser = seconds, env = "SCOREWIRE_LOAD_SECONDS")]
+    seconds: f64,
+    /// Seconds of sending before anything is measured
+    #[arg(long, value_name = "N", default_value_t = 2.0, value_parser = not_negative, env = "SCOREWIRE_LOAD_WARMUP")]
+    warmup: f64,
+    /// Seed of transactions, arrival times and poison
+    #[arg(long, default_value_t = 1, env = "SCOREWIRE_LOAD_SEED")]
+    seed: u64,
+    /// Share of records that cannot be decoded
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share, env = "SCOREWIRE_LOAD_POISON")]
+    poison: f64,
+    /// Spacing of the records
+    #[arg(long, value_enum, default_value_t = Arrival::Constant, env = "SCOREWIRE_LOAD_ARRIVAL")]
+    arrival: Arrival,
+    /// Send N records as fast as the broker takes them, check nothing
+    #[arg(long, value_name = "N", env = "SCOREWIRE_LOAD_PRELOAD")]
+    preload: Option<u64>,
+    /// Send the records of an Avro file instead of simulated ones
+    #[arg(long, value_name = "FILE.avro", env = "SCOREWIRE_LOAD_FROM")]
+    from: Option<PathBuf>,
+    /// Field whose value becomes the record's key
+    #[arg(long, value_name = "FIELD", requires = "from", env = "SCOREWIRE_LOAD_KEY_FIELD")]
+    key_field: Option<String>,
+    /// Schema id written before each payload; without one, single-object encoding
+    #[arg(long, value_name = "ID", env = "SCOREWIRE_LOAD_SCHEMA_ID")]
+    schema_id: Option<u32>,
+    /// Stop at the end of the file
+    #[arg(long, requires = "from", conflicts_with = "repeat", env = "SCOREWIRE_LOAD_ONCE")]
+    once: bool,
+    /// Start the file over when it ends (the default)
+    #[arg(long = "loop", requires = "from", env = "SCOREWIRE_LOAD_LOOP")]
+    repeat: bool,
+    /// Write simulated transactions to a .csv or .avro file instead of sending them
+    #[arg(long, value_name = "FILE", requires = "count", conflicts_with_all = ["from", "preload"],
+        env = "SCOREWIRE_LOAD_EXPORT")]
+    export: Option<PathBuf>,
+    /// Number of transactions to write
+    #[arg(long, value_name = "N", requires = "export", env = "SCOREWIRE_LOAD_COUNT")]
+    count: Option<u64>,
+    /// Process id of the scoring process on this machine, to tell its CPU time per record
+    #[arg(long, value_name = "PID")]
+    pid: Option<u32>,
+    /// Write `row,score` of every scored row of the source to FILE
+    #[arg(long, value_name = "FILE")]
+    scores: Option<PathBuf>,
+    /// Spoil an outcome behind the pipeline's back, to see the check fail: suppress@N, double@N, swap@N
+    #[arg(long, hide = true, value_name = "ACTION@N")]
+    spoil: Vec<Spoil>,
+    /// Print the result as one JSON object
+    #[arg(long, env = "SCOREWIRE_LOAD_JSON")]
+    json: bool,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+pub fn execute(args: LoadArgs) -> Result<u8, Fatal> {
+    if let (Some(path), Some(count)) = (&args.export, args.count) {
+        return export(path, count, args.seed);
+    }
+    let Connection { kafka, topics, log } = args.config.load_connection()?;
+    log::init(&log)?;
+    let stop = signals::watch()?;
+    let process = args.pid.map(ProcessProbe::new);
+    let probe = process.as_ref().map(|probe| probe as &dyn PipelineProbe);
+    let summary = load::run(&plan(&args, kafka, topics), MODEL_OUTPUT_SCHEMA, probe, &stop)?;
+    if args.json {
+        println!("{}", summary.json());
+    } else {
+        println!("{}", summary.table());
+    }
+    Ok(summary.exit_code())
+}
+
+/// The simulator's transactions as a file.
+fn export(path: &Path, count: u64, seed: u64) -> Result<u8, Fatal> {
+    let format = Format::of(path).ok_or_else(|| {
+        let what = format!("{}: the extension says no format", path.display());
+        Fatal::new(exit::USAGE, what, "name a file that ends in .csv or .avro")
+    })?;
+    dataset::export(path, count, seed, format)?;
+    Ok(exit::DONE)
+}
+
+fn plan(args: &LoadArgs, kafka: KafkaSettings, topics: Topics) -> LoadPlan {
+    let source = match &args.from {
+        Some(path) => PayloadSource::File { path: path.clone(), key: args.key_field.clone(), repeat: !args.once },
+        None => PayloadSource::default(),
+    };
+    // A file that is sent once is sent whole, and all of it counts.
+    let (seconds, warm_up) = if args.once { (WHOLE_FILE_SECONDS, 0.0) } else { (args.seconds, args.warmup) };
+    LoadPlan {
+        properties: kafka.properties,
+        consumer_properties: kafka.consumer_properties,
+        producer_properties: kafka.producer_properties,
+        rate: args.rate,
+        arrival: match args.arrival {
+            Arrival::Constant => schedule::Arrival::Constant,
+            Arrival::Poisson => schedule::Arrival::Poisson,
+        },
+        duration: Duration::from_secs_f64(seconds),
+        warm_up: Duration::from_secs_f64(warm_up),
+        seed: args.seed,
+        poison_per_million: per_million(args.poison),
+        source,
+        framing: args.schema_id.map_or(Framing::SingleObject, Framing::Registry),
+        preload: args.preload,
+        verify: args.preload.is_none(),
+        scores_to: args.scores.clone(),
+        spoil: args.spoil.clone(),
+        ..LoadPlan::new(&kafka.bootstrap, topics)
+    }
+}

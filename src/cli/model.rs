@@ -1,0 +1,98 @@
+//! `scorewire model`: look at model packages.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::output;
+use crate::error::{Fatal, exit};
+use crate::model::{Model, ModelSettings, prepare};
+use crate::pipeline::clock::SystemClock;
+
+#[derive(Debug, Subcommand)]
+pub enum ModelCommand {
+    /// Verify a package: hash, contract, golden rows; then measure it
+    Check(CheckArgs),
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct CheckArgs {
+    /// Directory of the package
+    #[arg(value_name = "DIR")]
+    package: PathBuf,
+    /// ONNX Runtime's shared library; otherwise looked for in the usual places
+    #[arg(long, value_name = "FILE", env = "SCOREWIRE_ONNXRUNTIME")]
+    onnxruntime: Option<PathBuf>,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn execute(command: ModelCommand) -> Result<u8, Fatal> {
+    match command {
+        ModelCommand::Check(args) => check(&args),
+    }
+}
+
+fn check(args: &CheckArgs) -> Result<u8, Fatal> {
+    let settings = ModelSettings { onnxruntime: args.onnxruntime.clone(), ..ModelSettings::default() };
+    let model = prepare(&args.package, &settings, &SystemClock::new())?;
+    for warning in model.package.warnings.iter().chain(&model.report.warnings) {
+        output::note(&format!("warning: {warning}"));
+    }
+    output::print(&if args.json { format!("{:#}\n", json(&model)) } else { table(&model) })?;
+    Ok(exit::DONE)
+}
+
+fn json(model: &Model) -> serde_json::Value {
+    let (package, report) = (&model.package, &model.report);
+    let curve = report.curve.iter().map(|point| {
+        serde_json::json!({ "rows": point.rows, "call_us": point.call_ns as f64 / 1e3, "row_us": point.row_ns() / 1e3 })
+    });
+    serde_json::json!({
+        "name": package.name,
+        "version": package.version,
+        "sha256": package.sha256,
+        "onnxruntime": model.runtime.version(),
+        "provider": report.placement.provider,
+        "features": package.wanted.features.len(),
+        "thresholds": {
+            "review": package.thresholds.review,
+            "decline": package.thresholds.decline,
+            "version": package.thresholds.version,
+        },
+        "golden_rows": package.golden.scores.len(),
+        "golden_difference_max": report.golden_difference_max,
+        "batch_invariant": report.batch_invariant,
+        "batch_rows": report.batch_rows_cap,
+        "native_bytes": report.native_bytes,
+        "curve": curve.collect::<Vec<_>>(),
+    })
+}
+
+fn table(model: &Model) -> String {
+    let (package, report) = (&model.package, &model.report);
+    let placement = &report.placement;
+    let (rows, difference) = (package.golden.scores.len(), report.golden_difference_max);
+    let batches = if report.batch_invariant { "a score does not depend on its batch" } else { "scores depend on it" };
+    let thresholds = &package.thresholds;
+    let lines = [
+        ("model", format!("{} {}", package.name, package.version)),
+        ("sha256", package.sha256.clone()),
+        ("runtime", format!("ONNX Runtime {}", model.runtime.version())),
+        ("provider", format!("{} ({} of {} nodes)", placement.provider, placement.nodes, placement.nodes_total)),
+        ("features", package.wanted.features.len().to_string()),
+        ("golden rows", format!("{rows} hold, largest difference {difference:.1e}")),
+        ("thresholds", format!("review {}, decline {}", thresholds.review, thresholds.decline)),
+        ("batch", format!("up to {} rows; {batches}", report.batch_rows_cap)),
+        ("memory", format!("{:.1} MiB per session", report.native_bytes as f64 / f64::from(1 << 20))),
+    ];
+    let mut text: String = lines.iter().map(|(name, value)| format!("{name:<12} {value}\n")).collect();
+    let _ = write!(text, "\n{:>6} {:>10} {:>10}\n", "rows", "us/call", "us/row");
+    for point in &report.curve {
+        let (call_us, row_us) = (point.call_ns as f64 / 1e3, point.row_ns() / 1e3);
+        let _ = writeln!(text, "{:>6} {call_us:>10.1} {row_us:>10.2}", point.rows);
+    }
+    text
+}

@@ -1,0 +1,38 @@
+//! `scorewire run`: score a stream.
+
+use std::sync::atomic::Ordering;
+
+use clap::Args;
+
+use super::config_args::ConfigArgs;
+use super::signals;
+use crate::error::{Fatal, exit};
+use crate::node::Node;
+use crate::observe::log;
+
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// Stop when the end offsets seen at start are scored and committed
+    #[arg(long, env = "SCOREWIRE_UNTIL_END")]
+    until_end: bool,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+pub fn execute(args: RunArgs) -> Result<u8, Fatal> {
+    let loaded = args.config.load()?;
+    log::init(&loaded.config.log)?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    let interrupted = signals::watch()?;
+    let node = Node::start(&loaded.config, args.until_end)?;
+    if node.wait(|| interrupted.load(Ordering::Acquire))? {
+        return Ok(exit::DONE);
+    }
+    Err(Fatal::new(
+        exit::DRAIN,
+        "the drain deadline passed before everything taken in was committed",
+        "what was in flight is scored again by the next owner; raise limits.drain_timeout_ms if the brokers are slow",
+    ))
+}

@@ -1,0 +1,215 @@
+//! Values against each other: each limit against its neighbours, topics, thresholds and client properties.
+
+use std::collections::BTreeMap;
+
+use super::Config;
+use super::read::Reader;
+
+/// librdkafka's defaults for properties that the checks need when they are not set.
+const MESSAGE_BYTES_MAX: u64 = 1_000_000;
+const POLL_INTERVAL_MS_MAX: u64 = 300_000;
+/// scorewire's own defaults for the session, as in [`crate::kafka::settings::consumer_settings`].
+const SESSION_TIMEOUT_MS: u64 = 10_000;
+const HEARTBEAT_INTERVAL_MS: u64 = 200;
+/// Requests in flight per connection beyond which the idempotent producer cannot keep order.
+const IDEMPOTENT_IN_FLIGHT_MAX: u64 = 5;
+
+/// `small` must not exceed `large`, for this reason. Values share their unit.
+struct Rule {
+    small: (&'static str, u64),
+    large: (&'static str, u64),
+    why: &'static str,
+}
+
+/// Notes every contradiction.
+pub fn check(reader: &mut Reader<'_>, config: &Config) {
+    for Rule { small, large, why } in rules(config) {
+        if small.1 > large.1 {
+            // Blame what was written; the other one may be a default.
+            let (key, fix) = match reader.raw.get(small.0) {
+                Some(_) => (small.0, format!("give at most {}, or raise {}", large.1, large.0)),
+                None => (large.0, format!("give at least {}, or lower {}", small.1, small.0)),
+            };
+            reader.problem(key, format!("{} = {} exceeds {} = {}: {why}", small.0, small.1, large.0, large.1), fix);
+        }
+    }
+    distinct_topics(reader, config);
+    thresholds(reader, config);
+    schemas(reader, config);
+    session(reader, config);
+    producer(reader, config);
+    if reader.raw.get("deadline.from").is_some() && config.deadline.is_none() {
+        reader.problem(
+            "deadline.from",
+            "has no effect without deadline.limit_ms",
+            "set deadline.limit_ms, or remove it",
+        );
+    }
+}
+
+fn rules(config: &Config) -> Vec<Rule> {
+    let limits = &config.limits;
+    let ms = |span: std::time::Duration| span.as_millis() as u64;
+    let rows = ("limits.batch_rows_max", limits.batch_rows_max as u64);
+    let in_flight = ("limits.in_flight_records_max", limits.in_flight_records_max as u64);
+    let watchdog = ("limits.watchdog_timeout_ms", ms(limits.watchdog_timeout));
+    let commit_timeout = ("limits.commit_timeout_ms", ms(limits.commit_timeout));
+    let revoke = ("limits.revoke_timeout_ms", ms(limits.revoke_timeout));
+    let pause = ("limits.pause_after_ms", ms(limits.pause_after));
+    let poll_interval =
+        property_number(&config.kafka.consumer_properties, "max.poll.interval.ms").unwrap_or(POLL_INTERVAL_MS_MAX);
+    let poll_interval = ("kafka.consumer.properties.max.poll.interval.ms", poll_interval);
+    let rule = |small, large, why| Rule { small, large, why };
+    let mut rules = vec![
+        rule(rows, in_flight, "a batch must fit into what may be in flight"),
+        rule(
+            ("limits.payload_bytes_max", limits.payload_bytes_max as u64),
+            ("limits.in_flight_bytes_max", limits.in_flight_bytes_max as u64),
+            "the largest record must fit into what may be in flight",
+        ),
+        rule(
+            ("limits.commit_interval_ms", ms(limits.commit_interval)),
+            commit_timeout,
+            "a commit must not be late before the next is due",
+        ),
+        rule(
+            ("limits.commit_interval_ms", ms(limits.commit_interval)),
+            ("limits.drain_timeout_ms", ms(limits.drain_timeout)),
+            "a drain must have time for its commit",
+        ),
+        rule(commit_timeout, watchdog, "the watchdog must not end a process that still waits for its commit"),
+        rule(revoke, watchdog, "the watchdog must not end a process that still drains a partition"),
+        rule(("limits.idle_wait_ms", ms(limits.idle_wait)), watchdog, "an idle lane must not look hung"),
+        rule(revoke, poll_interval, "the group gives a member no longer than this to hand partitions back"),
+        rule(pause, poll_interval, "partitions must be paused before the group expels the member"),
+        rule(
+            ("model.batch_slice_us", config.model.batch_slice_us),
+            ("model.batch_latency_us_max", config.model.batch_latency_us_max),
+            "the slice is the target, the latency its bound",
+        ),
+        rule(
+            ("model.batch_latency_us_max", config.model.batch_latency_us_max),
+            ("limits.watchdog_timeout_ms (in microseconds)", watchdog.1.saturating_mul(1_000)),
+            "a model call must not look like a hung lane",
+        ),
+    ];
+    if let Some(batch_rows) = config.model.batch_rows {
+        rules.push(rule(("model.batch_rows", batch_rows as u64), rows, "the override stays within the limit"));
+    }
+    rules
+}
+
+fn distinct_topics(reader: &mut Reader<'_>, config: &Config) {
+    let topics = &config.topics;
+    let named = [
+        ("topics.input", &topics.input),
+        ("topics.outputs", &topics.outputs),
+        ("topics.review", &topics.review),
+        ("topics.dead_letters", &topics.dead_letters),
+        ("topics.timeouts", &topics.timeouts),
+    ];
+    for (index, (key, topic)) in named.iter().enumerate() {
+        let Some((other, _)) = named[..index].iter().find(|(_, earlier)| earlier == topic) else { continue };
+        let (blamed, other) = if reader.raw.get(key).is_some() { (*key, *other) } else { (*other, *key) };
+        reader.problem(blamed, format!("{topic:?} is also {other}"), "give each its own topic");
+    }
+}
+
+fn thresholds(reader: &mut Reader<'_>, config: &Config) {
+    const KEYS: [&str; 3] = ["thresholds.review", "thresholds.decline", "thresholds.version"];
+    let given: Vec<&str> = KEYS.into_iter().filter(|key| reader.raw.get(key).is_some()).collect();
+    if !given.is_empty() && given.len() < KEYS.len() {
+        let missing: Vec<&str> = KEYS.into_iter().filter(|key| !given.contains(key)).collect();
+        let what = format!("given without {}", missing.join(" and "));
+        reader.problem(given[0], what, "thresholds are overridden together, with a version that outputs can name");
+    }
+    if let Some(thresholds) = config.thresholds.as_ref().filter(|given| given.review > given.decline) {
+        let what = format!("review = {} lies above decline = {}", thresholds.review, thresholds.decline);
+        reader.problem("thresholds.review", what, "give a review threshold at or below the decline threshold");
+    }
+}
+
+fn schemas(reader: &mut Reader<'_>, config: &Config) {
+    let schemas = &config.schemas;
+    match (schemas.wire_forms.raw, reader.raw.get("schemas.raw_schema").is_some()) {
+        (true, false) => reader.problem(
+            "schemas.wire_forms",
+            "\"raw\" without a schema: a bare datum does not say what it is",
+            "name its writer's schema in schemas.raw_schema",
+        ),
+        (false, true) => reader.problem(
+            "schemas.raw_schema",
+            "has no effect: schemas.wire_forms does not accept \"raw\"",
+            "add \"raw\" to schemas.wire_forms, or remove the key",
+        ),
+        _ => {}
+    }
+    if schemas.directory.is_none() && (schemas.wire_forms.id || schemas.wire_forms.guid) && !schemas.wire_forms.raw {
+        let fate = "records that name their schema by id will not be decoded";
+        reader.warnings.push(format!("schemas.directory: not given, so {fate}"));
+    }
+}
+
+fn session(reader: &mut Reader<'_>, config: &Config) {
+    const SECTION: &str = "kafka.consumer.properties";
+    let properties = &config.kafka.consumer_properties;
+    let mut number = |name: &str, default: u64| match properties.get(name) {
+        Some(text) => text.trim().parse::<u64>().unwrap_or_else(|_| {
+            reader.problem(&format!("{SECTION}.{name}"), "expected milliseconds", "give a whole number");
+            default
+        }),
+        None => default,
+    };
+    let session = number("session.timeout.ms", SESSION_TIMEOUT_MS);
+    let heartbeat = number("heartbeat.interval.ms", HEARTBEAT_INTERVAL_MS);
+    let poll_interval = number("max.poll.interval.ms", POLL_INTERVAL_MS_MAX);
+    let session_given = properties.contains_key("session.timeout.ms");
+    let blamed = |name: &str| format!("{SECTION}.{name}");
+    if heartbeat.saturating_mul(3) > session {
+        let key = blamed(if session_given { "session.timeout.ms" } else { "heartbeat.interval.ms" });
+        let what = format!("three heartbeats of {heartbeat} ms do not fit into a session of {session} ms");
+        reader.problem(&key, what, "set heartbeat.interval.ms to at most a third of session.timeout.ms");
+    }
+    if session > poll_interval {
+        let key = blamed(if session_given { "session.timeout.ms" } else { "max.poll.interval.ms" });
+        let what = format!("a session of {session} ms exceeds max.poll.interval.ms = {poll_interval}");
+        reader.problem(&key, what, "lower session.timeout.ms, or raise max.poll.interval.ms");
+    }
+    if properties.contains_key("group.instance.id") && config.lanes.len() > 1 {
+        let fix = "use one lane per process with static membership, or remove it";
+        reader.problem(&blamed("group.instance.id"), "each lane is a member: they cannot share one id", fix);
+    }
+}
+
+fn producer(reader: &mut Reader<'_>, config: &Config) {
+    for (section, properties) in [
+        ("kafka.producer.properties", &config.kafka.producer_properties),
+        ("kafka.properties", &config.kafka.properties),
+    ] {
+        let in_flight = "max.in.flight.requests.per.connection";
+        if property_number(properties, in_flight).is_some_and(|count| count > IDEMPOTENT_IN_FLIGHT_MAX) {
+            let what = "more than 5 requests in flight: the idempotent producer could not keep order";
+            reader.problem(&format!("{section}.{in_flight}"), what, "give 1 to 5");
+        }
+        if properties.get("enable.ssl.certificate.verification").is_some_and(|value| value == "false") {
+            reader.warnings.push(format!("{section}: brokers' certificates are not verified: anyone can pose as one"));
+        }
+        if properties.get("ssl.endpoint.identification.algorithm").is_some_and(|value| value == "none") {
+            reader.warnings.push(format!("{section}: brokers' host names are not verified"));
+        }
+    }
+    let kafka = &config.kafka;
+    let largest = property_number(&kafka.producer_properties, "message.max.bytes")
+        .or_else(|| property_number(&kafka.properties, "message.max.bytes"))
+        .unwrap_or(MESSAGE_BYTES_MAX);
+    let outcome = config.limits.outcome_bytes_max as u64;
+    if outcome > largest {
+        let what = format!("limits.outcome_bytes_max = {outcome} exceeds the producer's message.max.bytes = {largest}");
+        let fix = format!("give at most {largest}, or raise message.max.bytes in [kafka.producer.properties]");
+        reader.problem("limits.outcome_bytes_max", what, fix);
+    }
+}
+
+fn property_number(properties: &BTreeMap<String, String>, name: &str) -> Option<u64> {
+    properties.get(name)?.trim().parse().ok()
+}

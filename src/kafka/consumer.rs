@@ -1,0 +1,394 @@
+//! The lane's consumer: a member of the group that hands out records in batches and leaves every decision about
+//! partitions, offsets and commits to the lane.
+
+use std::collections::VecDeque;
+use std::ffi::{CString, c_char, c_int, c_void};
+use std::ptr;
+use std::time::Duration;
+
+use rdkafka::bindings as rd;
+use rdkafka::types::{RDKafkaRespErr as Err, RDKafkaType};
+
+use super::message::KafkaRecord;
+use super::native::{CallbackState, Client, Conf, NO_ERROR, PartitionList, c_string, describe, entries};
+use super::native::{take_error, timeout_ms, to_result};
+use super::settings::{KafkaSettings, StartAt, consumer_settings};
+use crate::edge::{PartitionLag, Progress, Source, SourceEvent};
+use crate::error::{Fatal, exit};
+
+/// Records taken with one call of the client, at most.
+const TAKE_MAX: usize = 1024;
+/// How long the questions that cannot wait for an answer later (committed offsets, watermarks) may take.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the callbacks leave behind for the owner.
+#[derive(Default)]
+struct Inbox {
+    events: VecDeque<SourceEvent>,
+    fatal: bool,
+}
+
+pub struct KafkaSource {
+    // Field order: the client is destroyed in `drop` before the box its callbacks write to is freed.
+    client: Client,
+    inbox: CallbackState<Inbox>,
+    queue: *mut rd::rd_kafka_queue_t,
+    topic: CString,
+    group: String,
+    start_at: Option<StartAt>,
+    taken: Box<[*mut rd::rd_kafka_message_t]>,
+    closed: bool,
+}
+
+// SAFETY: one owner at a time; librdkafka's handles are not bound to a thread.
+unsafe impl Send for KafkaSource {}
+
+impl KafkaSource {
+    /// Joins the group. `until_end` makes the end of each partition an event.
+    pub fn subscribe(settings: &KafkaSettings, topic: &str, until_end: bool) -> Result<KafkaSource, Fatal> {
+        let conf = Conf::new(&consumer_settings(settings, until_end))?;
+        let inbox = CallbackState::new(Inbox::default());
+        // SAFETY: the callbacks match their C types; the opaque box outlives the client.
+        unsafe {
+            rd::rd_kafka_conf_set_opaque(conf.as_ptr(), inbox.opaque());
+            rd::rd_kafka_conf_set_rebalance_cb(conf.as_ptr(), Some(on_rebalance));
+            rd::rd_kafka_conf_set_offset_commit_cb(conf.as_ptr(), Some(on_commit));
+            rd::rd_kafka_conf_set_error_cb(conf.as_ptr(), Some(on_error));
+        }
+        let client = conf.create(RDKafkaType::RD_KAFKA_CONSUMER)?;
+        let topic = c_string(topic)?;
+        let subscription = PartitionList::of(&topic, &[-1]);
+        // SAFETY: the client is alive; it copies the list. Everything it has to say comes through one queue.
+        let (queue, err) = unsafe {
+            rd::rd_kafka_poll_set_consumer(client.as_ptr());
+            let queue = rd::rd_kafka_queue_get_consumer(client.as_ptr());
+            (queue, rd::rd_kafka_subscribe(client.as_ptr(), subscription.as_ptr()))
+        };
+        let source = KafkaSource {
+            client,
+            inbox,
+            queue,
+            topic,
+            group: settings.group.clone(),
+            start_at: settings.start_at,
+            taken: vec![ptr::null_mut(); TAKE_MAX].into_boxed_slice(),
+            closed: false,
+        };
+        source.check(err, "subscribe to the input topic")?;
+        Ok(source)
+    }
+
+    fn check(&self, err: Err, what: &str) -> Result<(), Fatal> {
+        to_result(err).map_err(|code| self.failure(what, &describe(code)))
+    }
+
+    fn failure(&self, what: &str, why: &str) -> Fatal {
+        let topic = self.topic.to_string_lossy();
+        Fatal::new(
+            exit::UNAVAILABLE,
+            format!("cannot {what} (topic {topic}, group {}): {why}", self.group),
+            "check that the brokers are reachable and that the group and topic are allowed",
+        )
+    }
+
+    fn take(&mut self, wait: Duration, from: usize, room: usize) -> usize {
+        let room = room.min(self.taken.len() - from);
+        // SAFETY: `room` slots are writable from `from` on; the client fills as many as it returns.
+        let taken = unsafe {
+            rd::rd_kafka_consume_batch_queue(self.queue, timeout_ms(wait), self.taken[from..].as_mut_ptr(), room)
+        };
+        usize::try_from(taken).unwrap_or(0)
+    }
+
+    /// A message that is no record: something about its partition.
+    fn partition_event(&mut self, record: &KafkaRecord) -> Result<(), Fatal> {
+        use crate::edge::SourceRecord;
+        let at = record.position();
+        match record.event() {
+            Err::RD_KAFKA_RESP_ERR__PARTITION_EOF => {
+                self.push(SourceEvent::EndReached { partition: at.partition, offset: at.offset });
+            }
+            Err::RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET
+            | Err::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE
+            | Err::RD_KAFKA_RESP_ERR__BAD_MSG
+            | Err::RD_KAFKA_RESP_ERR__BAD_COMPRESSION
+            | Err::RD_KAFKA_RESP_ERR_INVALID_MSG
+            | Err::RD_KAFKA_RESP_ERR__LOG_TRUNCATION => {
+                let reason = format!("{}: {}", describe(record.event() as i32), record.event_text());
+                self.push(SourceEvent::PartitionFailed { partition: at.partition, reason });
+            }
+            err @ (Err::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED
+            | Err::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED
+            | Err::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED
+            | Err::RD_KAFKA_RESP_ERR__FATAL) => {
+                return Result::Err(self.failure("read the input topic", &describe(err as i32)));
+            }
+            err => tracing::warn!(target: "kafka", partition = at.partition, "consumer: {}", describe(err as i32)),
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, event: SourceEvent) {
+        self.inbox.get().events.push_back(event);
+    }
+
+    /// Committed offsets; where there are none, the configured start as a real offset, so that a crash before the
+    /// first commit cannot move it.
+    fn first_offsets(&self, partitions: &[i32]) -> Result<Vec<Progress>, Fatal> {
+        let list = PartitionList::of(&self.topic, partitions);
+        // SAFETY: client and list are alive; the call fills in the list's offsets.
+        let err = unsafe { rd::rd_kafka_committed(self.client.as_ptr(), list.as_ptr(), timeout_ms(QUERY_TIMEOUT)) };
+        self.check(err, "read the group's committed offsets")?;
+        let mut first = Vec::with_capacity(partitions.len());
+        for (at, result) in list.entries() {
+            result.map_err(|code| self.failure("read a committed offset", &describe(code)))?;
+            let offset = if at.offset >= 0 { at.offset } else { self.start_offset(at.partition)? };
+            first.push(Progress { partition: at.partition, offset });
+        }
+        Ok(first)
+    }
+
+    fn start_offset(&self, partition: i32) -> Result<i64, Fatal> {
+        let Some(start_at) = self.start_at else {
+            return Result::Err(Fatal::new(
+                exit::CONFIG,
+                format!(
+                    "group {} has no committed offset for partition {partition}, and kafka.start_at is not set",
+                    self.group
+                ),
+                "set kafka.start_at = \"earliest\" (score everything kept) or \"latest\" (only what is new)",
+            ));
+        };
+        let (mut low, mut high) = (0, 0);
+        // SAFETY: client and name are alive; both numbers are written on success.
+        let err = unsafe {
+            rd::rd_kafka_query_watermark_offsets(
+                self.client.as_ptr(),
+                self.topic.as_ptr(),
+                partition,
+                &mut low,
+                &mut high,
+                timeout_ms(QUERY_TIMEOUT),
+            )
+        };
+        self.check(err, "read a partition's first and last offset")?;
+        Ok(match start_at {
+            StartAt::Earliest => low,
+            StartAt::Latest => high,
+        })
+    }
+
+    fn with_list(
+        &self,
+        partitions: &[i32],
+        what: &str,
+        call: unsafe extern "C" fn(*mut rd::rd_kafka_t, *mut rd::rd_kafka_topic_partition_list_t) -> Err,
+    ) -> Result<(), Fatal> {
+        if partitions.is_empty() {
+            return Ok(());
+        }
+        let list = PartitionList::of(&self.topic, partitions);
+        // SAFETY: client and list are alive.
+        let err = unsafe { call(self.client.as_ptr(), list.as_ptr()) };
+        self.check(err, what)
+    }
+
+    /// While closing, whatever the group still hands over or asks back is let go at once: it was drained before.
+    fn let_go_while_closing(&mut self) {
+        while let Some(event) = self.inbox.get().events.pop_front() {
+            use SourceEvent::{Assigned, Lost, Revoked};
+            let (Assigned(partitions) | Revoked(partitions) | Lost(partitions)) = event else { continue };
+            if let Result::Err(fatal) = self.release(&partitions) {
+                tracing::warn!(target: "kafka", "while closing: {fatal}");
+            }
+        }
+    }
+}
+
+impl Source for KafkaSource {
+    type Record = KafkaRecord;
+
+    fn poll(&mut self, wait: Duration, room: usize, out: &mut Vec<KafkaRecord>) -> Result<(), Fatal> {
+        let mut taken = self.take(Duration::ZERO, 0, room);
+        if taken == 0 && !wait.is_zero() {
+            // Asking for one returns as soon as it is there; asking for more would wait for all of them. What came with it is taken next.
+            taken = self.take(wait, 0, 1.min(room));
+            if taken == 1 && room > 1 {
+                taken += self.take(Duration::ZERO, 1, room - 1);
+            }
+        }
+        for at in 0..taken {
+            // SAFETY: filled by the client just now, and handed over once.
+            let Some(record) = (unsafe { KafkaRecord::new(self.taken[at]) }) else { continue };
+            if record.event() == NO_ERROR { out.push(record) } else { self.partition_event(&record)? }
+        }
+        if self.inbox.get().fatal {
+            let (code, text) = self.client.fatal_error().unwrap_or((0, "unknown".into()));
+            return Result::Err(self.failure("go on reading", &format!("{text}: {}", describe(code))));
+        }
+        Ok(())
+    }
+
+    fn next_event(&mut self) -> Option<SourceEvent> {
+        self.inbox.get().events.pop_front()
+    }
+
+    fn assign(&mut self, partitions: &[i32]) -> Result<Vec<Progress>, Fatal> {
+        let first = self.first_offsets(partitions)?;
+        let list = PartitionList::new(&self.topic, first.iter().copied());
+        // SAFETY: client and list are alive; the client copies the list.
+        let result = unsafe { take_error(rd::rd_kafka_incremental_assign(self.client.as_ptr(), list.as_ptr())) };
+        result.map_err(|(_, text)| self.failure("take partitions over", &text))?;
+        Ok(first)
+    }
+
+    fn release(&mut self, partitions: &[i32]) -> Result<(), Fatal> {
+        let list = PartitionList::of(&self.topic, partitions);
+        // SAFETY: as in `assign`.
+        let result = unsafe { take_error(rd::rd_kafka_incremental_unassign(self.client.as_ptr(), list.as_ptr())) };
+        result.map_err(|(_, text)| self.failure("give partitions back", &text))
+    }
+
+    fn pause(&mut self, partitions: &[i32]) -> Result<(), Fatal> {
+        self.with_list(partitions, "pause partitions", rd::rd_kafka_pause_partitions)
+    }
+
+    fn resume(&mut self, partitions: &[i32]) -> Result<(), Fatal> {
+        self.with_list(partitions, "resume partitions", rd::rd_kafka_resume_partitions)
+    }
+
+    fn seek(&mut self, to: Progress) -> Result<(), Fatal> {
+        let list = PartitionList::new(&self.topic, [to]);
+        // SAFETY: client and list are alive. The wait is for the client's own thread, not for the broker.
+        let result = unsafe {
+            take_error(rd::rd_kafka_seek_partitions(self.client.as_ptr(), list.as_ptr(), timeout_ms(QUERY_TIMEOUT)))
+        };
+        result.map_err(|(_, text)| self.failure("go back in a partition", &text))?;
+        for (_, result) in list.entries() {
+            result.map_err(|code| self.failure("go back in a partition", &describe(code)))?;
+        }
+        Ok(())
+    }
+
+    fn position(&mut self, partition: i32) -> Option<i64> {
+        let list = PartitionList::of(&self.topic, &[partition]);
+        // SAFETY: client and list are alive; local state only.
+        let err = unsafe { rd::rd_kafka_position(self.client.as_ptr(), list.as_ptr()) };
+        let (at, result) = list.entries().pop()?;
+        (err == NO_ERROR && result.is_ok() && at.offset >= 0).then_some(at.offset)
+    }
+
+    fn lag(&mut self, partition: i32) -> PartitionLag {
+        let (mut low, mut high) = (-1, -1);
+        // SAFETY: client and name are alive; the numbers are the last ones fetched, no question to the broker.
+        let err = unsafe {
+            rd::rd_kafka_get_watermark_offsets(
+                self.client.as_ptr(),
+                self.topic.as_ptr(),
+                partition,
+                &mut low,
+                &mut high,
+            )
+        };
+        let high_watermark = if err == NO_ERROR { high } else { -1 };
+        PartitionLag { partition, position: self.position(partition).unwrap_or(-1), high_watermark }
+    }
+
+    fn commit(&mut self, progress: &[Progress]) -> Result<(), Fatal> {
+        let list = PartitionList::new(&self.topic, progress.iter().copied());
+        // SAFETY: client and list are alive; the client copies the list. The answer comes to `on_commit`.
+        let err = unsafe { rd::rd_kafka_commit(self.client.as_ptr(), list.as_ptr(), 1) };
+        if err != NO_ERROR {
+            // Refused at once (no coordinator, say): the same as a refusal by the broker.
+            let partitions = progress.iter().map(|to| to.partition).collect();
+            self.push(SourceEvent::Committed { partitions, result: to_result(err) });
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, deadline: Duration) -> bool {
+        const SLICE: Duration = Duration::from_millis(10);
+        // SAFETY: client and queue are alive; events keep coming through the queue until the client is closed.
+        let result = unsafe { take_error(rd::rd_kafka_consumer_close_queue(self.client.as_ptr(), self.queue)) };
+        if let Result::Err((_, text)) = result {
+            tracing::warn!(target: "kafka", "cannot leave the group in order: {text}");
+            return false;
+        }
+        for _ in 0..=deadline.as_millis() / SLICE.as_millis() {
+            self.let_go_while_closing();
+            // SAFETY: the client is alive.
+            if unsafe { rd::rd_kafka_consumer_closed(self.client.as_ptr()) } == 1 {
+                self.closed = true;
+                return true;
+            }
+            let taken = self.take(SLICE, 0, 1);
+            // SAFETY: filled by the client just now; dropped unread, they are below no commit.
+            self.taken[..taken].iter().for_each(|&message| drop(unsafe { KafkaRecord::new(message) }));
+        }
+        false
+    }
+}
+
+impl Drop for KafkaSource {
+    fn drop(&mut self) {
+        if !self.closed && !self.close(Duration::from_secs(1)) {
+            // A consumer that does not close in time would block its destruction for ever; the process is leaving.
+            tracing::warn!(target: "kafka", "the consumer did not close in time and is abandoned");
+            let abandoned = CallbackState::new(Inbox::default());
+            std::mem::forget(std::mem::replace(&mut self.inbox, abandoned));
+            return;
+        }
+        // SAFETY: the queue belongs to the client, which is destroyed next, once.
+        unsafe { rd::rd_kafka_queue_destroy(self.queue) };
+        self.client.destroy();
+    }
+}
+
+/// # Safety
+/// Called by librdkafka inside a poll, with the opaque pointer given at creation.
+unsafe fn inbox<'a>(opaque: *mut c_void) -> &'a mut Inbox {
+    // SAFETY: the box outlives the client, and nothing else refers to it during a poll.
+    unsafe { &mut *opaque.cast::<Inbox>() }
+}
+
+/// Only notes the event: the lane drains, commits and then answers it.
+unsafe extern "C" fn on_rebalance(
+    rk: *mut rd::rd_kafka_t,
+    err: Err,
+    list: *mut rd::rd_kafka_topic_partition_list_t,
+    opaque: *mut c_void,
+) {
+    // SAFETY: librdkafka's own list, client and our opaque, all valid during the call.
+    let (inbox, partitions, lost) = unsafe {
+        let partitions = entries(list).into_iter().map(|(at, _)| at.partition).collect();
+        (inbox(opaque), partitions, rd::rd_kafka_assignment_lost(rk) == 1)
+    };
+    inbox.events.push_back(match err {
+        Err::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => SourceEvent::Assigned(partitions),
+        Err::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS if !lost => SourceEvent::Revoked(partitions),
+        _ => SourceEvent::Lost(partitions),
+    });
+}
+
+unsafe extern "C" fn on_commit(
+    _: *mut rd::rd_kafka_t,
+    err: Err,
+    list: *mut rd::rd_kafka_topic_partition_list_t,
+    opaque: *mut c_void,
+) {
+    // SAFETY: as in `on_rebalance`.
+    let (inbox, offsets) = unsafe { (inbox(opaque), entries(list)) };
+    let failed = offsets.iter().find_map(|(_, result)| result.err());
+    let result = to_result(err).and(failed.map_or(Ok(()), Result::Err));
+    let partitions = offsets.iter().map(|(at, _)| at.partition).collect();
+    inbox.events.push_back(SourceEvent::Committed { partitions, result });
+}
+
+unsafe extern "C" fn on_error(_: *mut rd::rd_kafka_t, err: c_int, reason: *const c_char, opaque: *mut c_void) {
+    if err == Err::RD_KAFKA_RESP_ERR__FATAL as c_int {
+        // SAFETY: as in `on_rebalance`.
+        unsafe { inbox(opaque) }.fatal = true;
+    }
+    // SAFETY: librdkafka's own string.
+    unsafe { super::native::log_error("consumer", err, reason) };
+}

@@ -1,0 +1,39 @@
+//! A broker inside the process: librdkafka's mock cluster, for the demo and for quick tests. It keeps the last
+//! 5 MiB per partition in memory and knows nothing of aborted transactions, so it proves nothing about delivery
+//! under faults; the tests that do run against Apache Kafka.
+
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
+
+use super::settings::Topics;
+use crate::error::{Fatal, exit};
+
+/// Runs until dropped.
+pub struct EmbeddedBroker(MockCluster<'static, DefaultProducerContext>);
+
+impl EmbeddedBroker {
+    /// One broker on a free loopback port, with all topics at the same number of partitions.
+    pub fn start(topics: &Topics, partitions: i32) -> Result<EmbeddedBroker, Fatal> {
+        let failed = |error: rdkafka::error::KafkaError| {
+            Fatal::new(
+                exit::SYSTEM,
+                format!("the embedded broker does not start: {error}"),
+                "check that loopback ports can be opened",
+            )
+        };
+        let cluster = MockCluster::new(1).map_err(failed)?;
+        for name in [&topics.input, &topics.outputs, &topics.review, &topics.dead_letters, &topics.timeouts] {
+            cluster.create_topic(name, partitions, 1).map_err(failed)?;
+        }
+        Ok(EmbeddedBroker(cluster))
+    }
+
+    pub fn bootstrap(&self) -> String {
+        self.0.bootstrap_servers()
+    }
+
+    /// Client properties that fit it: an empty fetch waits its whole time there, so it must be short.
+    pub fn consumer_properties() -> [(&'static str, &'static str); 1] {
+        [("fetch.wait.max.ms", "1")]
+    }
+}

@@ -1,0 +1,211 @@
+//! The verifier's consumer: reads the output topics from where they end now, without a group.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Headers};
+use rdkafka::{ClientContext, Message, Offset, TopicPartitionList};
+
+use crate::error::{Fatal, exit};
+use crate::kafka::load_producer::client_problem;
+
+/// How long the cluster may take to answer at the start.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Settings that `properties` may replace, with the reason for each.
+const DEFAULTS: [(&str, &str); 8] = [
+    ("client.id", "scorewire-verify"),
+    // An outcome is handed out as soon as the broker has it.
+    ("fetch.min.bytes", "1"),
+    ("fetch.wait.max.ms", "500"),
+    // Room for what a stall lets pile up, and no long sleep when it is full.
+    ("queued.min.messages", "200000"),
+    ("fetch.queue.backoff.ms", "2"),
+    ("socket.nagle.disable", "true"),
+    ("enable.metrics.push", "false"),
+    ("log_level", "4"),
+];
+
+/// Settings that the measurement rests on.
+const OWNED: [(&str, &str); 8] = [
+    // Needed by the client, never joined and never committed to.
+    ("group.id", "scorewire-verify"),
+    ("enable.auto.commit", "false"),
+    ("enable.auto.offset.store", "false"),
+    ("allow.auto.create.topics", "false"),
+    // What was aborted never happened.
+    ("isolation.level", "read_committed"),
+    // A jump to another offset would look like losses of the pipeline.
+    ("auto.offset.reset", "error"),
+    ("check.crcs", "true"),
+    ("enable.partition.eof", "false"),
+];
+
+/// One record of an output topic, borrowed from the client.
+#[derive(Clone, Copy, Debug)]
+pub struct OutputRecord<'a> {
+    /// Index of its topic in the list given to [`LoadConsumer::start`].
+    pub topic: usize,
+    pub partition: i32,
+    pub key: Option<&'a [u8]>,
+    pub value: Option<&'a [u8]>,
+    /// The header that travels from the input, if it is there.
+    pub marker: Option<&'a [u8]>,
+    /// The header that says why a record is a dead letter.
+    pub reason: Option<&'a [u8]>,
+}
+
+/// The client's complaints go to the log; errors that matter come back from the calls.
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(target: "librdkafka", facility, message);
+    }
+
+    fn error(&self, _error: KafkaError, reason: &str) {
+        tracing::debug!(target: "librdkafka", reason);
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
+pub struct LoadConsumer {
+    consumer: BaseConsumer<Quiet>,
+    topics: Vec<String>,
+    marker: &'static str,
+}
+
+/// The end of a dead letter's reason header, whatever its style's prefix.
+const REASON_SUFFIX: &str = ".errors.reason";
+
+impl LoadConsumer {
+    /// Starts reading all partitions of `topics` at their present ends. `marker` names the header that travels from
+    /// the input to its outcomes.
+    ///
+    /// # Errors
+    /// [`exit::CONFIG`] when the client refuses a property, [`exit::UNAVAILABLE`] when the cluster does not answer or
+    /// a topic does not exist.
+    pub fn start(
+        bootstrap: &str,
+        properties: &BTreeMap<String, String>,
+        topics: &[&str],
+        marker: &'static str,
+    ) -> Result<LoadConsumer, Fatal> {
+        let mut config = ClientConfig::new();
+        let given = properties.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        for (key, value) in DEFAULTS.into_iter().chain(given).chain(OWNED) {
+            config.set(key, value);
+        }
+        config.set("bootstrap.servers", bootstrap);
+        let consumer: BaseConsumer<Quiet> = BaseConsumer::from_config_and_context(&config, Quiet).map_err(|error| {
+            Fatal::new(exit::CONFIG, client_problem(&error), "correct or remove it under [kafka.properties]")
+        })?;
+        let topics = topics.iter().map(|topic| (*topic).to_owned()).collect();
+        let mut started = LoadConsumer { consumer, topics, marker };
+        started.assign_at_end()?;
+        Ok(started)
+    }
+
+    fn assign_at_end(&mut self) -> Result<(), Fatal> {
+        let mut assignment = TopicPartitionList::new();
+        for topic in &self.topics {
+            for partition in 0..self.partitions(topic)? {
+                // The offset itself, not the word "end": what arrives before the first fetch must be seen.
+                let (_, end) = self
+                    .consumer
+                    .fetch_watermarks(topic, partition, ANSWER_TIMEOUT)
+                    .map_err(|error| unavailable(&format!("cannot read where {topic}/{partition} ends"), &error))?;
+                assignment
+                    .add_partition_offset(topic, partition, Offset::Offset(end))
+                    .map_err(|error| unavailable(&format!("cannot read {topic}/{partition}"), &error))?;
+            }
+        }
+        self.consumer.assign(&assignment).map_err(|error| unavailable("cannot read the output topics", &error))
+    }
+
+    /// Number of partitions of any topic.
+    ///
+    /// # Errors
+    /// [`exit::UNAVAILABLE`] when the cluster does not answer or the topic does not exist.
+    pub fn partitions(&self, topic: &str) -> Result<i32, Fatal> {
+        let metadata = self
+            .consumer
+            .fetch_metadata(Some(topic), ANSWER_TIMEOUT)
+            .map_err(|error| unavailable("the Kafka cluster does not answer", &error))?;
+        let found = metadata.topics().iter().find(|found| found.name() == topic);
+        match found.map(|found| found.partitions().len()) {
+            Some(count) if count > 0 => Ok(count as i32),
+            _ => Err(Fatal::new(
+                exit::UNAVAILABLE,
+                format!("topic {topic} does not exist"),
+                format!("create it, for example: kafka-topics.sh --create --topic {topic} --partitions 12"),
+            )),
+        }
+    }
+
+    /// Waits at most `wait` for the next record and shows it. Answers whether there was one.
+    ///
+    /// # Errors
+    /// [`exit::UNAVAILABLE`] when a topic cannot be read on.
+    pub fn poll(&mut self, wait: Duration, visit: &mut dyn FnMut(&OutputRecord<'_>)) -> Result<bool, Fatal> {
+        match self.consumer.poll(wait) {
+            None => Ok(false),
+            Some(Ok(message)) => {
+                self.show(&message, visit);
+                Ok(true)
+            }
+            Some(Err(error)) if passes(&error) => Ok(false),
+            Some(Err(error)) => Err(unavailable("cannot read the output topics on", &error)),
+        }
+    }
+
+    fn show(&self, message: &BorrowedMessage<'_>, visit: &mut dyn FnMut(&OutputRecord<'_>)) {
+        let Some(topic) = self.topics.iter().position(|topic| topic == message.topic()) else { return };
+        let (mut marker, mut reason) = (None, None);
+        if let Some(headers) = message.headers() {
+            for header in headers.iter() {
+                if header.key == self.marker {
+                    marker = header.value;
+                } else if header.key.ends_with(REASON_SUFFIX) {
+                    reason = header.value;
+                }
+            }
+        }
+        visit(&OutputRecord {
+            topic,
+            partition: message.partition(),
+            key: message.key(),
+            value: message.payload(),
+            marker,
+            reason,
+        });
+    }
+}
+
+/// Errors that the client gets over by itself.
+fn passes(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::OperationTimedOut
+                | RDKafkaErrorCode::Resolve
+                | RDKafkaErrorCode::LeaderNotAvailable
+                | RDKafkaErrorCode::NotLeaderForPartition
+                | RDKafkaErrorCode::RequestTimedOut
+        )
+    )
+}
+
+fn unavailable(what: &str, error: &KafkaError) -> Fatal {
+    Fatal::new(
+        exit::UNAVAILABLE,
+        format!("{what}: {}", client_problem(error)),
+        "check the bootstrap address, the security settings and that the brokers are up",
+    )
+}

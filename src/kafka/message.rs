@@ -1,0 +1,132 @@
+//! A received message, held until its outcome has been handed over; its headers, read or handed on.
+
+use std::ffi::{CStr, CString, c_char, c_void};
+use std::ptr::{self, NonNull};
+
+use rdkafka::bindings as rd;
+use rdkafka::types::RDKafkaRespErr;
+
+use super::native::NO_ERROR;
+use crate::edge::SourceRecord;
+use crate::record::Position;
+
+/// One message of the consumer. Key and value live in the fetch buffer that it keeps alive.
+pub struct KafkaRecord(NonNull<rd::rd_kafka_message_t>);
+
+// SAFETY: the message is owned by this value alone, and librdkafka frees messages from any thread.
+unsafe impl Send for KafkaRecord {}
+
+impl KafkaRecord {
+    /// # Safety
+    /// `message` was returned by a consume call and is handed over to this value.
+    pub unsafe fn new(message: *mut rd::rd_kafka_message_t) -> Option<KafkaRecord> {
+        NonNull::new(message).map(KafkaRecord)
+    }
+
+    fn message(&self) -> &rd::rd_kafka_message_t {
+        // SAFETY: valid until `drop`.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// The client's error code, when this is not a record but an event of a partition.
+    pub fn event(&self) -> RDKafkaRespErr {
+        self.message().err
+    }
+
+    /// The text of an event.
+    pub fn event_text(&self) -> String {
+        // SAFETY: returns null or a string that lives as long as the message.
+        let text = unsafe { rd::rd_kafka_message_errstr(self.0.as_ptr()) };
+        // SAFETY: not null, NUL-terminated.
+        if text.is_null() { String::new() } else { unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned() }
+    }
+
+    /// The parsed headers, owned by the message; null when it has none.
+    pub(super) fn headers(&self) -> *mut rd::rd_kafka_headers_t {
+        let mut headers = ptr::null_mut();
+        // SAFETY: valid message; on success `headers` lives as long as it.
+        let err = unsafe { rd::rd_kafka_message_headers(self.0.as_ptr(), &mut headers) };
+        if err == NO_ERROR { headers } else { ptr::null_mut() }
+    }
+
+    /// Takes the headers away from the message; null when it has none.
+    pub(super) fn detach_headers(&mut self) -> *mut rd::rd_kafka_headers_t {
+        let mut headers = ptr::null_mut();
+        // SAFETY: valid message, and ours alone; on success the caller owns `headers`.
+        let err = unsafe { rd::rd_kafka_message_detach_headers(self.0.as_ptr(), &mut headers) };
+        if err == NO_ERROR { headers } else { ptr::null_mut() }
+    }
+
+    /// Gives headers back after they could not be sent.
+    pub(super) fn attach_headers(&mut self, headers: *mut rd::rd_kafka_headers_t) {
+        // SAFETY: valid message; it becomes the owner of `headers`.
+        unsafe { rd::rd_kafka_message_set_headers(self.0.as_ptr(), headers) };
+    }
+}
+
+impl Drop for KafkaRecord {
+    fn drop(&mut self) {
+        // SAFETY: owned, freed once.
+        unsafe { rd::rd_kafka_message_destroy(self.0.as_ptr()) };
+    }
+}
+
+/// # Safety
+/// `data..data + len` is readable while `'a` lasts, or `data` is null.
+unsafe fn bytes<'a>(data: *const c_void, len: usize) -> Option<&'a [u8]> {
+    // SAFETY: by the contract above.
+    (!data.is_null()).then(|| unsafe { std::slice::from_raw_parts(data.cast(), len) })
+}
+
+impl SourceRecord for KafkaRecord {
+    fn position(&self) -> Position {
+        Position { partition: self.message().partition, offset: self.message().offset }
+    }
+
+    fn timestamp_ms(&self) -> i64 {
+        let mut kind = rd::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+        // SAFETY: valid message.
+        unsafe { rd::rd_kafka_message_timestamp(self.0.as_ptr(), &mut kind) }
+    }
+
+    fn key(&self) -> Option<&[u8]> {
+        // SAFETY: the key lives as long as the message.
+        unsafe { bytes(self.message().key, self.message().key_len) }
+    }
+
+    fn value(&self) -> Option<&[u8]> {
+        // SAFETY: the payload lives as long as the message.
+        unsafe { bytes(self.message().payload, self.message().len) }
+    }
+
+    fn header(&self, name: &str) -> Option<&[u8]> {
+        let headers = self.headers();
+        if headers.is_null() {
+            return None;
+        }
+        let name = CString::new(name).ok()?;
+        let (mut value, mut len) = (ptr::null(), 0);
+        // SAFETY: valid list and name; the value lives as long as the message.
+        unsafe {
+            let err = rd::rd_kafka_header_get_last(headers, name.as_ptr(), &mut value, &mut len);
+            if err == NO_ERROR { bytes(value, len) } else { None }
+        }
+    }
+
+    fn each_header(&self, visit: &mut dyn FnMut(&str, Option<&[u8]>)) {
+        let headers = self.headers();
+        if headers.is_null() {
+            return;
+        }
+        for index in 0.. {
+            let (mut name, mut value, mut len) = (ptr::null::<c_char>(), ptr::null(), 0);
+            // SAFETY: valid list; name and value live as long as the message, the name is NUL-terminated.
+            unsafe {
+                if rd::rd_kafka_header_get_all(headers, index, &mut name, &mut value, &mut len) != NO_ERROR {
+                    return;
+                }
+                visit(&CStr::from_ptr(name).to_string_lossy(), bytes(value, len));
+            }
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! The lane's producer: outcomes go in by copy, acknowledgements come out as tags.
+
+use std::ffi::{CString, c_char, c_int, c_void};
+use std::ptr::{self, NonNull};
+use std::time::Duration;
+
+use rdkafka::bindings as rd;
+use rdkafka::types::{RDKafkaRespErr as Err, RDKafkaType};
+
+use super::cluster::PartitionCounts;
+use super::message::KafkaRecord;
+use super::native::{CallbackState, Client, Conf, NO_ERROR, c_string, describe, timeout_ms, to_result};
+use super::settings::{KafkaSettings, Topics, producer_settings};
+use crate::edge::{Destination, Outgoing, SendError, Sink, SourceRecord};
+use crate::error::{Fatal, exit};
+use crate::pipeline::settings::ForwardHeaders;
+use crate::record::{Ack, Tag};
+
+const DESTINATIONS: [Destination; 4] =
+    [Destination::Outputs, Destination::Review, Destination::DeadLetters, Destination::Timeouts];
+
+/// Lets the client's partitioner choose (`RD_KAFKA_PARTITION_UA`, a macro the bindings lack).
+const UNASSIGNED: i32 = -1;
+
+/// What the delivery callback leaves behind for the owner.
+#[derive(Default)]
+struct Reports {
+    acks: Vec<Ack>,
+    fatal: bool,
+}
+
+struct Topic {
+    handle: NonNull<rd::rd_kafka_topic_t>,
+    partitions: i32,
+}
+
+pub struct KafkaSink {
+    // Field order: the client is destroyed in `drop` before the box its callbacks write to is freed.
+    client: Client,
+    reports: CallbackState<Reports>,
+    topics: [Topic; 4],
+    forward: Forward,
+    in_flight: usize,
+}
+
+/// [`ForwardHeaders`] with names as the client wants them.
+enum Forward {
+    All,
+    Only(Vec<CString>),
+}
+
+// SAFETY: one owner at a time; librdkafka's handles are not bound to a thread.
+unsafe impl Send for KafkaSink {}
+
+impl KafkaSink {
+    pub fn new(
+        settings: &KafkaSettings,
+        topics: &Topics,
+        counts: &PartitionCounts,
+        forward: &ForwardHeaders,
+    ) -> Result<KafkaSink, Fatal> {
+        let conf = Conf::new(&producer_settings(settings))?;
+        let reports = CallbackState::new(Reports::default());
+        // SAFETY: the callbacks match their C types; the opaque box outlives the client.
+        unsafe {
+            rd::rd_kafka_conf_set_opaque(conf.as_ptr(), reports.opaque());
+            rd::rd_kafka_conf_set_dr_msg_cb(conf.as_ptr(), Some(on_delivery));
+            rd::rd_kafka_conf_set_error_cb(conf.as_ptr(), Some(on_error));
+        }
+        let client = conf.create(RDKafkaType::RD_KAFKA_PRODUCER)?;
+        let mut handles = Vec::with_capacity(DESTINATIONS.len());
+        for destination in DESTINATIONS {
+            let name = c_string(topics.of(destination))?;
+            // SAFETY: client and name are alive; a null configuration means the client's defaults.
+            let handle = unsafe { rd::rd_kafka_topic_new(client.as_ptr(), name.as_ptr(), ptr::null_mut()) };
+            let handle = NonNull::new(handle).ok_or_else(|| {
+                Fatal::new(exit::CONFIG, format!("topic name {name:?} is refused by the client"), "correct [topics]")
+            })?;
+            handles.push(Topic { handle, partitions: counts.of(destination) });
+        }
+        let topics = <[Topic; 4]>::try_from(handles).unwrap_or_else(|_| unreachable!("one handle per destination"));
+        let forward = match forward {
+            ForwardHeaders::All => Forward::All,
+            ForwardHeaders::Only(names) => {
+                Forward::Only(names.iter().map(|name| c_string(name)).collect::<Result<_, _>>()?)
+            }
+        };
+        Ok(KafkaSink { client, reports, topics, forward, in_flight: 0 })
+    }
+
+    /// The source's headers, as configured, followed by our own. Null when there are none.
+    fn headers(&self, outcome: &Outgoing<'_>, source: &mut KafkaRecord) -> *mut rd::rd_kafka_headers_t {
+        // SAFETY: lists are valid or null; each list made here is owned by us until the client takes it.
+        unsafe {
+            let mut headers = match &self.forward {
+                _ if !outcome.forward => ptr::null_mut(),
+                Forward::All if outcome.last => source.detach_headers(),
+                Forward::All => {
+                    let theirs = source.headers();
+                    if theirs.is_null() { theirs } else { rd::rd_kafka_headers_copy(theirs) }
+                }
+                Forward::Only(names) => copy_named(source.headers(), names),
+            };
+            if headers.is_null() && !outcome.headers.is_empty() {
+                headers = rd::rd_kafka_headers_new(outcome.headers.len());
+            }
+            for (name, value) in outcome.headers {
+                let (name_len, value_len) = (name.count_bytes() as isize, value.len() as isize);
+                rd::rd_kafka_header_add(headers, name.as_ptr(), name_len, value.as_ptr().cast(), value_len);
+            }
+            headers
+        }
+    }
+
+    /// Takes back headers that the client did not: those of the source return to it, as they were.
+    fn reclaim_headers(&self, headers: *mut rd::rd_kafka_headers_t, outcome: &Outgoing<'_>, source: &mut KafkaRecord) {
+        if headers.is_null() {
+            return;
+        }
+        // SAFETY: the client takes headers only on success, so the list is still ours.
+        unsafe {
+            if outcome.forward && outcome.last && matches!(self.forward, Forward::All) {
+                for (name, _) in outcome.headers {
+                    rd::rd_kafka_header_remove(headers, name.as_ptr());
+                }
+                source.attach_headers(headers);
+            } else {
+                rd::rd_kafka_headers_destroy(headers);
+            }
+        }
+    }
+
+    fn fatal(&self) -> Fatal {
+        let (code, text) = self.client.fatal_error().unwrap_or((0, "unknown".into()));
+        Fatal::new(
+            exit::DELIVERY,
+            format!("the producer cannot go on: {} ({text})", describe(code)),
+            "restart the process: it goes on from the committed offsets; look at the brokers' logs for the cause",
+        )
+    }
+}
+
+/// # Safety
+/// `theirs` is null or a valid list.
+unsafe fn copy_named(theirs: *mut rd::rd_kafka_headers_t, names: &[CString]) -> *mut rd::rd_kafka_headers_t {
+    let mut ours = ptr::null_mut();
+    if theirs.is_null() {
+        return ours;
+    }
+    for name in names {
+        for index in 0.. {
+            let (mut value, mut len) = (ptr::null(), 0);
+            // SAFETY: valid list and name; the value is copied by `header_add` while its list lives.
+            unsafe {
+                if rd::rd_kafka_header_get(theirs, index, name.as_ptr(), &mut value, &mut len) != NO_ERROR {
+                    break;
+                }
+                if ours.is_null() {
+                    ours = rd::rd_kafka_headers_new(names.len());
+                }
+                let len = if value.is_null() { -1 } else { len as isize };
+                rd::rd_kafka_header_add(ours, name.as_ptr(), -1, value, len);
+            }
+        }
+    }
+    ours
+}
+
+fn argument(vtype: rd::rd_kafka_vtype_t, set: impl FnOnce(&mut rd::rd_kafka_vu_s__bindgen_ty_1)) -> rd::rd_kafka_vu_t {
+    let mut u = rd::rd_kafka_vu_s__bindgen_ty_1 { ptr: ptr::null_mut() };
+    set(&mut u);
+    rd::rd_kafka_vu_t { vtype, u }
+}
+
+fn memory(bytes: Option<&[u8]>) -> rd::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 {
+    let ptr = bytes.map_or(ptr::null_mut(), |bytes| bytes.as_ptr().cast_mut().cast());
+    rd::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 { ptr, size: bytes.map_or(0, <[u8]>::len) }
+}
+
+impl Sink<KafkaRecord> for KafkaSink {
+    fn send(&mut self, outcome: &Outgoing<'_>, source: &mut KafkaRecord) -> Result<(), SendError> {
+        use rd::rd_kafka_vtype_t as V;
+        let topic = &self.topics[outcome.destination as usize];
+        // Plain pointers from here on: taking the headers away moves neither key nor value.
+        let (key, value) = (memory(outcome.key.resolve(source.key())), memory(outcome.value.resolve(source.value())));
+        let headers = self.headers(outcome, source);
+        // In this order: the first seven are always there, the last two only when set.
+        let arguments = [
+            argument(V::RD_KAFKA_VTYPE_RKT, |u| u.rkt = topic.handle.as_ptr()),
+            argument(V::RD_KAFKA_VTYPE_PARTITION, |u| u.i32_ = outcome.partition.unwrap_or(UNASSIGNED)),
+            argument(V::RD_KAFKA_VTYPE_MSGFLAGS, |u| u.i = rd::RD_KAFKA_MSG_F_COPY as c_int),
+            argument(V::RD_KAFKA_VTYPE_KEY, |u| u.mem = key),
+            argument(V::RD_KAFKA_VTYPE_VALUE, |u| u.mem = value),
+            argument(V::RD_KAFKA_VTYPE_OPAQUE, |u| u.ptr = outcome.tag.to_bits() as usize as *mut c_void),
+            argument(V::RD_KAFKA_VTYPE_TIMESTAMP, |u| u.i64_ = outcome.timestamp_ms.unwrap_or(0)),
+            argument(V::RD_KAFKA_VTYPE_HEADERS, |u| u.headers = headers),
+        ];
+        let count = if headers.is_null() { arguments.len() - 1 } else { arguments.len() };
+        // SAFETY: every argument matches its type; key and value are copied during the call; the headers become
+        // the client's on success only.
+        let error = unsafe { rd::rd_kafka_produceva(self.client.as_ptr(), arguments.as_ptr(), count) };
+        if error.is_null() {
+            self.in_flight += 1;
+            return Ok(());
+        }
+        self.reclaim_headers(headers, outcome, source);
+        // SAFETY: not null, and ours to free.
+        let code = unsafe {
+            let code = rd::rd_kafka_error_code(error);
+            rd::rd_kafka_error_destroy(error);
+            code
+        };
+        Result::Err(match code {
+            Err::RD_KAFKA_RESP_ERR__QUEUE_FULL => SendError::Full,
+            Err::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE => SendError::TooLarge,
+            Err::RD_KAFKA_RESP_ERR__FATAL => SendError::Fatal(self.fatal()),
+            other => SendError::Fatal(Fatal::new(
+                exit::DELIVERY,
+                format!("an outcome is refused by the client: {}", describe(other as i32)),
+                "check that the output topics exist with the partitions they had at start, then restart",
+            )),
+        })
+    }
+
+    fn poll(&mut self, wait: Duration, acks: &mut Vec<Ack>) -> Result<(), Fatal> {
+        // SAFETY: the client is alive; callbacks run inside this call only.
+        unsafe { rd::rd_kafka_poll(self.client.as_ptr(), timeout_ms(wait)) };
+        let reports = self.reports.get();
+        self.in_flight -= reports.acks.len();
+        acks.append(&mut reports.acks);
+        if reports.fatal { Result::Err(self.fatal()) } else { Ok(()) }
+    }
+
+    fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    fn partitions(&self, destination: Destination) -> i32 {
+        self.topics[destination as usize].partitions
+    }
+
+    fn purge(&mut self) {
+        // SAFETY: the client is alive. Purged messages come back through the delivery callback.
+        unsafe { rd::rd_kafka_purge(self.client.as_ptr(), rd::RD_KAFKA_PURGE_F_QUEUE as c_int) };
+    }
+}
+
+impl Drop for KafkaSink {
+    fn drop(&mut self) {
+        // SAFETY: ours, freed once, before the client. What is still queued is given up: its records are not
+        // committed. Without the purge the client would wait for messages that have no time-out.
+        unsafe {
+            rd::rd_kafka_purge(
+                self.client.as_ptr(),
+                (rd::RD_KAFKA_PURGE_F_QUEUE | rd::RD_KAFKA_PURGE_F_INFLIGHT) as c_int,
+            );
+            rd::rd_kafka_poll(self.client.as_ptr(), 0);
+            self.topics.iter().for_each(|topic| rd::rd_kafka_topic_destroy(topic.handle.as_ptr()));
+        }
+        self.client.destroy();
+    }
+}
+
+/// # Safety
+/// Called by librdkafka inside a poll, with the opaque pointer given at creation.
+unsafe fn reports<'a>(opaque: *mut c_void) -> &'a mut Reports {
+    // SAFETY: the box outlives the client, and nothing else refers to it during a poll.
+    unsafe { &mut *opaque.cast::<Reports>() }
+}
+
+unsafe extern "C" fn on_delivery(_: *mut rd::rd_kafka_t, message: *const rd::rd_kafka_message_t, opaque: *mut c_void) {
+    // SAFETY: librdkafka's own message, valid during the call; `_private` is the tag given with it.
+    unsafe {
+        let tag = Tag::from_bits((*message)._private as usize as u64);
+        let latency_us = u64::try_from(rd::rd_kafka_message_latency(message)).unwrap_or(0);
+        reports(opaque).acks.push(Ack { tag, result: to_result((*message).err), latency_us });
+    }
+}
+
+unsafe extern "C" fn on_error(_: *mut rd::rd_kafka_t, err: c_int, reason: *const c_char, opaque: *mut c_void) {
+    if err == Err::RD_KAFKA_RESP_ERR__FATAL as c_int {
+        // SAFETY: as in `on_delivery`.
+        unsafe { reports(opaque) }.fatal = true;
+    }
+    // SAFETY: librdkafka's own string.
+    unsafe { super::native::log_error("producer", err, reason) };
+}

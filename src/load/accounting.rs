@@ -1,0 +1,258 @@
+//! Every record's fate, from what was read back.
+
+use hdrhistogram::Histogram;
+
+use crate::load::marker::Marker;
+use crate::load::poison;
+use crate::observe::latency::new_histogram;
+
+/// Decisions told apart: the symbols of the output schema, in its order.
+pub const DECISIONS: usize = 3;
+
+/// Which outcome a record had.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Fate {
+    /// With the index of the decision.
+    Scored { decision: u8, score: f64 },
+    /// Index of the reason in the verifier's list.
+    DeadLettered { reason: u8 },
+    /// On the topic for model failures and missed deadlines.
+    TimedOut { reason: u8 },
+    /// A copy for people to look at, beside the record's outcome.
+    Review,
+    /// On the outputs' topic, and not a record of the output schema.
+    Unreadable,
+}
+
+impl Fate {
+    pub fn is_review(&self) -> bool {
+        matches!(self, Fate::Review)
+    }
+
+    /// Outcomes are ordered within a topic, not between topics.
+    fn lane(&self) -> usize {
+        match self {
+            Fate::Scored { .. } | Fate::Unreadable => 0,
+            Fate::DeadLettered { .. } => 1,
+            Fate::TimedOut { .. } => 2,
+            Fate::Review => 3,
+        }
+    }
+}
+
+/// One record of an output topic that carries this run's marker.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Outcome {
+    pub marker: Marker,
+    pub fate: Fate,
+    /// Where it was read.
+    pub partition: i32,
+    /// The hash of the key it was read with; 0 without a key.
+    pub key_hash: u32,
+    /// The source partition that the output record names, where it was decoded.
+    pub claimed_partition: Option<i64>,
+    /// Wall clock when it was read, microseconds since the epoch.
+    pub read_us: i64,
+}
+
+impl Outcome {
+    /// Whether the two must come in the order in which they were sent: same topic, same partition in and out.
+    pub fn same_order(&self, other: &Outcome) -> bool {
+        self.fate.lane() == other.fate.lane()
+            && self.partition == other.partition
+            && self.marker.partition == other.marker.partition
+    }
+}
+
+/// One bit per sequence; grows in steps.
+#[derive(Clone, Debug, Default)]
+struct Seen(Vec<u64>);
+
+impl Seen {
+    fn with_capacity(records: u64) -> Seen {
+        // Zeroed pages cost nothing until they are touched.
+        Seen(vec![0; (records as usize).div_ceil(64)])
+    }
+
+    /// Answers whether it was set before.
+    fn set(&mut self, index: u64) -> bool {
+        let (word, bit) = ((index / 64) as usize, 1u64 << (index % 64));
+        if word >= self.0.len() {
+            self.0.resize((word + 1).next_power_of_two(), 0);
+        }
+        let before = self.0[word] & bit != 0;
+        self.0[word] |= bit;
+        before
+    }
+
+    fn contains(&self, index: u64) -> bool {
+        self.0.get((index / 64) as usize).is_some_and(|word| word & (1 << (index % 64)) != 0)
+    }
+}
+
+/// What the accounting counts. Records of the warm-up are counted like all others; only the latency leaves them out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub scored: u64,
+    /// Dead letters, and those on the topic for time-outs.
+    pub dead_lettered: u64,
+    pub timed_out: u64,
+    pub duplicated: u64,
+    /// Outcomes that came after one of a later record of the same partition and topic. Keys are bound to partitions,
+    /// so no key's records can be out of order without this noticing.
+    pub out_of_order: u64,
+    /// Outcomes under another key than the record's, or in another partition although the counts match.
+    pub misplaced: u64,
+    /// Scores that are no probability, outputs that cannot be read, outputs that name another source partition.
+    pub malformed: u64,
+    pub poison_scored: u64,
+    /// Poison whose dead letter carries another reason than the expected one.
+    pub wrong_reason: u64,
+    /// Dead letters of records that were not poison.
+    pub sound_rejected: u64,
+    pub review: u64,
+    pub review_duplicated: u64,
+    /// Outcomes of the measured part.
+    pub measured: u64,
+    pub decisions: [u64; DECISIONS],
+    /// By the verifier's index.
+    pub reasons: Vec<u64>,
+}
+
+/// How the topics are laid out: partitions of the input, and of outputs, dead letters and time-outs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    pub input: i32,
+    pub destinations: [i32; 3],
+}
+
+pub struct Accounting {
+    layout: Layout,
+    seen: Seen,
+    in_review: Seen,
+    outcomes: u64,
+    /// Highest sequence + 1 of each topic, partition out, partition in.
+    last: [Vec<u64>; 3],
+    pub tally: Tally,
+    /// From due to read, of the measured outcomes, microseconds.
+    pub latency_us: Histogram<u64>,
+    /// When the latest measured outcome was read, wall clock.
+    pub last_measured_us: i64,
+}
+
+impl Accounting {
+    /// `expected` records at most, as far as is known.
+    pub fn new(layout: Layout, expected: u64) -> Accounting {
+        let last = layout.destinations.map(|partitions| vec![0; (partitions * layout.input) as usize]);
+        Accounting {
+            layout,
+            seen: Seen::with_capacity(expected),
+            in_review: Seen::with_capacity(expected),
+            outcomes: 0,
+            last,
+            tally: Tally::default(),
+            latency_us: new_histogram(),
+            last_measured_us: 0,
+        }
+    }
+
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// Records with an outcome.
+    pub fn accounted(&self) -> u64 {
+        self.outcomes
+    }
+
+    /// Records below `sent` without an outcome, and the first few of them.
+    pub fn lost(&self, sent: u64) -> (u64, Vec<u64>) {
+        let mut lost = 0;
+        let mut first = Vec::new();
+        for sequence in (0..sent).filter(|sequence| !self.seen.contains(*sequence)) {
+            lost += 1;
+            if first.len() < 10 {
+                first.push(sequence);
+            }
+        }
+        (lost, first)
+    }
+
+    /// Counts one outcome. `reason_is` says whether an index of the verifier's list is that reason.
+    pub fn count(&mut self, outcome: &Outcome, reason_is: &dyn Fn(u8, &str) -> bool) {
+        let marker = &outcome.marker;
+        if outcome.fate.is_review() {
+            self.tally.review += 1;
+            self.tally.review_duplicated += u64::from(self.in_review.set(marker.sequence));
+            return;
+        }
+        if self.seen.set(marker.sequence) {
+            self.tally.duplicated += 1;
+            return;
+        }
+        self.outcomes += 1;
+        self.check_order_and_place(outcome);
+        self.check_fate(outcome, reason_is);
+        if marker.measured != 0 {
+            self.tally.measured += 1;
+            self.latency_us.saturating_record((outcome.read_us - marker.due_us).max(0) as u64);
+            self.last_measured_us = outcome.read_us;
+        }
+    }
+
+    fn check_order_and_place(&mut self, outcome: &Outcome) {
+        let marker = &outcome.marker;
+        let lane = outcome.fate.lane();
+        let source = i32::from(marker.partition);
+        let counts_match = self.layout.destinations[lane] == self.layout.input;
+        let moved = counts_match && outcome.partition != source;
+        self.tally.misplaced += u64::from(moved || outcome.key_hash != marker.key_hash);
+        let slot = (outcome.partition * self.layout.input + source) as usize;
+        if let Some(last) = self.last[lane].get_mut(slot) {
+            if marker.sequence < *last {
+                self.tally.out_of_order += 1;
+            } else {
+                *last = marker.sequence + 1;
+            }
+        }
+    }
+
+    fn check_fate(&mut self, outcome: &Outcome, reason_is: &dyn Fn(u8, &str) -> bool) {
+        let marker = &outcome.marker;
+        let tally = &mut self.tally;
+        let expected = poison::KINDS.get(usize::from(marker.poison).wrapping_sub(1));
+        match outcome.fate {
+            Fate::Scored { decision, score } => {
+                tally.scored += 1;
+                tally.poison_scored += u64::from(expected.is_some());
+                let claim_right = outcome.claimed_partition.is_none_or(|claim| claim == i64::from(marker.partition));
+                match tally.decisions.get_mut(usize::from(decision)) {
+                    Some(count) if (0.0..=1.0).contains(&score) && claim_right => *count += 1,
+                    _ => tally.malformed += 1,
+                }
+            }
+            Fate::Unreadable => {
+                tally.scored += 1;
+                tally.malformed += 1;
+            }
+            Fate::DeadLettered { reason } | Fate::TimedOut { reason } => {
+                tally.dead_lettered += 1;
+                tally.timed_out += u64::from(matches!(outcome.fate, Fate::TimedOut { .. }));
+                match expected {
+                    Some(kind) => {
+                        let or = kind.or_reason.is_some_and(|other| reason_is(reason, other));
+                        tally.wrong_reason += u64::from(!or && !reason_is(reason, kind.reason));
+                    }
+                    None => tally.sound_rejected += 1,
+                }
+                let index = usize::from(reason);
+                if index >= tally.reasons.len() {
+                    tally.reasons.resize(index + 1, 0);
+                }
+                tally.reasons[index] += 1;
+            }
+            // Counted before anything else.
+            Fate::Review => {}
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! What a run is asked to do, already checked.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::kafka::settings::Topics;
+use crate::load::payloads::{Framing, PayloadSource};
+use crate::load::schedule::Arrival;
+use crate::load::spoil::Spoil;
+
+/// One load run. [`LoadPlan::new`] gives the defaults.
+#[derive(Clone, Debug)]
+pub struct LoadPlan {
+    pub bootstrap: String,
+    /// librdkafka properties of both clients (security above all), then of each.
+    pub properties: BTreeMap<String, String>,
+    pub producer_properties: BTreeMap<String, String>,
+    pub consumer_properties: BTreeMap<String, String>,
+    pub topics: Topics,
+    /// Records per second; positive.
+    pub rate: f64,
+    pub arrival: Arrival,
+    /// Measured time, after the warm-up.
+    pub duration: Duration,
+    pub warm_up: Duration,
+    pub seed: u64,
+    /// Poison instead of this many of a million records.
+    pub poison_per_million: u32,
+    pub source: PayloadSource,
+    pub framing: Framing,
+    /// Send this many records as fast as the broker takes them, instead of rate and duration; there is no warm-up then.
+    pub preload: Option<u64>,
+    /// Read the outcomes back and account for them.
+    pub verify: bool,
+    /// After sending, give up when no outcome has come for this long.
+    pub quiet: Duration,
+    /// Draw a live line where stderr is a terminal.
+    pub progress: bool,
+    /// Write `row,score` of every scored row to this file (row 0 is the first of the source).
+    pub scores_to: Option<PathBuf>,
+    /// Spoil outcomes on purpose, to see the run fail.
+    pub spoil: Vec<Spoil>,
+}
+
+impl LoadPlan {
+    /// Twenty seconds of simulated transactions at 1,000/s, a thousandth of them poison, after two seconds of warm-up.
+    pub fn new(bootstrap: &str, topics: Topics) -> LoadPlan {
+        LoadPlan {
+            bootstrap: bootstrap.to_owned(),
+            properties: BTreeMap::new(),
+            producer_properties: BTreeMap::new(),
+            consumer_properties: BTreeMap::new(),
+            topics,
+            rate: 1_000.0,
+            arrival: Arrival::Constant,
+            duration: Duration::from_secs(20),
+            warm_up: Duration::from_secs(2),
+            seed: 1,
+            poison_per_million: 1_000,
+            source: PayloadSource::default(),
+            framing: Framing::SingleObject,
+            preload: None,
+            verify: true,
+            // Longer than a broker's failover.
+            quiet: Duration::from_secs(15),
+            progress: true,
+            scores_to: None,
+            spoil: Vec::new(),
+        }
+    }
+
+    /// Settings for librdkafka's embedded mock broker: it answers an empty fetch only after the whole wait, even when
+    /// records arrive meanwhile, so the wait must be short.
+    pub fn for_embedded_broker(mut self) -> LoadPlan {
+        self.consumer_properties.insert("fetch.wait.max.ms".to_owned(), "1".to_owned());
+        self.quiet = Duration::from_secs(5);
+        self
+    }
+
+    /// Both clients' properties, then the one's own.
+    pub(super) fn merged(&self, own: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        self.properties.iter().chain(own).map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+}

@@ -1,0 +1,110 @@
+//! Spoils outcomes on purpose, between the consumer and the accounting, behind the pipeline's back.
+//!
+//! A verifier that always says "nothing lost" is worth nothing. The hidden option `--spoil` proves of a real run, with
+//! the real binary, that one suppressed, doubled or swapped outcome is found, counted and fails the run.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::load::accounting::Outcome;
+
+/// What to do to the outcome of one record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    Suppress,
+    Double,
+    /// Hold it back until the next one of its partition has passed.
+    Swap,
+}
+
+/// `suppress@SEQUENCE`, `double@SEQUENCE` or `swap@SEQUENCE`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spoil {
+    pub action: Action,
+    pub sequence: u64,
+}
+
+impl FromStr for Spoil {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Spoil, String> {
+        let parsed = text.split_once('@').and_then(|(action, sequence)| {
+            let action = match action {
+                "suppress" => Action::Suppress,
+                "double" => Action::Double,
+                "swap" => Action::Swap,
+                _ => return None,
+            };
+            Some(Spoil { action, sequence: sequence.parse().ok()? })
+        });
+        parsed.ok_or_else(|| "expected suppress@N, double@N or swap@N".to_owned())
+    }
+}
+
+impl fmt::Display for Spoil {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let action = match self.action {
+            Action::Suppress => "suppress",
+            Action::Double => "double",
+            Action::Swap => "swap",
+        };
+        write!(f, "{action}@{}", self.sequence)
+    }
+}
+
+/// Stands between the consumer and the accounting.
+pub trait Tap: Send {
+    /// Passes on the outcome that was read: once, never, twice or later.
+    fn on_output(&mut self, outcome: Outcome, pass: &mut dyn FnMut(Outcome));
+}
+
+/// Passes everything on.
+pub struct Clean;
+
+impl Tap for Clean {
+    fn on_output(&mut self, outcome: Outcome, pass: &mut dyn FnMut(Outcome)) {
+        pass(outcome);
+    }
+}
+
+/// Carries out a list of [`Spoil`]s, each once.
+pub struct Spoiler {
+    left: Vec<Spoil>,
+    held: Vec<Outcome>,
+}
+
+impl Spoiler {
+    pub fn new(spoils: &[Spoil]) -> Spoiler {
+        Spoiler { left: spoils.to_vec(), held: Vec::new() }
+    }
+
+    fn take(&mut self, sequence: u64) -> Option<Action> {
+        let index = self.left.iter().position(|spoil| spoil.sequence == sequence)?;
+        Some(self.left.swap_remove(index).action)
+    }
+}
+
+impl Tap for Spoiler {
+    fn on_output(&mut self, outcome: Outcome, pass: &mut dyn FnMut(Outcome)) {
+        // Review copies are extra: spoiling one would prove nothing.
+        let action = if outcome.fate.is_review() { None } else { self.take(outcome.marker.sequence) };
+        match action {
+            Some(Action::Suppress) => {}
+            Some(Action::Double) => {
+                pass(outcome);
+                pass(outcome);
+            }
+            Some(Action::Swap) => self.held.push(outcome),
+            None => {
+                pass(outcome);
+                self.held.retain(|held| {
+                    let stays = !held.same_order(&outcome);
+                    if !stays {
+                        pass(*held);
+                    }
+                    stays
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! Reads the output topics back and accounts for every record by its marker. Imports nothing of what it verifies.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::error::{Fatal, exit};
+use crate::kafka::load_consumer::{LoadConsumer, OutputRecord};
+use crate::kafka::settings::Topics;
+use crate::load::accounting::{Accounting, DECISIONS, Fate, Layout, Outcome};
+use crate::load::clock::RunClock;
+use crate::load::generator::Shared;
+use crate::load::marker::{MARKER, Marker, murmur2};
+use crate::load::projection::{Field, Projection, without_prefix};
+use crate::load::spoil::Tap;
+
+/// Fields of the output record that are looked at; the last one names the source partition.
+const WANTED: [&str; 3] = ["decision", "score", "source.partition"];
+
+/// Longest wait for a record, so that the end of the run is noticed.
+const POLL_WAIT: Duration = Duration::from_millis(20);
+/// How long to look out for duplicates after the last outcome.
+const SETTLE_NS: u64 = 500_000_000;
+/// How often onlookers get new figures.
+const LIVE_EVERY_NS: u64 = 200_000_000;
+/// Distinct reasons told apart; more would be no vocabulary any more.
+const REASONS_MAX: usize = 64;
+/// A marker this far ahead of what was sent is not ours.
+const AHEAD_MAX: u64 = 1_000_000;
+
+/// What onlookers see while a run goes on.
+#[derive(Clone, Debug, Default)]
+pub struct Live {
+    pub accounted: u64,
+    pub decisions: [u64; DECISIONS],
+    pub dead_lettered: u64,
+    pub p50_us: u64,
+    pub p99_us: u64,
+}
+
+/// What the verifier found.
+pub struct Findings {
+    pub accounting: Accounting,
+    /// Reasons by the index that the tally uses.
+    pub reasons: Vec<String>,
+    /// Records of the output topics that belong to nobody or to another run.
+    pub foreign: u64,
+    /// Score of each sequence, NaN where there is none; empty when not asked for.
+    pub scores: Vec<f64>,
+}
+
+pub struct Verifier {
+    consumer: LoadConsumer,
+    projection: Projection,
+    accounting: Accounting,
+    tap: Box<dyn Tap>,
+    run: u64,
+    clock: RunClock,
+    /// Give up when nothing has come for this long after everything was sent.
+    quiet: Duration,
+    reasons: Vec<String>,
+    foreign: u64,
+    scores: Option<Vec<f64>>,
+}
+
+/// What a verifier is told.
+pub struct VerifierPlan<'a> {
+    pub bootstrap: &'a str,
+    pub properties: &'a BTreeMap<String, String>,
+    pub topics: &'a Topics,
+    /// The Avro schema of `model-outputs`, as text.
+    pub output_schema: &'a str,
+    pub run: u64,
+    pub clock: RunClock,
+    pub quiet: Duration,
+    /// About how many records, for sizing tables.
+    pub expected: u64,
+    pub keep_scores: bool,
+}
+
+impl Verifier {
+    /// Connects and notes where the output topics end now: the run may start after this.
+    ///
+    /// # Errors
+    /// Those of [`LoadConsumer::start`]; [`exit::INTERNAL`] when the schema of the outputs lacks what is looked at.
+    pub fn start(plan: &VerifierPlan<'_>, tap: Box<dyn Tap>) -> Result<Verifier, Fatal> {
+        let projection = Projection::new(plan.output_schema, &WANTED)
+            .map_err(|what| Fatal::new(exit::INTERNAL, format!("the schema of the outputs: {what}"), "report this"))?;
+        let topics = plan.topics;
+        let read = [&topics.outputs, &topics.dead_letters, &topics.timeouts, &topics.review].map(String::as_str);
+        let consumer = LoadConsumer::start(plan.bootstrap, plan.properties, &read, MARKER)?;
+        let layout = Layout {
+            input: consumer.partitions(&topics.input)?,
+            destinations: [
+                consumer.partitions(&topics.outputs)?,
+                consumer.partitions(&topics.dead_letters)?,
+                consumer.partitions(&topics.timeouts)?,
+            ],
+        };
+        Ok(Verifier {
+            consumer,
+            projection,
+            accounting: Accounting::new(layout, plan.expected),
+            tap,
+            run: plan.run,
+            clock: plan.clock,
+            quiet: plan.quiet,
+            reasons: Vec::new(),
+            foreign: 0,
+            scores: plan.keep_scores.then(Vec::new),
+        })
+    }
+
+    /// Partitions of the input topic.
+    pub fn input_partitions(&self) -> i32 {
+        self.accounting.layout().input
+    }
+
+    /// Reads until every record sent is accounted for, or nothing has come for too long.
+    ///
+    /// # Errors
+    /// Those of the consumer.
+    pub fn read_back(mut self, shared: &Shared, live: &Mutex<Live>) -> Result<Findings, Fatal> {
+        let mut last_outcome_ns = self.clock.now_ns();
+        let mut shown_ns = 0;
+        loop {
+            let came = self.read_one(shared)?;
+            let now_ns = self.clock.now_ns();
+            if came || !shared.sending_done.load(Ordering::Acquire) {
+                last_outcome_ns = now_ns;
+            }
+            if now_ns - shown_ns > LIVE_EVERY_NS {
+                shown_ns = now_ns;
+                self.show(live);
+            }
+            if shared.abandon.load(Ordering::Relaxed) {
+                break;
+            }
+            if !came && shared.sending_done.load(Ordering::Acquire) {
+                let all = self.accounting.accounted() >= shared.sent.load(Ordering::Acquire);
+                let enough_ns = if all { SETTLE_NS } else { self.quiet.as_nanos() as u64 };
+                if now_ns - last_outcome_ns > enough_ns {
+                    break;
+                }
+            }
+        }
+        self.show(live);
+        let scores = self.scores.unwrap_or_default();
+        Ok(Findings { accounting: self.accounting, reasons: self.reasons, foreign: self.foreign, scores })
+    }
+
+    fn read_one(&mut self, shared: &Shared) -> Result<bool, Fatal> {
+        let Verifier { consumer, projection, accounting, tap, run, clock, reasons, foreign, scores, .. } = self;
+        consumer.poll(POLL_WAIT, &mut |record| {
+            let read_us = clock.wall_us(clock.now_ns());
+            let ahead = shared.sent.load(Ordering::Relaxed) + AHEAD_MAX;
+            let marker = record.marker.and_then(Marker::from_bytes);
+            let Some(marker) = marker.filter(|marker| marker.run == *run && marker.sequence < ahead) else {
+                *foreign += 1;
+                return;
+            };
+            let outcome = outcome_of(record, marker, read_us, projection, reasons);
+            if let (Some(scores), Fate::Scored { score, .. }) = (scores.as_mut(), outcome.fate) {
+                keep_score(scores, marker.sequence, score);
+            }
+            let reason_is = |index: u8, name: &str| reasons.get(usize::from(index)).is_some_and(|known| known == name);
+            tap.on_output(outcome, &mut |outcome| accounting.count(&outcome, &reason_is));
+        })
+    }
+
+    fn show(&self, live: &Mutex<Live>) {
+        // An onlooker may be drawing: it sees the next figures.
+        let Ok(mut live) = live.try_lock() else { return };
+        let tally = &self.accounting.tally;
+        *live = Live {
+            accounted: self.accounting.accounted(),
+            decisions: tally.decisions,
+            dead_lettered: tally.dead_lettered,
+            p50_us: self.accounting.latency_us.value_at_quantile(0.5),
+            p99_us: self.accounting.latency_us.value_at_quantile(0.99),
+        };
+    }
+}
+
+/// Index of the outputs' topic and of the others in the list that the consumer was started with.
+const OUTPUTS: usize = 0;
+const DEAD_LETTERS: usize = 1;
+const TIMEOUTS: usize = 2;
+
+fn outcome_of(
+    record: &OutputRecord<'_>,
+    marker: Marker,
+    read_us: i64,
+    projection: &Projection,
+    reasons: &mut Vec<String>,
+) -> Outcome {
+    let mut claimed_partition = None;
+    let fate = match record.topic {
+        OUTPUTS => {
+            let mut fields = [Field::Absent; WANTED.len()];
+            let sound = record.value.is_some_and(|value| projection.read(without_prefix(value), &mut fields));
+            match fields {
+                [Field::Long(decision), Field::Double(score), Field::Long(partition)] if sound => {
+                    claimed_partition = Some(partition);
+                    Fate::Scored { decision: u8::try_from(decision).unwrap_or(u8::MAX), score }
+                }
+                _ => Fate::Unreadable,
+            }
+        }
+        DEAD_LETTERS => Fate::DeadLettered { reason: reason_index(record.reason, reasons) },
+        TIMEOUTS => Fate::TimedOut { reason: reason_index(record.reason, reasons) },
+        _ => Fate::Review,
+    };
+    let key_hash = record.key.map_or(0, murmur2);
+    Outcome { marker, fate, partition: record.partition, key_hash, claimed_partition, read_us }
+}
+
+fn keep_score(scores: &mut Vec<f64>, sequence: u64, score: f64) {
+    let index = sequence as usize;
+    if index >= scores.len() {
+        scores.resize((index + 1).next_power_of_two(), f64::NAN);
+    }
+    scores[index] = score;
+}
+
+/// The index of a reason, which is new or known.
+fn reason_index(reason: Option<&[u8]>, reasons: &mut Vec<String>) -> u8 {
+    let text = reason.and_then(|reason| std::str::from_utf8(reason).ok()).unwrap_or("(none)");
+    let index = reasons.iter().position(|known| known == text).unwrap_or_else(|| {
+        if reasons.len() < REASONS_MAX {
+            reasons.push(text.to_owned());
+        }
+        reasons.len() - 1
+    });
+    index as u8
+}

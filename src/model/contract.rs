@@ -1,0 +1,332 @@
+//! The contract of a package, `model.toml`: which model, what it is fed, which of its answers is the score.
+//!
+//! ```toml
+//! format = 1
+//!
+//! [model]
+//! name = "card-fraud-gbdt"
+//! version = "1.0.0"
+//! file = "model.onnx"
+//! sha256 = "64 hexadecimal digits"
+//!
+//! [input]                         # may be left out when the model has one input
+//! tensor = "input"
+//!
+//! [output]
+//! tensor = "probabilities"
+//! column = 1                      # the class's column of [N, C]; left out for [N] and [N, 1]
+//!
+//! [transaction]
+//! schema = "transaction.avsc"     # the reader's schema
+//! id = "transaction_id"           # may be left out
+//! event_time = "event_time"       # may be left out
+//!
+//! [thresholds]
+//! version = "2026-11-01"
+//! review = 0.12
+//! decline = 0.71
+//!
+//! [golden]
+//! file = "golden.csv"             # header: the features in order, then `score`; `nan` where a feature is missing
+//! tolerance = 1e-6
+//!
+//! [[features]]                    # in the order of the model's columns
+//! name = "amount"
+//! path = "amount"                 # field names from the top of the reader's schema, joined by dots
+//! missing = "reject"              # "reject" | "nan" | { constant = 0.0 }; left out where the path cannot be null
+//! transform = "number"            # the default; or { index = ["A", "B"], otherwise = -1.0 } | { equals = "X" } | "is_present"
+//! min = 0.0                       # values outside are rejected; both may be left out
+//! max = 1e6
+//! ```
+
+use std::collections::BTreeSet;
+
+use toml::{Table, Value};
+
+use crate::avro::feature::{Feature, Missing, Transform, Wanted};
+use crate::model::problem::Problems;
+use crate::model::section::Section;
+use crate::pipeline::settings::Thresholds;
+
+/// A feature's place is told in 16 bits by a reject.
+pub const FEATURES_MAX: usize = u16::MAX as usize;
+
+/// The manifest, checked as far as it can be without the other files.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Contract {
+    pub name: String,
+    pub version: String,
+    pub model_file: String,
+    /// Lower-case hexadecimal.
+    pub sha256: String,
+    pub input_tensor: Option<String>,
+    pub output_tensor: String,
+    pub column: Option<usize>,
+    pub schema_file: String,
+    pub wanted: Wanted,
+    pub thresholds: Thresholds,
+    pub golden_file: String,
+    pub tolerance: f64,
+}
+
+impl Contract {
+    /// Reads a manifest; `None` when something that is needed is wrong, and `problems` says what.
+    pub fn parse(text: &str, problems: &mut Problems) -> Option<Contract> {
+        let table: Table = match text.parse() {
+            Ok(table) => table,
+            Err(error) => {
+                problems.add("model.toml", format!("is not TOML: {}", error.to_string().trim_end()), "mend that line");
+                return None;
+            }
+        };
+        let mut top = Section::new(&table, "");
+        check_format(&mut top, problems);
+        let model = top.table("model", problems).map(|section| read_model(section, problems));
+        let input = match table.contains_key("input") {
+            true => top.table("input", problems).and_then(|section| read_input(section, problems)),
+            false => top.get("input").and(None),
+        };
+        let output = top.table("output", problems).map(|section| read_output(section, problems));
+        let transaction = top.table("transaction", problems).map(|section| read_transaction(section, problems));
+        let thresholds = top.table("thresholds", problems).map(|section| read_thresholds(section, problems));
+        let golden = top.table("golden", problems).map(|section| read_golden(section, problems));
+        let features = read_features(&mut top, problems);
+        top.finish(problems);
+
+        let (name, version, model_file, sha256) = model??;
+        let (output_tensor, column) = output??;
+        let (schema_file, transaction_id, event_time) = transaction??;
+        let (golden_file, tolerance) = golden??;
+        Some(Contract {
+            name,
+            version,
+            model_file,
+            sha256,
+            input_tensor: input,
+            output_tensor,
+            column,
+            schema_file,
+            wanted: Wanted { features, transaction_id, event_time },
+            thresholds: thresholds??,
+            golden_file,
+            tolerance,
+        })
+    }
+}
+
+fn check_format(top: &mut Section<'_>, problems: &mut Problems) {
+    match top.get("format") {
+        Some(Value::Integer(1)) => {}
+        Some(other) => problems.add(
+            "format",
+            format!("is {other}; this program reads format 1"),
+            "use a program that reads it, or write the package anew in format 1",
+        ),
+        None => problems.add("format", "is missing", "add format = 1"),
+    }
+}
+
+fn read_model(mut section: Section<'_>, problems: &mut Problems) -> Option<(String, String, String, String)> {
+    let name = identifier(&mut section, "name", problems);
+    let version = section.text("version", "a version, such as \"1.0.0\"", problems);
+    let file = file_name(&mut section, "file", "the ONNX file's name", problems);
+    let sha256 = section.text("sha256", "the file's sha256 in hexadecimal", problems);
+    let sha256 = sha256.map(|text| text.to_ascii_lowercase()).filter(|text| {
+        let fits = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if !fits {
+            problems.add(section.place("sha256"), "is not 64 hexadecimal digits", "write what `sha256sum` prints");
+        }
+        fits
+    });
+    section.finish(problems);
+    Some((name?, version?, file?, sha256?))
+}
+
+fn read_input(mut section: Section<'_>, problems: &mut Problems) -> Option<String> {
+    let tensor = section.optional_text("tensor", "the input's name", problems);
+    section.finish(problems);
+    tensor
+}
+
+fn read_output(mut section: Section<'_>, problems: &mut Problems) -> Option<(String, Option<usize>)> {
+    let tensor = section.text("tensor", "the output's name", problems);
+    let column = match section.get("column") {
+        None => None,
+        Some(Value::Integer(column)) if (0..=i64::from(u16::MAX)).contains(column) => usize::try_from(*column).ok(),
+        Some(other) => {
+            problems.add(section.place("column"), format!("is {other}"), "write the class's column, counted from 0");
+            None
+        }
+    };
+    section.finish(problems);
+    Some((tensor?, column))
+}
+
+fn read_transaction(
+    mut section: Section<'_>,
+    problems: &mut Problems,
+) -> Option<(String, Option<String>, Option<String>)> {
+    let schema = file_name(&mut section, "schema", "the reader schema's file name", problems);
+    let id = section.optional_text("id", "the path of the transaction's id", problems);
+    let event_time = section.optional_text("event_time", "the path of the event's time", problems);
+    section.finish(problems);
+    Some((schema?, id, event_time))
+}
+
+fn read_thresholds(mut section: Section<'_>, problems: &mut Problems) -> Option<Thresholds> {
+    let version = section.text("version", "a name for these thresholds, such as a date", problems);
+    let review = section.number("review", "a score from 0 to 1", problems);
+    let decline = section.number("decline", "a score from 0 to 1", problems);
+    for (key, value) in [("review", review), ("decline", decline)] {
+        if value.is_some_and(|value| !(0.0..=1.0).contains(&value)) {
+            problems.add(section.place(key), "is outside 0 to 1", "write a score from 0 to 1");
+        }
+    }
+    if let (Some(review), Some(decline)) = (review, decline)
+        && review > decline
+    {
+        problems.add(section.place("review"), "is above thresholds.decline", "review at or below where you decline");
+    }
+    section.finish(problems);
+    Some(Thresholds { review: review?, decline: decline?, version: version? })
+}
+
+fn read_golden(mut section: Section<'_>, problems: &mut Problems) -> Option<(String, f64)> {
+    let file = file_name(&mut section, "file", "the golden rows' file name", problems);
+    let tolerance = section.number("tolerance", "the largest difference of a score, such as 1e-6", problems);
+    // A tolerance of a hundredth already tells an APPROVE from a REVIEW wrong; more would check nothing.
+    if tolerance.is_some_and(|tolerance| !(0.0..=0.01).contains(&tolerance)) {
+        problems.add(section.place("tolerance"), "is outside 0 to 0.01", "1e-6 suits most models in 32-bit floats");
+    }
+    section.finish(problems);
+    Some((file?, tolerance?))
+}
+
+fn read_features(top: &mut Section<'_>, problems: &mut Problems) -> Vec<Feature> {
+    let Some(Value::Array(tables)) = top.get("features") else {
+        problems.add("features", "is missing", "add a table [[features]] for each column of the model, in order");
+        return Vec::new();
+    };
+    if tables.is_empty() || tables.len() > FEATURES_MAX {
+        problems.add("features", format!("has {} entries", tables.len()), format!("1 to {FEATURES_MAX} are possible"));
+    }
+    let mut names = BTreeSet::new();
+    let mut features = Vec::with_capacity(tables.len());
+    for (index, value) in tables.iter().enumerate() {
+        let place = format!("features[{index}]");
+        let Value::Table(table) = value else {
+            problems.add(place, "is not a table", "write [[features]] with name and path");
+            continue;
+        };
+        let Some(feature) = read_feature(Section::new(table, place.clone()), problems) else { continue };
+        if !names.insert(feature.name.clone()) {
+            problems.add(place, format!("the name `{}` is used twice", feature.name), "give each feature its own name");
+        }
+        features.push(feature);
+    }
+    features
+}
+
+fn read_feature(mut section: Section<'_>, problems: &mut Problems) -> Option<Feature> {
+    let name = identifier(&mut section, "name", problems);
+    let path = section.text("path", "field names from the top of the schema, joined by dots", problems);
+    let missing = match section.get("missing") {
+        None => Some(None),
+        Some(value) => read_missing(value, &section.place("missing"), problems).map(Some),
+    };
+    let transform = match section.get("transform") {
+        None => Some(Transform::Number),
+        Some(value) => read_transform(value, &section.place("transform"), problems),
+    };
+    let min = section.optional_number("min", "a number", problems);
+    let max = section.optional_number("max", "a number", problems);
+    if let (Some(min), Some(max)) = (min, max)
+        && min > max
+    {
+        problems.add(section.place("min"), "is above max", "no value would fit");
+    }
+    section.finish(problems);
+    Some(Feature { name: name?, path: path?, transform: transform?, missing: missing?, min, max })
+}
+
+fn read_missing(value: &Value, place: &str, problems: &mut Problems) -> Option<Missing> {
+    match value {
+        Value::String(text) if text == "reject" => Some(Missing::Reject),
+        Value::String(text) if text == "nan" => Some(Missing::Nan),
+        Value::Table(table) => {
+            let mut section = Section::new(table, place);
+            let constant = section.single("constant", problems);
+            section.finish(problems);
+            constant.map(Missing::Constant)
+        }
+        _ => {
+            problems.add(place, format!("is {value}"), "write \"reject\", \"nan\" or { constant = 0.0 }");
+            None
+        }
+    }
+}
+
+fn read_transform(value: &Value, place: &str, problems: &mut Problems) -> Option<Transform> {
+    match value {
+        Value::String(text) if text == "number" => Some(Transform::Number),
+        Value::String(text) if text == "is_present" => Some(Transform::IsPresent),
+        Value::Table(table) if table.contains_key("equals") => {
+            let mut section = Section::new(table, place);
+            let symbol = section.text("equals", "the text to compare with", problems);
+            section.finish(problems);
+            symbol.map(Transform::Equals)
+        }
+        Value::Table(table) => {
+            let mut section = Section::new(table, place);
+            let symbols = read_symbols(section.get("index"), &section.place("index"), problems);
+            let otherwise = match table.contains_key("otherwise") {
+                true => section.single("otherwise", problems).map(Some),
+                false => section.get("otherwise").map_or(Some(None), |_| None),
+            };
+            section.finish(problems);
+            Some(Transform::Index { symbols: symbols?, otherwise: otherwise? })
+        }
+        _ => {
+            let choices = "write \"number\", \"is_present\", { index = [\"A\", \"B\"] } or { equals = \"A\" }";
+            problems.add(place, format!("is {value}"), choices);
+            None
+        }
+    }
+}
+
+fn read_symbols(value: Option<&Value>, place: &str, problems: &mut Problems) -> Option<Vec<String>> {
+    let texts = value
+        .and_then(Value::as_array)
+        .and_then(|list| list.iter().map(|symbol| symbol.as_str().map(str::to_owned)).collect::<Option<Vec<String>>>());
+    let symbols = texts.filter(|symbols| !symbols.is_empty());
+    match &symbols {
+        None => problems.add(place, "is not a list of texts", "list the symbols: { index = [\"A\", \"B\"] }"),
+        Some(symbols) if symbols.iter().collect::<BTreeSet<_>>().len() < symbols.len() => {
+            problems.add(place, "names a symbol twice", "a symbol has one place in the list");
+        }
+        Some(_) => {}
+    }
+    symbols
+}
+
+/// A name that can stand in a CSV header, a metric label and a log line as it is.
+fn identifier(section: &mut Section<'_>, key: &'static str, problems: &mut Problems) -> Option<String> {
+    let name = section.text(key, "a name", problems)?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if name.bytes().all(plain) {
+        return Some(name);
+    }
+    problems.add(section.place(key), format!("is {name:?}"), "use letters, digits, `.`, `_` and `-`");
+    None
+}
+
+/// A file in the package's own folder.
+fn file_name(section: &mut Section<'_>, key: &'static str, expected: &str, problems: &mut Problems) -> Option<String> {
+    let name = section.text(key, expected, problems)?;
+    let path = std::path::Path::new(&name);
+    if path.file_name().is_some_and(|last| last == name.as_str()) {
+        return Some(name);
+    }
+    problems.add(section.place(key), format!("is {name:?}"), "name a file in the package's own folder, without a path");
+    None
+}

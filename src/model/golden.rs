@@ -1,0 +1,75 @@
+//! Golden rows: inputs with the scores they had when the model was exported. A runtime, a machine or a file that
+//! answers differently is found before the first record.
+
+use ndarray::Array2;
+
+use crate::avro::feature::Feature;
+use crate::model::problem::Problems;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Golden {
+    /// `[rows, features]`; NaN where a feature is missing.
+    pub rows: Array2<f32>,
+    /// `[rows]`, each within 0..=1.
+    pub scores: Vec<f64>,
+    /// Largest difference allowed.
+    pub tolerance: f64,
+}
+
+impl Golden {
+    /// Reads `golden.csv`: a header with the features' names in order and `score`, then one row per line.
+    pub fn parse(
+        text: &str,
+        place: &str,
+        features: &[Feature],
+        tolerance: f64,
+        problems: &mut Problems,
+    ) -> Option<Golden> {
+        let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+        let (_, header) = lines.next().unwrap_or((0, ""));
+        let expected = features.iter().map(|feature| feature.name.as_str()).chain(["score"]);
+        if !header.split(',').map(str::trim).eq(expected.clone()) {
+            let expected = expected.collect::<Vec<_>>().join(",");
+            problems.add(format!("{place} line 1"), "is not the header of this contract", format!("write {expected}"));
+            return None;
+        }
+        let (mut values, mut scores) = (Vec::new(), Vec::new());
+        for (index, line) in lines {
+            match read_line(line, features.len(), &mut values) {
+                Ok(score) => scores.push(score),
+                Err((what, fix)) => {
+                    problems.add(format!("{place} line {}", index + 1), what, fix);
+                    return None;
+                }
+            }
+        }
+        if scores.is_empty() {
+            problems.add(place, "has no rows", "add at least one row with the score the model gave it");
+            return None;
+        }
+        let rows = Array2::from_shape_vec((scores.len(), features.len()), values).ok()?;
+        Some(Golden { rows, scores, tolerance })
+    }
+}
+
+fn read_line(line: &str, width: usize, values: &mut Vec<f32>) -> Result<f64, (String, &'static str)> {
+    let cells: Vec<&str> = line.split(',').map(str::trim).collect();
+    let [features @ .., score] = &cells[..] else { return Err(("is empty".into(), "remove it")) };
+    if features.len() != width {
+        return Err((
+            format!("has {} cells, not {}", cells.len(), width + 1),
+            "write one cell per feature and the score",
+        ));
+    }
+    for (column, cell) in features.iter().enumerate() {
+        let value = match *cell {
+            "nan" | "NaN" => f32::NAN,
+            number => number.parse().ok().filter(|value: &f32| value.is_finite()).ok_or_else(|| {
+                (format!("column {} is not a number", column + 1), "write a finite number, or nan where it is missing")
+            })?,
+        };
+        values.push(value);
+    }
+    let score = score.parse().ok().filter(|score| (0.0..=1.0).contains(score));
+    score.ok_or_else(|| ("the score is not a number from 0 to 1".into(), "write the probability the model gave"))
+}

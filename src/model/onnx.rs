@@ -1,0 +1,288 @@
+//! A look into an ONNX file before ONNX Runtime opens it: what must not be in there (data in other files, operators
+//! from elsewhere), and ZipMap outputs, which are taken off.
+//!
+//! Field numbers are those of `onnx.proto` (ONNX 1.23, IR version 13).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use crate::model::wire::{Field, Fields, Malformed, put_bytes};
+
+/// Operators that come with every build of ONNX Runtime. Others would have to be loaded from a library beside the
+/// model, which the model's hash says nothing about.
+const DOMAINS: [&str; 4] = ["", "ai.onnx", "ai.onnx.ml", "com.microsoft"];
+
+/// Graphs within attributes of nodes (`If`, `Loop`) nest; deeper than this is no model.
+const DEPTH_MAX: u32 = 16;
+
+mod model {
+    pub const GRAPH: u32 = 7;
+    pub const OPSET_IMPORT: u32 = 8;
+    pub const FUNCTIONS: u32 = 25;
+}
+
+mod graph {
+    pub const NODE: u32 = 1;
+    pub const INITIALIZER: u32 = 5;
+    pub const OUTPUT: u32 = 12;
+    pub const SPARSE_INITIALIZER: u32 = 15;
+}
+
+mod node {
+    pub const INPUT: u32 = 1;
+    pub const OUTPUT: u32 = 2;
+    pub const OP_TYPE: u32 = 4;
+    pub const ATTRIBUTE: u32 = 5;
+    pub const DOMAIN: u32 = 7;
+}
+
+mod attribute {
+    pub const TENSOR: u32 = 5;
+    pub const GRAPH: u32 = 6;
+    pub const TENSORS: u32 = 10;
+    pub const GRAPHS: u32 = 11;
+    pub const SPARSE_TENSOR: u32 = 22;
+    pub const SPARSE_TENSORS: u32 = 23;
+}
+
+mod tensor {
+    pub const NAME: u32 = 8;
+    pub const EXTERNAL_DATA: u32 = 13;
+    pub const DATA_LOCATION: u32 = 14;
+}
+
+mod function {
+    pub const NODE: u32 = 7;
+    pub const OPSET_IMPORT: u32 = 9;
+    pub const DOMAIN: u32 = 10;
+}
+
+/// The `name` of a ValueInfoProto, the `domain` of an OperatorSetIdProto, the parts of a SparseTensorProto.
+const FIRST: u32 = 1;
+const SECOND: u32 = 2;
+
+/// A node that turns a tensor of probabilities into a list of maps from class to probability.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ZipMap {
+    /// The tensor, `[N, C]`.
+    pub input: String,
+    /// The list of maps.
+    pub output: String,
+    /// The node's field within the graph.
+    node: Range<usize>,
+}
+
+/// What was found in a file.
+#[derive(Debug, Default)]
+pub struct Inspection {
+    /// The graph's bytes within the file.
+    graph: Range<usize>,
+    graph_field: Range<usize>,
+    pub zip_maps: Vec<ZipMap>,
+    /// Names of the graph's outputs with their fields within the graph.
+    pub outputs: BTreeMap<String, Range<usize>>,
+    domains_imported: BTreeSet<String>,
+    domains_used: BTreeSet<String>,
+    /// Domains of functions that the file itself defines: inlined, so no foreign code.
+    domains_defined: BTreeSet<String>,
+    /// Tensors whose data stand in other files.
+    pub external: BTreeSet<String>,
+    /// Nodes that hold a compiled blob or a path to one, for one vendor's provider.
+    pub compiled_contexts: bool,
+}
+
+/// Reads a file's structure. `Err` when it is not an ONNX model.
+pub fn inspect(file: &[u8]) -> Result<Inspection, Malformed> {
+    let mut found = Inspection::default();
+    let mut graphs = 0;
+    for field in Fields::new(file) {
+        let field = field?;
+        match field.number {
+            model::GRAPH => {
+                let bytes = field.bytes()?;
+                graphs += 1;
+                found.graph = field.range.end - bytes.len()..field.range.end;
+                found.graph_field = field.range.clone();
+                found.top_graph(bytes)?;
+                found.walk_graph(bytes, 0)?;
+            }
+            model::OPSET_IMPORT => {
+                found.domains_imported.insert(first_text(field.bytes()?)?);
+            }
+            model::FUNCTIONS => found.walk_function(field.bytes()?)?,
+            _ => {}
+        }
+    }
+    // Protobuf would merge several graphs into one; no exporter writes that, and it would hide nodes from a reader.
+    if graphs != 1 {
+        return Err(Malformed);
+    }
+    Ok(found)
+}
+
+fn first_text(message: &[u8]) -> Result<String, Malformed> {
+    let mut text = String::new();
+    for field in Fields::new(message) {
+        let field = field?;
+        if field.number == FIRST {
+            text = field.text()?.to_owned();
+        }
+    }
+    Ok(text)
+}
+
+impl Inspection {
+    /// Domains that the file needs and that neither ONNX Runtime nor the file itself brings.
+    pub fn unknown_domains(&self) -> Vec<&str> {
+        self.domains_imported
+            .union(&self.domains_used)
+            .map(String::as_str)
+            .filter(|domain| !DOMAINS.contains(domain) && !self.domains_defined.contains(*domain))
+            .collect()
+    }
+
+    /// The ZipMap behind a graph output.
+    pub fn zip_map(&self, output: &str) -> Option<&ZipMap> {
+        self.zip_maps.iter().find(|zip_map| zip_map.output == output)
+    }
+
+    /// The file without `zip_map`: its node and its output leave, the tensor it read becomes the output.
+    pub fn without(&self, zip_map: &ZipMap, file: &[u8]) -> Vec<u8> {
+        let graph = &file[self.graph.clone()];
+        let mut kept = Vec::with_capacity(graph.len() + 64);
+        let mut left_out = vec![zip_map.node.clone()];
+        left_out.extend(self.outputs.get(&zip_map.output).cloned());
+        left_out.sort_by_key(|range| range.start);
+        let mut at = 0;
+        for range in left_out {
+            kept.extend_from_slice(&graph[at..range.start]);
+            at = range.end;
+        }
+        kept.extend_from_slice(&graph[at..]);
+        if !self.outputs.contains_key(&zip_map.input) {
+            let mut output = Vec::new();
+            put_bytes(&mut output, FIRST, zip_map.input.as_bytes());
+            put_bytes(&mut kept, graph::OUTPUT, &output);
+        }
+        let mut without = file[..self.graph_field.start].to_vec();
+        put_bytes(&mut without, model::GRAPH, &kept);
+        without.extend_from_slice(&file[self.graph_field.end..]);
+        without
+    }
+
+    fn top_graph(&mut self, graph: &[u8]) -> Result<(), Malformed> {
+        for field in Fields::new(graph) {
+            let field = field?;
+            match field.number {
+                graph::NODE => self.zip_maps.extend(zip_map(&field)?),
+                graph::OUTPUT => {
+                    self.outputs.insert(first_text(field.bytes()?)?, field.range);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn walk_graph(&mut self, graph: &[u8], depth: u32) -> Result<(), Malformed> {
+        if depth > DEPTH_MAX {
+            return Err(Malformed);
+        }
+        for field in Fields::new(graph) {
+            let field = field?;
+            match field.number {
+                graph::NODE => self.walk_node(field.bytes()?, depth)?,
+                graph::INITIALIZER => self.walk_tensor(field.bytes()?)?,
+                graph::SPARSE_INITIALIZER => self.walk_sparse(field.bytes()?)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn walk_function(&mut self, function: &[u8]) -> Result<(), Malformed> {
+        for field in Fields::new(function) {
+            let field = field?;
+            match field.number {
+                function::NODE => self.walk_node(field.bytes()?, 0)?,
+                function::OPSET_IMPORT => {
+                    self.domains_imported.insert(first_text(field.bytes()?)?);
+                }
+                function::DOMAIN => {
+                    self.domains_defined.insert(field.text()?.to_owned());
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn walk_node(&mut self, node: &[u8], depth: u32) -> Result<(), Malformed> {
+        for field in Fields::new(node) {
+            let field = field?;
+            match field.number {
+                node::ATTRIBUTE => self.walk_attribute(field.bytes()?, depth)?,
+                node::DOMAIN => {
+                    self.domains_used.insert(field.text()?.to_owned());
+                }
+                node::OP_TYPE if field.bytes()? == b"EPContext" => self.compiled_contexts = true,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn walk_attribute(&mut self, attribute: &[u8], depth: u32) -> Result<(), Malformed> {
+        for field in Fields::new(attribute) {
+            let field = field?;
+            match field.number {
+                attribute::TENSOR | attribute::TENSORS => self.walk_tensor(field.bytes()?)?,
+                attribute::GRAPH | attribute::GRAPHS => self.walk_graph(field.bytes()?, depth + 1)?,
+                attribute::SPARSE_TENSOR | attribute::SPARSE_TENSORS => self.walk_sparse(field.bytes()?)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn walk_sparse(&mut self, sparse: &[u8]) -> Result<(), Malformed> {
+        for field in Fields::new(sparse) {
+            let field = field?;
+            if field.number == FIRST || field.number == SECOND {
+                self.walk_tensor(field.bytes()?)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn walk_tensor(&mut self, tensor: &[u8]) -> Result<(), Malformed> {
+        let (mut name, mut external) = ("", false);
+        for field in Fields::new(tensor) {
+            let field = field?;
+            match field.number {
+                tensor::NAME => name = field.text()?,
+                tensor::EXTERNAL_DATA => external = true,
+                tensor::DATA_LOCATION => external |= field.varint()? != 0,
+                _ => {}
+            }
+        }
+        if external {
+            self.external.insert(name.to_owned());
+        }
+        Ok(())
+    }
+}
+
+fn zip_map(field: &Field<'_>) -> Result<Option<ZipMap>, Malformed> {
+    let (mut op_type, mut input, mut output) = ("", String::new(), String::new());
+    for part in Fields::new(field.bytes()?) {
+        let part = part?;
+        match part.number {
+            node::INPUT => input = part.text()?.to_owned(),
+            node::OUTPUT => output = part.text()?.to_owned(),
+            node::OP_TYPE => op_type = part.text()?,
+            _ => {}
+        }
+    }
+    Ok((op_type == "ZipMap").then(|| ZipMap { input, output, node: field.range.clone() }))
+}

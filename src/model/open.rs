@@ -1,0 +1,232 @@
+//! Opening a model: ONNX Runtime's settings, and the checks of what the model really is against its contract.
+
+use ort::ep;
+use ort::session::Session as OrtSession;
+use ort::session::builder::{AutoDevicePolicy, GraphOptimizationLevel, SessionBuilder};
+use ort::value::{Outlet, TensorElementType, ValueType};
+
+use crate::error::{Fatal, exit};
+use crate::model::package::Package;
+use crate::model::problem::Problems;
+use crate::model::runner::{Answers, FreeAnswer, Runner};
+use crate::model::runtime::Runtime;
+use crate::model::session::{AnswerShape, Placement, Provider, SessionSettings};
+
+pub fn fixed_rows(declared: Option<usize>, settings: SessionSettings, warnings: &mut Vec<String>) -> Option<usize> {
+    let Some(declared) = declared else { return settings.pad_rows };
+    warnings.push(format!(
+        "the model's batch is fixed at {declared}: every call has exactly {declared} rows, which costs throughput; \
+         export it with a dynamic first dimension"
+    ));
+    Some(declared)
+}
+
+pub fn builder(runtime: &Runtime, provider: Provider) -> Result<SessionBuilder, Fatal> {
+    let broken = |error: String| Fatal::new(exit::SYSTEM, format!("ONNX Runtime: {error}"), "run scripts/onnxruntime");
+    let builder = SessionBuilder::new(&runtime.environment).map_err(|error| broken(error.to_string()))?;
+    let builder = configure(builder).map_err(|error| broken(error.to_string()))?;
+    let Provider::Cuda { device } = provider else { return Ok(builder) };
+    with_cuda(builder, device).map_err(|error| {
+        Fatal::new(
+            exit::SYSTEM,
+            format!("the CUDA provider cannot be used with {}: {error}", runtime.path().display()),
+            "name an ONNX Runtime that was built for CUDA (model.onnxruntime) with its CUDA and cuDNN libraries on \
+             LD_LIBRARY_PATH, or choose the CPU provider",
+        )
+    })
+}
+
+/// An error rather than a silent fall back to the CPU.
+fn with_cuda(builder: SessionBuilder, device: i32) -> Result<SessionBuilder, ort::Error> {
+    let cuda = ep::CUDA::default().with_device_id(device).build().error_on_failure();
+    Ok(builder.with_execution_providers([cuda])?)
+}
+
+/// Every setting, with its reason.
+fn configure(builder: SessionBuilder) -> Result<SessionBuilder, ort::Error> {
+    builder
+        // More threads would make a row's score depend on its batch, and the lane's core is ours anyway.
+        .with_intra_threads(1)?
+        .with_inter_threads(1)?
+        .with_parallel_execution(false)?
+        // With one thread there is nobody to wait for; written out because idle threads would spin for 16 ms.
+        .with_intra_op_spinning(false)?
+        .with_inter_op_spinning(false)?
+        // Fusions pay for small networks (a Gemm and its activation become one node); the level above chooses
+        // memory layouts by the CPU it finds, for convolutions that models of tables do not have.
+        .with_optimization_level(GraphOptimizationLevel::Level2)?
+        // The arena keeps the largest batch's memory for ever, and patterns keep one plan per batch size seen.
+        .with_execution_providers([ep::CPU::default().with_arena_allocator(false).build()])?
+        .with_memory_pattern(false)?
+        // Which provider really runs each node, kept from the start for the report; costs nothing later.
+        .with_config_entry("session.record_ep_graph_assignment_info", "1")?
+        // Devices are what the configuration says, never what a plugin finds.
+        .with_auto_device(AutoDevicePolicy::PreferCPU)
+        .map_err(ort::Error::from)
+}
+
+pub fn refused(package: &Package, provider: Provider, error: &ort::Error) -> Fatal {
+    let what = format!("model package {}: ONNX Runtime refuses the model: {error}", package.dir.display());
+    let fix = match provider {
+        Provider::Cpu => "export the model anew, for an opset that ONNX Runtime 1.28 reads",
+        Provider::Cuda { .. } => "try the CPU provider; if that works, the GPU's libraries are at fault",
+    };
+    Fatal::new(exit::MODEL, what, fix)
+}
+
+/// Input and output as the model declares them. Returns the input's name and its batch size where that is fixed.
+pub fn check_outlets(session: &OrtSession, package: &Package) -> Result<(String, Option<usize>), Fatal> {
+    let mut problems = Problems::default();
+    let input = check_input(session.inputs(), package, &mut problems);
+    let output = session.outputs().iter().find(|output| output.name() == package.output_tensor);
+    let is_float = |outlet: &Outlet| {
+        matches!(outlet.dtype(), ValueType::Tensor { ty: TensorElementType::Float32 | TensorElementType::Float64, .. })
+    };
+    let floats = session.outputs().iter().filter(|output| is_float(output)).map(Outlet::name);
+    let floats = floats.collect::<Vec<_>>().join(", ");
+    match output {
+        None => problems.add(
+            "output.tensor",
+            format!("the model has no output `{}`", package.output_tensor),
+            format!("name one of: {floats}"),
+        ),
+        Some(output) if !is_float(output) => problems.add(
+            "output.tensor",
+            format!("`{}` is {}, not a tensor of floats", output.name(), output.dtype()),
+            match floats.is_empty() {
+                true => "export probabilities as a tensor (for scikit-learn and LightGBM: zipmap=False)".to_owned(),
+                false => format!("name the tensor of probabilities: {floats}"),
+            },
+        ),
+        Some(_) => {}
+    }
+    problems.check(&package.dir)?;
+    input.ok_or_else(|| Fatal::new(exit::INTERNAL, "the model's input is not known", "report this"))
+}
+
+fn check_input(inputs: &[Outlet], package: &Package, problems: &mut Problems) -> Option<(String, Option<usize>)> {
+    let width = package.wanted.features.len();
+    let names = inputs.iter().map(Outlet::name).collect::<Vec<_>>().join(", ");
+    let [input] = inputs else {
+        let fix = "export the model with one float32 input [N, features]";
+        problems.add("input", format!("the model has {} inputs: {names}", inputs.len()), fix);
+        return None;
+    };
+    if let Some(expected) = &package.input_tensor
+        && expected != input.name()
+    {
+        problems.add("input.tensor", format!("the model has no input `{expected}`"), format!("write `{names}`"));
+    }
+    let ValueType::Tensor { ty: TensorElementType::Float32, shape, .. } = input.dtype() else {
+        let what = format!("`{}` is {}, not a tensor of float32", input.name(), input.dtype());
+        problems.add("input", what, "export the model with one float32 input [N, features]");
+        return None;
+    };
+    let [rows, columns] = shape[..] else {
+        // An undeclared rank is left for the first call to check.
+        if !shape.is_empty() {
+            let what = format!("`{}` has {} dimensions, not two", input.name(), shape.len());
+            problems.add("input", what, "export the model with one input [N, features]");
+        }
+        return Some((input.name().to_owned(), None));
+    };
+    if columns >= 0 && columns != width as i64 {
+        problems.add(
+            "features",
+            format!("the contract has {width} features, the model takes {columns}"),
+            "list one [[features]] for each column of the model, in its order",
+        );
+    }
+    Some((input.name().to_owned(), usize::try_from(rows).ok().filter(|rows| *rows > 0)))
+}
+
+/// `count` rows of the package's golden ones, over and over.
+fn golden_rows(package: &Package, count: usize) -> Vec<f32> {
+    package.golden.rows.rows().into_iter().cycle().take(count).flatten().copied().collect()
+}
+
+/// Answers are written in place, unless the model's declared output shape contradicts its answers: ONNX Runtime
+/// holds memory given to it against the declaration.
+pub fn choose_way_back(runner: &mut Runner, package: &Package, answer: &AnswerShape, rows_fixed: Option<usize>) {
+    let count = rows_fixed.unwrap_or(3);
+    let in_place = runner.run(&golden_rows(package, count), &answer.many).is_ok();
+    runner.set_in_place(in_place);
+}
+
+/// Runs golden rows to see the shapes the model really answers in. Returns them and whether the answers are doubles.
+pub fn learn_shape(
+    runner: &mut Runner,
+    package: &Package,
+    rows_fixed: Option<usize>,
+) -> Result<(AnswerShape, bool), Fatal> {
+    let mut run = |count: usize| -> Result<FreeAnswer, Fatal> {
+        runner.run_free(&golden_rows(package, count)).map_err(|error| {
+            let what = format!("model package {}: the model fails on golden rows: {error}", package.dir.display());
+            Fatal::new(exit::MODEL, what, "check that the features' order and number are those of the training")
+        })
+    };
+    let (one, many) = match rows_fixed {
+        Some(fixed) => {
+            let answer = run(fixed)?;
+            (answer.clone(), (fixed, answer))
+        }
+        // Three, because two rows of two classes would look alike either way round.
+        None => (run(1)?, (3, run(3)?)),
+    };
+    let (count, many) = many;
+    let mut problems = Problems::default();
+    let columns = match many.shape[..] {
+        [rows] if rows == count as i64 => Some(1),
+        [rows, columns] if rows == count as i64 && columns > 0 => usize::try_from(columns).ok(),
+        // One row alone may come without the dimension that counts rows.
+        [] if count == 1 => Some(1),
+        _ => None,
+    };
+    let per_row = one.shape.iter().product::<i64>() / rows_fixed.unwrap_or(1) as i64;
+    let columns = columns.filter(|columns| *columns as i64 == per_row);
+    let Some(columns) = columns else {
+        let what = format!("{count} rows give `{}` the shape {:?}", package.output_tensor, many.shape);
+        problems.add("output.tensor", what, "name an output with one answer per row: [N], [N, 1] or [N, classes]");
+        return Err(problems.check(&package.dir).err().unwrap_or_else(unreachable_problem));
+    };
+    let column = match package.column {
+        Some(column) if column < columns => column,
+        None if columns == 1 => 0,
+        Some(column) => {
+            let fix = format!("columns 0 to {} are there; leave column out where there is one", columns - 1);
+            problems.add("output.column", format!("is {column}, the output has {columns} columns"), fix);
+            0
+        }
+        None => {
+            let what = format!("is missing, and the output has {columns} columns");
+            problems.add("output.column", what, "write which column is the probability of fraud, counted from 0");
+            0
+        }
+    };
+    problems.check(&package.dir)?;
+    let double = matches!(many.answers, Answers::Double(_));
+    Ok((AnswerShape { one: one.shape, many: many.shape, columns, column }, double))
+}
+
+fn unreachable_problem() -> Fatal {
+    Fatal::new(exit::INTERNAL, "a problem was found and lost", "report this")
+}
+
+pub fn placement(runner: &Runner, provider: Provider, warnings: &mut Vec<String>) -> Placement {
+    let nodes = runner.nodes_by_provider().unwrap_or_default();
+    let on = |provider: Provider| {
+        nodes.iter().filter(|(name, _)| name.starts_with(provider.name())).map(|(_, count)| count).sum::<usize>()
+    };
+    let total = nodes.iter().map(|(_, count)| count).sum();
+    let here = on(provider);
+    if here < total {
+        warnings.push(format!(
+            "{here} of {total} nodes run on {}; the others (tree ensembles among them) only run on the CPU, and the CPU \
+             provider would spare the copies",
+            provider.name()
+        ));
+    }
+    // A provider that was asked for and runs nothing is not the one used.
+    let used = if here > 0 { provider } else { Provider::Cpu };
+    Placement { provider: used.name(), nodes: here, nodes_total: total }
+}

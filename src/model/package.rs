@@ -1,0 +1,203 @@
+//! A model package: a folder with the model, its contract, the reader's schema and golden rows. Read once, checked
+//! whole; what ONNX Runtime later opens are the very bytes whose hash was checked.
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::avro::feature::Wanted;
+use crate::error::{Fatal, exit};
+use crate::model::contract::Contract;
+use crate::model::golden::Golden;
+use crate::model::onnx;
+use crate::model::problem::Problems;
+use crate::pipeline::settings::Thresholds;
+
+/// The contract's file in the folder.
+pub const MANIFEST: &str = "model.toml";
+
+/// A protobuf message cannot be larger; nor does a fraud model need to be.
+const MODEL_BYTES_MAX: u64 = 1 << 30;
+const TEXT_BYTES_MAX: u64 = 16 << 20;
+
+/// A package whose files agree with each other. Whether the model answers as the golden rows say is the probe's part.
+pub struct Package {
+    pub dir: PathBuf,
+    pub name: String,
+    pub version: String,
+    /// Of the model file as it lies in the folder; lower-case hexadecimal.
+    pub sha256: String,
+    pub wanted: Wanted,
+    /// The reader's schema, JSON.
+    pub reader_schema: String,
+    pub thresholds: Thresholds,
+    pub golden: Golden,
+    /// Worth knowing, no reason to stop.
+    pub warnings: Vec<String>,
+    pub(crate) input_tensor: Option<String>,
+    /// The tensor to read: the contract's, or what stands before its ZipMap.
+    pub(crate) output_tensor: String,
+    pub(crate) column: Option<usize>,
+    /// What ONNX Runtime is given.
+    pub(crate) model: Vec<u8>,
+}
+
+impl fmt::Debug for Package {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Package { dir, name, version, sha256, .. } = self;
+        write!(f, "Package({name} {version}, sha256 {sha256}, in {})", dir.display())
+    }
+}
+
+impl Package {
+    /// Reads and checks the package in `dir`.
+    ///
+    /// # Errors
+    /// [`exit::MODEL`], with all problems at once, each with its fix.
+    pub fn load(dir: &Path) -> Result<Package, Fatal> {
+        if !dir.is_dir() {
+            return Err(Fatal::new(
+                exit::MODEL,
+                format!("model package {}: there is no such folder", dir.display()),
+                format!("name the folder that holds {MANIFEST} and the model"),
+            ));
+        }
+        let mut problems = Problems::default();
+        let package = read(dir, &mut problems);
+        problems.check(dir)?;
+        package.ok_or_else(|| {
+            let what = format!("model package {}: unusable, and nothing says why", dir.display());
+            Fatal::new(exit::INTERNAL, what, "report this with the model.toml")
+        })
+    }
+}
+
+fn read(dir: &Path, problems: &mut Problems) -> Option<Package> {
+    let manifest = read_text(dir, MANIFEST, "write the package's contract there", problems)?;
+    let contract = Contract::parse(&manifest, problems)?;
+
+    let schema = read_text(dir, &contract.schema_file, "put the reader's schema there", problems);
+    if let Some(schema) = &schema
+        && let Err(error) = serde_json::from_str::<serde_json::Value>(schema)
+    {
+        problems.add(&contract.schema_file, format!("is not JSON: {error}"), "write the Avro schema as JSON");
+    }
+    let golden = read_text(dir, &contract.golden_file, "put the golden rows there", problems).and_then(|text| {
+        Golden::parse(&text, &contract.golden_file, &contract.wanted.features, contract.tolerance, problems)
+    });
+    let fix = "put the model there, or correct model.file";
+    let model = read_file(dir, &contract.model_file, MODEL_BYTES_MAX, fix, problems)
+        .filter(|bytes| check_hash(bytes, &contract, problems))
+        .and_then(|bytes| check_model(bytes, &contract, problems));
+    let model = model?;
+
+    Some(Package {
+        dir: dir.to_owned(),
+        name: contract.name,
+        version: contract.version,
+        sha256: contract.sha256,
+        wanted: contract.wanted,
+        reader_schema: schema?,
+        thresholds: contract.thresholds,
+        golden: golden?,
+        warnings: model.warnings,
+        input_tensor: contract.input_tensor,
+        output_tensor: model.output_tensor,
+        column: contract.column,
+        model: model.bytes,
+    })
+}
+
+fn check_hash(bytes: &[u8], contract: &Contract, problems: &mut Problems) -> bool {
+    let digest = Sha256::digest(bytes);
+    let actual: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    if actual != contract.sha256 {
+        problems.add(
+            &contract.model_file,
+            format!("its sha256 is {actual}, the contract says {}", contract.sha256),
+            "take the file the contract was written for; after an intended change run the export again, so that \
+             hash and golden rows are written together",
+        );
+    }
+    actual == contract.sha256
+}
+
+/// A model that may be opened.
+struct Checked {
+    bytes: Vec<u8>,
+    output_tensor: String,
+    warnings: Vec<String>,
+}
+
+fn check_model(bytes: Vec<u8>, contract: &Contract, problems: &mut Problems) -> Option<Checked> {
+    let place = &contract.model_file;
+    let Ok(found) = onnx::inspect(&bytes) else {
+        problems.add(place, "is not an ONNX model", "export the model as a single .onnx file (not .ort, not zipped)");
+        return None;
+    };
+    if !found.external.is_empty() {
+        let names = list(found.external.iter().map(String::as_str));
+        let fix = "export with all weights inside: onnx.save(model, path, save_as_external_data=False)";
+        problems.add(place, format!("keeps data in other files, which no hash covers: {names}"), fix);
+    }
+    let unknown = found.unknown_domains();
+    if !unknown.is_empty() {
+        let fix = "export with standard operators only (ai.onnx, ai.onnx.ml, com.microsoft)";
+        problems.add(place, format!("needs operators of unknown domains: {}", list(unknown.into_iter())), fix);
+    }
+    if found.compiled_contexts {
+        problems.add(place, "holds a compiled context of one provider", "export the plain model instead");
+    }
+    if !found.outputs.contains_key(&contract.output_tensor) {
+        let names = list(found.outputs.keys().map(String::as_str));
+        let what = format!("the model has no output `{}`", contract.output_tensor);
+        problems.add("output.tensor", what, format!("name one of its outputs: {names}"));
+        return None;
+    }
+    match found.zip_map(&contract.output_tensor) {
+        None => Some(Checked { bytes, output_tensor: contract.output_tensor.clone(), warnings: Vec::new() }),
+        Some(zip_map) => Some(Checked {
+            bytes: found.without(zip_map, &bytes),
+            output_tensor: zip_map.input.clone(),
+            warnings: vec![format!(
+                "output `{}` is a list of maps (ZipMap); it is left out and `{}`, which it is made of, read instead: \
+                 output.column counts the classes in their order. Export with zipmap=False to say so in the model",
+                zip_map.output, zip_map.input
+            )],
+        }),
+    }
+}
+
+fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    const SHOWN: usize = 12;
+    let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+    match names.len() {
+        0..=SHOWN => names.join(", "),
+        many => format!("{} and {} more", names[..SHOWN].join(", "), many - SHOWN),
+    }
+}
+
+fn read_text(dir: &Path, name: &str, fix: &str, problems: &mut Problems) -> Option<String> {
+    let bytes = read_file(dir, name, TEXT_BYTES_MAX, fix, problems)?;
+    let text = String::from_utf8(bytes);
+    if text.is_err() {
+        problems.add(name, "is not UTF-8", "save it as UTF-8");
+    }
+    text.ok()
+}
+
+fn read_file(dir: &Path, name: &str, bytes_max: u64, fix: &str, problems: &mut Problems) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = File::open(dir.join(name)).and_then(|file| file.take(bytes_max + 1).read_to_end(&mut bytes));
+    match read {
+        Err(error) => problems.add(name, format!("cannot be read: {error}"), fix),
+        Ok(_) if bytes.len() as u64 > bytes_max => {
+            problems.add(name, format!("is larger than {bytes_max} bytes"), "is this the right file?");
+        }
+        Ok(_) => return Some(bytes),
+    }
+    None
+}

@@ -1,0 +1,98 @@
+//! From a package's folder to sessions that may score.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::edge::Clock;
+use crate::error::Fatal;
+use crate::model::native;
+use crate::model::package::Package;
+use crate::model::probe::{ProbeReport, ProbeSettings, check_golden, probe, varied_rows, warm_up};
+use crate::model::runtime::Runtime;
+use crate::model::session::{Provider, Session, SessionSettings};
+
+/// What the configuration says about the model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelSettings {
+    /// ONNX Runtime's library; `None` looks in the usual places.
+    pub onnxruntime: Option<PathBuf>,
+    pub provider: Provider,
+    pub probe: ProbeSettings,
+    /// Rows of one batch, whatever the probe measures; at most `probe.rows_max`.
+    pub batch_rows: Option<usize>,
+    /// Strict mode: every call has exactly this many rows, so that a score never depends on its batch.
+    pub pad_rows: Option<usize>,
+}
+
+impl Default for ModelSettings {
+    fn default() -> ModelSettings {
+        ModelSettings {
+            onnxruntime: None,
+            provider: Provider::Cpu,
+            probe: ProbeSettings::default(),
+            batch_rows: None,
+            pad_rows: None,
+        }
+    }
+}
+
+/// A verified model. Shared by all lanes; each takes its own [`Session`] from it.
+#[derive(Clone, Debug)]
+pub struct Model {
+    pub package: Arc<Package>,
+    pub runtime: Runtime,
+    pub report: ProbeReport,
+    settings: SessionSettings,
+    /// The session that was probed, for the first lane.
+    first: Arc<Mutex<Option<Session>>>,
+}
+
+/// Loads ONNX Runtime and the package, and probes the model. Call it once, before threads start and before the
+/// source subscribes. Logs the warnings of package, session and probe.
+///
+/// # Errors
+/// [`crate::error::exit::SYSTEM`]: no usable ONNX Runtime or provider.
+/// [`crate::error::exit::MODEL`]: files, hash, contract or golden rows do not hold.
+pub fn prepare(dir: &Path, settings: &ModelSettings, clock: &dyn Clock) -> Result<Model, Fatal> {
+    let package = Package::load(dir)?;
+    let runtime = Runtime::load(settings.onnxruntime.as_deref())?;
+    let rows_max = settings.probe.rows_max.max(1);
+    let session_settings =
+        SessionSettings { provider: settings.provider, rows_max, pad_rows: settings.pad_rows.map(|rows| rows.max(1)) };
+    let native_before = native::allocated_bytes();
+    let mut session = Session::open(&runtime, &package, session_settings)?;
+    let mut report = probe(&mut session, &package, &settings.probe, clock, native_before)?;
+    if let Some(rows) = settings.batch_rows {
+        report.batch_rows_cap = rows.clamp(1, rows_max);
+        warm_up(&mut session, &package, &varied_rows(&package.golden.rows, rows_max), report.batch_rows_cap)?;
+    }
+    for warning in &report.warnings {
+        tracing::warn!(model = %package.name, version = %package.version, "{warning}");
+    }
+    Ok(Model {
+        package: Arc::new(package),
+        runtime,
+        report,
+        settings: session_settings,
+        first: Arc::new(Mutex::new(Some(session))),
+    })
+}
+
+impl Model {
+    /// A session for one lane, verified and warm. Call it on the lane's own thread, so that its memory is near its
+    /// core.
+    ///
+    /// # Errors
+    /// As [`prepare`], for what can differ from session to session.
+    pub fn session(&self) -> Result<Session, Fatal> {
+        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(session) = first {
+            return Ok(session);
+        }
+        let mut session = Session::open(&self.runtime, &self.package, self.settings)?;
+        check_golden(&mut session, &self.package)?;
+        let pool = varied_rows(&self.package.golden.rows, self.report.batch_rows_cap);
+        warm_up(&mut session, &self.package, &pool, self.report.batch_rows_cap)?;
+        Ok(session)
+    }
+}

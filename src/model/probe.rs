@@ -1,0 +1,303 @@
+//! What is asked of a model before the first record: does it answer as it did when it was exported, does a row's
+//! score depend on its batch, and how large should batches be on this machine.
+
+use std::time::Duration;
+
+use ndarray::{Array2, ArrayView2, s};
+
+use crate::edge::{Clock, Scorer};
+use crate::error::{Fatal, exit};
+use crate::model::package::Package;
+use crate::model::session::{Placement, Session};
+
+/// Bounds of the probe.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProbeSettings {
+    /// Rows of one batch at most.
+    pub rows_max: usize,
+    /// A batch's time in the model that keeps the lane responsive.
+    pub slice: Duration,
+    /// What a batch of a model too slow for the slice may take.
+    pub latency_max: Duration,
+}
+
+impl Default for ProbeSettings {
+    fn default() -> ProbeSettings {
+        ProbeSettings { rows_max: 512, slice: Duration::from_micros(250), latency_max: Duration::from_millis(5) }
+    }
+}
+
+/// Time of one call: the lower quartile of those measured, which tells what the machine does when it is left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CurvePoint {
+    pub rows: usize,
+    pub call_ns: u64,
+}
+
+impl CurvePoint {
+    pub fn row_ns(self) -> f64 {
+        self.call_ns as f64 / self.rows as f64
+    }
+}
+
+/// What the probe found; for the log, `/status` and metrics.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProbeReport {
+    /// Rows of one batch from here on.
+    pub batch_rows_cap: usize,
+    pub curve: Vec<CurvePoint>,
+    /// Whether the same row gave the same bits in every batch size tried.
+    pub batch_invariant: bool,
+    /// Largest difference from a golden score.
+    pub golden_difference_max: f64,
+    pub placement: Placement,
+    /// What ONNX Runtime holds for one session after warm-up, in `malloc`'s count; 0 where that is not known.
+    pub native_bytes: u64,
+    pub warnings: Vec<String>,
+}
+
+/// Distinct rows to measure with: the same few rows again and again would teach the branch predictor a tree's way.
+const POOL_ROWS: usize = 8192;
+/// Rows whose score is compared between batch sizes.
+const INVARIANCE_ROWS: usize = 96;
+const INVARIANCE_SIZES: [usize; 7] = [2, 3, 8, 16, 33, 64, 96];
+/// The sizes are measured in turn, several times over, so that a slow moment of the machine touches them all alike.
+const ROUNDS: usize = 4;
+/// Calls per size and round.
+const CALLS_MIN: usize = 3;
+const CALLS_MAX: usize = 30;
+/// Time to spend on one size in one round, beyond the least number of calls.
+const SIZE_BUDGET_NS: u64 = 4_000_000;
+/// Sizes this near the cheapest are as cheap: then the smallest wins, because its rows wait less.
+const NEARLY: f64 = 1.02;
+
+/// Golden rows, each alone and all in one batch. Returns the largest difference.
+///
+/// # Errors
+/// [`exit::MODEL`] with the row, the score expected and the one given.
+pub fn check_golden(session: &mut Session, package: &Package) -> Result<f64, Fatal> {
+    let golden = &package.golden;
+    let mut together = vec![0.0; golden.scores.len()];
+    answer(session, package, golden.rows.view(), &mut together)?;
+    let mut difference_max = 0.0f64;
+    for (index, &expected) in golden.scores.iter().enumerate() {
+        let mut alone = [0.0];
+        answer(session, package, golden.rows.slice(s![index..=index, ..]), &mut alone)?;
+        for (got, how) in [(alone[0], "alone"), (together[index], "in a batch of all")] {
+            let difference = (got - expected).abs();
+            if difference.is_nan() || difference > golden.tolerance {
+                return Err(Fatal::new(
+                    exit::MODEL,
+                    format!(
+                        "model package {}: golden row {} scored {got} {how}, expected {expected} within {}",
+                        package.dir.display(),
+                        index + 1,
+                        golden.tolerance
+                    ),
+                    "model, feature order or ONNX Runtime are not those the package was made with: go back, or export \
+                     the package anew and look at how far its scores moved",
+                ));
+            }
+            difference_max = difference_max.max(difference);
+        }
+    }
+    Ok(difference_max)
+}
+
+fn answer(
+    session: &mut Session,
+    package: &Package,
+    rows: ArrayView2<'_, f32>,
+    scores: &mut [f64],
+) -> Result<(), Fatal> {
+    session.score(rows, scores).map_err(|error| {
+        let what =
+            format!("model package {}: the model fails on {} rows: {error}", package.dir.display(), rows.nrows());
+        Fatal::new(exit::MODEL, what, "export the model anew; a plain runtime should score the golden rows too")
+    })
+}
+
+/// Rows like the golden ones and yet all different: each is a golden row, one value in sixteen taken from another, all
+/// moved a little. Keeping most of a row together matters: values mixed freely make trees guess wrong more often than
+/// real rows do, and the model look slower. Deterministic; `[rows, features]`.
+pub fn varied_rows(golden: &Array2<f32>, rows: usize) -> Array2<f32> {
+    let mut state = 0x9e37_79b9_7f4a_7c15u64;
+    let mut next = move || {
+        // xorshift64*: any sequence without a short period would do.
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32
+    };
+    let count = golden.nrows() as u64;
+    let mut varied = Array2::zeros((rows, golden.ncols()));
+    for mut row in varied.rows_mut() {
+        let origin = (next() % count) as usize;
+        for (column, value) in row.iter_mut().enumerate() {
+            let from = if next() % 16 == 0 { (next() % count) as usize } else { origin };
+            let share = next() as f32 / u32::MAX as f32;
+            *value = golden[[from, column]] * (0.95 + 0.1 * share);
+        }
+    }
+    varied
+}
+
+/// Whether each row gets the same bits alone and within batches of several sizes, at several places.
+fn is_invariant(session: &mut Session, package: &Package, pool: &Array2<f32>) -> Result<bool, Fatal> {
+    let mut alone = vec![0.0; INVARIANCE_ROWS];
+    for (index, score) in alone.iter_mut().enumerate() {
+        answer(session, package, pool.slice(s![index..=index, ..]), std::slice::from_mut(score))?;
+    }
+    let mut scores = vec![0.0; INVARIANCE_ROWS];
+    for size in INVARIANCE_SIZES {
+        for start in (0..INVARIANCE_ROWS).step_by(size) {
+            let end = (start + size).min(INVARIANCE_ROWS);
+            answer(session, package, pool.slice(s![start..end, ..]), &mut scores[start..end])?;
+        }
+        if scores.iter().zip(&alone).any(|(one, other)| one.to_bits() != other.to_bits()) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Sizes to measure: powers of two and one between, up to `rows_max`.
+fn sizes(rows_max: usize) -> Vec<usize> {
+    let mut sizes: Vec<usize> = [1, 2, 4, 8, 16, 24, 32, 48, 64, 80, 96, 128, 192, 256, 384, 512, 768, 1024]
+        .into_iter()
+        .filter(|size| *size < rows_max)
+        .collect();
+    sizes.push(rows_max.max(1));
+    sizes
+}
+
+/// Call times of each size. Stops growing where calls take far longer than any limit: larger batches only take longer.
+fn measure_curve(
+    session: &mut Session,
+    package: &Package,
+    pool: &Array2<f32>,
+    settings: &ProbeSettings,
+    clock: &dyn Clock,
+) -> Result<Vec<CurvePoint>, Fatal> {
+    let too_long = 2 * settings.latency_max.as_nanos();
+    // A fixed batch makes smaller calls cost as much as a full one: there is nothing to choose between.
+    let mut sizes = session.rows_fixed().map_or_else(|| sizes(settings.rows_max), |fixed| vec![fixed]);
+    let mut times: Vec<Vec<u64>> = sizes.iter().map(|_| Vec::with_capacity(ROUNDS * CALLS_MAX)).collect();
+    for round in 0..ROUNDS {
+        for index in 0..sizes.len() {
+            let rows = sizes[index];
+            if round == 0 {
+                // A size's first call makes its values and faults its memory in.
+                answer(session, package, pool.slice(s![..rows, ..]), &mut vec![0.0; rows])?;
+            }
+            measure(session, package, pool, rows, clock, &mut times[index])?;
+            if round == 0 && times[index].iter().all(|call_ns| u128::from(*call_ns) > too_long) {
+                sizes.truncate(index + 1);
+                break;
+            }
+        }
+    }
+    let quartile = |mut times: Vec<u64>| {
+        times.sort_unstable();
+        times[times.len() / 4]
+    };
+    Ok(sizes.into_iter().zip(times).map(|(rows, times)| CurvePoint { rows, call_ns: quartile(times) }).collect())
+}
+
+fn measure(
+    session: &mut Session,
+    package: &Package,
+    pool: &Array2<f32>,
+    rows: usize,
+    clock: &dyn Clock,
+    times: &mut Vec<u64>,
+) -> Result<(), Fatal> {
+    let mut scores = vec![0.0; rows];
+    // Each round goes on where the last one ended: rows seen before would be guessed right.
+    let mut at = times.len() * rows % (pool.nrows() - rows + 1);
+    let mut spent = 0;
+    for call in 0..CALLS_MAX {
+        if call >= CALLS_MIN && spent >= SIZE_BUDGET_NS {
+            break;
+        }
+        if at + rows > pool.nrows() {
+            at = 0;
+        }
+        let batch = pool.slice(s![at..at + rows, ..]);
+        let start = clock.now_ns();
+        answer(session, package, batch, &mut scores)?;
+        let call_ns = clock.now_ns().saturating_sub(start);
+        times.push(call_ns);
+        spent += call_ns;
+        at += rows;
+    }
+    Ok(())
+}
+
+/// The batch size for a curve, and a warning when the model is too slow for the slice.
+pub fn choose_cap(curve: &[CurvePoint], settings: &ProbeSettings) -> (usize, Option<String>) {
+    let within = |limit: Duration| {
+        let fits: Vec<CurvePoint> =
+            curve.iter().copied().filter(|point| u128::from(point.call_ns) <= limit.as_nanos()).collect();
+        let cheapest = fits.iter().map(|point| point.row_ns()).fold(f64::INFINITY, f64::min);
+        fits.into_iter().find(|point| point.row_ns() <= cheapest * NEARLY).map(|point| point.rows)
+    };
+    if let Some(rows) = within(settings.slice) {
+        return (rows, None);
+    }
+    let slow = format!("no batch of this model takes less than {:?}", settings.slice);
+    match within(settings.latency_max) {
+        Some(rows) => {
+            let warning = format!("{slow}; batches of {rows} rows stay within {:?} instead", settings.latency_max);
+            (rows, Some(warning))
+        }
+        None => (1, Some(format!("{slow}, nor than {:?}: rows are scored one by one", settings.latency_max))),
+    }
+}
+
+/// Asks all of the above and warms every batch size that will be used. `native_before`: what `malloc` had given out
+/// before the session was opened.
+///
+/// # Errors
+/// As [`check_golden`]; and when the model fails on any of the rows.
+pub fn probe(
+    session: &mut Session,
+    package: &Package,
+    settings: &ProbeSettings,
+    clock: &dyn Clock,
+    native_before: u64,
+) -> Result<ProbeReport, Fatal> {
+    let golden_difference_max = check_golden(session, package)?;
+    let pool_rows = POOL_ROWS.max(settings.rows_max).max(session.rows_fixed().unwrap_or(0));
+    let pool = varied_rows(&package.golden.rows, pool_rows);
+    let batch_invariant = is_invariant(session, package, &pool)?;
+    let curve = measure_curve(session, package, &pool, settings, clock)?;
+    let (batch_rows_cap, slow) = choose_cap(&curve, settings);
+    let mut warnings: Vec<String> = package.warnings.iter().chain(session.warnings()).cloned().chain(slow).collect();
+    if !batch_invariant {
+        warnings.push(
+            "a row's score depends in its last bits on the batch it is in; strict mode (a fixed batch) makes it \
+             repeatable"
+                .to_owned(),
+        );
+    }
+    warm_up(session, package, &pool, batch_rows_cap)?;
+    Ok(ProbeReport {
+        batch_rows_cap,
+        curve,
+        batch_invariant,
+        golden_difference_max,
+        placement: session.placement().clone(),
+        native_bytes: crate::model::native::allocated_bytes().saturating_sub(native_before),
+        warnings,
+    })
+}
+
+/// One call of each size up to `rows_max`: batches are as large as what has arrived, so each will be used.
+pub fn warm_up(session: &mut Session, package: &Package, pool: &Array2<f32>, rows_max: usize) -> Result<(), Fatal> {
+    let mut scores = vec![0.0; rows_max];
+    for rows in 1..=rows_max.min(pool.nrows()) {
+        answer(session, package, pool.slice(s![..rows, ..]), &mut scores)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,323 @@
+//! One scoring node: the real doors wired to lanes. `run` and `demo` start it; everything it is made of is checked
+//! before the first record is taken.
+
+use std::ffi::CString;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::avro::decoder::Decoder;
+use crate::avro::encode::{OutcomeEncoder, OutcomeIdentity, Provider};
+use crate::avro::schemas::{AvroSchema, OnUnknown, SchemaDirectory, SchemaError};
+use crate::avro::wire::Accept;
+use crate::config::{self, Config, UnknownSchema};
+use crate::error::{Fatal, exit};
+use crate::kafka::cluster::{self, PartitionCounts};
+use crate::kafka::consumer::KafkaSource;
+use crate::kafka::delivery::AtLeastOnce;
+use crate::kafka::producer::KafkaSink;
+use crate::model::{self, Model, ModelSettings, ProbeSettings, Session};
+use crate::observe::admin::{self, AdminServer, ModelInfo, Phase};
+use crate::observe::stats::LaneStats;
+use crate::pipeline::clock::SystemClock;
+use crate::pipeline::dead_letter::DeadLetterHeaders;
+use crate::pipeline::emit::{Emit, EmitSettings};
+use crate::pipeline::intake::Intake;
+use crate::pipeline::judge::Judge;
+use crate::pipeline::lane::{Lane, Parts};
+use crate::pipeline::threads::{Conductor, Lanes};
+
+/// How long the cluster may take to answer the questions asked at start.
+const INSPECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+type NodeLane = Lane<KafkaSource, Session, KafkaSink, AtLeastOnce, SystemClock>;
+
+/// A node at work.
+pub struct Node {
+    lanes: Lanes<SystemClock>,
+    stats: Vec<Arc<LaneStats>>,
+    phase: Arc<Phase>,
+    admin: Option<AdminServer>,
+}
+
+impl Node {
+    /// Checks model, schemas, cluster and port, in this order, and starts the lanes. With `until_end` the node stops
+    /// by itself when the end offsets seen now are scored and committed.
+    ///
+    /// # Errors
+    /// What does not hold, with its fix and exit code; nothing has been taken from Kafka then.
+    pub fn start(config: &Config, until_end: bool) -> Result<Node, Fatal> {
+        let clock = SystemClock::new();
+        let model = model::prepare(&config.model.package, &model_settings(config), &clock)?;
+        announce_model(&model);
+        let shared = Arc::new(Shared::new(config, model)?);
+        // Every lane makes its own decoder; this one only shows now what would fail there.
+        shared.decoder().map(drop)?;
+        let counts = cluster::inspect(&config.kafka, &config.topics, INSPECT_TIMEOUT)?;
+        let until = if until_end { Some(end_offsets(config, counts.input)?) } else { None };
+        announce_threads(config, counts);
+
+        let stats: Vec<Arc<LaneStats>> = config.lanes.iter().map(|_| Arc::new(LaneStats::default())).collect();
+        let phase = Arc::new(Phase::default());
+        let admin = start_admin(config, &shared.model, &stats, &phase, clock)?;
+        let mut lanes = Lanes::new(clock, config.limits.clone());
+        for (index, (lane, stats)) in config.lanes.iter().zip(&stats).enumerate() {
+            let (shared, until, lane_stats) = (Arc::clone(&shared), until.clone(), Arc::clone(stats));
+            let build = move || shared.build_lane(index, counts, until, lane_stats, clock);
+            lanes.start(format!("lane-{index}"), lane.core, Arc::clone(stats), build)?;
+        }
+        phase.set_warm();
+        Ok(Node { lanes, stats, phase, admin })
+    }
+
+    /// Lets the node run beside the caller.
+    ///
+    /// # Errors
+    /// When its thread does not start.
+    pub fn in_background(self) -> Result<RunningNode, Fatal> {
+        Ok(RunningNode { stats: self.stats, conductor: Conductor::start(self.lanes)?, _admin: self.admin })
+    }
+
+    /// Waits until the node has ended, which `interrupted` asks for. Returns whether everything taken in was
+    /// finished and committed.
+    ///
+    /// # Errors
+    /// The first fatal error of a lane.
+    pub fn wait(self, mut interrupted: impl FnMut() -> bool) -> Result<bool, Fatal> {
+        let phase = self.phase;
+        let ended = self.lanes.wait(|| {
+            let stop = interrupted();
+            if stop {
+                phase.set_stopping();
+            }
+            stop
+        });
+        drop(self.admin);
+        ended
+    }
+}
+
+/// A node whose conductor has a thread of its own.
+pub struct RunningNode {
+    stats: Vec<Arc<LaneStats>>,
+    conductor: Conductor,
+    _admin: Option<AdminServer>,
+}
+
+impl RunningNode {
+    pub fn stats(&self) -> &[Arc<LaneStats>] {
+        &self.stats
+    }
+
+    /// Waits until the lanes own `partitions` together.
+    ///
+    /// # Errors
+    /// The node's failure, or [`exit::UNAVAILABLE`] when that takes longer than `deadline`.
+    pub fn wait_until_assigned(&self, partitions: u64, deadline: Duration) -> Result<(), Fatal> {
+        const LOOK_EVERY: Duration = Duration::from_millis(10);
+        for _ in 0..deadline.as_millis() / LOOK_EVERY.as_millis() {
+            if let Some(fatal) = self.failure() {
+                return Err(fatal);
+            }
+            if self.stats.iter().map(|stats| stats.assigned_partitions.get()).sum::<u64>() >= partitions {
+                return Ok(());
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        let what = format!("the group did not hand over {partitions} partitions within {deadline:?}");
+        Err(Fatal::new(exit::UNAVAILABLE, what, "try again; with --log-level info the log says how far it got"))
+    }
+
+    /// Why the node ended, if it did.
+    pub fn failure(&self) -> Option<Fatal> {
+        self.conductor.failure()
+    }
+
+    /// Drains and ends the node. Returns whether everything taken in was finished and committed.
+    ///
+    /// # Errors
+    /// The first fatal error of a lane.
+    pub fn finish(self) -> Result<bool, Fatal> {
+        self.conductor.finish()
+    }
+}
+
+/// What all lanes have in common.
+struct Shared {
+    config: Config,
+    model: Model,
+    reader: Arc<AvroSchema>,
+}
+
+impl Shared {
+    fn new(config: &Config, model: Model) -> Result<Shared, Fatal> {
+        let place = model.package.dir.display().to_string();
+        let reader = AvroSchema::parse(&model.package.reader_schema, &place)
+            .map_err(|error| Fatal::new(exit::MODEL, error.to_string(), "correct the package's reader schema"))?;
+        Ok(Shared { config: config.clone(), model, reader: Arc::new(reader) })
+    }
+
+    fn decoder(&self) -> Result<Decoder, Fatal> {
+        let schemas = &self.config.schemas;
+        let on_unknown = match schemas.on_unknown {
+            UnknownSchema::DeadLetter => OnUnknown::DeadLetter,
+            UnknownSchema::Wait => OnUnknown::Wait,
+        };
+        let mut directory = match schemas.directory.as_deref() {
+            Some(folder) => SchemaDirectory::open(folder, on_unknown).map_err(|errors| schema_problems(&errors))?,
+            None => SchemaDirectory::without_folder(on_unknown),
+        };
+        directory.add(Arc::clone(&self.reader));
+        if let Some(file) = schemas.raw_schema.as_deref() {
+            directory.set_raw(Path::new(file)).map_err(|error| schema_problems(&[error]))?;
+        }
+        let forms = schemas.wire_forms;
+        let accept = Accept { guid: forms.guid, id: forms.id, single_object: forms.single_object, raw: forms.raw };
+        let wanted = self.model.package.wanted.clone();
+        let mut decoder =
+            Decoder::new(Arc::clone(&self.reader), wanted, Box::new(directory), accept).map_err(|error| {
+                Fatal::new(exit::MODEL, error.to_string(), "correct the package's contract or reader schema")
+            })?;
+        for problem in decoder.preload() {
+            tracing::warn!(schema = %problem.key, "records of this schema will be dead letters: {}", problem.text);
+        }
+        Ok(decoder)
+    }
+
+    fn emit(&self, lane: usize, counts: PartitionCounts) -> Result<Emit, Fatal> {
+        let (config, package) = (&self.config, &self.model.package);
+        let stages = config.stage_settings(&package.thresholds);
+        let provider = match self.model.report.placement.provider {
+            "CUDA" => Provider::Cuda,
+            _ => Provider::Cpu,
+        };
+        let encoder = OutcomeEncoder::new(&OutcomeIdentity {
+            review_threshold: stages.thresholds.review,
+            decline_threshold: stages.thresholds.decline,
+            thresholds_version: stages.thresholds.version.clone(),
+            node: config.kafka.node.clone(),
+            lane: u32::try_from(lane).unwrap_or(u32::MAX),
+            model_name: package.name.clone(),
+            model_version: package.version.clone(),
+            model_sha256: package.sha256.clone(),
+            provider,
+            topic: config.topics.input.clone(),
+            fallback: false,
+        });
+        let features = package.wanted.features.iter().map(|feature| feature.name.clone()).collect();
+        let style = stages.dead_letters.header_style;
+        let model_version = CString::new(package.version.as_str())
+            .map_err(|_| Fatal::new(exit::MODEL, "the model's version holds a NUL byte", "correct model.toml"))?;
+        Ok(Emit::new(EmitSettings {
+            encoder,
+            judge: Judge::new(stages.thresholds.clone(), &stages.review, stages.deadline),
+            headers: DeadLetterHeaders::new(style, &config.topics.input, &package.version, features),
+            model_version,
+            input_partitions: counts.input,
+            outcome_bytes_max: config.limits.outcome_bytes_max,
+            review_payload: stages.review.payload,
+            dead_letter_payload: stages.dead_letters.payload,
+        }))
+    }
+
+    /// Everything a lane owns, made on its own thread: the session first, so that a member that cannot score never
+    /// joins the group.
+    fn build_lane(
+        &self,
+        lane: usize,
+        counts: PartitionCounts,
+        until: Option<Vec<i64>>,
+        stats: Arc<LaneStats>,
+        clock: SystemClock,
+    ) -> Result<NodeLane, Fatal> {
+        let config = &self.config;
+        let scorer = self.model.session()?;
+        let intake = Intake::new(self.decoder()?, config.limits.payload_bytes_max);
+        let emit = self.emit(lane, counts)?;
+        let sink = KafkaSink::new(&config.kafka, &config.topics, &counts, &config.forward_headers)?;
+        let source = KafkaSource::subscribe(&config.kafka, &config.topics.input, until.is_some())?;
+        Ok(Lane::new(Parts {
+            source,
+            scorer,
+            sink,
+            delivery: AtLeastOnce,
+            clock,
+            intake,
+            emit,
+            batch_rows: self.model.report.batch_rows_cap,
+            limits: config.limits.clone(),
+            stats,
+            until,
+        }))
+    }
+}
+
+fn model_settings(config: &Config) -> ModelSettings {
+    ModelSettings {
+        onnxruntime: config.model.onnxruntime.clone(),
+        provider: match config.model.provider {
+            config::Provider::Cpu => model::Provider::Cpu,
+            config::Provider::Cuda => model::Provider::Cuda { device: 0 },
+        },
+        probe: ProbeSettings {
+            rows_max: config.limits.batch_rows_max,
+            slice: Duration::from_micros(config.model.batch_slice_us),
+            latency_max: Duration::from_micros(config.model.batch_latency_us_max),
+        },
+        batch_rows: config.model.batch_rows,
+        pad_rows: None,
+    }
+}
+
+fn schema_problems(errors: &[SchemaError]) -> Fatal {
+    let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    Fatal::new(exit::CONFIG, all.join("\n"), "correct the schemas named above")
+}
+
+/// High watermarks now.
+fn end_offsets(config: &Config, partitions: i32) -> Result<Vec<i64>, Fatal> {
+    let marks = cluster::watermarks(&config.kafka, &config.topics.input, partitions, INSPECT_TIMEOUT)?;
+    Ok(marks.into_iter().map(|(_, high)| high).collect())
+}
+
+fn announce_model(model: &Model) {
+    let (package, report) = (&model.package, &model.report);
+    tracing::info!(
+        name = %package.name,
+        version = %package.version,
+        provider = report.placement.provider,
+        batch_rows = report.batch_rows_cap,
+        batch_invariant = report.batch_invariant,
+        golden_difference_max = report.golden_difference_max,
+        "model verified"
+    );
+}
+
+fn announce_threads(config: &Config, counts: PartitionCounts) {
+    let lanes = config.lanes.len();
+    tracing::info!(lanes, partitions = counts.input, group_members = lanes, "starting lanes");
+    if lanes > usize::try_from(counts.input).unwrap_or(0) {
+        tracing::warn!(lanes, partitions = counts.input, "more lanes than partitions: some will stay idle");
+    }
+}
+
+fn start_admin(
+    config: &Config,
+    model: &Model,
+    stats: &[Arc<LaneStats>],
+    phase: &Arc<Phase>,
+    clock: SystemClock,
+) -> Result<Option<AdminServer>, Fatal> {
+    let Some(listen) = config.admin_listen else { return Ok(None) };
+    let info = ModelInfo {
+        name: model.package.name.clone(),
+        version: model.package.version.clone(),
+        sha256: model.package.sha256.clone(),
+        provider: model.report.placement.provider.to_owned(),
+        native_bytes: model.report.native_bytes,
+    };
+    let state = config.admin_state(stats.to_vec(), info, Arc::clone(phase), Arc::new(clock));
+    let server = admin::start(listen, Arc::new(state))?;
+    tracing::info!(address = %server.address(), "metrics and health on HTTP");
+    Ok(Some(server))
+}

@@ -1,0 +1,280 @@
+//! HTTP on loopback: `/livez`, `/readyz`, `/metrics`, `/status`. One thread of its own, pinned nowhere, so that a
+//! scrape never takes time from a lane.
+
+use std::fmt;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde::Serialize;
+use tokio::sync::oneshot;
+
+use super::metrics::{self, Metrics};
+use super::stats::LaneStats;
+use super::status::Status;
+use crate::edge::Clock;
+use crate::error::{Fatal, exit};
+use crate::kafka::settings::Topics;
+use crate::pipeline::limits::Limits;
+
+/// How long a stop waits for requests under way.
+const STOP_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The model that scores, as it was verified.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ModelInfo {
+    pub name: String,
+    pub version: String,
+    pub sha256: String,
+    /// The provider really used: `CPU` or `CUDA`.
+    pub provider: String,
+    /// Memory that loading the sessions took from the C library's heap.
+    pub native_bytes: u64,
+}
+
+/// Where the process is in its life; set by whoever runs it.
+#[derive(Debug, Default)]
+pub struct Phase {
+    /// The model is verified and warm.
+    warm: AtomicBool,
+    stopping: AtomicBool,
+}
+
+impl Phase {
+    pub fn set_warm(&self) {
+        self.warm.store(true, Ordering::Release);
+    }
+
+    /// From here on the process drains and is not ready.
+    pub fn set_stopping(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+}
+
+/// Everything that the endpoints show.
+pub struct AdminState {
+    pub node: String,
+    pub group: String,
+    pub topics: Topics,
+    pub lanes: Vec<Arc<LaneStats>>,
+    pub model: ModelInfo,
+    pub limits: Limits,
+    /// The limits by their configuration names, for `/status`.
+    pub limits_shown: serde_json::Value,
+    pub phase: Arc<Phase>,
+    /// The clock that the lanes stamp their cycles with.
+    pub clock: Arc<dyn Clock + Send + Sync>,
+    /// The clock's time at start, nanoseconds.
+    pub started_ns: u64,
+}
+
+impl fmt::Debug for AdminState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdminState").field("node", &self.node).field("lanes", &self.lanes.len()).finish_non_exhaustive()
+    }
+}
+
+/// An answer of yes, or why not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    pub problems: Vec<String>,
+}
+
+impl Health {
+    pub fn is_ready(&self) -> bool {
+        self.problems.is_empty()
+    }
+}
+
+/// Whether a lane has left, in order or for good.
+fn ended(stats: &LaneStats) -> bool {
+    stats.ended.load(Ordering::Acquire)
+}
+
+/// Whether a lane has joined its group.
+pub fn joined(stats: &LaneStats) -> bool {
+    stats.joined.load(Ordering::Acquire)
+}
+
+impl AdminState {
+    pub fn uptime(&self) -> Duration {
+        Duration::from_nanos(self.clock.now_ns().saturating_sub(self.started_ns))
+    }
+
+    /// How long a lane's outcomes have been waiting without any acknowledgement.
+    pub fn sink_stalled(&self, stats: &LaneStats) -> Duration {
+        match stats.sink_stalled_since_ms.get() {
+            0 => Duration::ZERO,
+            since => {
+                let now_ms = u64::try_from(self.clock.wall_us() / 1_000).unwrap_or(0);
+                Duration::from_millis(now_ms.saturating_sub(since))
+            }
+        }
+    }
+
+    /// Whether every lane still turns. Kafka has no say in it: a restart does not mend a broker.
+    pub fn liveness(&self) -> Health {
+        let now_ms = self.clock.now_ns() / 1_000_000;
+        let turning = self.lanes.iter().enumerate().filter(|(_, stats)| !ended(stats));
+        let hung = turning.filter_map(|(lane, stats)| {
+            let last_ms = stats.last_cycle_ms.get();
+            let silent = Duration::from_millis(now_ms.saturating_sub(last_ms));
+            // A lane that has not begun is not hung: it may still be warming its model.
+            let hung = last_ms > 0 && silent > self.limits.watchdog_timeout;
+            hung.then(|| format!("lane {lane} has finished no duty cycle for {} ms", silent.as_millis()))
+        });
+        Health { problems: hung.collect() }
+    }
+
+    /// Whether records are being scored and delivered, or would be if there were any.
+    pub fn readiness(&self) -> Health {
+        let mut problems = Vec::new();
+        if !self.phase.warm.load(Ordering::Acquire) {
+            problems.push("the model is not verified and warm yet".to_owned());
+        }
+        if self.phase.stopping.load(Ordering::Acquire) {
+            problems.push("stopping".to_owned());
+        }
+        for (lane, stats) in self.lanes.iter().enumerate() {
+            if ended(stats) {
+                problems.push(format!("lane {lane} has ended"));
+            } else if !joined(stats) {
+                problems.push(format!("lane {lane} has not joined the group"));
+            }
+            let stalled = self.sink_stalled(stats);
+            if stalled > self.limits.sink_stall_unready {
+                problems.push(format!("lane {lane}: no outcome acknowledged for {} ms", stalled.as_millis()));
+            }
+        }
+        Health { problems }
+    }
+
+    /// What needs an operator though the process is ready.
+    pub fn alarms(&self) -> Vec<String> {
+        let failed = self.lanes.iter().enumerate().map(|(lane, stats)| (lane, stats.failed_partitions.get()));
+        failed
+            .filter(|(_, count)| *count > 0)
+            .map(|(lane, count)| format!("lane {lane}: {count} partitions stopped with an alarm"))
+            .collect()
+    }
+}
+
+/// The running endpoints; dropping it stops them.
+#[derive(Debug)]
+pub struct AdminServer {
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl AdminServer {
+    /// Where it listens, with the port that the system chose for port 0.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for AdminServer {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Starts to answer on `listen`.
+///
+/// # Errors
+/// [`exit::SYSTEM`] when the address cannot be bound or no thread can be had.
+pub fn start(listen: SocketAddr, state: Arc<AdminState>) -> Result<AdminServer, Fatal> {
+    let failed = |error: std::io::Error| {
+        let fix = match error.kind() {
+            std::io::ErrorKind::AddrInUse => "stop the other process, or set admin.listen to another port or \"off\"",
+            _ => "set admin.listen to an address of this machine, or \"off\"",
+        };
+        Fatal::new(exit::SYSTEM, format!("cannot listen on {listen} for /metrics and its neighbours: {error}"), fix)
+    };
+    let listener = TcpListener::bind(listen).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build().map_err(failed)?;
+    let (stop, stopped) = oneshot::channel();
+    let serve = move || runtime.block_on(serve(listener, state, stopped));
+    let thread = std::thread::Builder::new().name("admin".to_owned()).spawn(serve).map_err(failed)?;
+    Ok(AdminServer { address, stop: Some(stop), thread: Some(thread) })
+}
+
+async fn serve(listener: TcpListener, state: Arc<AdminState>, stopped: oneshot::Receiver<()>) {
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::error!(%error, "the admin endpoints are gone");
+            return;
+        }
+    };
+    let (drain, draining) = oneshot::channel::<()>();
+    let server = axum::serve(listener, router(state)).with_graceful_shutdown(async move {
+        let _ = draining.await;
+    });
+    let server = tokio::spawn(async move {
+        if let Err(error) = server.await {
+            tracing::error!(%error, "the admin endpoints are gone");
+        }
+    });
+    let _ = stopped.await;
+    let _ = drain.send(());
+    // Idle connections close at once; a request that never ends must not hold up the process.
+    let _ = tokio::time::timeout(STOP_TIMEOUT, server).await;
+}
+
+#[derive(Clone)]
+struct Shared {
+    state: Arc<AdminState>,
+    metrics: Arc<Metrics>,
+}
+
+fn router(state: Arc<AdminState>) -> Router {
+    let metrics = Arc::new(Metrics::new(Arc::clone(&state)));
+    Router::new()
+        .route("/livez", get(|State(shared): State<Shared>| async move { answer(&shared.state.liveness()) }))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(show_metrics))
+        .route("/status", get(show_status))
+        .with_state(Shared { state, metrics })
+}
+
+fn answer(health: &Health) -> Response {
+    if health.is_ready() {
+        return (StatusCode::OK, "ok\n").into_response();
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, health.problems.join("\n") + "\n").into_response()
+}
+
+async fn readyz(State(shared): State<Shared>) -> Response {
+    let (health, alarms) = (shared.state.readiness(), shared.state.alarms());
+    if health.is_ready() && !alarms.is_empty() {
+        return (StatusCode::OK, format!("ok, but\n{}\n", alarms.join("\n"))).into_response();
+    }
+    answer(&health)
+}
+
+async fn show_metrics(State(shared): State<Shared>) -> Response {
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], shared.metrics.text()).into_response()
+}
+
+async fn show_status(State(shared): State<Shared>) -> Response {
+    match serde_json::to_string_pretty(&Status::of(&shared.state)) {
+        Ok(json) => ([(header::CONTENT_TYPE, "application/json")], json + "\n").into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}

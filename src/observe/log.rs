@@ -1,0 +1,69 @@
+//! Structured logs on stderr. They carry codes, positions and names, never a value from a payload.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
+
+use crate::error::{Fatal, exit};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    pub format: LogFormat,
+    /// A level, or directives `target=level` with commas.
+    pub level: String,
+}
+
+/// Reads a level (`info`) or directives (`info,scorewire::kafka=debug`).
+///
+/// # Errors
+/// Says which part cannot be understood.
+pub fn filter(level: &str) -> Result<EnvFilter, String> {
+    for part in level.split(',').map(str::trim) {
+        let word = part.rsplit_once('=').map_or(part, |(_, word)| word);
+        // A bare misspelt level would otherwise read as the name of a target, and everything would fall silent.
+        if word.parse::<LevelFilter>().is_err() {
+            return Err(format!("{word:?} is no level"));
+        }
+    }
+    EnvFilter::builder().with_regex(false).parse(level).map_err(|error| error.to_string())
+}
+
+/// Sends the logs of the whole process to stderr.
+///
+/// # Errors
+/// A level that cannot be understood, or logs that somebody else in the process has set up already.
+pub fn init(log: &LogConfig) -> Result<(), Fatal> {
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let subscriber = Registry::default().with(layer(log, colour, std::io::stderr)?);
+    // Also listens to libraries that speak through the `log` crate.
+    subscriber
+        .try_init()
+        .map_err(|error| Fatal::new(exit::INTERNAL, format!("cannot set up logs: {error}"), "report it"))
+}
+
+/// The layer that [`init`] installs, writing to `writer`.
+///
+/// # Errors
+/// A level that cannot be understood.
+pub fn layer<W>(log: &LogConfig, colour: bool, writer: W) -> Result<Box<dyn Layer<Registry> + Send + Sync>, Fatal>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let filter = filter(&log.level)
+        .map_err(|error| Fatal::new(exit::CONFIG, format!("log.level: {error}"), "give a level such as info"))?;
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(colour);
+    Ok(match log.format {
+        LogFormat::Text => lines.with_filter(filter).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
+    })
+}

@@ -1,0 +1,316 @@
+//! Prometheus metrics: every name in this one file. Counters partition the input; per lane, whenever it is quiet,
+//!
+//! `records_received = records_scored + sum(records_rejected) + records_handed_back + records_in_flight`.
+//!
+//! Nothing is copied on a record's way: a scrape reads the lanes' counters where they stand, so while records move the
+//! two sides may differ by what moved in between.
+
+use std::fmt;
+use std::sync::Arc;
+
+use hdrhistogram::Histogram;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
+
+use super::admin::AdminState;
+use super::latency::{Step, StepTimes};
+use super::memory;
+use super::stats::LaneStats;
+use crate::error::Reject;
+use crate::record::{Decision, ReviewReason};
+
+/// What the text is: OpenMetrics 1.0, which Prometheus reads since 2.5.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Quantiles shown for each step; 1 is the maximum.
+pub const QUANTILES: [(&str, f64); 5] = [("0.5", 0.5), ("0.95", 0.95), ("0.99", 0.99), ("0.999", 0.999), ("1", 1.0)];
+
+/// Upper bounds of the latency histogram, microseconds.
+const BUCKETS_US: [u64; 20] = [
+    5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
+    2_500_000, 10_000_000, 60_000_000,
+];
+
+/// A number of each lane: name without prefix, help, and where it stands.
+type PerLane = (&'static str, &'static str, fn(&LaneStats) -> u64);
+
+/// Counters of each lane; the exposition adds `_total` to their names.
+const COUNTERS: &[PerLane] = &[
+    ("records_received", "Records taken from the source", |lane| lane.received.get()),
+    ("records_scored", "Records whose score the broker acknowledged", |lane| lane.scored.get()),
+    ("records_handed_back", "Records given back unfinished, to be received again", |lane| lane.handed_back.get()),
+    ("records_late", "Records decided after their deadline", |lane| lane.late.get()),
+    ("batches", "Model calls", |lane| lane.batches.get()),
+    ("batch_rows", "Rows of all model calls", |lane| lane.batch_rows.get()),
+    ("model_failures", "Batches that failed in the model and were retried row by row", |lane| {
+        lane.model_failures.get()
+    }),
+    ("backpressure_stalls", "Times intake stopped at a limit", |lane| lane.backpressure_stalls.get()),
+    ("rebalances", "Rebalances of the group seen", |lane| lane.rebalances.get()),
+    ("commits", "Commits that the broker acknowledged", |lane| lane.commits.get()),
+    ("commit_failures", "Commits that failed", |lane| lane.commit_failures.get()),
+    ("delivery_failures", "Outcomes that the broker did not take", |lane| lane.delivery_failures.get()),
+];
+
+/// Gauges of each lane.
+const GAUGES: &[PerLane] = &[
+    ("records_in_flight", "Records received and not finished", |lane| lane.in_flight_records.get()),
+    ("in_flight_bytes", "Keys and values of the records in flight", |lane| lane.in_flight_bytes.get()),
+    ("batch_rows_max", "Rows of the largest model call so far", |lane| lane.batch_rows_max.get()),
+    ("partitions_assigned", "Partitions this lane owns", |lane| lane.assigned_partitions.get()),
+    ("partitions_paused", "Partitions paused now", |lane| lane.paused_partitions.get()),
+    ("partitions_failed", "Partitions that stopped with an alarm", |lane| lane.failed_partitions.get()),
+    ("client_native_bytes", "Memory the Kafka client says it holds", |lane| lane.client_native_bytes.get()),
+    ("lane_joined", "1 when the lane has joined its group", |lane| u64::from(super::admin::joined(lane))),
+];
+
+const REJECTED: &str = "records_rejected";
+const DECISIONS: &str = "decisions";
+const REVIEWS: &str = "reviews";
+const LAG: &str = "partition_lag_records";
+const DUTY_CYCLE: &str = "duty_cycle_max_seconds";
+const SINK_STALLED: &str = "sink_stalled_seconds";
+const LATENCY: &str = "step_latency_seconds";
+const LATENCY_QUANTILE: &str = "step_latency_quantile_seconds";
+const MODEL: &str = "model";
+const BUILD: &str = "build";
+const READY: &str = "ready";
+const UPTIME: &str = "uptime_seconds";
+const RESIDENT: &str = "resident_memory_bytes";
+const NATIVE_HEAP: &str = "native_heap_bytes";
+const MODEL_NATIVE: &str = "model_native_bytes";
+
+/// Turns the state of the lanes into text, at each call anew.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+}
+
+impl Metrics {
+    pub fn new(state: Arc<AdminState>) -> Metrics {
+        let mut registry = Registry::with_prefix("scorewire");
+        registry.register_collector(Box::new(Lanes { state }));
+        Metrics { registry }
+    }
+
+    /// The whole exposition, of type [`CONTENT_TYPE`].
+    pub fn text(&self) -> String {
+        let mut text = String::with_capacity(32 << 10);
+        // Writing to a String cannot fail, and neither do the values written.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+/// All lanes' times together.
+pub fn merged_times(lanes: &[Arc<LaneStats>]) -> StepTimes {
+    let mut merged = StepTimes::default();
+    for lane in lanes {
+        merged.add(&lane.times.total());
+    }
+    merged
+}
+
+#[derive(Debug)]
+struct Lanes {
+    state: Arc<AdminState>,
+}
+
+impl Collector for Lanes {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut out = Out { encoder };
+        let lanes = &self.state.lanes;
+        for (name, help, read) in COUNTERS {
+            out.family(name, help, MetricType::Counter, |family| {
+                each_lane(lanes, |lane, stats| family.counter(&[("lane", lane)], read(stats)))
+            })?;
+        }
+        for (name, help, read) in GAUGES {
+            out.family(name, help, MetricType::Gauge, |family| {
+                each_lane(lanes, |lane, stats| family.gauge(&[("lane", lane)], read(stats) as f64))
+            })?;
+        }
+        labelled(&mut out, lanes)?;
+        lag(&mut out, lanes)?;
+        self.stalls(&mut out)?;
+        latency(&mut out, &merged_times(lanes))?;
+        self.process(&mut out)
+    }
+}
+
+fn each_lane(lanes: &[Arc<LaneStats>], mut visit: impl FnMut(&str, &LaneStats) -> fmt::Result) -> fmt::Result {
+    for (index, stats) in lanes.iter().enumerate() {
+        visit(&index.to_string(), stats)?;
+    }
+    Ok(())
+}
+
+/// Counters with a closed set of labels: every label is there, with 0 as well.
+fn labelled(out: &mut Out<'_>, lanes: &[Arc<LaneStats>]) -> fmt::Result {
+    out.family(REJECTED, "Records whose dead letter the broker acknowledged", MetricType::Counter, |family| {
+        each_lane(lanes, |lane, stats| {
+            Reject::ALL.iter().try_for_each(|reject| {
+                let labels = [("lane", lane), ("stage", reject.stage().name()), ("reason", reject.reason())];
+                family.counter(&labels, stats.rejected[reject.index()].get())
+            })
+        })
+    })?;
+    out.family(DECISIONS, "Decisions made", MetricType::Counter, |family| {
+        each_lane(lanes, |lane, stats| {
+            Decision::ALL.iter().try_for_each(|decision| {
+                let labels = [("lane", lane), ("decision", decision.name())];
+                family.counter(&labels, stats.decisions[decision.index()].get())
+            })
+        })
+    })?;
+    out.family(REVIEWS, "Copies made for review", MetricType::Counter, |family| {
+        each_lane(lanes, |lane, stats| {
+            ReviewReason::ALL.iter().try_for_each(|reason| {
+                let labels = [("lane", lane), ("reason", reason.name())];
+                family.counter(&labels, stats.reviews[reason.index()].get())
+            })
+        })
+    })
+}
+
+fn lag(out: &mut Out<'_>, lanes: &[Arc<LaneStats>]) -> fmt::Result {
+    out.family(LAG, "Records between the lane's position and the end of the partition", MetricType::Gauge, |family| {
+        each_lane(lanes, |lane, stats| {
+            let lags = stats.lag.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+            lags.iter().filter_map(|lag| Some((lag.partition, super::status::lag_records(lag)?))).try_for_each(
+                |(partition, records)| {
+                    family.gauge(&[("lane", lane), ("partition", &partition.to_string())], records as f64)
+                },
+            )
+        })
+    })
+}
+
+fn latency(out: &mut Out<'_>, times: &StepTimes) -> fmt::Result {
+    out.family(LATENCY, "Time of each step of a record's way", MetricType::Histogram, |family| {
+        Step::ALL.iter().try_for_each(|step| {
+            let (sum, buckets) = buckets(times.get(*step));
+            family.histogram(&[("step", step.name())], sum, times.get(*step).len(), &buckets)
+        })
+    })?;
+    out.family(LATENCY_QUANTILE, "The same times as quantiles since start", MetricType::Gauge, |family| {
+        Step::ALL.iter().try_for_each(|step| {
+            QUANTILES.iter().try_for_each(|(name, quantile)| {
+                let us = quantile_us(times.get(*step), *quantile);
+                family.gauge(&[("step", step.name()), ("quantile", name)], us as f64 / 1e6)
+            })
+        })
+    })
+}
+
+/// A quantile in microseconds; 0 while nothing was recorded.
+pub fn quantile_us(histogram: &Histogram<u64>, quantile: f64) -> u64 {
+    if histogram.is_empty() { 0 } else { histogram.value_at_quantile(quantile).min(histogram.max()) }
+}
+
+/// Sum in seconds, and the count of each bucket (not cumulative) by its bound in seconds.
+fn buckets(histogram: &Histogram<u64>) -> (f64, Vec<(f64, u64)>) {
+    let mut counts = vec![0_u64; BUCKETS_US.len() + 1];
+    let mut sum_us = 0.0;
+    for value in histogram.iter_recorded() {
+        let count = value.count_since_last_iteration();
+        sum_us += histogram.median_equivalent(value.value_iterated_to()) as f64 * count as f64;
+        // The lowest value of its class: a class that straddles a bound counts as below, as what is on it does.
+        let lowest = histogram.lowest_equivalent(value.value_iterated_to());
+        counts[BUCKETS_US.partition_point(|bound| *bound < lowest)] += count;
+    }
+    let bounds = BUCKETS_US.iter().map(|bound| *bound as f64 / 1e6).chain([f64::INFINITY]);
+    (sum_us / 1e6, bounds.zip(counts).collect())
+}
+
+impl Lanes {
+    fn stalls(&self, out: &mut Out<'_>) -> fmt::Result {
+        let lanes = &self.state.lanes;
+        out.family(DUTY_CYCLE, "Longest duty cycle since start", MetricType::Gauge, |family| {
+            each_lane(lanes, |lane, stats| family.gauge(&[("lane", lane)], stats.duty_cycle_ns_max.get() as f64 / 1e9))
+        })?;
+        out.family(
+            SINK_STALLED,
+            "How long no outcome has been acknowledged, 0 when all is well",
+            MetricType::Gauge,
+            |f| {
+                each_lane(lanes, |lane, stats| f.gauge(&[("lane", lane)], self.state.sink_stalled(stats).as_secs_f64()))
+            },
+        )
+    }
+
+    fn process(&self, out: &mut Out<'_>) -> fmt::Result {
+        let state = &self.state;
+        let model = &state.model;
+        out.family(MODEL, "The model that scores", MetricType::Info, |family| {
+            family.info(&[
+                ("name", model.name.as_str()),
+                ("version", &model.version),
+                ("sha256", &model.sha256),
+                ("provider", &model.provider),
+            ])
+        })?;
+        out.family(BUILD, "This program", MetricType::Info, |family| {
+            family.info(&[("version", env!("CARGO_PKG_VERSION"))])
+        })?;
+        let ready = u8::from(state.readiness().is_ready());
+        let bytes = |count: u64| count as f64;
+        let numbers = [
+            (READY, "1 when /readyz says yes", Some(ready.into())),
+            (UPTIME, "Time since start", Some(state.uptime().as_secs_f64())),
+            (RESIDENT, "Physical memory of the process", memory::resident_bytes().map(bytes)),
+            (NATIVE_HEAP, "The C library's heap: librdkafka and ONNX Runtime", memory::native_heap_bytes().map(bytes)),
+            (MODEL_NATIVE, "Memory that loading the model sessions took", Some(bytes(model.native_bytes))),
+        ];
+        for (name, help, number) in numbers {
+            let Some(number) = number else { continue };
+            out.family(name, help, MetricType::Gauge, |family| family.gauge(&[], number))?;
+        }
+        Ok(())
+    }
+}
+
+/// The encoder with its ceremony folded away.
+struct Out<'a> {
+    encoder: DescriptorEncoder<'a>,
+}
+
+impl Out<'_> {
+    fn family(
+        &mut self,
+        name: &str,
+        help: &str,
+        kind: MetricType,
+        fill: impl FnOnce(&mut Family<'_>) -> fmt::Result,
+    ) -> fmt::Result {
+        fill(&mut Family { encoder: self.encoder.encode_descriptor(name, help, None, kind)? })
+    }
+}
+
+struct Family<'a> {
+    encoder: MetricEncoder<'a>,
+}
+
+impl Family<'_> {
+    fn counter(&mut self, labels: &[(&str, &str)], value: u64) -> fmt::Result {
+        self.encoder.encode_family(&labels)?.encode_counter::<NoLabelSet, _, f64>(&value, None)
+    }
+
+    fn gauge(&mut self, labels: &[(&str, &str)], value: f64) -> fmt::Result {
+        if labels.is_empty() {
+            return self.encoder.encode_gauge(&value);
+        }
+        self.encoder.encode_family(&labels)?.encode_gauge(&value)
+    }
+
+    fn histogram(&mut self, labels: &[(&str, &str)], sum: f64, count: u64, buckets: &[(f64, u64)]) -> fmt::Result {
+        self.encoder.encode_family(&labels)?.encode_histogram::<NoLabelSet>(sum, count, buckets, None)
+    }
+
+    fn info(&mut self, labels: &[(&str, &str)]) -> fmt::Result {
+        self.encoder.encode_info(&labels)
+    }
+}

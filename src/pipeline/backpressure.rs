@@ -1,0 +1,110 @@
+//! When the lane takes records in, and when it lets them wait in Kafka.
+
+use crate::pipeline::limits::Limits;
+
+/// What the lane may do now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Permission {
+    /// Take at most so many records.
+    Take(usize),
+    /// A limit is reached: serve the sink only.
+    Hold,
+    /// Held for so long that the group would think us gone: pause the partitions, so that polling can go on.
+    Pause,
+    /// Room again: let the paused partitions flow.
+    Resume,
+}
+
+/// Keeps the limits on what is in flight.
+#[derive(Debug)]
+pub struct Gate {
+    records_max: usize,
+    bytes_max: usize,
+    pause_after_ns: u64,
+    held_since_ns: Option<u64>,
+    paused: bool,
+}
+
+impl Gate {
+    pub fn new(limits: &Limits) -> Gate {
+        Gate {
+            records_max: limits.in_flight_records_max,
+            bytes_max: limits.in_flight_bytes_max,
+            pause_after_ns: u64::try_from(limits.pause_after.as_nanos()).unwrap_or(u64::MAX),
+            held_since_ns: None,
+            paused: false,
+        }
+    }
+
+    /// `stuck`: a batch is half handed over because the sink is full.
+    pub fn ask(&mut self, now_ns: u64, records: usize, bytes: usize, stuck: bool, batch_room: usize) -> Permission {
+        // Half the limit before flow starts again, so that pausing does not flutter: each pause throws away what the
+        // client had fetched ahead.
+        let share = |limit: usize| if self.paused { (limit / 2).max(1) } else { limit };
+        let full = stuck || records >= share(self.records_max) || bytes >= share(self.bytes_max);
+        if !full {
+            self.held_since_ns = None;
+            if self.paused {
+                self.paused = false;
+                return Permission::Resume;
+            }
+            return Permission::Take(batch_room.min(self.records_max - records));
+        }
+        let since = *self.held_since_ns.get_or_insert(now_ns);
+        if !self.paused && now_ns.saturating_sub(since) >= self.pause_after_ns {
+            self.paused = true;
+            return Permission::Pause;
+        }
+        Permission::Hold
+    }
+
+    pub fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    pub fn is_holding(&self) -> bool {
+        self.held_since_ns.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gate() -> Gate {
+        let limits = Limits { in_flight_records_max: 100, in_flight_bytes_max: 1_000, ..Limits::default() };
+        Gate::new(&limits)
+    }
+
+    #[test]
+    fn takes_no_more_than_fits() {
+        let mut gate = gate();
+        assert_eq!(gate.ask(0, 0, 0, false, 64), Permission::Take(64));
+        assert_eq!(gate.ask(0, 90, 0, false, 64), Permission::Take(10));
+        assert_eq!(gate.ask(0, 100, 0, false, 64), Permission::Hold);
+        assert_eq!(gate.ask(0, 0, 1_000, false, 64), Permission::Hold);
+        assert_eq!(gate.ask(0, 0, 0, true, 64), Permission::Hold);
+    }
+
+    #[test]
+    fn pauses_after_a_while_and_resumes_at_half() {
+        let mut gate = gate();
+        let second = 1_000_000_000;
+        assert_eq!(gate.ask(0, 100, 0, false, 64), Permission::Hold);
+        assert_eq!(gate.ask(second - 1, 100, 0, false, 64), Permission::Hold);
+        assert_eq!(gate.ask(second, 100, 0, false, 64), Permission::Pause);
+        assert!(gate.is_paused());
+        assert_eq!(gate.ask(second, 60, 0, false, 64), Permission::Hold);
+        assert_eq!(gate.ask(second, 49, 0, false, 64), Permission::Resume);
+        assert_eq!(gate.ask(second, 49, 0, false, 64), Permission::Take(51));
+    }
+
+    #[test]
+    fn a_short_hold_never_pauses() {
+        let mut gate = gate();
+        for start in (0..10).map(|n| n * 900_000_000) {
+            assert_eq!(gate.ask(start, 100, 0, false, 64), Permission::Hold);
+            assert_eq!(gate.ask(start + 500_000_000, 99, 0, false, 64), Permission::Take(1));
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Acknowledgements come home, the watermark moves, progress is committed.
+
+use crate::edge::{Clock, Delivery, Progress, Scorer, Sink, Source};
+use crate::error::{Fatal, exit};
+use crate::observe::latency::Step;
+use crate::pipeline::lane::Lane;
+use crate::pipeline::limits::Limits;
+use crate::pipeline::slots::Phase;
+use crate::pipeline::watermark::Fate;
+
+/// When to commit next, and since when an answer is awaited.
+#[derive(Debug)]
+pub struct CommitClock {
+    interval_ns: u64,
+    timeout_ns: u64,
+    next_ns: u64,
+    started_ns: Option<u64>,
+}
+
+impl CommitClock {
+    pub fn new(limits: &Limits) -> CommitClock {
+        let ns = |wait: std::time::Duration| u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
+        CommitClock {
+            interval_ns: ns(limits.commit_interval),
+            timeout_ns: ns(limits.commit_timeout),
+            next_ns: 0,
+            started_ns: None,
+        }
+    }
+
+    pub fn answered(&mut self) {
+        self.started_ns = None;
+    }
+
+    pub fn is_waiting(&self) -> bool {
+        self.started_ns.is_some()
+    }
+}
+
+impl<S, M, K, D, C> Lane<S, M, K, D, C>
+where
+    S: Source,
+    M: Scorer,
+    K: Sink<S::Record>,
+    D: Delivery<S, K>,
+    C: Clock,
+{
+    /// Counts what the broker acknowledged; a failed delivery sends its partition back to the last progress.
+    /// Returns whether the broker said anything.
+    pub(super) fn settle(&mut self) -> Result<bool, Fatal> {
+        self.sink.poll(std::time::Duration::ZERO, &mut self.acks)?;
+        if self.acks.is_empty() {
+            return Ok(false);
+        }
+        let mut failed: Vec<(u32, i32)> = Vec::new();
+        let acks = std::mem::take(&mut self.acks);
+        for ack in &acks {
+            // An acknowledgement for a slot that is gone counts for nothing: its record was handed back.
+            let Some(slot) = self.slots.by_id(ack.tag.slot()) else { continue };
+            if let Err(code) = ack.result {
+                if failed.iter().all(|(id, _)| *id != slot.id) {
+                    failed.push((slot.id, code));
+                }
+                continue;
+            }
+            let Some(finished) = slot.watermark.acknowledge(ack.tag.sequence()) else { continue };
+            slot.failures = 0;
+            match finished.fate {
+                Fate::Scored => self.stats.scored.add(1),
+                Fate::Rejected(reject) => self.stats.rejected[reject.index()].add(1),
+            }
+            self.times.record(Step::Ack, ack.latency_us * 1_000, 1);
+            self.times.record(Step::Journey, (u64::from(finished.inside_us) + ack.latency_us) * 1_000, 1);
+        }
+        self.acks = acks;
+        self.acks.clear();
+        for (id, code) in failed {
+            self.rewind(id, code)?;
+        }
+        Ok(true)
+    }
+
+    /// Goes back to the last progress of a partition: its unfinished records are received again.
+    fn rewind(&mut self, id: u32, code: i32) -> Result<(), Fatal> {
+        let Some(partition) = self.slots.by_id(id).map(|slot| slot.partition) else { return Ok(()) };
+        self.stats.delivery_failures.add(1);
+        self.forget_unprocessed(partition);
+        let Some(old) = self.slots.close(partition) else { return Ok(()) };
+        self.stats.handed_back.add(old.watermark.open() as u64);
+        let failures = old.failures + 1;
+        let to = Progress { partition, offset: old.watermark.committable() };
+        tracing::warn!(partition, offset = to.offset, code, failures, "a delivery failed: the partition goes back");
+        if failures > self.limits.delivery_failures_max {
+            return Err(Fatal::new(
+                exit::DELIVERY,
+                format!("partition {partition}: delivery failed {failures} times in a row with client error {code}"),
+                "check the output and dead-letter topics: access rights, and max.message.bytes against limits.outcome_bytes_max",
+            ));
+        }
+        if old.phase == Phase::Flowing {
+            self.delivery.abort(&mut self.source, &mut self.sink, &[to])?;
+            if old.waiting && !self.gate.is_paused() {
+                self.source.resume(&[partition])?;
+            }
+        }
+        let slot = self.slots.open(to);
+        slot.phase = old.phase;
+        slot.failures = failures;
+        slot.requested = old.requested;
+        slot.confirmed = old.confirmed;
+        Ok(())
+    }
+
+    /// Starts a commit when it is time, or at once when somebody waits for it; one at a time.
+    pub(super) fn commit_if_due(&mut self, now_ns: u64) -> Result<(), Fatal> {
+        if let Some(started_ns) = self.commits.started_ns {
+            if now_ns.saturating_sub(started_ns) < self.commits.timeout_ns {
+                return Ok(());
+            }
+            return Err(Fatal::new(
+                exit::UNAVAILABLE,
+                format!("no answer to a commit for {:?}", self.limits.commit_timeout),
+                "the group's coordinator does not answer: check the brokers; what was not committed is scored again",
+            ));
+        }
+        if now_ns < self.commits.next_ns && self.revoke.is_none() && !self.draining {
+            return Ok(());
+        }
+        self.commits.next_ns = now_ns + self.commits.interval_ns;
+        self.pass_markers();
+        let mut progress = Vec::new();
+        for slot in self.slots.iter_mut().filter(|slot| slot.watermark.committable() > slot.requested) {
+            slot.requested = slot.watermark.committable();
+            progress.push(Progress { partition: slot.partition, offset: slot.requested });
+        }
+        if progress.is_empty() {
+            return Ok(());
+        }
+        self.commits.started_ns = Some(now_ns);
+        self.stats.commits.add(1);
+        self.delivery.commit(&mut self.source, &mut self.sink, &progress)
+    }
+
+    /// Moves idle partitions past what is no record: only when everything the source handed out is finished.
+    fn pass_markers(&mut self) {
+        if self.stuck || !self.inbox.is_empty() {
+            return;
+        }
+        for slot in self.slots.iter_mut().filter(|slot| slot.watermark.open() == 0) {
+            if let Some(position) = self.source.position(slot.partition) {
+                slot.pass_markers(position);
+            }
+        }
+    }
+
+    pub(super) fn committed(&mut self, partitions: &[i32], result: Result<(), i32>) {
+        self.commits.answered();
+        if let Err(code) = result {
+            self.stats.commit_failures.add(1);
+            tracing::warn!(code, "a commit failed; it is tried again");
+        }
+        for &partition in partitions {
+            let Some(slot) = self.slots.by_partition(partition) else { continue };
+            match result {
+                Ok(()) => slot.confirmed = slot.requested,
+                Err(_) => slot.requested = slot.confirmed,
+            }
+        }
+    }
+}

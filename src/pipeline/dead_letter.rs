@@ -1,0 +1,141 @@
+//! The dead letter's headers: why, where and by which model a record was rejected. Codes and positions only, never
+//! a value from the payload.
+
+use std::ffi::{CStr, CString};
+use std::fmt::Write as _;
+
+use crate::edge::SourceRecord;
+use crate::error::Reject;
+use crate::pipeline::settings::HeaderStyle;
+use crate::record::Decoded;
+
+const FIELDS: usize = 10;
+
+/// Suffixes in the order they are written. The other styles spell those they have a word for in their own way.
+const SUFFIXES: [&str; FIELDS] = [
+    "reason",
+    "stage",
+    "message",
+    "topic",
+    "partition",
+    "offset",
+    "schema_id",
+    "model_version",
+    "attempt",
+    "timestamp",
+];
+const ATTEMPT: usize = 8;
+
+/// Kafka Connect's names (`DeadLetterQueueReporter`), where it has one.
+fn connect(suffix: &str) -> &str {
+    match suffix {
+        "reason" => "exception.class.name",
+        "message" => "exception.message",
+        other => other,
+    }
+}
+
+/// KIP-1034's names, where it has one.
+fn streams(suffix: &str) -> &str {
+    match suffix {
+        "reason" => "exception",
+        other => other,
+    }
+}
+
+/// Writes the headers of one dead letter at a time into reused memory.
+pub struct DeadLetterHeaders {
+    names: [CString; FIELDS],
+    topic: String,
+    model_version: String,
+    features: Vec<String>,
+    text: String,
+    ends: [usize; FIELDS],
+}
+
+impl DeadLetterHeaders {
+    /// `features`: the contract's names in order, so that a reject can say which one it is about.
+    pub fn new(style: HeaderStyle, topic: &str, model_version: &str, features: Vec<String>) -> DeadLetterHeaders {
+        let names = SUFFIXES.map(|suffix| {
+            let name = match style {
+                HeaderStyle::Scorewire => format!("__scorewire.errors.{suffix}"),
+                HeaderStyle::Connect => format!("__connect.errors.{}", connect(suffix)),
+                HeaderStyle::Streams => format!("__streams.errors.{}", streams(suffix)),
+            };
+            CString::new(name).expect("constant names hold no NUL")
+        });
+        DeadLetterHeaders {
+            names,
+            topic: topic.to_owned(),
+            model_version: model_version.to_owned(),
+            features,
+            text: String::with_capacity(512),
+            ends: [0; FIELDS],
+        }
+    }
+
+    /// Prepares the headers of one record.
+    pub fn fill(&mut self, record: &impl SourceRecord, reject: Reject, decoded: Option<&Decoded>, now_ms: i64) {
+        let attempt = self.earlier_attempts(record).saturating_add(1);
+        let position = record.position();
+        self.text.clear();
+        for index in 0..FIELDS {
+            let text = &mut self.text;
+            // Writing to a string cannot fail.
+            let _ = match SUFFIXES[index] {
+                "reason" => write!(text, "{}", reject.reason()),
+                "stage" => write!(text, "{}", reject.stage().name()),
+                "message" => write_message(text, reject, &self.features),
+                "topic" => write!(text, "{}", self.topic),
+                "partition" => write!(text, "{}", position.partition),
+                "offset" => write!(text, "{}", position.offset),
+                "schema_id" => match decoded {
+                    Some(decoded) => write!(text, "{}", decoded.schema),
+                    None => write_schema(text, record.value()),
+                },
+                "model_version" => write!(text, "{}", self.model_version),
+                "attempt" => write!(text, "{attempt}"),
+                _ => write!(text, "{now_ms}"),
+            };
+            self.ends[index] = self.text.len();
+        }
+    }
+
+    fn earlier_attempts(&self, record: &impl SourceRecord) -> u32 {
+        let name = self.names[ATTEMPT].to_str().unwrap_or_default();
+        let text = record.header(name).and_then(|value| std::str::from_utf8(value).ok());
+        text.and_then(|text| text.parse().ok()).unwrap_or(0)
+    }
+
+    /// The headers prepared last.
+    pub fn list(&self) -> [(&CStr, &[u8]); FIELDS] {
+        std::array::from_fn(|index| {
+            let start = if index == 0 { 0 } else { self.ends[index - 1] };
+            (self.names[index].as_c_str(), &self.text.as_bytes()[start..self.ends[index]])
+        })
+    }
+}
+
+fn write_message(text: &mut String, reject: Reject, features: &[String]) -> std::fmt::Result {
+    match reject.feature() {
+        Some(index) => match features.get(usize::from(index)) {
+            Some(name) => write!(text, "{} in feature {name}", reject.reason()),
+            None => write!(text, "{} in feature number {index}", reject.reason()),
+        },
+        None => write!(text, "{} at {}", reject.reason(), reject.stage().name()),
+    }
+}
+
+/// What the wire prefix says of the schema, when decoding did not get further.
+fn write_schema(text: &mut String, value: Option<&[u8]>) -> std::fmt::Result {
+    use crate::record::SchemaKey;
+    match value {
+        Some([0, a, b, c, d, ..]) => write!(text, "{}", SchemaKey::Id(u32::from_be_bytes([*a, *b, *c, *d]))),
+        Some([0xC3, 0x01, rest @ ..]) if rest.len() >= 8 => {
+            let mut bytes = [0; 8];
+            bytes.copy_from_slice(&rest[..8]);
+            write!(text, "{}", SchemaKey::Fingerprint(u64::from_le_bytes(bytes)))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,249 @@
+//! From a judged record to its outcomes: the output (with a review copy before it) or the dead letter, in source
+//! order. Stops where the sink is full and goes on there next time; nothing is dropped, doubled or overtaken.
+
+use std::ffi::{CStr, CString};
+
+use crate::avro::encode::OutcomeEncoder;
+use crate::edge::{Destination, Outgoing, Part, SendError, Sink, SourceRecord};
+use crate::error::Reject;
+use crate::observe::stats::LaneStats;
+use crate::pipeline::batch::{Batch, Item, Verdict};
+use crate::pipeline::dead_letter::DeadLetterHeaders;
+use crate::pipeline::judge::Judge;
+use crate::pipeline::settings::PayloadPolicy;
+use crate::pipeline::slots::Slots;
+use crate::pipeline::watermark::Fate;
+use crate::record::{Decision, Decoded, ReviewReason, Scored, Tag};
+
+/// Headers of an output, beside those that travel from the source: consumers route without decoding.
+const MODEL_VERSION_HEADER: &CStr = c"scorewire.model.version";
+const DECISION_HEADER: &CStr = c"scorewire.decision";
+
+/// How far the batch got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Emitted {
+    All,
+    /// The sink is full; call again after serving it.
+    Full,
+}
+
+/// What the configuration and the package say about outcomes.
+pub struct EmitSettings {
+    pub encoder: OutcomeEncoder,
+    pub judge: Judge,
+    pub headers: DeadLetterHeaders,
+    pub model_version: CString,
+    /// Partitions of the input topic: where an output topic has as many, records keep theirs.
+    pub input_partitions: i32,
+    pub outcome_bytes_max: usize,
+    pub review_payload: PayloadPolicy,
+    pub dead_letter_payload: PayloadPolicy,
+}
+
+pub struct Emit {
+    settings: EmitSettings,
+    /// The item to go on with, and whether its review copy is out.
+    next: usize,
+    review_sent: bool,
+    value: Vec<u8>,
+    id: Vec<u8>,
+}
+
+/// Where the outcomes of one call go, and when the batch was scored.
+struct Way<'a, K> {
+    slots: &'a mut Slots,
+    sink: &'a mut K,
+    stats: &'a LaneStats,
+    scored_ns: u64,
+    scored_us: i64,
+}
+
+impl<K> Way<'_, K> {
+    /// Tells the watermark what to wait for, before the first outcome is handed over.
+    fn announce<R>(&mut self, item: &Item<R>, outcomes: u8, fate: Fate) {
+        let inside_us = self.scored_ns.saturating_sub(item.received_ns) / 1_000;
+        if let Some(slot) = self.slots.by_id(item.slot) {
+            slot.watermark.sending(item.sequence, outcomes, fate, u32::try_from(inside_us).unwrap_or(u32::MAX));
+        }
+    }
+}
+
+impl Emit {
+    pub fn new(settings: EmitSettings) -> Emit {
+        Emit { settings, next: 0, review_sent: false, value: Vec::with_capacity(4096), id: Vec::with_capacity(256) }
+    }
+
+    pub fn judge(&self) -> &Judge {
+        &self.settings.judge
+    }
+
+    /// Starts a fresh batch.
+    pub fn begin(&mut self) {
+        self.next = 0;
+        self.review_sent = false;
+    }
+
+    /// Hands over what is left of the batch. Items whose slot is gone are skipped: they were handed back.
+    pub fn run<R: SourceRecord, K: Sink<R>>(
+        &mut self,
+        batch: &mut Batch<R>,
+        slots: &mut Slots,
+        sink: &mut K,
+        stats: &LaneStats,
+    ) -> Result<Emitted, SendError> {
+        let mut way = Way { slots, sink, stats, scored_ns: batch.scored_ns, scored_us: batch.scored_us };
+        while self.next < batch.items.len() {
+            let item = &mut batch.items[self.next];
+            if way.slots.by_id(item.slot).is_some() {
+                let score = if let Verdict::Row(row) = item.verdict { batch.scores[row] } else { f64::NAN };
+                match self.one(item, score, &mut way) {
+                    Ok(()) => {}
+                    Err(SendError::Full) => return Ok(Emitted::Full),
+                    Err(other) => return Err(other),
+                }
+            }
+            self.next += 1;
+            self.review_sent = false;
+        }
+        Ok(Emitted::All)
+    }
+
+    fn one<R: SourceRecord, K: Sink<R>>(
+        &mut self,
+        item: &mut Item<R>,
+        score: f64,
+        way: &mut Way<'_, K>,
+    ) -> Result<(), SendError> {
+        let reject = match (item.verdict, item.decoded) {
+            (Verdict::Rejected(reject), _) => reject,
+            (Verdict::Row(_), None) => unreachable!("a row comes with what was decoded"),
+            (Verdict::Row(_), Some(decoded)) => match self.settings.judge.decide(score) {
+                Err(reject) => reject,
+                Ok(decision) => match self.scored(item, &decoded, score, decision, way) {
+                    // Too large for the broker: the record's fate is a dead letter after all.
+                    Err(SendError::TooLarge) => Reject::OutcomeTooLarge,
+                    other => return other,
+                },
+            },
+        };
+        item.verdict = Verdict::Rejected(reject);
+        self.rejected(item, reject, way)
+    }
+
+    fn scored<R: SourceRecord, K: Sink<R>>(
+        &mut self,
+        item: &mut Item<R>,
+        decoded: &Decoded,
+        score: f64,
+        decision: Decision,
+        way: &mut Way<'_, K>,
+    ) -> Result<(), SendError> {
+        let scored = Scored {
+            payload: item.record.value().unwrap_or_default(),
+            position: item.record.position(),
+            source_timestamp_ms: item.record.timestamp_ms(),
+            decoded: *decoded,
+            score,
+            decision,
+            late: item.late,
+            received_us: item.received_us,
+            scored_us: way.scored_us,
+        };
+        self.settings.encoder.write_id_text(&scored, &mut self.id);
+        let review = self.settings.judge.review(decision, &self.id);
+        self.value.clear();
+        match review.filter(|_| !self.review_sent) {
+            Some(reason) => self.encode_review(&scored, reason),
+            None => self.settings.encoder.encode_output(&scored, &mut self.value),
+        }
+        if !self.review_sent {
+            way.announce(item, 1 + u8::from(review.is_some()), Fate::Scored);
+        }
+        let tag = Tag::new(item.slot, item.sequence);
+        let headers: [(&CStr, &[u8]); 2] = [
+            (MODEL_VERSION_HEADER, self.settings.model_version.as_bytes()),
+            (DECISION_HEADER, decision.name().as_bytes()),
+        ];
+        let outcome = Outgoing {
+            destination: Destination::Review,
+            tag,
+            partition: None,
+            key: Part::Own(&self.id),
+            value: Part::Own(&self.value),
+            timestamp_ms: None,
+            headers: &headers,
+            forward: true,
+            last: false,
+        };
+        if let Some(reason) = review.filter(|_| !self.review_sent) {
+            way.sink.send(&outcome, &mut item.record)?;
+            self.review_sent = true;
+            way.stats.reviews[reason.index()].add(1);
+            // Once more, now for the output itself.
+            return self.scored(item, decoded, score, decision, way);
+        }
+        let destination = Destination::Outputs;
+        let partition = self.kept_partition::<R, K>(way.sink, destination, item.record.position().partition);
+        let outcome = Outgoing { destination, partition, key: Part::OfSource, last: true, ..outcome };
+        way.sink.send(&outcome, &mut item.record)?;
+        way.stats.decisions[decision.index()].add(1);
+        way.stats.late.add(u64::from(item.late));
+        Ok(())
+    }
+
+    fn encode_review(&mut self, scored: &Scored<'_>, reason: ReviewReason) {
+        let fits = scored.payload.len() + self.id.len() < self.settings.outcome_bytes_max;
+        let payload = (self.settings.review_payload == PayloadPolicy::Raw && fits).then_some(scored.payload);
+        self.settings.encoder.encode_review(scored, reason, payload, &mut self.value);
+    }
+
+    fn kept_partition<R: SourceRecord, K: Sink<R>>(&self, sink: &K, to: Destination, partition: i32) -> Option<i32> {
+        let count = sink.partitions(to);
+        (count == self.settings.input_partitions && partition < count).then_some(partition)
+    }
+
+    fn rejected<R: SourceRecord, K: Sink<R>>(
+        &mut self,
+        item: &mut Item<R>,
+        reject: Reject,
+        way: &mut Way<'_, K>,
+    ) -> Result<(), SendError> {
+        let fate = Fate::Rejected(reject);
+        if self.review_sent {
+            // Announced with two outcomes, and two it stays: the copy that is out, and the dead letter.
+            if let Some(slot) = way.slots.by_id(item.slot) {
+                slot.watermark.change_fate(item.sequence, fate);
+            }
+        } else {
+            way.announce(item, 1, fate);
+        }
+        self.settings.headers.fill(&item.record, reject, item.decoded.as_ref(), way.scored_us / 1_000);
+        let headers = self.settings.headers.list();
+        let destination = match reject {
+            Reject::ModelFailed => Destination::Timeouts,
+            _ => Destination::DeadLetters,
+        };
+        let timestamp_ms = item.record.timestamp_ms();
+        let keep = self.settings.dead_letter_payload == PayloadPolicy::Raw
+            && item.record.size() <= self.settings.outcome_bytes_max;
+        let outcome = Outgoing {
+            destination,
+            tag: Tag::new(item.slot, item.sequence),
+            partition: self.kept_partition::<R, K>(way.sink, destination, item.record.position().partition),
+            key: Part::OfSource,
+            value: if keep { Part::OfSource } else { Part::Null },
+            timestamp_ms: (timestamp_ms >= 0).then_some(timestamp_ms),
+            headers: &headers,
+            forward: true,
+            last: true,
+        };
+        match way.sink.send(&outcome, &mut item.record) {
+            // Too large even for a dead letter: what is left is why, and where the record is found.
+            Err(SendError::TooLarge) => {
+                let stub = Outgoing { key: Part::Null, value: Part::Null, forward: false, ..outcome };
+                way.sink.send(&stub, &mut item.record)
+            }
+            other => other,
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! From a received record to a row of the batch, a reject, or a wait for its schema.
+
+use std::collections::VecDeque;
+
+use crate::avro::decoder::{Decoder, Stop};
+use crate::edge::SourceRecord;
+use crate::error::Reject;
+use crate::pipeline::batch::{Batch, Item, Verdict};
+use crate::pipeline::slots::Slot;
+
+/// Header that names a schema by its GUID.
+const GUID_HEADER: &str = "__value_schema_id";
+
+/// When a record came in.
+#[derive(Clone, Copy, Debug)]
+pub struct Receipt {
+    pub ns: u64,
+    pub us: i64,
+}
+
+/// A record whose schema is not there yet, or that stands behind one. It counts as received.
+struct Parked<R> {
+    record: R,
+    slot: u32,
+    sequence: u64,
+    receipt: Receipt,
+}
+
+pub struct Intake<R> {
+    decoder: Decoder,
+    payload_bytes_max: usize,
+    /// In the order received; bounded, because a partition is paused as soon as its first record parks.
+    parked: VecDeque<Parked<R>>,
+}
+
+impl<R: SourceRecord> Intake<R> {
+    pub fn new(decoder: Decoder, payload_bytes_max: usize) -> Intake<R> {
+        Intake { decoder, payload_bytes_max, parked: VecDeque::new() }
+    }
+
+    /// Takes a fresh record in. Returns whether its partition must be paused, because it began to wait.
+    pub fn admit(&mut self, record: R, slot: &mut Slot, receipt: Receipt, batch: &mut Batch<R>) -> bool {
+        let offset = record.position().offset;
+        let sequence = slot.watermark.receive(offset, record.size());
+        slot.next_offset = offset + 1;
+        let arrived = Parked { record, slot: slot.id, sequence, receipt };
+        if slot.waiting {
+            self.parked.push_back(arrived);
+            return false;
+        }
+        match self.decode(arrived, batch) {
+            None => false,
+            Some(waits) => {
+                slot.waiting = true;
+                self.parked.push_back(waits);
+                true
+            }
+        }
+    }
+
+    /// Tries again what waits for a schema, at most `room` records. Returns the slots that wait no longer.
+    pub fn retry(&mut self, room: usize, batch: &mut Batch<R>) -> Vec<u32> {
+        let mut waiting: Vec<u32> = Vec::new();
+        let mut tried: Vec<u32> = Vec::new();
+        let mut still = VecDeque::new();
+        let mut left = room;
+        while let Some(parked) = self.parked.pop_front() {
+            let slot = parked.slot;
+            if left == 0 || waiting.contains(&slot) {
+                waiting.push(slot);
+                still.push_back(parked);
+                continue;
+            }
+            left -= 1;
+            tried.push(slot);
+            if let Some(waits) = self.decode(parked, batch) {
+                waiting.push(slot);
+                still.push_back(waits);
+            }
+        }
+        self.parked = still;
+        tried.dedup();
+        tried.retain(|slot| !waiting.contains(slot));
+        tried
+    }
+
+    pub fn has_parked(&self) -> bool {
+        !self.parked.is_empty()
+    }
+
+    /// Forgets what waits of a slot. Returns the sequence number of its first record.
+    pub fn drop_parked(&mut self, slot: u32) -> Option<u64> {
+        let first = self.parked.iter().find(|parked| parked.slot == slot).map(|parked| parked.sequence);
+        self.parked.retain(|parked| parked.slot != slot);
+        first
+    }
+
+    /// Decodes into the next free row. Gives the record back when its schema is not there yet.
+    fn decode(&mut self, arrived: Parked<R>, batch: &mut Batch<R>) -> Option<Parked<R>> {
+        let (decoded, verdict) = match self.judge_payload(&arrived.record, batch) {
+            Ok(decoded) => {
+                batch.filled += 1;
+                (Some(decoded), Verdict::Row(batch.filled - 1))
+            }
+            Err(Stop::Reject(reject)) => (None, Verdict::Rejected(reject)),
+            Err(Stop::Wait(_)) => return Some(arrived),
+        };
+        let Parked { record, slot, sequence, receipt } = arrived;
+        batch.items.push(Item {
+            record,
+            slot,
+            sequence,
+            received_ns: receipt.ns,
+            received_us: receipt.us,
+            decoded,
+            verdict,
+            late: false,
+            review: None,
+        });
+        None
+    }
+
+    fn judge_payload(&mut self, record: &R, batch: &mut Batch<R>) -> Result<crate::record::Decoded, Stop> {
+        let value = record.value().ok_or(Stop::Reject(Reject::Tombstone))?;
+        if value.len() > self.payload_bytes_max {
+            return Err(Stop::Reject(Reject::Oversized));
+        }
+        let guid = if self.decoder.needs_guid_header() { record.header(GUID_HEADER) } else { None };
+        let row = batch.rows.row_mut(batch.filled);
+        self.decoder.decode(guid, value, row)
+    }
+}

@@ -1,0 +1,345 @@
+//! A lane: its partitions, its model session, its clients, and the bounded duty cycle that moves records through all
+//! stages on one thread.
+//!
+//! Invariants, in every state: a record counted as received is in exactly one place (parked, in the batch, in
+//! flight, finished); only slots in the table are produced for, committed and acknowledged; progress moves only after
+//! acknowledgement.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::edge::{Clock, Delivery, Scorer, SendError, Sink, Source, SourceRecord};
+use crate::error::{Fatal, exit};
+use crate::observe::latency::{Step, StepTimes};
+use crate::observe::stats::LaneStats;
+use crate::pipeline::backpressure::{Gate, Permission};
+use crate::pipeline::batch::{Batch, Verdict};
+use crate::pipeline::commit::CommitClock;
+use crate::pipeline::emit::{Emit, Emitted};
+use crate::pipeline::intake::{Intake, Receipt};
+use crate::pipeline::limits::Limits;
+use crate::pipeline::rebalance::Revoke;
+use crate::pipeline::scoring::Scoring;
+use crate::pipeline::slots::{Phase, Slots};
+use crate::record::Ack;
+
+/// How long a held lane waits for acknowledgements at a time.
+const SINK_WAIT: Duration = Duration::from_millis(1);
+const PUBLISH_EVERY_NS: u64 = 250_000_000;
+
+/// The parts a lane is made of.
+pub struct Parts<S: Source, M, K, D, C> {
+    pub source: S,
+    pub scorer: M,
+    pub sink: K,
+    pub delivery: D,
+    pub clock: C,
+    pub intake: Intake<S::Record>,
+    pub emit: Emit,
+    /// Rows of one batch.
+    pub batch_rows: usize,
+    pub limits: Limits,
+    pub stats: Arc<LaneStats>,
+    /// End offset per partition where the run is bounded: reached, finished and committed, the lane is at its end.
+    pub until: Option<Vec<i64>>,
+}
+
+pub struct Lane<S: Source, M, K, D, C> {
+    pub(super) source: S,
+    pub(super) sink: K,
+    pub(super) delivery: D,
+    pub(super) clock: C,
+    pub(super) intake: Intake<S::Record>,
+    scoring: Scoring<M>,
+    pub(super) emit: Emit,
+    pub(super) gate: Gate,
+    pub(super) slots: Slots,
+    pub(super) batch: Batch<S::Record>,
+    /// The batch is not handed over completely: the sink was full.
+    pub(super) stuck: bool,
+    pub(super) inbox: Vec<S::Record>,
+    pub(super) acks: Vec<Ack>,
+    pub(super) commits: CommitClock,
+    pub(super) revoke: Option<Revoke>,
+    /// Stopping: nothing more is taken in.
+    pub(super) draining: bool,
+    pub(super) limits: Limits,
+    pub(super) stats: Arc<LaneStats>,
+    pub(super) times: StepTimes,
+    pub(super) until: Option<Vec<i64>>,
+    /// Since when outcomes have been in flight without an acknowledgement.
+    pub(super) silent_since_ns: u64,
+    last_poll_ns: u64,
+    /// However much is left of an earlier poll.
+    poll_at_least_every_ns: u64,
+    next_retry_ns: u64,
+    next_publish_ns: u64,
+}
+
+impl<S, M, K, D, C> Lane<S, M, K, D, C>
+where
+    S: Source,
+    M: Scorer,
+    K: Sink<S::Record>,
+    D: Delivery<S, K>,
+    C: Clock,
+{
+    pub fn new(parts: Parts<S, M, K, D, C>) -> Lane<S, M, K, D, C> {
+        let cap = parts.batch_rows.min(parts.limits.batch_rows_max).max(1);
+        let poll_at_least_every_ns = u64::try_from(parts.limits.pause_after.as_nanos()).unwrap_or(u64::MAX);
+        Lane {
+            batch: Batch::new(parts.scorer.width(), cap),
+            scoring: Scoring::new(parts.scorer, parts.limits.model_failures_max),
+            gate: Gate::new(&parts.limits),
+            commits: CommitClock::new(&parts.limits),
+            source: parts.source,
+            sink: parts.sink,
+            delivery: parts.delivery,
+            clock: parts.clock,
+            intake: parts.intake,
+            emit: parts.emit,
+            slots: Slots::default(),
+            stuck: false,
+            inbox: Vec::with_capacity(cap),
+            acks: Vec::with_capacity(1024),
+            revoke: None,
+            draining: false,
+            limits: parts.limits,
+            stats: parts.stats,
+            times: StepTimes::default(),
+            until: parts.until,
+            silent_since_ns: 0,
+            last_poll_ns: 0,
+            poll_at_least_every_ns,
+            next_retry_ns: 0,
+            next_publish_ns: 0,
+        }
+    }
+
+    /// One bounded round: events, one batch at most, acknowledgements, commit.
+    pub fn duty_cycle(&mut self) -> Result<(), Fatal> {
+        let start_ns = self.clock.now_ns();
+        self.answer_events(start_ns)?;
+        if self.stuck {
+            self.hand_over()?;
+        }
+        self.move_records(start_ns)?;
+        let acknowledged = self.settle()?;
+        let now_ns = self.clock.now_ns();
+        if acknowledged || self.sink.in_flight() == 0 {
+            self.silent_since_ns = now_ns;
+        }
+        self.commit_if_due(now_ns)?;
+        self.finish_revoke(now_ns)?;
+        self.count_open();
+        if now_ns >= self.next_publish_ns {
+            self.next_publish_ns = now_ns + PUBLISH_EVERY_NS;
+            self.publish(now_ns);
+        }
+        self.stats.last_cycle_ms.set(now_ns / 1_000_000);
+        Ok(())
+    }
+
+    /// Takes a batch in and through all stages, as far as the limits allow.
+    fn move_records(&mut self, now_ns: u64) -> Result<(), Fatal> {
+        if self.draining {
+            return self.serve_clients(SINK_WAIT);
+        }
+        let (records, bytes) = (self.slots.open_records(), self.slots.open_bytes());
+        let was_holding = self.gate.is_holding();
+        match self.gate.ask(now_ns, records, bytes, self.stuck, self.batch.rows.cap()) {
+            Permission::Take(room) => self.take(now_ns, room),
+            Permission::Hold => {
+                self.stats.backpressure_stalls.add(u64::from(!was_holding));
+                self.serve_clients(SINK_WAIT)
+            }
+            Permission::Pause => {
+                tracing::warn!(records, bytes, "outcomes are not acknowledged fast enough: partitions paused");
+                self.source.pause(&self.slots.partitions(Phase::Flowing))
+            }
+            Permission::Resume => {
+                tracing::info!("partitions flow again");
+                let flowing = self.slots.iter().filter(|slot| slot.phase == Phase::Flowing && !slot.waiting);
+                let flowing: Vec<i32> = flowing.map(|slot| slot.partition).collect();
+                self.source.resume(&flowing)
+            }
+        }
+    }
+
+    /// Waits for acknowledgements; a source whose partitions are paused is polled too, for the group's sake.
+    fn serve_clients(&mut self, wait: Duration) -> Result<(), Fatal> {
+        if self.draining || self.gate.is_paused() {
+            self.source.poll(Duration::ZERO, 1, &mut self.inbox)?;
+            self.last_poll_ns = self.clock.now_ns();
+        }
+        self.sink.poll(wait, &mut self.acks)
+    }
+
+    fn take(&mut self, now_ns: u64, room: usize) -> Result<(), Fatal> {
+        self.batch.clear();
+        if self.intake.has_parked() && now_ns >= self.next_retry_ns {
+            self.next_retry_ns = now_ns + u64::try_from(self.limits.schema_retry.as_nanos()).unwrap_or(u64::MAX);
+            self.retry_parked(room)?;
+        }
+        if self.batch.items.is_empty() && self.inbox.is_empty() {
+            self.poll_source(self.limits.idle_wait, room)?;
+        } else if now_ns.saturating_sub(self.last_poll_ns) >= self.poll_at_least_every_ns {
+            // What is left of an earlier poll comes first, but the group must go on seeing us.
+            self.poll_source(Duration::ZERO, 1)?;
+        }
+        if self.inbox.is_empty() && self.batch.items.is_empty() {
+            return Ok(());
+        }
+        self.admit_inbox(room)?;
+        self.score_and_emit()
+    }
+
+    fn poll_source(&mut self, wait: Duration, room: usize) -> Result<(), Fatal> {
+        self.source.poll(wait, room, &mut self.inbox)?;
+        self.last_poll_ns = self.clock.now_ns();
+        // Before anything of it is looked at: a partition may have been lost with this very poll.
+        self.answer_events(self.last_poll_ns)
+    }
+
+    /// How many of the polled records fit in the batch and under the limits. The record that reaches the limit of
+    /// bytes is the last one.
+    fn admissible(&self, room: usize) -> usize {
+        let room = room.min(self.batch.rows.cap() - self.batch.items.len());
+        let mut bytes = self.slots.open_bytes();
+        let fits = |record: &&S::Record| {
+            let fits = bytes < self.limits.in_flight_bytes_max;
+            bytes += record.size();
+            fits
+        };
+        self.inbox.iter().take(room).take_while(fits).count()
+    }
+
+    /// Decodes what arrived into the batch. Records of partitions that are not ours any more, or that were seen
+    /// before a rewind, are dropped: they are below no commit and come again where they belong.
+    fn admit_inbox(&mut self, room: usize) -> Result<(), Fatal> {
+        let receipt = Receipt { ns: self.clock.now_ns(), us: self.clock.wall_us() };
+        self.batch.decode_start_ns = receipt.ns;
+        let admissible = self.admissible(room);
+        let mut pause = Vec::new();
+        let mut received = 0;
+        for record in self.inbox.drain(..admissible) {
+            let at = record.position();
+            let Some(slot) = self.slots.by_partition(at.partition) else { continue };
+            if slot.phase != Phase::Flowing || at.offset < slot.next_offset {
+                continue;
+            }
+            received += 1;
+            let since_source_ms = (receipt.us / 1_000).saturating_sub(record.timestamp_ms()).max(0);
+            if record.timestamp_ms() >= 0 {
+                self.times.record(Step::Topic, since_source_ms.unsigned_abs().saturating_mul(1_000_000), 1);
+            }
+            if self.intake.admit(record, slot, receipt, &mut self.batch) {
+                pause.push(at.partition);
+            }
+        }
+        self.stats.received.add(received);
+        if !pause.is_empty() {
+            tracing::warn!(partitions = ?pause, "waiting for a schema");
+            self.source.pause(&pause)?;
+        }
+        Ok(())
+    }
+
+    fn retry_parked(&mut self, room: usize) -> Result<(), Fatal> {
+        self.batch.decode_start_ns = self.clock.now_ns();
+        let mut resume = Vec::new();
+        for id in self.intake.retry(room, &mut self.batch) {
+            let Some(slot) = self.slots.by_id(id) else { continue };
+            slot.waiting = false;
+            if slot.phase == Phase::Flowing && !self.gate.is_paused() {
+                resume.push(slot.partition);
+            }
+        }
+        if !resume.is_empty() {
+            tracing::info!(partitions = ?resume, "the schema is there");
+        }
+        self.source.resume(&resume)
+    }
+
+    fn score_and_emit(&mut self) -> Result<(), Fatal> {
+        self.batch.decoded_ns = self.clock.now_ns();
+        let decoded_us = self.clock.wall_us();
+        for item in &mut self.batch.items {
+            item.late = self.emit.judge().is_late(item.record.timestamp_ms(), item.received_us, decoded_us);
+        }
+        let start_ns = self.clock.now_ns();
+        let failed = self.scoring.run(&mut self.batch);
+        self.batch.scored_ns = self.clock.now_ns();
+        self.batch.scored_us = self.clock.wall_us();
+        self.count_batch(start_ns, failed);
+        if failed > 0 {
+            let error = self.scoring.last_error().unwrap_or_default();
+            tracing::warn!(calls = failed, error, "the model failed; rows were tried one by one");
+            if self.scoring.is_broken() {
+                return Err(Fatal::new(
+                    exit::MODEL,
+                    format!("the model failed {} times in a row: {error}", self.limits.model_failures_max),
+                    "nothing of the last batch went out; check the model package with `scorewire model check`",
+                ));
+            }
+        }
+        self.emit.begin();
+        if !self.batch.items.is_empty() {
+            self.delivery.begin(&mut self.sink)?;
+        }
+        self.hand_over()
+    }
+
+    /// With every cycle, so that the counters add up whenever the lane stands between two.
+    pub(super) fn count_open(&self) {
+        self.stats.in_flight_records.set(self.slots.open_records() as u64);
+        self.stats.in_flight_bytes.set(self.slots.open_bytes() as u64);
+    }
+
+    fn count_batch(&mut self, start_ns: u64, failed: u32) {
+        let batch = &self.batch;
+        let rows = batch.items.iter().filter(|item| matches!(item.verdict, Verdict::Row(_))).count() as u64;
+        let all = batch.items.len() as u64;
+        if all == 0 {
+            return;
+        }
+        for item in &batch.items {
+            self.times.record(Step::Intake, batch.decode_start_ns.saturating_sub(item.received_ns), 1);
+        }
+        self.times.record(Step::Decode, batch.decoded_ns.saturating_sub(batch.decode_start_ns), all);
+        if rows > 0 {
+            self.times.record(Step::BatchWait, start_ns.saturating_sub(batch.decoded_ns), rows);
+            self.times.record(Step::Inference, batch.scored_ns.saturating_sub(start_ns), rows);
+            self.stats.batches.add(1);
+            self.stats.batch_rows.add(rows);
+            self.stats.batch_rows_max.raise_to(rows);
+        }
+        self.stats.model_failures.add(u64::from(failed));
+    }
+
+    /// Hands the rest of the batch to the sink.
+    pub(super) fn hand_over(&mut self) -> Result<(), Fatal> {
+        match self.emit.run(&mut self.batch, &mut self.slots, &mut self.sink, &self.stats) {
+            Ok(Emitted::Full) => {
+                self.stuck = true;
+                Ok(())
+            }
+            Ok(Emitted::All) => {
+                self.stuck = false;
+                let emitted_ns = self.clock.now_ns().saturating_sub(self.batch.scored_ns);
+                self.times.record(Step::Emit, emitted_ns, self.batch.items.len() as u64);
+                // The source's memory is free again: outcomes were copied.
+                self.batch.clear();
+                let cycle_ns = self.clock.now_ns().saturating_sub(self.batch.decode_start_ns);
+                self.stats.duty_cycle_ns_max.raise_to(cycle_ns);
+                Ok(())
+            }
+            Err(SendError::Fatal(fatal)) => Err(fatal),
+            Err(SendError::Full | SendError::TooLarge) => Err(Fatal::new(
+                exit::DELIVERY,
+                "a dead letter without payload is still too large for the producer",
+                "raise message.max.bytes in [kafka.producer.properties]",
+            )),
+        }
+    }
+}

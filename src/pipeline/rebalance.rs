@@ -1,0 +1,184 @@
+//! What the group says, and how the lane answers: partitions come, are drained and committed before they go, or are
+//! lost at once.
+
+use std::time::Duration;
+
+use crate::edge::{Clock, Delivery, Scorer, Sink, Source, SourceEvent, SourceRecord};
+use crate::error::Fatal;
+use crate::pipeline::lane::Lane;
+use crate::pipeline::slots::Phase;
+
+/// Partitions that the group waits for.
+#[derive(Debug)]
+pub struct Revoke {
+    partitions: Vec<i32>,
+    deadline_ns: u64,
+}
+
+impl<S, M, K, D, C> Lane<S, M, K, D, C>
+where
+    S: Source,
+    M: Scorer,
+    K: Sink<S::Record>,
+    D: Delivery<S, K>,
+    C: Clock,
+{
+    pub(super) fn answer_events(&mut self, now_ns: u64) -> Result<(), Fatal> {
+        while let Some(event) = self.source.next_event() {
+            match event {
+                SourceEvent::Assigned(partitions) => self.assigned(&partitions)?,
+                SourceEvent::Revoked(partitions) => self.revoked(partitions, now_ns)?,
+                SourceEvent::Lost(partitions) => self.lost(&partitions)?,
+                SourceEvent::Committed { partitions, result } => self.committed(&partitions, result),
+                SourceEvent::EndReached { partition, offset } => {
+                    if let Some(slot) = self.slots.by_partition(partition) {
+                        slot.end_reached = Some(offset);
+                    }
+                }
+                SourceEvent::PartitionFailed { partition, reason } => self.partition_failed(partition, &reason),
+            }
+        }
+        Ok(())
+    }
+
+    fn assigned(&mut self, partitions: &[i32]) -> Result<(), Fatal> {
+        tracing::info!(?partitions, "partitions assigned");
+        self.stats.rebalances.add(1);
+        for first in self.source.assign(partitions)? {
+            self.slots.open(first);
+        }
+        if self.gate.is_paused() || self.draining {
+            self.source.pause(partitions)?;
+        }
+        self.stats.joined.store(true, std::sync::atomic::Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn revoked(&mut self, partitions: Vec<i32>, now_ns: u64) -> Result<(), Fatal> {
+        tracing::info!(?partitions, "partitions asked back: draining them");
+        self.stats.rebalances.add(1);
+        self.source.pause(&partitions)?;
+        for &partition in &partitions {
+            self.forget_unprocessed(partition);
+            if let Some(slot) = self.slots.by_partition(partition) {
+                slot.phase = Phase::Revoking;
+            }
+        }
+        let timeout_ns = u64::try_from(self.limits.revoke_timeout.as_nanos()).unwrap_or(u64::MAX);
+        self.revoke = Some(Revoke { partitions, deadline_ns: now_ns.saturating_add(timeout_ns) });
+        Ok(())
+    }
+
+    /// Drops what was taken from the source and not yet sent: polled records, and those parked behind a schema.
+    pub(super) fn forget_unprocessed(&mut self, partition: i32) {
+        let before = self.inbox.len();
+        self.inbox.retain(|record| record.position().partition != partition);
+        let Some(slot) = self.slots.by_partition(partition) else { return };
+        slot.forgot |= self.inbox.len() < before;
+        if let Some(sequence) = self.intake.drop_parked(slot.id) {
+            slot.forgot = true;
+            let abandoned = slot.watermark.abandon_from(sequence);
+            self.stats.handed_back.add(abandoned as u64);
+        }
+    }
+
+    /// Lets revoked partitions go when they are drained and committed, or when the group has waited long enough.
+    pub(super) fn finish_revoke(&mut self, now_ns: u64) -> Result<(), Fatal> {
+        let Some(revoke) = &self.revoke else { return Ok(()) };
+        let settled = self.slots.iter().filter(|slot| slot.phase == Phase::Revoking).all(|slot| slot.is_settled());
+        if !settled && now_ns < revoke.deadline_ns {
+            return Ok(());
+        }
+        let Some(Revoke { partitions, .. }) = self.revoke.take() else { return Ok(()) };
+        if !settled {
+            tracing::warn!(?partitions, "not drained in time: outcomes in flight may be repeated by the next owner");
+        }
+        self.drop_slots(&partitions);
+        self.source.release(&partitions)
+    }
+
+    fn lost(&mut self, partitions: &[i32]) -> Result<(), Fatal> {
+        tracing::warn!(?partitions, "partitions lost: another member may own them already");
+        self.stats.rebalances.add(1);
+        partitions.iter().for_each(|&partition| self.forget_unprocessed(partition));
+        self.drop_slots(partitions);
+        self.revoke = None;
+        // Whatever has not left the process must not: partitions that are still ours go back for theirs.
+        self.sink.purge();
+        self.source.release(partitions)
+    }
+
+    fn drop_slots(&mut self, partitions: &[i32]) {
+        for slot in partitions.iter().filter_map(|&partition| self.slots.close(partition)) {
+            self.stats.handed_back.add(slot.watermark.open() as u64);
+        }
+    }
+
+    fn partition_failed(&mut self, partition: i32, reason: &str) {
+        tracing::error!(partition, reason, "the partition cannot be read on and is stopped; the others go on");
+        if let Some(slot) = self.slots.by_partition(partition) {
+            slot.phase = Phase::Failed;
+        }
+    }
+
+    /// Stops the intake; duty cycles go on until [`Lane::is_drained`].
+    pub fn start_drain(&mut self) -> Result<(), Fatal> {
+        self.draining = true;
+        let partitions: Vec<i32> = self.slots.iter().map(|slot| slot.partition).collect();
+        self.source.pause(&partitions)?;
+        partitions.into_iter().for_each(|partition| self.forget_unprocessed(partition));
+        Ok(())
+    }
+
+    /// Every record taken in has its outcome acknowledged, and the broker confirmed the commit.
+    pub fn is_drained(&self) -> bool {
+        !self.stuck && !self.commits.is_waiting() && self.revoke.is_none() && self.slots.iter().all(|s| s.is_settled())
+    }
+
+    /// Bounded runs: every assigned partition is finished and committed up to the end seen at start.
+    pub fn is_at_end(&self) -> bool {
+        let Some(until) = &self.until else { return false };
+        self.inbox.is_empty()
+            && self.slots.iter().all(|slot| {
+                let end = usize::try_from(slot.partition).ok().and_then(|index| until.get(index)).copied().unwrap_or(0);
+                // A failed partition has no end: the run says so by its exit code.
+                slot.phase == Phase::Failed || slot.end_reached.is_some_and(|at| at >= end) && slot.is_settled()
+            })
+    }
+
+    /// Leaves the group. Returns whether everything was handed over in order.
+    pub fn close(&mut self, deadline: Duration) -> bool {
+        let drained = self.is_drained();
+        let open: usize = self.slots.open_records();
+        self.stats.handed_back.add(open as u64);
+        let partitions: Vec<i32> = self.slots.iter().map(|slot| slot.partition).collect();
+        partitions.iter().for_each(|&partition| drop(self.slots.close(partition)));
+        self.publish(self.clock.now_ns());
+        let closed = self.source.close(deadline);
+        self.stats.ended.store(true, std::sync::atomic::Ordering::Release);
+        closed && drained
+    }
+
+    /// Shows the lane's state to readers. A few times a second.
+    pub(super) fn publish(&mut self, now_ns: u64) {
+        self.count_open();
+        let stats = &self.stats;
+        stats.assigned_partitions.set(self.slots.len() as u64);
+        stats.failed_partitions.set(self.slots.partitions(Phase::Failed).len() as u64);
+        let paused = self.slots.iter().filter(|slot| self.gate.is_paused() || slot.waiting).count();
+        stats.paused_partitions.set(paused as u64);
+        let at_end = self.is_at_end();
+        stats.at_end.store(at_end, std::sync::atomic::Ordering::Relaxed);
+        let stalled_ns = now_ns.saturating_sub(self.silent_since_ns);
+        let stalled = self.sink.in_flight() > 0 && stalled_ns > 1_000_000_000;
+        let since_ms = self.clock.wall_us() / 1_000 - i64::try_from(stalled_ns / 1_000_000).unwrap_or(0);
+        stats.sink_stalled_since_ms.set(if stalled { since_ms.max(1).unsigned_abs() } else { 0 });
+        if let Ok(mut lag) = stats.lag.try_lock() {
+            lag.clear();
+            for slot in self.slots.iter() {
+                lag.push(self.source.lag(slot.partition));
+            }
+        }
+        stats.times.publish(&mut self.times);
+    }
+}

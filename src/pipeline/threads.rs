@@ -1,0 +1,235 @@
+//! The lanes' threads: started, pinned, watched and stopped here, and nowhere else.
+//!
+//! The thread that calls [`Lanes::wait`] is the conductor: it turns signals into a drain, notices the end of a
+//! bounded run, and ends the process when a lane hangs. The first fatal error is latched and wins.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+
+use crate::edge::{Clock, Delivery, Scorer, Sink, Source};
+use crate::error::{Fatal, exit};
+use crate::observe::stats::LaneStats;
+use crate::pipeline::lane::Lane;
+use crate::pipeline::limits::Limits;
+
+/// How often the conductor looks around.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// What a lane's thread reports when it ends.
+struct Ended {
+    name: String,
+    /// Whether it drained and left its group in order.
+    result: Result<bool, Fatal>,
+}
+
+/// Lanes at work.
+pub struct Lanes<C> {
+    clock: C,
+    limits: Limits,
+    stop: Arc<AtomicBool>,
+    stats: Vec<Arc<LaneStats>>,
+    reports: Receiver<Ended>,
+    reporter: Sender<Ended>,
+    running: usize,
+}
+
+impl<C: Clock + Clone + Send + 'static> Lanes<C> {
+    pub fn new(clock: C, limits: Limits) -> Lanes<C> {
+        let (reporter, reports) = unbounded();
+        let stop = Arc::new(AtomicBool::new(false));
+        Lanes { clock, limits, stop, stats: Vec::new(), reports, reporter, running: 0 }
+    }
+
+    /// Starts a lane on its own thread. `build` runs there first; the client's threads are born in it and inherit
+    /// its cores, so pinning comes after.
+    pub fn start<S, M, K, D>(
+        &mut self,
+        name: String,
+        core: Option<usize>,
+        stats: Arc<LaneStats>,
+        build: impl FnOnce() -> Result<Lane<S, M, K, D, C>, Fatal> + Send + 'static,
+    ) -> Result<(), Fatal>
+    where
+        S: Source + 'static,
+        M: Scorer + 'static,
+        K: Sink<S::Record> + 'static,
+        D: Delivery<S, K> + 'static,
+    {
+        let (stop, reporter, clock) = (Arc::clone(&self.stop), self.reporter.clone(), self.clock.clone());
+        let drain_timeout = self.limits.drain_timeout;
+        let thread_name = name.clone();
+        let body = move || {
+            // A panic ends the process in release builds; here it must not leave the conductor waiting for ever.
+            let mut report = ReportOnDrop { name, reporter, result: None };
+            report.result = Some(build().and_then(|mut lane| {
+                pin(core)?;
+                drive(&mut lane, &stop, &clock, drain_timeout)
+            }));
+        };
+        self.stats.push(stats);
+        self.running += 1;
+        let started = std::thread::Builder::new().name(thread_name.clone()).spawn(body);
+        started.map(drop).map_err(|error| no_thread(&thread_name, &error))
+    }
+
+    /// Waits until every lane has ended; `interrupted` is asked every few milliseconds. Returns whether everything
+    /// ended in order, or the first fatal error.
+    pub fn wait(mut self, mut interrupted: impl FnMut() -> bool) -> Result<bool, Fatal> {
+        let mut first: Option<Fatal> = None;
+        let mut clean = true;
+        while self.running > 0 {
+            match self.reports.recv_timeout(LOOK_EVERY) {
+                Ok(ended) => {
+                    self.running -= 1;
+                    match ended.result {
+                        Ok(in_order) => clean &= in_order,
+                        Err(fatal) => {
+                            if first.is_none() {
+                                tracing::error!(lane = ended.name, code = fatal.code, "fatal: {fatal}");
+                                first = Some(fatal);
+                            }
+                            self.stop.store(true, Ordering::Release);
+                        }
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    if interrupted() || self.all_at_end() {
+                        self.stop.store(true, Ordering::Release);
+                    }
+                    self.end_process_if_hung();
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        first.map_or(Ok(clean), Err)
+    }
+
+    /// A bounded run is over when every lane is at the end of what it was assigned, and something was.
+    fn all_at_end(&self) -> bool {
+        let assigned: u64 = self.stats.iter().map(|stats| stats.assigned_partitions.get()).sum();
+        assigned > 0 && self.stats.iter().all(|stats| stats.at_end.load(Ordering::Acquire))
+    }
+
+    /// A lane that hangs in the client or the model cannot be stopped from outside, and its client's log lines may
+    /// never be served: leave at once, so that another member takes over. What was not committed is scored again.
+    fn end_process_if_hung(&self) {
+        let now_ms = self.clock.now_ns() / 1_000_000;
+        let limit_ms = u64::try_from(self.limits.watchdog_timeout.as_millis()).unwrap_or(u64::MAX);
+        for (lane, stats) in self.stats.iter().enumerate() {
+            let last_ms = stats.last_cycle_ms.get();
+            if last_ms > 0 && !stats.ended.load(Ordering::Acquire) && now_ms.saturating_sub(last_ms) > limit_ms {
+                tracing::error!(lane, silent_ms = now_ms - last_ms, "fatal: a lane hangs; leaving at once");
+                std::process::exit(i32::from(exit::DELIVERY));
+            }
+        }
+    }
+}
+
+/// [`Lanes::wait`] on a thread of its own.
+pub struct Conductor {
+    stop: Arc<AtomicBool>,
+    ended: Arc<Mutex<Option<Result<bool, Fatal>>>>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Conductor {
+    /// # Errors
+    /// When the thread does not start.
+    pub fn start<C: Clock + Clone + Send + 'static>(lanes: Lanes<C>) -> Result<Conductor, Fatal> {
+        let (stop, ended) = (Arc::clone(&lanes.stop), Arc::new(Mutex::new(None)));
+        let latch = Arc::clone(&ended);
+        let body = move || {
+            let result = lanes.wait(|| false);
+            *latch.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        };
+        match std::thread::Builder::new().name("conductor".into()).spawn(body) {
+            Ok(thread) => Ok(Conductor { stop, ended, thread }),
+            Err(error) => Err(no_thread("conductor", &error)),
+        }
+    }
+
+    /// Why the lanes ended, if they failed.
+    pub fn failure(&self) -> Option<Fatal> {
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        ended.as_ref().and_then(|result| result.as_ref().err().cloned())
+    }
+
+    /// Drains and ends the lanes. Returns whether everything ended in order.
+    ///
+    /// # Errors
+    /// The first fatal error of a lane.
+    pub fn finish(self) -> Result<bool, Fatal> {
+        self.stop.store(true, Ordering::Release);
+        let joined = self.thread.join();
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match (joined, ended) {
+            (Ok(()), Some(result)) => result,
+            _ => Err(Fatal::new(exit::INTERNAL, "the conductor panicked", "this is a bug: please report it")),
+        }
+    }
+}
+
+fn no_thread(name: &str, error: &std::io::Error) -> Fatal {
+    Fatal::new(exit::SYSTEM, format!("thread {name} does not start: {error}"), "raise the limit on threads")
+}
+
+/// Reports the thread's end, whichever way it ends.
+struct ReportOnDrop {
+    name: String,
+    reporter: Sender<Ended>,
+    result: Option<Result<bool, Fatal>>,
+}
+
+impl Drop for ReportOnDrop {
+    fn drop(&mut self) {
+        let panicked = || Err(Fatal::new(exit::INTERNAL, "a lane panicked", "this is a bug: please report it"));
+        let result = self.result.take().unwrap_or_else(panicked);
+        // Nobody listens any more when the conductor is gone.
+        let _ = self.reporter.send(Ended { name: std::mem::take(&mut self.name), result });
+    }
+}
+
+/// Duty cycles until told to stop, then the drain. Returns whether everything was finished and committed.
+fn drive<S, M, K, D, C>(
+    lane: &mut Lane<S, M, K, D, C>,
+    stop: &AtomicBool,
+    clock: &C,
+    drain_timeout: Duration,
+) -> Result<bool, Fatal>
+where
+    S: Source,
+    M: Scorer,
+    K: Sink<S::Record>,
+    D: Delivery<S, K>,
+    C: Clock,
+{
+    while !stop.load(Ordering::Acquire) {
+        lane.duty_cycle()?;
+    }
+    let start_ns = clock.now_ns();
+    let limit_ns = u64::try_from(drain_timeout.as_nanos()).unwrap_or(u64::MAX);
+    lane.start_drain()?;
+    let spent_ns = || clock.now_ns().saturating_sub(start_ns);
+    while !lane.is_drained() && spent_ns() < limit_ns {
+        lane.duty_cycle()?;
+    }
+    let left = Duration::from_nanos(limit_ns.saturating_sub(spent_ns()));
+    Ok(lane.close(left.max(Duration::from_secs(1))))
+}
+
+/// Binds the calling thread to one core. The core was checked against the process's cpuset with the configuration.
+fn pin(core: Option<usize>) -> Result<(), Fatal> {
+    let Some(core) = core else { return Ok(()) };
+    let mut set = rustix::thread::CpuSet::new();
+    set.set(core);
+    rustix::thread::sched_setaffinity(None, &set).map_err(|error| {
+        Fatal::new(
+            exit::SYSTEM,
+            format!("cannot bind a lane to core {core}: {error}"),
+            "name cores of this process's cpuset in lanes.cores, or leave it out",
+        )
+    })
+}

@@ -1,0 +1,213 @@
+//! The program as a shell meets it: exit codes, help, what goes to stdout and what to stderr.
+
+use std::path::Path;
+use std::process::Output;
+
+use assert_cmd::Command;
+use tempfile::TempDir;
+
+/// The program in an empty environment and a folder of its own.
+fn scorewire(dir: &TempDir, args: &[&str]) -> Output {
+    let mut command = Command::cargo_bin("scorewire").unwrap();
+    command.current_dir(dir.path()).env_clear().args(args);
+    command.output().unwrap()
+}
+
+fn folder() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join("models/card-fraud-gbdt")).unwrap();
+    dir
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().expect("not killed by a signal")
+}
+
+fn stdout(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+fn stderr(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).unwrap()
+}
+
+#[test]
+fn a_wrong_use_exits_with_64_and_leaves_stdout_empty() {
+    let dir = folder();
+    for args in [
+        &[][..],
+        &["no-such-command"],
+        &["run", "--no-such-flag"],
+        &["run", "--set", "no-equals-sign"],
+        &["demo", "--seconds", "-1"],
+        &["demo", "--poison", "2"],
+        &["load", "--once"],
+        &["load", "--export", "x.csv"],
+        &["completions", "no-such-shell"],
+        &["model", "check"],
+    ] {
+        let output = scorewire(&dir, args);
+        assert_eq!(code(&output), 64, "{args:?}: {output:?}");
+        assert_eq!(stdout(&output), "", "{args:?}");
+        assert!(!stderr(&output).is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn help_goes_to_stdout_and_documents_the_exit_codes() {
+    let dir = folder();
+    for args in [&["--help"][..], &["run", "--help"], &["demo", "--help"], &["load", "--help"], &["config", "--help"]] {
+        let output = scorewire(&dir, args);
+        assert_eq!((code(&output), stderr(&output)), (0, ""), "{args:?}");
+        for line in ["64  usage", "65  the model package", "75  the drain deadline", "78  bad configuration"] {
+            assert!(stdout(&output).contains(line), "{args:?} lacks {line:?}: {}", stdout(&output));
+        }
+    }
+    let help = scorewire(&dir, &["run", "--help"]);
+    for twin in ["SCOREWIRE_CONFIG", "SCOREWIRE_UNTIL_END", "SCOREWIRE__KAFKA__BOOTSTRAP", "SCOREWIRE__SECTION__KEY"] {
+        assert!(stdout(&help).contains(twin), "{twin} is missing: {}", stdout(&help));
+    }
+}
+
+#[test]
+fn the_exit_codes_in_the_help_are_all_there_are() {
+    use scorewire::error::exit;
+    let all = [
+        exit::DONE,
+        exit::FAILED,
+        exit::USAGE,
+        exit::MODEL,
+        exit::UNAVAILABLE,
+        exit::INTERNAL,
+        exit::SYSTEM,
+        exit::DELIVERY,
+        exit::DRAIN,
+        exit::CONFIG,
+    ];
+    let output = scorewire(&folder(), &["--help"]);
+    let (_, table) = stdout(&output).split_once("Exit codes:").unwrap();
+    let told: Vec<u8> = table.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect();
+    assert_eq!(told, all);
+}
+
+#[test]
+fn the_version_names_every_part() {
+    let output = scorewire(&folder(), &["--version"]);
+    assert_eq!(code(&output), 0);
+    let lines: Vec<&str> = stdout(&output).lines().collect();
+    assert_eq!(lines[0], concat!("scorewire ", env!("CARGO_PKG_VERSION")));
+    assert!(lines[1].starts_with("librdkafka 2."), "{lines:?}");
+    assert!(lines[2].starts_with("onnxruntime "), "{lines:?}");
+}
+
+#[test]
+fn a_bad_configuration_exits_with_78_and_lists_all_problems_on_stderr() {
+    let dir = folder();
+    std::fs::write(dir.path().join("bad.toml"), "[kafka]\nbootstrap = \"b\"\n[limit]\nx = 1\n").unwrap();
+    for args in
+        [&["config", "check", "-c", "bad.toml"][..], &["config", "show", "-c", "bad.toml"], &["run", "-c", "bad.toml"]]
+    {
+        let output = scorewire(&dir, args);
+        assert_eq!((code(&output), stdout(&output)), (78, ""), "{args:?}: {output:?}");
+        for part in [
+            "has 4 problems",
+            "bad.toml:3: limit: unknown key",
+            "did you mean limits?",
+            "kafka.group",
+            "is not HOST:PORT",
+        ] {
+            assert!(stderr(&output).contains(part), "{args:?} lacks {part:?}: {}", stderr(&output));
+        }
+    }
+    let output = scorewire(&dir, &["load", "--bootstrap", "b"]);
+    assert_eq!(code(&output), 78, "{output:?}");
+    let output = scorewire(&dir, &["config", "check", "--config", "absent.toml"]);
+    assert_eq!(code(&output), 78, "{output:?}");
+}
+
+#[test]
+fn what_init_writes_holds() {
+    let dir = folder();
+    let init = scorewire(&dir, &["config", "init", "--output", "scorewire.toml"]);
+    assert_eq!((code(&init), stdout(&init)), (0, ""), "{init:?}");
+    let check = scorewire(&dir, &["config", "check", "--config", "scorewire.toml"]);
+    assert_eq!((code(&check), stdout(&check)), (0, "the configuration holds\n"), "{check:?}");
+    assert!(stderr(&check).contains("kafka.start_at is not given"), "{check:?}");
+
+    let again = scorewire(&dir, &["config", "init", "--output", "scorewire.toml"]);
+    assert_eq!(code(&again), 1, "an existing file is left alone: {again:?}");
+    let printed = scorewire(&dir, &["config", "init"]);
+    assert_eq!(stdout(&printed), scorewire::config::REFERENCE);
+}
+
+#[test]
+fn show_lays_flags_over_environment_over_file() {
+    let dir = folder();
+    let path = dir.path().join("scorewire.toml");
+    std::fs::write(&path, scorewire::config::REFERENCE).unwrap();
+    let mut command = Command::cargo_bin("scorewire").unwrap();
+    command.current_dir(dir.path()).env_clear();
+    command.env("SCOREWIRE_CONFIG", &path);
+    command.env("SCOREWIRE__KAFKA__GROUP", "from-env").env("SCOREWIRE__LANES__COUNT", "2");
+    command.env("SCOREWIRE__KAFKA__PROPERTIES__SASL__PASSWORD", "c4n4ry");
+    command.args([
+        "config",
+        "show",
+        "--json",
+        "--set",
+        "limits.idle_wait_ms=7",
+        "--set",
+        "lanes.count=3",
+        "--lanes",
+        "1",
+    ]);
+    let output = command.output().unwrap();
+    assert_eq!(code(&output), 0, "{output:?}");
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["kafka"]["group"], "from-env");
+    assert_eq!(json["lanes"]["count"], 1, "a named flag wins over --set");
+    assert_eq!(json["limits"]["idle_wait_ms"], 7);
+    assert_eq!(json["limits"]["batch_rows_max"], 512);
+    assert_eq!(json["kafka"]["properties"]["sasl.password"], "***");
+    assert!(!stdout(&output).contains("c4n4ry") && !stderr(&output).contains("c4n4ry"));
+}
+
+#[test]
+fn no_broker_at_the_address_exits_with_69() {
+    let dir = folder();
+    // A port that was free a moment ago: nobody answers there.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let set = format!("127.0.0.1:{port}");
+    let args = [
+        "config",
+        "check",
+        "--connect",
+        "--timeout",
+        "1",
+        "--bootstrap",
+        &set,
+        "--group",
+        "g",
+        "--package",
+        "models/card-fraud-gbdt",
+    ];
+    let output = scorewire(&dir, &args);
+    assert_eq!(code(&output), 69, "{output:?}");
+    assert!(stderr(&output).contains("kafka.bootstrap"), "{output:?}");
+}
+
+#[test]
+fn completions_and_manual_name_the_commands() {
+    let dir = folder();
+    for shell in ["bash", "zsh", "fish"] {
+        let output = scorewire(&dir, &["completions", shell]);
+        assert_eq!(code(&output), 0);
+        assert!(stdout(&output).contains("until-end") && stdout(&output).contains("completions"), "{shell}");
+    }
+    let page = scorewire(&dir, &["man"]);
+    assert!(stdout(&page).starts_with(".ie") && stdout(&page).contains("Exit codes"), "{}", stdout(&page));
+    assert_eq!(code(&scorewire(&dir, &["man", "--dir", "man"])), 0);
+    for name in ["scorewire.1", "scorewire-run.1", "scorewire-config-check.1"] {
+        assert!(Path::new(&dir.path().join("man").join(name)).is_file(), "{name}");
+    }
+}

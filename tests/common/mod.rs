@@ -1,0 +1,20 @@
+//! What the integration tests share: waiting with a deadline, the product's process under guard, and a real Kafka.
+//!
+//! Tests run in any order and side by side: each takes its own topics ([`kafka::RealKafka::topic`]), its own temporary
+//! folder and its own ports, and shares only the broker.
+
+// Every test binary compiles this module and uses a part of it.
+#![allow(dead_code, unused_imports, reason = "each test binary uses another part")]
+
+pub mod kafka;
+pub mod own_kafka;
+pub mod process;
+pub mod producers;
+pub mod records;
+pub mod wait;
+
+pub use kafka::{RealKafka, unique_name};
+pub use own_kafka::OwnKafka;
+pub use process::{Running, http_get, scorewire};
+pub use records::{ReadRecord, TestRecord};
+pub use wait::{free_port, wait_for, wait_until};

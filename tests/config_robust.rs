@@ -1,0 +1,72 @@
+//! Whatever stands in a file, a variable or a flag is an answer or a list of problems; it never ends the process. The
+//! reference is cut, spoiled and rearranged, because pure noise seldom gets past the first line.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+
+use proptest::prelude::*;
+use scorewire::config::keys::KEYS;
+use scorewire::config::machine::Machine;
+use scorewire::config::raw::{FlagValue, Sources};
+use scorewire::config::{Config, REFERENCE};
+
+/// What is told about these sources; `None` when they hold.
+fn told(text: &str, env: Vec<(OsString, OsString)>, flags: Vec<FlagValue>) -> Option<String> {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join("models/card-fraud-gbdt")).unwrap();
+    let file = dir.path().join("scorewire.toml");
+    std::fs::write(&file, text).unwrap();
+    let machine = Machine { cores: BTreeSet::from([0]), host: "h".to_owned() };
+    let error = Config::load(&Sources { file: Some(file), env, flags }, &machine).err()?;
+    assert!(error.problems.iter().all(|problem| !problem.what.is_empty() && !problem.fix.is_empty()), "{error}");
+    Some(error.to_string())
+}
+
+/// The reference with a piece replaced by text that means something to TOML.
+fn spoiled() -> impl Strategy<Value = String> {
+    let piece = prop_oneof!["[\\[\\]{}=\"'#.,\\\\ \n0-9a-z_-]{0,12}", ".{0,8}", Just("\u{0}".to_owned())];
+    (0..REFERENCE.len(), 0..40_usize, piece).prop_map(|(at, length, piece)| {
+        let start = (0..=at).rev().find(|place| REFERENCE.is_char_boundary(*place)).unwrap_or(0);
+        let end = (start + length).min(REFERENCE.len());
+        let end = (end..=REFERENCE.len()).find(|place| REFERENCE.is_char_boundary(*place)).unwrap_or(REFERENCE.len());
+        format!("{}{piece}{}", &REFERENCE[..start], &REFERENCE[end..])
+    })
+}
+
+/// A known key, or something like one.
+fn key() -> impl Strategy<Value = String> {
+    prop_oneof![
+        prop::sample::select(KEYS).prop_map(str::to_owned),
+        prop::sample::select(&["kafka.properties.sasl.password", "kafka.consumer.properties.session.timeout.ms"][..])
+            .prop_map(str::to_owned),
+        "[a-z_.]{0,20}",
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_file_is_read_or_explained(text in prop_oneof![spoiled(), ".{0,200}"]) {
+        if let Some(told) = told(&text, Vec::new(), Vec::new()) {
+            prop_assert!(told.contains("scorewire.toml") || told.contains("required, and not given"), "{told}");
+        }
+    }
+
+    #[test]
+    fn any_variable_and_flag_is_read_or_explained(
+        key in key(),
+        value in prop_oneof![".{0,20}", "-?[0-9]{0,25}", "[a-z,]{0,10}"],
+        by_flag: bool,
+    ) {
+        let name = format!("SCOREWIRE__{}", key.to_ascii_uppercase().replace('.', "__"));
+        let (env, flags) = if by_flag {
+            (Vec::new(), vec![FlagValue { flag: "--set".to_owned(), key, value }])
+        } else {
+            (vec![(OsString::from(name), OsString::from(value))], Vec::new())
+        };
+        // Bootstrap, group and package are missing at least in part, so there is always something to tell.
+        let told = told("", env, flags).expect("not a whole configuration");
+        prop_assert!(told.contains("required, and not given"), "{told}");
+    }
+}

@@ -1,0 +1,308 @@
+//! A topic, a group and a consumer, as librdkafka shows them: events and answers come with a poll, a pause drops what
+//! was fetched ahead, the position is unknown until something was handed out.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use scorewire::edge::{PartitionLag, Progress, Source, SourceEvent};
+use scorewire::error::{Fatal, exit};
+use scorewire::record::Position;
+
+use super::journal::{Entry, Journal};
+use super::record::{Data, FakeRecord, Headers};
+
+/// One partition of the topic.
+#[derive(Debug, Default)]
+pub struct Log {
+    pub records: Vec<Arc<Data>>,
+    /// The next offset: past the last record and the markers behind it.
+    pub end: i64,
+}
+
+/// The consumer's view of a partition it was assigned.
+#[derive(Debug)]
+struct Fetch {
+    next: i64,
+    position: Option<i64>,
+    paused: bool,
+    end_told: bool,
+}
+
+/// How commits are answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answers {
+    /// With the next poll.
+    AtOnce,
+    /// When the test says so: [`FakeSource::answer`].
+    OnDemand,
+}
+
+#[derive(Debug)]
+pub struct SourceState {
+    pub logs: BTreeMap<i32, Log>,
+    assigned: BTreeMap<i32, Fetch>,
+    /// What the group has durably.
+    pub committed: BTreeMap<i32, i64>,
+    /// Every accepted commit in order.
+    pub commits: Vec<Progress>,
+    outstanding: Option<Vec<Progress>>,
+    /// Show up with the next poll, as callbacks do.
+    upcoming: VecDeque<SourceEvent>,
+    visible: VecDeque<SourceEvent>,
+    pub answers: Answers,
+    /// Commits to refuse, with this code.
+    pub refuse: VecDeque<i32>,
+    /// Bounded runs are told the end of each partition.
+    pub tell_end: bool,
+    /// librdkafka counts the end's event as a record when it is taken in a batch: its position is one too far then.
+    pub end_moves_position: bool,
+    pub polls: usize,
+    pub closed: bool,
+    /// Partition the next poll begins with.
+    turn: usize,
+    /// Records handed out by one poll at most.
+    pub per_poll: usize,
+}
+
+impl Default for SourceState {
+    fn default() -> SourceState {
+        SourceState {
+            logs: BTreeMap::new(),
+            assigned: BTreeMap::new(),
+            committed: BTreeMap::new(),
+            commits: Vec::new(),
+            outstanding: None,
+            upcoming: VecDeque::new(),
+            visible: VecDeque::new(),
+            answers: Answers::AtOnce,
+            refuse: VecDeque::new(),
+            tell_end: false,
+            end_moves_position: false,
+            polls: 0,
+            closed: false,
+            turn: 0,
+            per_poll: usize::MAX,
+        }
+    }
+}
+
+/// The lane's end and the test's end of the same source.
+#[derive(Clone, Debug, Default)]
+pub struct FakeSource {
+    state: Arc<Mutex<SourceState>>,
+    journal: Journal,
+}
+
+impl FakeSource {
+    pub fn new(journal: Journal) -> FakeSource {
+        FakeSource { state: Arc::default(), journal }
+    }
+
+    pub fn state(&self) -> MutexGuard<'_, SourceState> {
+        self.state.lock().unwrap()
+    }
+
+    /// Appends a record at an offset at or after the end: holes are what compaction and markers leave.
+    pub fn put_at(&self, offset: i64, partition: i32, key: Option<&str>, value: Option<Vec<u8>>, headers: Headers) {
+        let mut state = self.state();
+        let log = state.logs.entry(partition).or_default();
+        assert!(offset >= log.end, "offsets grow");
+        log.end = offset + 1;
+        let key = key.map(|key| key.as_bytes().to_vec());
+        let data = Data { position: Position { partition, offset }, timestamp_ms: 1_000 + offset, key, value, headers };
+        log.records.push(Arc::new(data));
+    }
+
+    /// Appends a record; returns its position.
+    pub fn put(&self, partition: i32, value: impl Into<Option<Vec<u8>>>) -> Position {
+        let offset = self.state().logs.entry(partition).or_default().end;
+        self.put_at(offset, partition, Some(&format!("key-{partition}-{offset}")), value.into(), Vec::new());
+        Position { partition, offset }
+    }
+
+    /// Appends transaction markers or compacted records: offsets without a record.
+    pub fn put_markers(&self, partition: i32, count: i64) {
+        self.state().logs.entry(partition).or_default().end += count;
+    }
+
+    /// Comes with the next poll.
+    pub fn tell(&self, event: SourceEvent) {
+        self.state().upcoming.push_back(event);
+    }
+
+    /// Answers the commit under way.
+    pub fn answer(&self, result: Result<(), i32>) {
+        let mut state = self.state();
+        let progress = state.outstanding.take().expect("a commit is under way");
+        state.finish_commit(progress, result);
+    }
+
+    pub fn is_commit_outstanding(&self) -> bool {
+        self.state().outstanding.is_some()
+    }
+
+    pub fn committed(&self, partition: i32) -> Option<i64> {
+        self.state().committed.get(&partition).copied()
+    }
+
+    pub fn is_assigned(&self, partition: i32) -> bool {
+        self.state().assigned.contains_key(&partition)
+    }
+
+    pub fn is_paused(&self, partition: i32) -> bool {
+        self.state().assigned.get(&partition).is_some_and(|fetch| fetch.paused)
+    }
+
+    fn each(&self, partitions: &[i32], entry: fn(i32) -> Entry, what: impl Fn(&mut Fetch)) -> Result<(), Fatal> {
+        let mut state = self.state();
+        for partition in partitions {
+            let fetch = state.assigned.get_mut(partition).ok_or_else(|| not_assigned(*partition))?;
+            what(fetch);
+            self.journal.note(entry(*partition));
+        }
+        Ok(())
+    }
+}
+
+fn not_assigned(partition: i32) -> Fatal {
+    Fatal::new(exit::INTERNAL, format!("fake: partition {partition} is not assigned"), "")
+}
+
+impl SourceState {
+    fn finish_commit(&mut self, progress: Vec<Progress>, result: Result<(), i32>) {
+        let result = self.refuse.pop_front().map_or(result, Err);
+        let partitions = progress.iter().map(|to| to.partition).collect();
+        if result.is_ok() {
+            for to in progress {
+                let before = self.committed.insert(to.partition, to.offset);
+                assert!(before.is_none_or(|before| before <= to.offset), "a commit goes back: {before:?} to {to:?}");
+                self.commits.push(to);
+            }
+        }
+        self.upcoming.push_back(SourceEvent::Committed { partitions, result });
+    }
+
+    fn deliver(&mut self, partition: i32, room: usize, out: &mut Vec<FakeRecord>, journal: &Journal) {
+        let (Some(fetch), Some(log)) = (self.assigned.get_mut(&partition), self.logs.get(&partition)) else { return };
+        if fetch.paused {
+            return;
+        }
+        let limit = out.len() + room;
+        let from = log.records.partition_point(|record| record.position.offset < fetch.next);
+        for record in &log.records[from..] {
+            if out.len() == limit {
+                return;
+            }
+            out.push(FakeRecord::new(record));
+            journal.note(Entry::Polled(record.position));
+            fetch.next = record.position.offset + 1;
+            fetch.position = Some(fetch.next);
+        }
+        // Markers are served with whatever comes before them.
+        if fetch.next < log.end {
+            fetch.next = log.end;
+            fetch.position = Some(log.end);
+        }
+        if self.tell_end && !fetch.end_told {
+            fetch.end_told = true;
+            if self.end_moves_position {
+                fetch.position = Some(log.end + 1);
+            }
+            self.visible.push_back(SourceEvent::EndReached { partition, offset: log.end });
+        }
+    }
+}
+
+impl Source for FakeSource {
+    type Record = FakeRecord;
+
+    fn poll(&mut self, _: Duration, room: usize, out: &mut Vec<FakeRecord>) -> Result<(), Fatal> {
+        assert!(room > 0, "the door asks for room");
+        let state = &mut *self.state.lock().unwrap();
+        state.polls += 1;
+        if state.answers == Answers::AtOnce
+            && let Some(progress) = state.outstanding.take()
+        {
+            state.finish_commit(progress, Ok(()));
+        }
+        state.visible.append(&mut state.upcoming);
+        let limit = out.len() + room.min(state.per_poll);
+        let count = state.assigned.len();
+        for step in 0..count {
+            let partition = *state.assigned.keys().nth((state.turn + step) % count).unwrap();
+            state.deliver(partition, limit - out.len(), out, &self.journal);
+        }
+        state.turn += 1;
+        Ok(())
+    }
+
+    fn next_event(&mut self) -> Option<SourceEvent> {
+        self.state().visible.pop_front()
+    }
+
+    fn assign(&mut self, partitions: &[i32]) -> Result<Vec<Progress>, Fatal> {
+        let mut state = self.state();
+        let mut first = Vec::new();
+        for &partition in partitions {
+            let offset = state.committed.get(&partition).copied().unwrap_or(0);
+            let fetch = Fetch { next: offset, position: None, paused: false, end_told: false };
+            assert!(state.assigned.insert(partition, fetch).is_none(), "assigned twice");
+            self.journal.note(Entry::Assigned(partition));
+            first.push(Progress { partition, offset });
+        }
+        Ok(first)
+    }
+
+    fn release(&mut self, partitions: &[i32]) -> Result<(), Fatal> {
+        let mut state = self.state();
+        for partition in partitions {
+            state.assigned.remove(partition).ok_or_else(|| not_assigned(*partition))?;
+            self.journal.note(Entry::Released(*partition));
+        }
+        Ok(())
+    }
+
+    fn pause(&mut self, partitions: &[i32]) -> Result<(), Fatal> {
+        self.each(partitions, Entry::Paused, |fetch| {
+            fetch.paused = true;
+            // Goes on from what was handed out; what was fetched ahead is fetched again.
+            fetch.next = fetch.position.unwrap_or(fetch.next);
+        })
+    }
+
+    fn resume(&mut self, partitions: &[i32]) -> Result<(), Fatal> {
+        self.each(partitions, Entry::Resumed, |fetch| fetch.paused = false)
+    }
+
+    fn seek(&mut self, to: Progress) -> Result<(), Fatal> {
+        self.journal.note(Entry::Sought(to.partition, to.offset));
+        let mut state = self.state();
+        let fetch = state.assigned.get_mut(&to.partition).ok_or_else(|| not_assigned(to.partition))?;
+        *fetch = Fetch { next: to.offset, position: None, paused: fetch.paused, end_told: false };
+        Ok(())
+    }
+
+    fn position(&mut self, partition: i32) -> Option<i64> {
+        self.state().assigned.get(&partition)?.position
+    }
+
+    fn lag(&mut self, partition: i32) -> PartitionLag {
+        let position = self.position(partition).unwrap_or(-1);
+        let high_watermark = self.state().logs.get(&partition).map_or(-1, |log| log.end);
+        PartitionLag { partition, position, high_watermark }
+    }
+
+    fn commit(&mut self, progress: &[Progress]) -> Result<(), Fatal> {
+        progress.iter().for_each(|to| self.journal.note(Entry::CommitStarted(to.partition, to.offset)));
+        let mut state = self.state();
+        assert!(state.outstanding.is_none(), "one commit at a time");
+        state.outstanding = Some(progress.to_vec());
+        Ok(())
+    }
+
+    fn close(&mut self, _: Duration) -> bool {
+        self.state().closed = true;
+        true
+    }
+}

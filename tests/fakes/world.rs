@@ -1,0 +1,238 @@
+//! A lane on fakes, and the checks that hold in every state.
+
+use std::ffi::CString;
+use std::sync::Arc;
+use std::time::Duration;
+
+use scorewire::avro::decoder::Decoder;
+use scorewire::avro::encode::{OutcomeEncoder, OutcomeIdentity, Provider};
+use scorewire::avro::wire::Accept;
+use scorewire::edge::{Destination, SourceEvent};
+use scorewire::error::Fatal;
+use scorewire::kafka::delivery::AtLeastOnce;
+use scorewire::observe::stats::LaneStats;
+use scorewire::pipeline::dead_letter::DeadLetterHeaders;
+use scorewire::pipeline::emit::{Emit, EmitSettings};
+use scorewire::pipeline::intake::Intake;
+use scorewire::pipeline::judge::Judge;
+use scorewire::pipeline::lane::{Lane, Parts};
+use scorewire::pipeline::limits::Limits;
+use scorewire::pipeline::settings::{Deadline, HeaderStyle, PayloadPolicy, ReviewSettings, Thresholds};
+
+use super::clock::ManualClock;
+use super::journal::Journal;
+use super::outcome::Outcome;
+use super::payload::{self, Payment};
+use super::schemas::FakeSchemas;
+use super::scorer::{FakeScorer, ScorerState};
+use super::sink::{FakeSink, Sent};
+use super::source::FakeSource;
+
+pub type FakeLane = Lane<FakeSource, FakeScorer, FakeSink, AtLeastOnce, ManualClock>;
+
+pub const TOPIC: &str = "enriched-context";
+pub const MODEL_VERSION: &str = "3.1.4";
+/// What a duty cycle takes, unless the test says otherwise.
+pub const CYCLE: Duration = Duration::from_millis(1);
+
+/// What a lane is made with.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    pub partitions: i32,
+    pub batch_rows: usize,
+    pub limits: Limits,
+    pub review_threshold: f64,
+    pub decline_threshold: f64,
+    pub sample_per_million: u32,
+    pub review_payload: PayloadPolicy,
+    pub dead_letter_payload: PayloadPolicy,
+    pub header_style: HeaderStyle,
+    pub deadline: Option<Deadline>,
+    pub until: Option<Vec<i64>>,
+}
+
+impl Default for Setup {
+    /// Nothing is reviewed, nothing is late, commits go out every 100 ms.
+    fn default() -> Setup {
+        Setup {
+            partitions: 2,
+            batch_rows: 8,
+            limits: Limits::default(),
+            review_threshold: 0.9,
+            decline_threshold: 0.9,
+            sample_per_million: 0,
+            review_payload: PayloadPolicy::Raw,
+            dead_letter_payload: PayloadPolicy::Raw,
+            header_style: HeaderStyle::Scorewire,
+            deadline: None,
+            until: None,
+        }
+    }
+}
+
+impl Setup {
+    fn emit(&self) -> Emit {
+        let thresholds =
+            Thresholds { review: self.review_threshold, decline: self.decline_threshold, version: "t1".into() };
+        let review = ReviewSettings { sample_per_million: self.sample_per_million, payload: self.review_payload };
+        let encoder = OutcomeEncoder::new(&OutcomeIdentity {
+            review_threshold: thresholds.review,
+            decline_threshold: thresholds.decline,
+            thresholds_version: thresholds.version.clone(),
+            node: "node".into(),
+            lane: 0,
+            model_name: "fake".into(),
+            model_version: MODEL_VERSION.into(),
+            model_sha256: "0".repeat(64),
+            provider: Provider::Cpu,
+            topic: TOPIC.into(),
+            fallback: false,
+        });
+        let features = payload::wanted().features.into_iter().map(|feature| feature.name).collect();
+        Emit::new(EmitSettings {
+            encoder,
+            judge: Judge::new(thresholds, &review, self.deadline),
+            headers: DeadLetterHeaders::new(self.header_style, TOPIC, MODEL_VERSION, features),
+            model_version: CString::new(MODEL_VERSION).unwrap(),
+            input_partitions: self.partitions,
+            outcome_bytes_max: self.limits.outcome_bytes_max,
+            review_payload: self.review_payload,
+            dead_letter_payload: self.dead_letter_payload,
+        })
+    }
+
+    fn decoder(&self, schemas: &FakeSchemas) -> Decoder {
+        let source = Box::new(schemas.clone());
+        Decoder::new(payload::reader(), payload::wanted(), source, Accept::default()).unwrap()
+    }
+
+    /// A lane that has joined and owns partitions `0..partitions`.
+    pub fn build(self) -> World {
+        let mut world = self.build_unassigned();
+        let all: Vec<i32> = (0..world.setup.partitions).collect();
+        world.source.tell(SourceEvent::Assigned(all));
+        world.cycles(2);
+        world
+    }
+
+    pub fn build_unassigned(self) -> World {
+        let journal = Journal::default();
+        let (clock, schemas) = (ManualClock::default(), FakeSchemas::default());
+        let (source, sink) = (FakeSource::new(journal.clone()), FakeSink::new(journal.clone(), self.partitions));
+        let (scorer, stats) = (ScorerState::default(), Arc::new(LaneStats::default()));
+        for partition in 0..self.partitions {
+            source.state().logs.entry(partition).or_default();
+        }
+        schemas.found(payload::KNOWN_ID, &payload::reader());
+        schemas.pending(payload::PENDING_ID);
+        let lane = Lane::new(Parts {
+            source: source.clone(),
+            scorer: FakeScorer(scorer.clone()),
+            sink: sink.clone(),
+            delivery: AtLeastOnce,
+            clock: clock.clone(),
+            intake: Intake::new(self.decoder(&schemas), self.limits.payload_bytes_max),
+            emit: self.emit(),
+            batch_rows: self.batch_rows,
+            limits: self.limits.clone(),
+            stats: Arc::clone(&stats),
+            until: self.until.clone(),
+        });
+        World { setup: self, clock, source, sink, scorer, schemas, stats, journal, lane }
+    }
+}
+
+/// A lane and everything around it.
+pub struct World {
+    pub setup: Setup,
+    pub clock: ManualClock,
+    pub source: FakeSource,
+    pub sink: FakeSink,
+    pub scorer: ScorerState,
+    pub schemas: FakeSchemas,
+    pub stats: Arc<LaneStats>,
+    pub journal: Journal,
+    pub lane: FakeLane,
+}
+
+impl World {
+    /// One duty cycle, after which time has moved and every counter adds up.
+    pub fn try_cycle(&mut self) -> Result<(), Fatal> {
+        self.clock.advance(CYCLE);
+        self.lane.duty_cycle()?;
+        self.check_counters();
+        Ok(())
+    }
+
+    pub fn cycle(&mut self) {
+        self.try_cycle().expect("the lane goes on");
+    }
+
+    pub fn cycles(&mut self, count: usize) {
+        (0..count).for_each(|_| self.cycle());
+    }
+
+    /// Cycles until a condition holds; panics when it does not for long.
+    pub fn cycle_until(&mut self, what: &str, mut holds: impl FnMut(&World) -> bool) {
+        for _ in 0..10_000 {
+            if holds(self) {
+                return;
+            }
+            self.cycle();
+        }
+        panic!("never came: {what}");
+    }
+
+    /// Cycles until the lane says why it stops.
+    pub fn cycle_until_fatal(&mut self) -> Fatal {
+        (0..100_000).find_map(|_| self.try_cycle().err()).expect("the lane stops")
+    }
+
+    /// Lets everything in flight be acknowledged and committed.
+    pub fn settle(&mut self) {
+        self.sink.state().auto_ack = true;
+        self.clock.advance(self.setup.limits.commit_interval);
+        self.cycle_until("everything settled", |world| world.lane.is_drained());
+        self.sink.state().auto_ack = false;
+        self.clock.advance(self.setup.limits.commit_interval);
+        self.cycles(4);
+    }
+
+    /// `received = scored + rejected + handed_back + in_flight`.
+    pub fn check_counters(&self) {
+        let stats = &self.stats;
+        let [received, scored, rejected] = [stats.received.get(), stats.scored.get(), stats.rejected_total()];
+        let [back, open] = [stats.handed_back.get(), stats.in_flight_records.get()];
+        assert_eq!(
+            received,
+            scored + rejected + back + open,
+            "scored {scored} + rejected {rejected} + handed back {back} + in flight {open}"
+        );
+    }
+
+    /// Outcomes of one destination as read back, in the order sent.
+    pub fn outputs(&self) -> Vec<Outcome> {
+        self.sink.state().to(Destination::Outputs).into_iter().map(Outcome::of_output).collect()
+    }
+
+    pub fn reviews(&self) -> Vec<Outcome> {
+        self.sink.state().to(Destination::Review).into_iter().map(Outcome::of_review).collect()
+    }
+
+    pub fn dead_letters(&self) -> Vec<Sent> {
+        self.sink.state().to(Destination::DeadLetters).into_iter().cloned().collect()
+    }
+
+    /// Puts `count` harmless payments.
+    pub fn put_payments(&self, partition: i32, count: usize) {
+        for index in 0..count {
+            self.source.put(partition, Payment::new(format!("{partition}/{index}"), 0.25).encode());
+        }
+    }
+
+    /// Offsets of the source records behind the outcomes of a partition.
+    pub fn offsets(&self, destination: Destination, partition: i32) -> Vec<i64> {
+        let all = self.sink.state().positions(destination);
+        all.into_iter().filter(|(of, _)| *of == partition).map(|(_, offset)| offset).collect()
+    }
+}

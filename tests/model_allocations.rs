@@ -1,0 +1,68 @@
+//! Scoring in steady state allocates nothing of ours: ONNX Runtime's own allocations go through C's `malloc`, Rust's
+//! through the counting allocator below.
+
+mod model_support;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use model_support::{Draft, settings};
+use ndarray::{Array2, s};
+use scorewire::edge::Scorer;
+use scorewire::model::ModelSettings;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+// SAFETY: every call goes on to the system's allocator; counting touches a thread-local without a destructor.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: as above.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[test]
+fn a_warm_session_scores_without_allocating() {
+    let strict = ModelSettings { pad_rows: Some(16), ..settings() };
+    let forms = [
+        ("trees", "probabilities", Some(1), settings()),
+        ("trees_zipmap", "probabilities", Some(1), settings()),
+        ("mlp", "p", None, settings()),
+        ("flat", "flat", None, settings()),
+        ("fixed", "p", None, settings()),
+        ("logistic", "probabilities", Some(1), strict),
+    ];
+    for (name, output, column, settings) in forms {
+        let model = Draft::new(name, output, column).prepare(&settings).unwrap();
+        assert!(model.report.native_bytes > 0, "{name}: ONNX Runtime holds memory for a session");
+        let mut session = model.session().unwrap();
+        let golden = &model.package.golden.rows;
+        let rows = Array2::from_shape_fn((40, 4), |(row, column)| golden[[row % golden.nrows(), column]]);
+        let mut scores = [0.0; 40];
+        let before = ALLOCATIONS.with(Cell::get);
+        for round in 0..50 {
+            let count = 1 + round * 7 % 40;
+            session.score(rows.slice(s![..count, ..]), &mut scores[..count]).unwrap();
+        }
+        assert_eq!(ALLOCATIONS.with(Cell::get) - before, 0, "{name}");
+    }
+}

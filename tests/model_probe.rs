@@ -1,0 +1,77 @@
+//! The batch cap: the cheapest size per row that keeps the lane responsive, from a curve that the tests make up.
+
+mod model_support;
+
+use std::time::Duration;
+
+use model_support::{Draft, SteppingClock, settings};
+use ndarray::array;
+use scorewire::model::{CurvePoint, ModelSettings, ProbeSettings, choose_cap, prepare, varied_rows};
+
+fn curve(points: &[(usize, u64)]) -> Vec<CurvePoint> {
+    points.iter().map(|&(rows, us)| CurvePoint { rows, call_ns: us * 1_000 }).collect()
+}
+
+fn limits() -> ProbeSettings {
+    ProbeSettings { rows_max: 512, slice: Duration::from_micros(250), latency_max: Duration::from_millis(5) }
+}
+
+#[test]
+fn the_cheapest_size_within_the_slice_wins() {
+    // 128 rows are cheaper still, and take too long.
+    let points = curve(&[(1, 5), (16, 50), (64, 180), (128, 330)]);
+    assert_eq!(choose_cap(&points, &limits()), (64, None));
+    // A model that grows dearer with the batch, as some versions' trees do.
+    let points = curve(&[(1, 5), (16, 32), (64, 200), (128, 240)]);
+    assert_eq!(choose_cap(&points, &limits()), (128, None));
+    let points = curve(&[(1, 5), (16, 32), (64, 240), (128, 600)]);
+    assert_eq!(choose_cap(&points, &limits()), (16, None));
+    // As cheap as makes no difference: the smaller, whose rows wait less.
+    let points = curve(&[(32, 64), (64, 127), (96, 190)]);
+    assert_eq!(choose_cap(&points, &limits()), (32, None));
+    // Exactly the slice still fits.
+    assert_eq!(choose_cap(&curve(&[(1, 240), (2, 250), (3, 251)]), &limits()), (2, None));
+}
+
+#[test]
+fn a_model_that_never_fits_gets_the_cheapest_size_within_the_latency_limit_and_a_warning() {
+    let (rows, warning) = choose_cap(&curve(&[(1, 400), (8, 1_600), (64, 4_800), (128, 9_000)]), &limits());
+    assert_eq!(rows, 64);
+    assert!(warning.unwrap().contains("batches of 64 rows stay within 5ms"));
+    let (rows, warning) = choose_cap(&curve(&[(1, 9_000), (2, 12_000)]), &limits());
+    assert_eq!(rows, 1);
+    assert!(warning.unwrap().contains("one by one"));
+}
+
+#[test]
+fn varied_rows_are_all_different_repeatable_and_keep_what_is_missing() {
+    let golden = array![[1.0f32, -20.0, f32::NAN], [2.0, 30.0, f32::NAN]];
+    let rows = varied_rows(&golden, 10_000);
+    let distinct: std::collections::BTreeSet<(u32, u32)> =
+        rows.rows().into_iter().map(|row| (row[0].to_bits(), row[1].to_bits())).collect();
+    assert!(distinct.len() > 9_990, "{}", distinct.len());
+    assert!(rows.column(2).iter().all(|value| value.is_nan()), "a value is never made up for one that is missing");
+    assert!(rows.column(0).iter().all(|value| (0.9..=2.2).contains(value)));
+    assert!(
+        rows.slice(ndarray::s![.., ..2]).iter().eq(varied_rows(&golden, 10_000).slice(ndarray::s![.., ..2]).iter())
+    );
+}
+
+#[test]
+fn the_probe_measures_with_the_clock_it_is_given_and_the_configuration_may_override() {
+    // Each look at the clock takes 1 us, so each call does: the largest batch is the cheapest per row.
+    let model = Draft::new("trees", "probabilities", Some(1)).prepare(&settings()).unwrap();
+    assert_eq!(model.report.batch_rows_cap, 40);
+    assert_eq!(model.report.curve.first().map(|point| point.rows), Some(1));
+    assert!(model.report.curve.iter().all(|point| point.call_ns == 1_000));
+
+    let chosen = ModelSettings { batch_rows: Some(7), ..settings() };
+    let model = Draft::new("trees", "probabilities", Some(1)).prepare(&chosen).unwrap();
+    assert_eq!(model.report.batch_rows_cap, 7);
+
+    // Each call seems to take a second: slower than any limit.
+    let draft = Draft::new("trees", "probabilities", Some(1)).write();
+    let model = prepare(draft.path(), &settings(), &SteppingClock::new(1_000_000_000)).unwrap();
+    assert_eq!((model.report.batch_rows_cap, model.report.curve.len()), (1, 1));
+    assert!(model.report.warnings[0].contains("one by one"), "{:?}", model.report.warnings);
+}

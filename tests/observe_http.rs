@@ -1,0 +1,335 @@
+//! What can be seen of a running process, over real HTTP: health in every state, the status document, and metrics that
+//! follow the exposition format and add up.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use scorewire::config::Config;
+use scorewire::edge::{Clock, PartitionLag};
+use scorewire::error::{Reject, exit};
+use scorewire::observe::admin::{self, AdminServer, ModelInfo, Phase};
+use scorewire::observe::latency::{Step, StepTimes};
+use scorewire::observe::stats::LaneStats;
+
+/// A clock moved by hand.
+#[derive(Default)]
+struct HandClock {
+    ns: AtomicU64,
+    wall_us: AtomicI64,
+}
+
+impl HandClock {
+    fn advance(&self, span: Duration) {
+        self.ns.fetch_add(span.as_nanos() as u64, Ordering::SeqCst);
+        self.wall_us.fetch_add(span.as_micros() as i64, Ordering::SeqCst);
+    }
+
+    fn cycle(&self, lane: &LaneStats) {
+        lane.last_cycle_ms.set(self.now_ns() / 1_000_000);
+    }
+}
+
+impl Clock for HandClock {
+    fn now_ns(&self) -> u64 {
+        self.ns.load(Ordering::SeqCst)
+    }
+
+    fn wall_us(&self) -> i64 {
+        self.wall_us.load(Ordering::SeqCst)
+    }
+}
+
+/// Two lanes behind HTTP on a port of their own.
+struct Bench {
+    server: AdminServer,
+    lanes: Vec<Arc<LaneStats>>,
+    clock: Arc<HandClock>,
+    phase: Arc<Phase>,
+    config: Config,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let clock = Arc::new(HandClock::default());
+        clock.wall_us.store(1_700_000_000_000_000, Ordering::SeqCst);
+        clock.advance(Duration::from_secs(5));
+        let lanes = vec![Arc::new(LaneStats::default()), Arc::new(LaneStats::default())];
+        let phase = Arc::new(Phase::default());
+        let config = Config::new("b:9092", "group-1", "models/m");
+        let model = ModelInfo {
+            name: "card \"fraud\"".to_owned(),
+            version: "3".to_owned(),
+            sha256: "ab12".to_owned(),
+            provider: "cpu".to_owned(),
+            native_bytes: 7_000_000,
+        };
+        let shared: Arc<dyn Clock + Send + Sync> = Arc::<HandClock>::clone(&clock);
+        let state = config.admin_state(lanes.clone(), model, Arc::clone(&phase), shared);
+        let server = admin::start("127.0.0.1:0".parse().unwrap(), Arc::new(state)).unwrap();
+        Bench { server, lanes, clock, phase, config }
+    }
+
+    /// The same, warm and joined.
+    fn ready() -> Bench {
+        let bench = Bench::new();
+        bench.phase.set_warm();
+        bench.lanes.iter().for_each(|lane| lane.joined.store(true, Ordering::SeqCst));
+        assert_eq!(bench.get("/readyz"), (200, "ok\n".to_owned()));
+        bench
+    }
+
+    fn get(&self, path: &str) -> (u16, String) {
+        let (code, _, body) = get(self.server.address(), path);
+        (code, body)
+    }
+}
+
+/// Status code, headers and body of one request.
+fn get(address: SocketAddr, path: &str) -> (u16, String, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+    let code = head.split_whitespace().nth(1).unwrap().parse().unwrap();
+    (code, head.to_ascii_lowercase(), body.to_owned())
+}
+
+#[test]
+fn livez_fails_when_a_lane_stops_turning_and_never_asks_kafka() {
+    let bench = Bench::new();
+    bench.clock.advance(Duration::from_secs(3_600));
+    assert_eq!(bench.get("/livez").0, 200, "a lane that has not begun is not hung");
+    bench.lanes.iter().for_each(|lane| bench.clock.cycle(lane));
+    bench.lanes[0].sink_stalled_since_ms.set(1);
+    bench.lanes[0].failed_partitions.set(3);
+    bench.clock.advance(bench.config.limits.watchdog_timeout);
+    assert_eq!(bench.get("/livez").0, 200, "neither a stalled sink nor a failed partition is a reason to restart");
+    bench.clock.advance(Duration::from_millis(1));
+    bench.clock.cycle(&bench.lanes[0]);
+    let (code, body) = bench.get("/livez");
+    assert_eq!((code, body.as_str()), (503, "lane 1 has finished no duty cycle for 60001 ms\n"));
+    bench.lanes[1].ended.store(true, Ordering::SeqCst);
+    assert_eq!(bench.get("/livez").0, 200, "a lane that has left in order is not hung");
+}
+
+#[test]
+fn readyz_says_what_is_missing() {
+    let bench = Bench::new();
+    let (code, body) = bench.get("/readyz");
+    assert_eq!(code, 503);
+    assert_eq!(body.lines().count(), 3, "{body}");
+    bench.phase.set_warm();
+    bench.lanes[0].joined.store(true, Ordering::SeqCst);
+    assert_eq!(bench.get("/readyz"), (503, "lane 1 has not joined the group\n".to_owned()));
+    bench.lanes[1].joined.store(true, Ordering::SeqCst);
+    assert_eq!(bench.get("/readyz"), (200, "ok\n".to_owned()));
+    bench.lanes[1].ended.store(true, Ordering::SeqCst);
+    assert_eq!(bench.get("/readyz"), (503, "lane 1 has ended\n".to_owned()));
+    bench.lanes[1].ended.store(false, Ordering::SeqCst);
+    bench.phase.set_stopping();
+    assert_eq!(bench.get("/readyz"), (503, "stopping\n".to_owned()));
+}
+
+#[test]
+fn a_sink_outage_flips_readiness_only_after_its_named_time() {
+    let bench = Bench::ready();
+    let since_ms = bench.clock.wall_us() / 1_000;
+    bench.lanes[1].sink_stalled_since_ms.set(since_ms as u64);
+    bench.clock.advance(bench.config.limits.sink_stall_unready);
+    assert_eq!(bench.get("/readyz").0, 200);
+    bench.clock.advance(Duration::from_millis(1));
+    assert_eq!(bench.get("/readyz"), (503, "lane 1: no outcome acknowledged for 10001 ms\n".to_owned()));
+    bench.lanes[1].sink_stalled_since_ms.set(0);
+    assert_eq!(bench.get("/readyz").0, 200);
+}
+
+#[test]
+fn failed_partitions_are_shown_and_keep_the_process_ready() {
+    let bench = Bench::ready();
+    bench.lanes[0].failed_partitions.set(2);
+    let (code, body) = bench.get("/readyz");
+    assert_eq!(code, 200);
+    assert!(body.contains("lane 0: 2 partitions stopped with an alarm"), "{body}");
+}
+
+/// Fills a lane with an example in which every record is accounted for.
+fn fill(lane: &LaneStats) {
+    lane.received.add(1_000);
+    lane.scored.add(900);
+    lane.rejected[Reject::Truncated.index()].add(30);
+    lane.rejected[Reject::MissingFeature(0).index()].add(12);
+    lane.handed_back.add(8);
+    lane.in_flight_records.set(50);
+    lane.in_flight_bytes.set(50_000);
+    lane.decisions[0].add(890);
+    lane.batches.add(100);
+    lane.batch_rows.add(900);
+    lane.batch_rows_max.raise_to(64);
+    lane.duty_cycle_ns_max.raise_to(2_500_000);
+    lane.client_native_bytes.set(4_096);
+    *lane.lag.lock().unwrap() = vec![
+        PartitionLag { partition: 3, position: 90, high_watermark: 100 },
+        PartitionLag { partition: 5, position: -1, high_watermark: 100 },
+    ];
+    let mut times = StepTimes::default();
+    times.record(Step::Inference, 40_000, 99);
+    times.record(Step::Inference, 7_000_000, 1);
+    lane.times.publish(&mut times);
+}
+
+/// Samples by name and labels, and the type of each family; checks the form of every line on the way.
+fn parse(text: &str) -> (BTreeMap<String, f64>, BTreeMap<String, String>) {
+    let (mut samples, mut types, mut helped) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+    assert!(text.ends_with("# EOF\n"), "OpenMetrics ends with EOF");
+    for line in text.lines().filter(|line| *line != "# EOF") {
+        if let Some(rest) = line.strip_prefix("# HELP ") {
+            let (name, help) = rest.split_once(' ').unwrap();
+            assert!(!help.trim().is_empty() && helped.insert(name.to_owned()), "{line}");
+        } else if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = rest.split_once(' ').unwrap();
+            assert!(helped.contains(name), "no HELP before {line}");
+            assert!(types.insert(name.to_owned(), kind.to_owned()).is_none(), "{name} is there twice");
+        } else {
+            let (series, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("not a sample: {line:?}"));
+            let name = series.split('{').next().unwrap();
+            let suffixes = ["_total", "_info", "_bucket", "_sum", "_count", ""];
+            let family = suffixes.iter().find_map(|suffix| types.get(name.strip_suffix(suffix)?));
+            assert!(name.starts_with("scorewire_") && family.is_some(), "no TYPE for {line}");
+            assert!(samples.insert(series.to_owned(), value.parse().unwrap()).is_none(), "{series} is there twice");
+        }
+    }
+    assert_eq!(helped.len(), types.len());
+    (samples, types)
+}
+
+fn sum(samples: &BTreeMap<String, f64>, name: &str) -> f64 {
+    samples.iter().filter(|(series, _)| series.split('{').next() == Some(name)).map(|(_, value)| value).sum()
+}
+
+#[test]
+fn metrics_follow_the_format_and_the_counters_partition_the_input() {
+    let bench = Bench::ready();
+    fill(&bench.lanes[0]);
+    fill(&bench.lanes[1]);
+    let (code, head, text) = get(bench.server.address(), "/metrics");
+    assert_eq!(code, 200);
+    assert!(head.contains("content-type: application/openmetrics-text; version=1.0.0; charset=utf-8"), "{head}");
+    let (samples, types) = parse(&text);
+
+    let received = sum(&samples, "scorewire_records_received_total");
+    let finished = ["scored_total", "rejected_total", "handed_back_total", "in_flight"];
+    let parts: f64 = finished.iter().map(|part| sum(&samples, &format!("scorewire_records_{part}"))).sum();
+    assert_eq!((received, parts), (2_000.0, 2_000.0));
+
+    let reasons =
+        samples.keys().filter(|series| series.starts_with("scorewire_records_rejected_total{lane=\"0\"")).count();
+    assert_eq!(reasons, Reject::REASONS, "every reason is there, with 0 as well");
+    let truncated = "scorewire_records_rejected_total{lane=\"1\",stage=\"decode\",reason=\"truncated\"}";
+    assert_eq!(samples[truncated], 30.0);
+    assert_eq!(samples["scorewire_partition_lag_records{lane=\"0\",partition=\"3\"}"], 10.0);
+    assert!(!text.contains("partition=\"5\""), "an unknown lag is not a number");
+    assert_eq!(samples["scorewire_duty_cycle_max_seconds{lane=\"0\"}"], 0.0025);
+    assert_eq!(samples["scorewire_client_native_bytes{lane=\"1\"}"], 4_096.0);
+    assert_eq!(samples["scorewire_model_native_bytes"], 7_000_000.0);
+    assert_eq!(samples["scorewire_ready"], 1.0);
+    assert!(samples["scorewire_resident_memory_bytes"] > 1e6);
+    let model = "scorewire_model_info{name=\"card \\\"fraud\\\"\",version=\"3\",sha256=\"ab12\",provider=\"cpu\"}";
+    assert_eq!(samples[model], 1.0);
+    assert_eq!(types["scorewire_records_received"], "counter");
+    assert_eq!(types["scorewire_step_latency_seconds"], "histogram");
+}
+
+#[test]
+fn latency_is_there_as_quantiles_and_as_a_histogram_over_all_lanes() {
+    let bench = Bench::ready();
+    fill(&bench.lanes[0]);
+    fill(&bench.lanes[1]);
+    let (samples, _) = parse(&bench.get("/metrics").1);
+    let quantile = |step: &str, quantile: &str| {
+        samples[&format!("scorewire_step_latency_quantile_seconds{{step=\"{step}\",quantile=\"{quantile}\"}}")]
+    };
+    assert_eq!(quantile("inference", "0.5"), 40e-6);
+    assert!((quantile("inference", "0.999") - 7e-3).abs() < 1e-5 && (quantile("inference", "1") - 7e-3).abs() < 1e-5);
+    assert_eq!(quantile("decode", "0.99"), 0.0);
+    let bucket =
+        |bound: &str| samples[&format!("scorewire_step_latency_seconds_bucket{{le=\"{bound}\",step=\"inference\"}}")];
+    assert_eq!((bucket("0.000025"), bucket("0.00005"), bucket("0.005"), bucket("0.01")), (0.0, 198.0, 198.0, 200.0));
+    assert_eq!((bucket("60.0"), bucket("+Inf")), (200.0, 200.0));
+    assert_eq!(samples["scorewire_step_latency_seconds_count{step=\"inference\"}"], 200.0);
+    let total = samples["scorewire_step_latency_seconds_sum{step=\"inference\"}"];
+    assert!((total - (198.0 * 40e-6 + 2.0 * 7e-3)).abs() < 1e-4, "{total}");
+}
+
+#[test]
+fn status_is_one_document_with_everything_in_it() {
+    let bench = Bench::ready();
+    fill(&bench.lanes[0]);
+    bench.clock.advance(Duration::from_millis(1_500));
+    let (code, head, body) = get(bench.server.address(), "/status");
+    assert!(code == 200 && head.contains("content-type: application/json"), "{head}");
+    let status: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!((&status["group"], &status["topics"]["input"]), (&"group-1".into(), &"enriched-context".into()));
+    assert_eq!(status["uptime_seconds"], 1.5);
+    assert_eq!((&status["ready"], &status["live"]), (&true.into(), &true.into()));
+    assert_eq!(status["model"]["sha256"], "ab12");
+    assert_eq!(status["limits"]["commit_interval_ms"], 100);
+    let lane = &status["lanes"][0];
+    let records = &lane["records"];
+    let count = |name: &str| records[name].as_u64().unwrap();
+    assert_eq!(count("received"), count("scored") + count("rejected") + count("handed_back") + count("in_flight"));
+    assert_eq!(records["rejected_by_reason"], serde_json::json!({"truncated": 30, "missing_feature": 12}));
+    let lag = serde_json::json!({"partition": 3, "position": 90, "high_watermark": 100, "records": 10});
+    assert_eq!(lane["partitions"]["lag"][0], lag);
+    assert_eq!(lane["partitions"]["lag"][1]["records"], serde_json::Value::Null);
+    assert_eq!(lane["batches"]["rows_mean"], 9.0);
+    assert_eq!(status["latency_us"]["inference"]["p50"], 40);
+    assert_eq!(status["latency_us"].as_object().unwrap().len(), Step::COUNT);
+}
+
+#[test]
+fn a_port_in_use_is_told_with_its_fix() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let bench = Bench::new();
+    let model = ModelInfo {
+        name: String::new(),
+        version: String::new(),
+        sha256: String::new(),
+        provider: String::new(),
+        native_bytes: 0,
+    };
+    let clock: Arc<dyn Clock + Send + Sync> = Arc::<HandClock>::clone(&bench.clock);
+    let state = bench.config.admin_state(Vec::new(), model, Arc::default(), clock);
+    let fatal = admin::start(taken.local_addr().unwrap(), Arc::new(state)).unwrap_err();
+    assert_eq!(fatal.code, exit::SYSTEM);
+    assert!(fatal.what.contains(&taken.local_addr().unwrap().to_string()), "{fatal}");
+    assert!(fatal.fix.contains("admin.listen"), "{fatal}");
+}
+
+#[test]
+fn a_stop_frees_the_port_though_a_client_still_talks() {
+    let bench = Bench::ready();
+    let address = bench.server.address();
+    let mut idle = TcpStream::connect(address).unwrap();
+    write!(idle, "GET /livez HTTP/1.1\r\nHost: ").unwrap();
+    drop(bench);
+    let _free = TcpListener::bind(address).expect("the port is free again");
+}
+
+#[test]
+fn other_paths_and_methods_are_refused() {
+    let bench = Bench::ready();
+    assert_eq!(bench.get("/").0, 404);
+    let mut stream = TcpStream::connect(bench.server.address()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    write!(stream, "POST /status HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 405"), "{answer}");
+}

@@ -1,0 +1,157 @@
+//! Every rule shown to fail where it must, and to hold where a careless one would cry: on planted sources.
+
+use super::layers::{bans, fences, imports, thread_starters};
+use super::rules::{self, Finding};
+use super::scan::Source;
+
+fn lines_found(rule: fn(&Source) -> Vec<Finding>, path: &str, text: &str) -> Vec<usize> {
+    rule(&Source::parse(path, text)).into_iter().map(|(line, _)| line).collect()
+}
+
+#[test]
+fn an_import_against_the_direction_is_found() {
+    let upwards = "use crate::pipeline::lane::Lane;";
+    assert_eq!(lines_found(imports, "src/edge.rs", upwards), [1]);
+    assert_eq!(lines_found(imports, "src/avro/decode.rs", "use crate::{\n    error::Reject,\n    kafka::X,\n};"), [3]);
+    assert_eq!(lines_found(imports, "src/pipeline/lane.rs", "fn f() -> crate::kafka::consumer::C {}"), [1]);
+    assert_eq!(lines_found(imports, "src/model/session.rs", "use super::super::load::X;"), [1]);
+    assert_eq!(lines_found(imports, "src/error.rs", "use super::record::X;"), [1]);
+    assert_eq!(lines_found(imports, "src/main.rs", "use scorewire::pipeline::lane;"), [1]);
+    assert_eq!(lines_found(imports, "src/surprise/mod.rs", ""), [1], "a new folder needs a place");
+}
+
+#[test]
+fn an_import_with_the_direction_is_fine() {
+    for (path, text) in [
+        ("src/cli/run.rs", "use crate::pipeline::lane::Lane;"),
+        ("src/pipeline/emit.rs", "use crate::{avro::encode::Encoder, edge::{Sink, Source}};"),
+        ("src/pipeline/emit.rs", "use super::batch::Batch;"),
+        ("src/model/deep/inner.rs", "use super::super::contract::Contract;"),
+        ("src/kafka/producer.rs", "use crate::pipeline::settings::ForwardHeaders;"),
+        ("src/edge.rs", "// use crate::pipeline::lane::Lane;\nconst S: &str = \"crate::pipeline\";"),
+        ("src/avro/plan.rs", "#[cfg(test)]\nmod tests {\n    use crate::load::simulator::Simulator;\n}"),
+    ] {
+        assert!(lines_found(imports, path, text).is_empty(), "{path}: {text}");
+    }
+    let below_tests = "#[cfg(test)]\nmod tests {\n}\nuse crate::cli::X;";
+    assert_eq!(lines_found(imports, "src/avro/plan.rs", below_tests), [4], "after the tests the rule holds again");
+}
+
+#[test]
+fn what_jumps_a_fence_is_found() {
+    for text in [
+        "use rdkafka::Message;",
+        "use ort::{session::Session};",
+        "let t = std::time::Instant::now();",
+        "use std::time::{Duration, SystemTime};",
+        "let d = start.elapsed();",
+        "std::thread::spawn(f);",
+        "use std::{io, thread::{self, Builder}};",
+    ] {
+        assert_eq!(lines_found(fences, "src/avro/wire.rs", text), [1], "{text}");
+        let in_test = format!("#[cfg(test)]\nmod tests {{\n{text}\n}}");
+        assert!(lines_found(fences, "src/avro/wire.rs", &in_test).is_empty(), "in tests: {text}");
+    }
+    assert!(lines_found(fences, "src/kafka/consumer.rs", "use rdkafka::Message;").is_empty());
+    assert!(lines_found(fences, "src/pipeline/clock.rs", "Instant::now()").is_empty());
+    assert_eq!(lines_found(fences, "src/pipeline/lane.rs", "\nInstant::now()"), [2]);
+    assert!(lines_found(fences, "src/avro/wire.rs", "let port = \"rdkafka::X\"; // Instant::now()").is_empty());
+    assert!(lines_found(fences, "src/avro/wire.rs", "fn f(at: Instant, report: Sort) {}").is_empty());
+}
+
+#[test]
+fn a_banned_name_is_found() {
+    assert_eq!(lines_found(bans, "src/avro/decode/read.rs", "use apache_avro::Schema;"), [1]);
+    assert_eq!(lines_found(bans, "src/pipeline/lane.rs", "apache_avro::from_avro_datum()"), [1]);
+    assert!(lines_found(bans, "src/avro/compile.rs", "use apache_avro::Schema;").is_empty());
+    assert_eq!(lines_found(bans, "src/pipeline/emit.rs", "use crate::error::{Fatal, Reject};"), [1]);
+    assert!(lines_found(bans, "src/pipeline/lane.rs", "use crate::error::{Fatal, Reject};").is_empty());
+    assert_eq!(lines_found(bans, "src/load/verifier.rs", "use crate::{\nerror::X, avro::wire\n};"), [2]);
+}
+
+#[test]
+fn a_second_file_that_starts_threads_is_found() {
+    let source = |path: &str| Source::parse(path, "thread::spawn(f);");
+    let pipeline = [source("src/load/a.rs"), source("src/pipeline/a.rs"), source("src/pipeline/b.rs")];
+    assert_eq!(thread_starters(&pipeline), ["src/pipeline/b.rs"]);
+    assert!(thread_starters(&pipeline[..2]).is_empty());
+}
+
+#[test]
+fn a_long_file_and_a_long_function_are_found() {
+    let long = |lines: usize| "//\n".repeat(lines);
+    assert_eq!(lines_found(rules::file_size, "src/a.rs", &long(401)), [401]);
+    assert!(lines_found(rules::file_size, "src/a.rs", &long(400)).is_empty());
+
+    let function =
+        |inner: usize| format!("\nfn f<T>(x: [u8; 2]) -> T\n{{\n{}}}\nfn g() {{}}\n", "    x;\n".repeat(inner));
+    assert_eq!(lines_found(rules::function_size, "src/a.rs", &function(68)), [2], "71 lines");
+    assert!(lines_found(rules::function_size, "src/a.rs", &function(67)).is_empty(), "70 lines");
+
+    // Braces that are none: in strings, raw strings, characters, comments.
+    let tricky = "fn f<'a>(x: &'a str) {\n let a = \"}\\\"{\"; let b = r#\"{\"{\"#; let c = '{'; let d = '\\''; // {\n /* { /* */ { */ let e = b'{'; let g = '\\u{7b}';\n}\n";
+    let sizes: Vec<_> = Source::parse("src/a.rs", &format!("{tricky}{tricky}")).functions();
+    assert_eq!(sizes.iter().map(|f| (f.line, f.length)).collect::<Vec<_>>(), [(0, 4), (4, 4)]);
+    let bodiless = "trait T {\n    fn f(&self) -> u8;\n    fn g(&self) {}\n}\ntype F = fn(u8) -> u8;";
+    let named: Vec<_> = Source::parse("src/a.rs", bodiless).functions().into_iter().map(|f| f.name).collect();
+    assert_eq!(named, ["g"]);
+}
+
+#[test]
+fn a_file_that_does_not_say_what_it_is_for_is_found() {
+    for text in ["use std::fmt;", "//!\nfn f() {}", "//! \n", "", "/// of the item\nfn f() {}"] {
+        assert_eq!(lines_found(rules::opening_doc, "src/a.rs", text), [1], "{text:?}");
+    }
+    assert!(lines_found(rules::opening_doc, "src/a.rs", "//! The thing.\n").is_empty());
+}
+
+#[test]
+fn what_is_left_half_done_is_found() {
+    for text in ["todo!()", "unimplemented!(\"later\")", "dbg!(x)", "// TODO: later", "/* FIXME */ f();", "/// XXX"] {
+        assert_eq!(lines_found(rules::unfinished, "src/a.rs", text), [1], "{text}");
+    }
+    let fine = "let todo = \"todo!() TODO\"; // a todo list is no TODOS";
+    assert!(lines_found(rules::unfinished, "src/a.rs", fine).is_empty());
+}
+
+#[test]
+fn an_exception_without_a_reason_is_found() {
+    for text in [
+        "#[ignore]\nfn f() {}",
+        "#[ignore = \"\"]\nfn f() {}",
+        "#![allow(dead_code)]",
+        "#[allow(\n    dead_code,\n    unused\n)]",
+        "#[expect(dead_code)]",
+        "#[cfg_attr(test, allow(dead_code))]",
+        "/// About the function.\n#[allow(dead_code)]",
+    ] {
+        assert_eq!(lines_found(rules::reasons, "src/a.rs", text).len(), 1, "{text}");
+    }
+    for text in [
+        "#[ignore = \"takes an hour\"]",
+        "#![allow(dead_code, reason = \"a part each\")]",
+        "#[allow(\n    dead_code,\n    reason = \"a part each\"\n)]",
+        "// The caller's type is given.\n#[allow(clippy::ptr_arg)]",
+        "#[allow(clippy::ptr_arg)] // given by the trait",
+        "#[derive(Debug)]\n#[cfg(test)]",
+        "let allowed = \"#[allow(x)]\"; x.ignore();",
+    ] {
+        assert!(lines_found(rules::reasons, "src/a.rs", text).is_empty(), "{text}");
+    }
+}
+
+#[test]
+fn unsafe_code_outside_the_list_or_without_its_argument_is_found() {
+    let argued = "// SAFETY: the pointer is ours.\nunsafe { f(p) };";
+    assert_eq!(lines_found(rules::unsafe_code, "src/avro/decode.rs", argued), [2], "not listed");
+    assert_eq!(lines_found(rules::unsafe_code, "tests/a.rs", argued), [2], "not in tests either");
+    assert!(lines_found(rules::unsafe_code, "src/kafka/native.rs", argued).is_empty());
+    assert_eq!(lines_found(rules::unsafe_code, "src/kafka/native.rs", "unsafe { f(p) };"), [1]);
+    assert_eq!(lines_found(rules::unsafe_code, "src/kafka/native.rs", "unsafe impl Send for A {}"), [1]);
+    let far = format!("// SAFETY: about something else.\n{}unsafe {{ g() }};", "f();\n".repeat(20));
+    assert_eq!(lines_found(rules::unsafe_code, "src/kafka/native.rs", &far), [22]);
+    let declared = "pub unsafe fn f(p: *const u8) {\n    // SAFETY: the caller's promise.\n    unsafe { g(p) }\n}";
+    assert!(lines_found(rules::unsafe_code, "src/model/library.rs", declared).is_empty());
+    let only_a_type = "type F = unsafe extern \"C\" fn(u8);\n// unsafe in a comment, \nlet s = \"unsafe\";";
+    assert!(lines_found(rules::unsafe_code, "src/model/library.rs", only_a_type).is_empty());
+}

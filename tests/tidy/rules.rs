@@ -1,0 +1,151 @@
+//! The rules that concern one file: size, form, what may not be written, and what needs a reason.
+
+use super::scan::{Source, is_word, line_of, words};
+
+pub const FILE_LINES_MAX: usize = 400;
+pub const FUNCTION_LINES_MAX: usize = 70;
+
+/// Where `unsafe` may stand, and what for. Everything there says why it is sound, block by block.
+pub const UNSAFE_ALLOWED: &[(&str, &str)] = &[
+    ("src/kafka/", "librdkafka's batch calls, headers and events exist in C only"),
+    ("src/model/", "ONNX Runtime's C interface, the loader, and the variable that must be set before it loads"),
+    ("src/observe/memory.rs", "the C library's heap is asked in C"),
+    ("tests/model_allocations.rs", "an allocator that counts is an implementation of an unsafe trait"),
+];
+
+/// Lines above an `unsafe` in which its comment may stand: a statement may begin before it.
+const SAFETY_COMMENT_REACH: usize = 8;
+
+/// What a rule found: line (from 1) and words.
+pub type Finding = (usize, String);
+
+pub fn file_size(source: &Source) -> Vec<Finding> {
+    let lines = source.lines.len();
+    if lines <= FILE_LINES_MAX {
+        return Vec::new();
+    }
+    vec![(FILE_LINES_MAX + 1, format!("{lines} lines; a file has at most {FILE_LINES_MAX}"))]
+}
+
+pub fn function_size(source: &Source) -> Vec<Finding> {
+    let functions = source.functions().into_iter().filter(|function| function.length > FUNCTION_LINES_MAX);
+    let says = |name: &str, length| format!("`{name}` has {length} lines; a function has at most {FUNCTION_LINES_MAX}");
+    functions.map(|function| (function.line + 1, says(&function.name, function.length))).collect()
+}
+
+/// A reader learns from the first line what a file is for.
+pub fn opening_doc(source: &Source) -> Vec<Finding> {
+    let first = source.lines.first().map_or("", |line| line.raw.as_str());
+    if first.strip_prefix("//!").is_some_and(|text| !text.trim().is_empty()) {
+        return Vec::new();
+    }
+    vec![(1, "a file opens with a `//!` line that says what it is for".into())]
+}
+
+/// Nothing half done.
+pub fn unfinished(source: &Source) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for (index, line) in source.lines.iter().enumerate() {
+        for name in ["todo", "unimplemented", "dbg"] {
+            if words(&line.code, name).any(|at| line.code[at + name.len()..].starts_with('!')) {
+                found.push((index + 1, format!("`{name}!` may not stay")));
+            }
+        }
+        for mark in ["TODO", "FIXME", "XXX"] {
+            if words(&line.comment, mark).next().is_some() {
+                found.push((index + 1, format!("a comment that says {mark}: do it, or open an issue")));
+            }
+        }
+    }
+    found
+}
+
+/// An exception to a lint, or a test that does not run, says why: in the attribute, or in a comment at it.
+pub fn reasons(source: &Source) -> Vec<Finding> {
+    let code = source.code();
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices('#') {
+        let attribute = &code[at..attribute_end(&code, at)];
+        let Some(name) = ["allow", "expect", "ignore"].into_iter().find(|name| is_exception(attribute, name)) else {
+            continue;
+        };
+        let (first, last) = (line_of(&code, at), line_of(&code, at + attribute.len()));
+        if !has_reason(source, name, attribute, first, last) {
+            found.push((first + 1, format!("`{name}` without a reason")));
+        }
+    }
+    found
+}
+
+fn attribute_end(code: &str, at: usize) -> usize {
+    let mut depth = 0usize;
+    for (offset, byte) in code.bytes().enumerate().skip(at) {
+        match byte {
+            b'[' => depth += 1,
+            b']' if depth <= 1 => return offset,
+            b']' => depth -= 1,
+            _ if depth == 0 && offset > at + 1 => return at,
+            _ => {}
+        }
+    }
+    code.len()
+}
+
+/// `#[allow(..)]`, `#![allow(..)]`, `#[ignore]`, and the same behind `cfg_attr`.
+fn is_exception(attribute: &str, name: &str) -> bool {
+    let inner = attribute.trim_start_matches(['#', '!', '[']);
+    let is_it = |text: &str| text.strip_prefix(name).is_some_and(|rest| !rest.starts_with(is_word));
+    is_it(inner) || (inner.starts_with("cfg_attr") && inner.split(',').skip(1).any(|part| is_it(part.trim_start())))
+}
+
+fn has_reason(source: &Source, name: &str, attribute: &str, first: usize, last: usize) -> bool {
+    let lines = &source.lines[first..=last.min(source.lines.len() - 1)];
+    let in_attribute = match name {
+        "ignore" => attribute.contains("ignore = \"") && !lines.iter().any(|line| line.raw.contains("\"\"")),
+        _ => words(attribute, "reason").next().is_some(),
+    };
+    let above = first.checked_sub(1).map(|index| &source.lines[index]);
+    let comment_above = above.is_some_and(|line| {
+        line.code.trim().is_empty() && line.comment.starts_with("//") && !line.comment.starts_with("///")
+    });
+    in_attribute || comment_above || lines.iter().any(|line| !line.comment.is_empty())
+}
+
+/// `unsafe` only where it is listed, and never without its argument. A declaration (`unsafe fn`) promises nothing yet: the
+/// blocks inside it do, and clippy asks public ones for their `# Safety` section.
+pub fn unsafe_code(source: &Source) -> Vec<Finding> {
+    let code = source.code();
+    let is_listed = UNSAFE_ALLOWED.iter().any(|(place, _)| source.path.starts_with(place));
+    let mut found = Vec::new();
+    for at in words(&code, "unsafe") {
+        let line = line_of(&code, at);
+        let rest = code[at + "unsafe".len()..].trim_start();
+        let is_declared = rest.starts_with("fn") || rest.starts_with("extern");
+        if !is_listed {
+            found.push((
+                line + 1,
+                "`unsafe` outside the places that UNSAFE_ALLOWED in tests/tidy/rules.rs lists".into(),
+            ));
+        } else if !is_declared && !is_argued(source, line) {
+            found.push((line + 1, "`unsafe` without a `SAFETY:` comment above it".into()));
+        }
+    }
+    found
+}
+
+fn is_argued(source: &Source, line: usize) -> bool {
+    // Lines of comment alone cost no reach: an argument may be long.
+    let mut left = SAFETY_COMMENT_REACH;
+    for index in (0..=line).rev() {
+        if source.lines[index].comment.contains("SAFETY:") {
+            return true;
+        }
+        if !source.lines[index].code.trim().is_empty() {
+            left -= 1;
+        }
+        if left == 0 {
+            return false;
+        }
+    }
+    false
+}
