@@ -3,6 +3,7 @@
 //! because the same one over and over trains the branch predictor.
 
 use std::hint::black_box;
+use std::time::Instant;
 
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
@@ -197,5 +198,59 @@ fn decode(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decode);
+/// Rounds of the comparison, and records of each: what a busy machine takes from one it takes from all.
+const ROUNDS: usize = 41;
+const ROUND_RECORDS: usize = 4_096;
+
+/// The targets are ratios, so they are measured in turn: A B C, A B C, and the median of each round's ratio.
+fn ratios(_: &mut Criterion) {
+    let schema = apache_avro::Schema::parse_str(SCHEMA).unwrap();
+    let fast: serde_avro_fast::Schema = SCHEMA.parse().unwrap();
+    let apache = GenericDatumReader::builder(&schema).build().unwrap();
+    let payloads = Payloads::new(&fast);
+    let plan = Plan::compile(&schema, &schema, &wanted(&PATHS)).unwrap();
+    let mut row = [0.0f32; 30];
+    let (mut over_fast, mut over_apache, mut plan_ns) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        let start = round * ROUND_RECORDS % (RECORDS - ROUND_RECORDS);
+        let records = || (start..start + ROUND_RECORDS).map(|index| payloads.get(index));
+        let ours = nanoseconds(|| {
+            records().for_each(|payload| {
+                black_box(&plan.decode(payload, 0, &mut row));
+            });
+        });
+        let fast = nanoseconds(|| {
+            records().for_each(|payload| {
+                typed_row(black_box(&serde_avro_fast::from_datum_slice(payload, &fast).unwrap()), &mut row);
+                black_box(&row);
+            });
+        });
+        let apache = nanoseconds(|| {
+            records().for_each(|mut payload| {
+                value_row(black_box(&apache.read_value(&mut payload).unwrap()), &mut row);
+                black_box(&row);
+            });
+        });
+        plan_ns.push(ours);
+        over_fast.push(ours / fast);
+        over_apache.push(ours / apache);
+    }
+    println!("interleaved, {ROUNDS} rounds of {ROUND_RECORDS} records: median (10th to 90th percentile)");
+    for (name, mut values) in
+        [("plan, ns", plan_ns), ("plan / serde_avro_fast", over_fast), ("plan / apache-avro", over_apache)]
+    {
+        values.sort_by(f64::total_cmp);
+        let at = |share: usize| values[(ROUNDS - 1) * share / 100];
+        println!("  {name}: {:.3} ({:.3} to {:.3})", at(50), at(10), at(90));
+    }
+}
+
+/// Per record.
+fn nanoseconds(work: impl FnOnce()) -> f64 {
+    let start = Instant::now();
+    work();
+    start.elapsed().as_nanos() as f64 / ROUND_RECORDS as f64
+}
+
+criterion_group!(benches, decode, ratios);
 criterion_main!(benches);

@@ -1,16 +1,65 @@
 //! scorewire: a low-latency embedded fraud-scoring stream processor.
 //!
-//! This page is the map of the house. Data goes one way:
+//! One binary that runs on scoring nodes. It consumes Avro transactions from Kafka, turns each record into one row of
+//! a tensor, scores micro-batches in process with ONNX Runtime, and produces exactly one outcome per record: a score
+//! or a dead letter. Kafka is transport, buffer, coordination and replay; scale-out is Kafka's consumer groups.
+//!
+//! This page is the map of the house.
+//!
+//! # The way of a record
 //!
 //! ```text
 //! enriched-context -> intake -> decode -> batch -> score -> judge -> emit -> model-outputs
 //!                       |         |                  |        |       |----> human-review (sample, band)
 //!                       |         '---- Reject ------'--------'-------|----> model-dead-letters (closed reasons)
+//!                       |                            '---------------------> model-timeouts (the model failed)
 //!                       '<---- acks: watermark -> committable offset -'
 //! ```
 //!
-//! and imports point one way: `main -> cli -> {demo, load} -> pipeline -> {avro, model, kafka} -> edge ->
-//! {record, error}`.
+//! # Layers
+//!
+//! Imports point one way: `main -> cli -> node -> {avro, model, kafka, observe} -> pipeline -> edge -> {record,
+//! error}`, with `load` beside the node, since the verifier must not believe it. `tests/tidy.rs` holds this.
+//!
+//! | module | what it knows |
+//! |---|---|
+//! | [`error`] | [`error::Reject`], a record's fate, and [`error::Fatal`], the process's, with its exit code |
+//! | [`record`] | the values that travel: positions, ids, decisions, tags, acknowledgements |
+//! | [`edge`] | the doors to the world: `Source`, `Scorer`, `Sink`, `Delivery`, `Clock` |
+//! | [`avro`] | wire forms, schemas, the compiled decode plan, the encoding of outcomes |
+//! | [`model`] | package, hash, contract, ONNX Runtime session, probe; alone knows `ort` |
+//! | [`kafka`] | client settings, consumer, producer, embedded broker; alone knows `rdkafka` |
+//! | [`pipeline`] | the stages, the lane that runs them, and the threads that run lanes |
+//! | [`observe`] | histograms, counters, metrics, health and status over HTTP, logs |
+//! | [`load`] | simulator, open-loop generator, and the verifier that reads outcomes back |
+//! | [`config`] | what was typed, and the checked plan that comes of it |
+//! | [`node`] | one scoring node: the real doors wired to lanes |
+//! | [`cli`] | one file per command |
+//!
+//! # Threads
+//!
+//! | thread | how many | does |
+//! |---|---|---|
+//! | `lane-N` | one per lane, pinned where configured | everything a record needs: poll, decode, score, produce, acknowledgements, commit |
+//! | `rdk:*` | the client's own, two clients per lane | sockets, fetches, produce requests, heartbeats |
+//! | conductor (`run`: the main thread) | 1 | signals, end of a bounded run, first fatal error, watchdog |
+//! | `admin` | 1 | `/metrics`, `/livez`, `/readyz`, `/status` |
+//! | `load-*` | `demo`, `load` only | generator, verifier |
+//!
+//! Lanes share nothing: each has its own group member, model session, batch buffer and watermarks. A lane is a
+//! bounded duty cycle ([`pipeline::lane::Lane::duty_cycle`]); tests drive it by hand, with a clock they set.
+//!
+//! # What must never be
+//!
+//! 1. A record below the committed offset without an outcome; a record with two on an undisturbed run.
+//! 2. An offset that moves before every outcome of its record is acknowledged ([`pipeline::watermark`]).
+//! 3. Outcomes of one partition and topic out of source order ([`pipeline::emit`]).
+//! 4. A queue without a named limit ([`pipeline::limits`]).
+//! 5. A score that depends on its batch, unless the probe said so at start ([`model`]).
+//! 6. Anything produced or committed for a partition that is no longer ours ([`pipeline::slots`]).
+//! 7. A record scored by a model that did not pass its hash, contract and golden rows.
+//! 8. A shutdown that loses or doubles: SIGTERM drains, commits and leaves.
+//! 9. A payload value in a log or a metric.
 
 pub mod avro;
 pub mod cli;

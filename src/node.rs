@@ -109,6 +109,25 @@ impl RunningNode {
         &self.stats
     }
 
+    /// Waits until the lanes own `partitions` together.
+    ///
+    /// # Errors
+    /// The node's failure, or [`exit::UNAVAILABLE`] when that takes longer than `deadline`.
+    pub fn wait_until_assigned(&self, partitions: u64, deadline: Duration) -> Result<(), Fatal> {
+        const LOOK_EVERY: Duration = Duration::from_millis(10);
+        for _ in 0..deadline.as_millis() / LOOK_EVERY.as_millis() {
+            if let Some(fatal) = self.failure() {
+                return Err(fatal);
+            }
+            if self.stats.iter().map(|stats| stats.assigned_partitions.get()).sum::<u64>() >= partitions {
+                return Ok(());
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        let what = format!("the group did not hand over {partitions} partitions within {deadline:?}");
+        Err(Fatal::new(exit::UNAVAILABLE, what, "try again; with --log-level info the log says how far it got"))
+    }
+
     /// Why the node ended, if it did.
     pub fn failure(&self) -> Option<Fatal> {
         self.conductor.failure()
@@ -295,7 +314,7 @@ fn start_admin(
         version: model.package.version.clone(),
         sha256: model.package.sha256.clone(),
         provider: model.report.placement.provider.to_owned(),
-        native_bytes: model.report.native_bytes,
+        native_bytes: model.report.native_bytes * stats.len() as u64,
     };
     let state = config.admin_state(stats.to_vec(), info, Arc::clone(phase), Arc::new(clock));
     let server = admin::start(listen, Arc::new(state))?;

@@ -8,7 +8,6 @@ use avro_support::oracle;
 use avro_support::random::{Maker, Random, Values, encode};
 use avro_support::{compile, decode, feature, features, long, text, wanted};
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 use scorewire::avro::feature::{Feature, Missing, Transform, Wanted};
 use scorewire::error::Reject;
 use scorewire::record::TransactionId;
@@ -99,7 +98,8 @@ fn fields_and_records_are_found_by_alias() {
     let reader = |aliases: &str| {
         record(&format!(
             r#"{{"name":"new","aliases":["older","old"],"type":
-                {{"type":"record","name":"After","aliases":{aliases},"fields":[{{"name":"b","aliases":["a"],"type":"int"}}]}}}}"#
+                {{"type":"record","name":"After","aliases":{aliases},
+                "fields":[{{"name":"b","aliases":["a"],"type":"int"}}]}}}}"#
         ))
     };
     let wanted = features(&["new.b"]);
@@ -251,9 +251,7 @@ fn a_schema_that_explodes_is_refused() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 512, failure_persistence: None, rng_seed: RngSeed::Fixed(1_918), ..ProptestConfig::default()
-    })]
+    #![proptest_config(avro_support::cases(512))]
 
     #[test]
     fn a_changed_reader_sees_what_avros_rules_say(seed: u64, fields in 0..12usize, depth in 0..4usize) {

@@ -90,7 +90,7 @@ fn poison_falls_where_the_seed_says() {
     let poisons = pool(Framing::Registry(17)).poisons;
     let places = |seed, per_million| -> Vec<(u64, u8)> {
         let corpus = Corpus::new(poisons.clone(), per_million, seed);
-        (0..200_000).filter_map(|i| corpus.instead_of(i).map(|poison| (i, poison.kind))).collect()
+        (0..200_000).filter_map(|i| corpus.at(i).map(|poison| (i, poison.kind))).collect()
     };
     let mine = places(1, 1_000);
     assert_eq!(mine, places(1, 1_000));

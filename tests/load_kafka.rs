@@ -138,7 +138,7 @@ fn answer(producer: &BaseProducer, topics: &Topics, message: &BorrowedMessage<'_
     let marker = headers.iter().find(|header| header.key == MARKER).and_then(|header| header.value);
     let marker = Marker::from_bytes(marker.unwrap()).unwrap();
     let kind = KINDS.get(usize::from(marker.poison).wrapping_sub(1));
-    let strange_key = misbehaviour == Misbehaviour::LosesKeys && marker.sequence % 10 == 0;
+    let strange_key = misbehaviour == Misbehaviour::LosesKeys && marker.sequence.is_multiple_of(10);
     let key = if strange_key { Some(b"?".as_slice()) } else { message.key() };
     let send = |topic: &str, headers: OwnedHeaders, value: Option<&[u8]>| {
         let mut record = BaseRecord::<[u8], [u8]>::to(topic).partition(message.partition()).headers(headers);
@@ -152,10 +152,10 @@ fn answer(producer: &BaseProducer, topics: &Topics, message: &BorrowedMessage<'_
             send(&topics.dead_letters, headers.detach().insert(reason), message.payload());
         }
         _ => {
-            let nan = misbehaviour == Misbehaviour::NanScores && marker.sequence % 100 == 0;
+            let nan = misbehaviour == Misbehaviour::NanScores && marker.sequence.is_multiple_of(100);
             let value = output(if nan { f64::NAN } else { 0.5 }, message);
             send(&topics.outputs, headers.detach(), Some(&value));
-            if marker.sequence % 50 == 0 {
+            if marker.sequence.is_multiple_of(50) {
                 send(&topics.review, headers.detach(), Some(&value));
             }
         }
@@ -249,14 +249,15 @@ fn a_file_is_sent_once_and_its_scores_are_kept() {
     plan.source = PayloadSource::File { path: path.clone(), key: Some("card.token".to_owned()), repeat: false };
     plan.framing = Framing::Registry(7);
     plan.preload = Some(1_000_000);
-    plan.poison_per_million = 0;
+    plan.poison_per_million = 20_000;
     plan.scores_to = Some(folder.path().join("scores.csv"));
     let summary = cluster.run(&plan, Misbehaviour::None);
     assert!(summary.kept_its_promises(), "{}", summary.verdict());
-    assert_eq!((summary.sent, summary.scored, summary.warm_up_sent), (1_500, 1_500, 0));
+    assert!(summary.poison_sent > 0, "poison comes between the rows, not instead of one");
+    assert_eq!((summary.sent - summary.poison_sent, summary.scored, summary.warm_up_sent), (1_500, 1_500, 0));
     let scores = std::fs::read_to_string(folder.path().join("scores.csv")).unwrap();
     let lines: Vec<&str> = scores.lines().collect();
-    assert_eq!((lines.len(), lines[0], lines[1]), (1_501, "sequence,score", "0,0.5"));
+    assert_eq!((lines.len(), lines[0], lines[1]), (1_501, "row,score", "0,0.5"));
 
     plan.source = PayloadSource::File { path: folder.path().join("none.avro"), key: None, repeat: false };
     let error = run(&plan, OUTPUT_SCHEMA, None, &AtomicBool::new(false)).unwrap_err();

@@ -172,7 +172,6 @@ fn fill(lane: &LaneStats) {
     lane.batch_rows.add(900);
     lane.batch_rows_max.raise_to(64);
     lane.duty_cycle_ns_max.raise_to(2_500_000);
-    lane.client_native_bytes.set(4_096);
     *lane.lag.lock().unwrap() = vec![
         PartitionLag { partition: 3, position: 90, high_watermark: 100 },
         PartitionLag { partition: 5, position: -1, high_watermark: 100 },
@@ -235,7 +234,8 @@ fn metrics_follow_the_format_and_the_counters_partition_the_input() {
     assert_eq!(samples["scorewire_partition_lag_records{lane=\"0\",partition=\"3\"}"], 10.0);
     assert!(!text.contains("partition=\"5\""), "an unknown lag is not a number");
     assert_eq!(samples["scorewire_duty_cycle_max_seconds{lane=\"0\"}"], 0.0025);
-    assert_eq!(samples["scorewire_client_native_bytes{lane=\"1\"}"], 4_096.0);
+    let (heap, client) = (samples["scorewire_native_heap_bytes"], samples["scorewire_client_native_bytes"]);
+    assert!(heap > 0.0 && client <= (heap - 7_000_000.0).max(0.0) + 1e6, "the heap less the model's share");
     assert_eq!(samples["scorewire_model_native_bytes"], 7_000_000.0);
     assert_eq!(samples["scorewire_ready"], 1.0);
     assert!(samples["scorewire_resident_memory_bytes"] > 1e6);

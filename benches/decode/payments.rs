@@ -132,7 +132,7 @@ impl Random {
     }
 
     fn often<T>(&mut self, value: T) -> Option<T> {
-        (self.next() % 20 != 0).then_some(value)
+        (!self.next().is_multiple_of(20)).then_some(value)
     }
 
     fn windows(&mut self) -> Windows {

@@ -117,8 +117,7 @@ impl Compiler<'_> {
             }
             self.emit.close_branch(&mut layout)?;
         }
-        self.emit.close_union(layout);
-        Ok(())
+        self.emit.close_union(layout)
     }
 
     /// Neither type is a union, and they fit.
@@ -193,7 +192,10 @@ impl Compiler<'_> {
             (Kind::Double, _) => Wire::Double,
             _ => return Err(self.problem(want, format!("{} is not a number", self.writer.describe(w)))),
         };
-        if let &[Use::Feature(column)] = uses {
+        if let &[Use::Feature(column)] = uses
+            && self.feature(column).min.is_none()
+            && self.feature(column).max.is_none()
+        {
             let single = match wire {
                 Wire::Boolean => Some(Op::Boolean(column)),
                 Wire::Int => Some(Op::Int(column)),
@@ -204,6 +206,12 @@ impl Compiler<'_> {
             };
             if let Some(op) = single {
                 return self.emit.push(op);
+            }
+        }
+        if let (&[Use::EventTime(misplaced)], Wire::Long) = (uses, wire) {
+            let logical = [self.reader.node(r).logical, self.writer.node(w).logical, misplaced];
+            if milliseconds_divisor(logical) == 1 {
+                return self.emit.push(Op::EventTimeMillis);
             }
         }
         let logical = (self.writer.node(w).logical, self.reader.node(r).logical);
@@ -234,6 +242,11 @@ impl Compiler<'_> {
             }
         }
         let count = self.plan.enums.len() as u32 - first;
+        if let (&[EnumSink { column, first }], Ok(symbols)) =
+            (&self.plan.enums[first as usize..], symbols.len().try_into())
+        {
+            return self.emit.push(Op::Symbol { symbols, column, first });
+        }
         self.emit.push(Op::Enum { symbols: symbols.len() as u32, first, count })
     }
 
@@ -255,6 +268,9 @@ impl Compiler<'_> {
                 _ => Op::DecimalBytes { scale, first, count },
             };
             return self.emit.push(op);
+        }
+        if uses == [Use::TransactionId] {
+            return self.emit.push(Op::TransactionText);
         }
         let first = self.plan.texts.len() as u32;
         for wanted in uses {

@@ -17,5 +17,6 @@ mod read;
 mod resolve;
 pub mod schemas;
 mod skip;
+mod values;
 mod wants;
 pub mod wire;

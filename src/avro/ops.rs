@@ -29,11 +29,27 @@ pub(super) enum Op {
     },
     End,
     Jump(u32),
-    /// Union of null and one other type: the other one follows, null is handled at `target`.
+    /// Union of null and one other type: the other one follows, null is handled at `target`. `null` is the byte that
+    /// encodes its branch: 0 or 2.
     UnlessNull {
         null: u8,
         target: u32,
     },
+    /// The same, with a value that is not wanted.
+    SkipNullable {
+        null: u8,
+        len: u32,
+    },
+    SkipNullableBytes {
+        null: u8,
+    },
+    /// The same, with one number for one column and a constant for null: most of a model's nullable features.
+    NullableDouble(Nullable),
+    NullableFloat(Nullable),
+    NullableInt(Nullable),
+    NullableLong(Nullable),
+    /// How often and how much: the usual pair of a time window.
+    IntNullableDouble(u16, Nullable),
     /// Any other union: the branch's index chooses among `targets[first..]`.
     Branch {
         count: u32,
@@ -45,8 +61,11 @@ pub(super) enum Op {
         value: f32,
     },
     EventTime(i64),
+    /// An id that is text, and a time that is a long of milliseconds: what nearly every record has.
+    TransactionText,
+    EventTimeMillis,
     Reject(Reject),
-    /// One number into one column.
+    /// One number into one column without limits of its own.
     Double(u16),
     Float(u16),
     Int(u16),
@@ -57,6 +76,12 @@ pub(super) enum Op {
         wire: Wire,
         first: u32,
         count: u32,
+    },
+    /// One enum into one column; `meanings[first..]` by symbol.
+    Symbol {
+        symbols: u16,
+        column: u16,
+        first: u32,
     },
     Enum {
         symbols: u32,
@@ -78,6 +103,15 @@ pub(super) enum Op {
         first: u32,
         count: u32,
     },
+}
+
+/// A number that may be null, for one column without limits of its own.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Nullable {
+    /// The byte that encodes null's branch: 0 or 2.
+    pub null: u8,
+    pub column: u16,
+    pub missing: f32,
 }
 
 /// How a number is written, and where the reader's `float` rounds it.

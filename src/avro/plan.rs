@@ -7,8 +7,7 @@
 //! 3. Arrays, maps and recursive records may be nested [`DEPTH_MAX`] deep; the stack is bounded by that.
 //! 4. On success every column of the row was written.
 
-use super::decimal;
-use super::ops::{EnumSink, Meaning, Op, Range, Sink, TextSink, Wire};
+use super::ops::{EnumSink, Meaning, Nullable, Op, Range, Sink, TextSink};
 use super::read;
 use crate::error::Reject;
 use crate::record::TransactionId;
@@ -32,13 +31,21 @@ pub struct Plan {
     pub(super) ranges: Vec<Range>,
 }
 
-/// What the walk fills in.
-struct Found<'r> {
-    row: &'r mut [f32],
-    id: TransactionId,
-    event_time_ms: Option<i64>,
+/// What the walk finds beside the row.
+pub(super) struct Found {
+    pub id: TransactionId,
+    pub event_time_ms: Option<i64>,
     /// Length of the whole value: a rest of it tells its own place.
-    value_len: usize,
+    pub value_len: usize,
+}
+
+impl Found {
+    /// The id that `text` is, with `rest` behind it.
+    #[inline(always)]
+    pub fn text_id(&self, text: &[u8], rest: &[u8]) -> TransactionId {
+        let start = self.value_len - rest.len() - text.len();
+        TransactionId::Text { start: start as u32, len: text.len() as u32 }
+    }
 }
 
 impl Plan {
@@ -61,148 +68,84 @@ impl Plan {
             return Err(Reject::Oversized);
         }
         let row = &mut row[..self.ranges.len()];
-        let mut found = Found { row, id: TransactionId::Absent, event_time_ms: None, value_len: value.len() };
-        match self.walk(0, payload, &mut found, 0)? {
+        let mut found = Found { id: TransactionId::Absent, event_time_ms: None, value_len: value.len() };
+        match self.walk(0, payload, row, &mut found, 0)? {
             [] => Ok((found.id, found.event_time_ms)),
             _ => Err(Reject::TrailingBytes),
         }
     }
 
-    /// Runs from `at` to [`Op::End`] and returns what is left of the payload.
-    fn walk<'p>(&self, at: u32, rest: &'p [u8], found: &mut Found, depth: u32) -> Result<&'p [u8], Reject> {
-        let mut at = at as usize;
-        let mut rest = rest;
-        loop {
-            let op = self.ops[at];
-            at += 1;
-            match op {
-                Op::Skip(len) => read::skip(&mut rest, len as usize)?,
-                Op::Double(column) => self.put(found, column, read::double(&mut rest)?)?,
-                Op::Float(column) => self.put(found, column, f64::from(read::float(&mut rest)?))?,
-                Op::Int(column) => self.put(found, column, f64::from(read::int(&mut rest)?))?,
-                Op::Long(column) => self.put(found, column, read::long(&mut rest)? as f64)?,
-                Op::Boolean(column) => self.put(found, column, f64::from(u8::from(read::boolean(&mut rest)?)))?,
+    /// Runs from `start` to [`Op::End`] and returns what is left of the payload. The common steps are here, on a
+    /// slice that stays in registers; the others are a call away.
+    fn walk<'p>(
+        &self,
+        start: u32,
+        payload: &'p [u8],
+        row: &mut [f32],
+        found: &mut Found,
+        depth: u32,
+    ) -> Result<&'p [u8], Reject> {
+        let mut rest = payload;
+        let mut ops = self.ops[start as usize..].iter();
+        while let Some(op) = ops.next() {
+            match *op {
+                Op::Double(column) => put_double(row, column, &mut rest)?,
+                Op::Float(column) => put_float(row, column, &mut rest)?,
+                Op::Int(column) => put_int(row, column, &mut rest)?,
+                Op::Long(column) => put_long(row, column, &mut rest)?,
+                Op::Boolean(column) => row[usize::from(column)] = f32::from(u8::from(read::boolean(&mut rest)?)),
+                Op::NullableDouble(of) => put_nullable(row, of, &mut rest, put_double)?,
+                Op::NullableFloat(of) => put_nullable(row, of, &mut rest, put_float)?,
+                Op::NullableInt(of) => put_nullable(row, of, &mut rest, put_int)?,
+                Op::NullableLong(of) => put_nullable(row, of, &mut rest, put_long)?,
+                Op::IntNullableDouble(column, of) => put_pair(row, column, of, &mut rest)?,
                 Op::UnlessNull { null, target } => {
-                    if read::index(&mut rest, 2, Reject::BadUnionBranch)? == u32::from(null) {
-                        at = target as usize;
+                    if read::is_null(&mut rest, null)? {
+                        ops = self.ops[target as usize..].iter();
                     }
                 }
+                Op::Symbol { symbols, column, first } => {
+                    let symbol = read::index(&mut rest, u32::from(symbols), Reject::BadEnumSymbol)?;
+                    row[usize::from(column)] = self.meanings[(first + symbol) as usize].of(column)?;
+                }
+                Op::TransactionText => {
+                    let text = read::text(&mut rest)?;
+                    found.id = found.text_id(text, rest);
+                }
+                Op::EventTimeMillis => found.event_time_ms = Some(read::long(&mut rest)?),
+                Op::Skip(len) => read::skip(&mut rest, len as usize)?,
                 Op::SkipBytes(count) => repeat(count, || read::bytes(&mut rest).map(drop))?,
                 Op::SkipInts(count) => repeat(count, || read::int(&mut rest).map(drop))?,
                 Op::SkipLongs(count) => repeat(count, || read::long(&mut rest).map(drop))?,
                 Op::SkipBooleans(count) => repeat(count, || read::boolean(&mut rest).map(drop))?,
-                Op::SkipEnum { symbols } => {
-                    read::index(&mut rest, symbols, Reject::BadEnumSymbol)?;
-                }
-                Op::Enum { symbols, first, count } => {
-                    let symbol = read::index(&mut rest, symbols, Reject::BadEnumSymbol)?;
-                    self.put_symbol(found, symbol, first, count)?;
-                }
-                Op::Text { first, count } => {
-                    let text = read::bytes(&mut rest)?;
-                    self.put_text(found, text, found.value_len - rest.len() - text.len(), first, count)?;
-                }
-                Op::Number { wire, first, count } => self.put_number(found, &mut rest, wire, first, count)?,
-                Op::DecimalBytes { scale, first, count } => {
-                    self.put_decimal(found, read::bytes(&mut rest)?, scale, first, count)?;
-                }
-                Op::DecimalFixed { size, scale, first, count } => {
-                    let (bytes, tail) = rest.split_at_checked(usize::from(size)).ok_or(Reject::Truncated)?;
-                    rest = tail;
-                    self.put_decimal(found, bytes, scale, first, count)?;
-                }
-                Op::Constant { column, value } => found.row[usize::from(column)] = value,
-                Op::EventTime(ms) => found.event_time_ms = Some(ms),
-                Op::Jump(target) => at = target as usize,
+                Op::SkipEnum { symbols } => read::index(&mut rest, symbols, Reject::BadEnumSymbol).map(drop)?,
+                Op::SkipNullable { null, len } => unless_null(&mut rest, null, |rest| read::skip(rest, len as usize))?,
+                Op::SkipNullableBytes { null } => unless_null(&mut rest, null, |rest| read::bytes(rest).map(drop))?,
+                Op::Constant { column, value } => row[usize::from(column)] = value,
+                Op::Jump(target) => ops = self.ops[target as usize..].iter(),
                 Op::Branch { count, first } => {
                     let branch = read::index(&mut rest, count, Reject::BadUnionBranch)?;
-                    at = self.targets[(first + branch) as usize] as usize;
+                    ops = self.ops[self.targets[(first + branch) as usize] as usize..].iter();
                 }
-                Op::SkipFixedBlocks { size } => skip_fixed_blocks(&mut rest, u64::from(size))?,
                 Op::SkipBlocks { next } => {
-                    rest = self.skip_blocks(at as u32, rest, found, deeper(depth)?)?;
-                    at = next as usize;
+                    let item = (self.ops.len() - ops.len()) as u32;
+                    rest = self.skip_blocks(item, rest, row, found, deeper(depth)?)?;
+                    ops = self.ops[next as usize..].iter();
                 }
-                Op::SkipRecursive { start } => rest = self.walk(start, rest, found, deeper(depth)?)?,
+                Op::SkipRecursive { start } => rest = self.walk(start, rest, row, found, deeper(depth)?)?,
                 Op::Reject(reject) => return Err(reject),
-                Op::End => return Ok(rest),
+                Op::End => break,
+                // Spelt out, so that the choice needs no bounds.
+                Op::Number { .. }
+                | Op::Enum { .. }
+                | Op::Text { .. }
+                | Op::DecimalBytes { .. }
+                | Op::DecimalFixed { .. }
+                | Op::EventTime(_)
+                | Op::SkipFixedBlocks { .. } => rest = self.value(op, rest, row, found)?,
             }
         }
-    }
-
-    #[inline(always)]
-    fn put(&self, found: &mut Found, column: u16, value: f64) -> Result<(), Reject> {
-        let range = self.ranges[usize::from(column)];
-        // Not a number is in no range.
-        if value >= range.min && value <= range.max {
-            found.row[usize::from(column)] = value as f32;
-            return Ok(());
-        }
-        Err(outside(column, value))
-    }
-
-    fn put_number(
-        &self,
-        found: &mut Found,
-        rest: &mut &[u8],
-        wire: Wire,
-        first: u32,
-        count: u32,
-    ) -> Result<(), Reject> {
-        let (integer, value) = match wire {
-            Wire::Boolean => (0, f64::from(u8::from(read::boolean(rest)?))),
-            Wire::Int => integer(i64::from(read::int(rest)?), |value| value as f64),
-            Wire::IntAsFloat => integer(i64::from(read::int(rest)?), |value| f64::from(value as f32)),
-            Wire::Long => integer(read::long(rest)?, |value| value as f64),
-            Wire::LongAsFloat => integer(read::long(rest)?, |value| f64::from(value as f32)),
-            Wire::Float => (0, f64::from(read::float(rest)?)),
-            Wire::Double => (0, read::double(rest)?),
-        };
-        for sink in &self.sinks[first as usize..(first + count) as usize] {
-            match *sink {
-                Sink::Column(column) => self.put(found, column, value)?,
-                Sink::TransactionId => found.id = TransactionId::Long(integer),
-                Sink::EventTime(divisor) => found.event_time_ms = Some(integer.div_euclid(divisor)),
-            }
-        }
-        Ok(())
-    }
-
-    fn put_decimal(&self, found: &mut Found, bytes: &[u8], scale: u16, first: u32, count: u32) -> Result<(), Reject> {
-        if bytes.is_empty() {
-            return Err(Reject::BadLength);
-        }
-        let value = decimal::unscaled(bytes).map(|unscaled| decimal::scaled(unscaled, u32::from(scale)));
-        for sink in &self.sinks[first as usize..(first + count) as usize] {
-            if let Sink::Column(column) = *sink {
-                self.put(found, column, value.ok_or(Reject::FeatureOutOfRange(column))?)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn put_symbol(&self, found: &mut Found, symbol: u32, first: u32, count: u32) -> Result<(), Reject> {
-        for sink in &self.enums[first as usize..(first + count) as usize] {
-            put_meaning(found, sink.column, self.meanings[(sink.first + symbol) as usize])?;
-        }
-        Ok(())
-    }
-
-    fn put_text(&self, found: &mut Found, text: &[u8], start: usize, first: u32, count: u32) -> Result<(), Reject> {
-        let text = std::str::from_utf8(text).map_err(|_| Reject::BadUtf8)?;
-        for sink in &self.texts[first as usize..(first + count) as usize] {
-            match sink {
-                TextSink::TransactionId => {
-                    found.id = TransactionId::Text { start: start as u32, len: text.len() as u32 };
-                }
-                TextSink::Column { column, known, otherwise } => {
-                    let meaning =
-                        known.iter().find(|(symbol, _)| **symbol == *text).map_or(*otherwise, |known| known.1);
-                    put_meaning(found, *column, meaning)?;
-                }
-            }
-        }
-        Ok(())
+        Ok(rest)
     }
 
     /// Blocks of items whose operations start at `item`.
@@ -210,6 +153,7 @@ impl Plan {
         &self,
         item: u32,
         mut rest: &'p [u8],
+        row: &mut [f32],
         found: &mut Found,
         depth: u32,
     ) -> Result<&'p [u8], Reject> {
@@ -219,7 +163,7 @@ impl Plan {
                 return Err(Reject::BadLength);
             }
             for _ in 0..block.count {
-                rest = self.walk(item, rest, found, depth)?;
+                rest = self.walk(item, rest, row, found, depth)?;
             }
             block.check_end(rest)?;
         }
@@ -259,19 +203,20 @@ impl Block {
     }
 }
 
-fn skip_fixed_blocks(rest: &mut &[u8], size: u64) -> Result<(), Reject> {
-    while let Some(block) = Block::read(rest)? {
+/// Blocks of items that are `size` bytes each: as fast as one skip.
+pub(super) fn skip_fixed_blocks(mut rest: &[u8], size: u64) -> Result<&[u8], Reject> {
+    while let Some(block) = Block::read(&mut rest)? {
         if size == 0 && block.count > EMPTY_ITEMS_MAX {
             return Err(Reject::BadLength);
         }
         let bytes = block.count.checked_mul(size).and_then(|bytes| usize::try_from(bytes).ok());
         match bytes.and_then(|bytes| rest.get(bytes..)) {
-            Some(tail) => *rest = tail,
+            Some(tail) => rest = tail,
             None => return Err(Reject::BadLength),
         }
         block.check_end(rest)?;
     }
-    Ok(())
+    Ok(rest)
 }
 
 #[inline(always)]
@@ -283,28 +228,72 @@ fn repeat(count: u32, mut step: impl FnMut() -> Result<(), Reject>) -> Result<()
 }
 
 #[inline(always)]
-fn integer(value: i64, number: impl Fn(i64) -> f64) -> (i64, f64) {
-    (value, number(value))
-}
-
-#[inline(always)]
 fn deeper(depth: u32) -> Result<u32, Reject> {
     if depth == DEPTH_MAX { Err(Reject::TooDeep) } else { Ok(depth + 1) }
 }
 
 #[inline(always)]
-fn put_meaning(found: &mut Found, column: u16, meaning: Meaning) -> Result<(), Reject> {
-    match meaning {
-        Meaning::Value(value) => {
-            found.row[usize::from(column)] = value;
-            Ok(())
-        }
-        Meaning::UnknownSymbol => Err(Reject::BadEnumSymbol),
-        Meaning::OutOfRange => Err(Reject::FeatureOutOfRange(column)),
-    }
+fn unless_null(rest: &mut &[u8], null: u8, skip: impl Fn(&mut &[u8]) -> Result<(), Reject>) -> Result<(), Reject> {
+    if read::is_null(rest, null)? { Ok(()) } else { skip(rest) }
 }
 
+#[inline(always)]
+fn put_nullable(
+    row: &mut [f32],
+    of: Nullable,
+    rest: &mut &[u8],
+    put: impl Fn(&mut [f32], u16, &mut &[u8]) -> Result<(), Reject>,
+) -> Result<(), Reject> {
+    if read::is_null(rest, of.null)? {
+        row[usize::from(of.column)] = of.missing;
+        return Ok(());
+    }
+    put(row, of.column, rest)
+}
+
+#[inline(always)]
+fn put_pair(row: &mut [f32], column: u16, of: Nullable, rest: &mut &[u8]) -> Result<(), Reject> {
+    put_int(row, column, rest)?;
+    put_nullable(row, of, rest, put_double)
+}
+
+#[inline(always)]
+fn put_int(row: &mut [f32], column: u16, rest: &mut &[u8]) -> Result<(), Reject> {
+    row[usize::from(column)] = read::int(rest)? as f32;
+    Ok(())
+}
+
+/// Through `f64`, as every number goes: what a consumer computes from the decoded value is the same to the bit.
+#[inline(always)]
+fn put_long(row: &mut [f32], column: u16, rest: &mut &[u8]) -> Result<(), Reject> {
+    row[usize::from(column)] = read::long(rest)? as f64 as f32;
+    Ok(())
+}
+
+/// Rounding to `f32` makes infinities of what is out of range, and keeps those and NaN: one check finds all three.
+#[inline(always)]
+fn put_double(row: &mut [f32], column: u16, rest: &mut &[u8]) -> Result<(), Reject> {
+    let value = read::double(rest)?;
+    let rounded = value as f32;
+    if !rounded.is_finite() {
+        return Err(outside(column, value));
+    }
+    row[usize::from(column)] = rounded;
+    Ok(())
+}
+
+#[inline(always)]
+fn put_float(row: &mut [f32], column: u16, rest: &mut &[u8]) -> Result<(), Reject> {
+    let value = read::float(rest)?;
+    if !value.is_finite() {
+        return Err(Reject::NonFiniteFeature(column));
+    }
+    row[usize::from(column)] = value;
+    Ok(())
+}
+
+/// Why a value that is in no range is rejected.
 #[cold]
-fn outside(column: u16, value: f64) -> Reject {
+pub(super) fn outside(column: u16, value: f64) -> Reject {
     if value.is_finite() { Reject::FeatureOutOfRange(column) } else { Reject::NonFiniteFeature(column) }
 }

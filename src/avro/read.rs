@@ -31,9 +31,9 @@ pub(super) fn float(rest: &mut &[u8]) -> Result<f32, Reject> {
 
 #[inline(always)]
 pub(super) fn boolean(rest: &mut &[u8]) -> Result<bool, Reject> {
+    // One comparison: which of the two it is must not be a branch.
     match chunk(rest)? {
-        [0] => Ok(false),
-        [1] => Ok(true),
+        [byte] if byte <= 1 => Ok(byte == 1),
         _ => Err(Reject::BadBoolean),
     }
 }
@@ -58,6 +58,13 @@ pub(super) fn bytes<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], Reject> {
     Ok(bytes)
 }
 
+/// The bytes of a string that is used: they are UTF-8. Most are short and ASCII, which takes a few wide loads.
+#[inline(always)]
+pub(super) fn text<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], Reject> {
+    let text = bytes(rest)?;
+    if text.is_ascii() || std::str::from_utf8(text).is_ok() { Ok(text) } else { Err(Reject::BadUtf8) }
+}
+
 /// A length that must not be negative; whether that many bytes are there is the caller's check.
 #[inline(always)]
 pub(super) fn length(rest: &mut &[u8]) -> Result<usize, Reject> {
@@ -73,6 +80,30 @@ pub(super) fn index(rest: &mut &[u8], count: u32, otherwise: Reject) -> Result<u
     }
 }
 
+/// Whether a union of null and one other type, whose null is the branch encoded as `null` (0 or 2), is null here.
+#[inline(always)]
+pub(super) fn is_null(rest: &mut &[u8], null: u8) -> Result<bool, Reject> {
+    match rest.split_first() {
+        Some((&byte, tail)) if byte & !2 == 0 => {
+            *rest = tail;
+            Ok(byte == null)
+        }
+        _ => {
+            let (is_null, tail) = is_null_spelt_out(rest, null)?;
+            *rest = tail;
+            Ok(is_null)
+        }
+    }
+}
+
+/// Nobody writes the index of a branch in more bytes than it needs, but everybody reads it.
+#[cold]
+#[inline(never)]
+fn is_null_spelt_out(mut rest: &[u8], null: u8) -> Result<(bool, &[u8]), Reject> {
+    let branch = index(&mut rest, 2, Reject::BadUnionBranch)?;
+    Ok((branch == u32::from(null / 2), rest))
+}
+
 #[inline(always)]
 fn varint(rest: &mut &[u8]) -> Result<u64, Reject> {
     match rest.split_first() {
@@ -86,7 +117,7 @@ fn varint(rest: &mut &[u8]) -> Result<u64, Reject> {
 
 /// Two bytes and more. The lengths of real numbers are as random as the numbers, so up to eight bytes are read
 /// without a branch on the length: find the first byte without a continuation bit, then close the gaps.
-#[inline]
+#[inline(always)]
 fn varint_long(rest: &mut &[u8]) -> Result<u64, Reject> {
     const CONTINUES: u64 = 0x8080_8080_8080_8080;
     if let Some(chunk) = rest.first_chunk() {
@@ -99,7 +130,10 @@ fn varint_long(rest: &mut &[u8]) -> Result<u64, Reject> {
             return Ok(close_gaps(word));
         }
     }
-    varint_bytewise(rest)
+    // By value: a pointer to the caller's slice would keep that out of registers everywhere.
+    let (value, tail) = varint_bytewise(rest)?;
+    *rest = tail;
+    Ok(value)
 }
 
 /// Packs the low seven bits of each byte into one number.
@@ -113,7 +147,7 @@ fn close_gaps(word: u64) -> u64 {
 /// The last bytes of a payload, and numbers of nine and ten bytes.
 #[cold]
 #[inline(never)]
-fn varint_bytewise(rest: &mut &[u8]) -> Result<u64, Reject> {
+fn varint_bytewise(rest: &[u8]) -> Result<(u64, &[u8]), Reject> {
     let mut value = 0u64;
     for (place, &byte) in rest.iter().take(VARINT_BYTES_MAX).enumerate() {
         let is_last_place = place == VARINT_BYTES_MAX - 1;
@@ -122,8 +156,7 @@ fn varint_bytewise(rest: &mut &[u8]) -> Result<u64, Reject> {
         }
         value |= u64::from(byte & 0x7F) << (7 * place);
         if byte < 0x80 {
-            *rest = &rest[place + 1..];
-            return Ok(value);
+            return Ok((value, &rest[place + 1..]));
         }
     }
     Err(Reject::Truncated)

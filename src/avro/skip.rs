@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::graph::{Graph, Kind, NodeId};
-use super::ops::Op;
+use super::ops::{Nullable, Op};
 use super::problem::PlanError;
 
 /// Operations of one plan at most: a small schema can expand to any size by naming its types over and over.
@@ -94,7 +94,7 @@ impl<'a> Emitter<'a> {
         let null = branches.iter().position(|&branch| self.writer.is_null(branch));
         let choice = self.ops.len();
         if let (2, Some(null)) = (branches.len(), null) {
-            self.push(Op::UnlessNull { null: null as u8, target: 0 })?;
+            self.push(Op::UnlessNull { null: 2 * null as u8, target: 0 })?;
             return Ok(UnionLayout::Nullable { choice, nulls });
         }
         let first = self.targets.len();
@@ -126,12 +126,33 @@ impl<'a> Emitter<'a> {
         Ok(())
     }
 
-    pub fn close_union(&mut self, layout: UnionLayout) {
-        let next = self.label();
+    /// # Errors
+    /// When the plan grows beyond its limit.
+    pub fn close_union(&mut self, layout: UnionLayout) -> Result<(), PlanError> {
         match layout {
-            UnionLayout::Nullable { choice, nulls } => self.nulls.push((choice, nulls, next)),
-            UnionLayout::Table { jumps, .. } => jumps.into_iter().for_each(|jump| self.ops[jump] = Op::Jump(next)),
+            UnionLayout::Nullable { choice, nulls } => {
+                let fused = match self.ops[choice..] {
+                    [Op::UnlessNull { null, .. }, op] => nullable(null, op, &nulls),
+                    _ => None,
+                };
+                match fused {
+                    Some(op) => {
+                        self.ops.truncate(choice);
+                        self.push(op)?;
+                        self.label();
+                    }
+                    None => {
+                        let next = self.label();
+                        self.nulls.push((choice, nulls, next));
+                    }
+                }
+            }
+            UnionLayout::Table { jumps, .. } => {
+                let next = self.label();
+                jumps.into_iter().for_each(|jump| self.ops[jump] = Op::Jump(next));
+            }
         }
+        Ok(())
     }
 
     /// Walks over a value of this type.
@@ -185,8 +206,7 @@ impl<'a> Emitter<'a> {
                 self.close_branch(&mut layout)?;
             }
         }
-        self.close_union(layout);
-        Ok(())
+        self.close_union(layout)
     }
 
     /// Ends the main walk, and appends what stands apart: null handling, and recursive records.
@@ -271,7 +291,26 @@ impl<'a> Emitter<'a> {
     }
 }
 
-/// Two steps as one. Nothing is lost: a run rejects what its parts reject.
+/// A choice between null and one step, as one step, where there is one for it.
+fn nullable(null: u8, op: Op, nulls: &[Op]) -> Option<Op> {
+    Some(match (op, nulls) {
+        (Op::Skip(len), []) => Op::SkipNullable { null, len },
+        (Op::SkipBytes(1), []) => Op::SkipNullableBytes { null },
+        (op, &[Op::Constant { column, value: missing }]) => {
+            let of = Nullable { null, column, missing };
+            match op {
+                Op::Double(same) if same == column => Op::NullableDouble(of),
+                Op::Float(same) if same == column => Op::NullableFloat(of),
+                Op::Int(same) if same == column => Op::NullableInt(of),
+                Op::Long(same) if same == column => Op::NullableLong(of),
+                _ => return None,
+            }
+        }
+        _ => return None,
+    })
+}
+
+/// Two steps as one. Nothing is lost: the one rejects what the two reject, in the same order.
 fn merged(last: Op, next: Op) -> Option<Op> {
     Some(match (last, next) {
         (Op::Skip(a), Op::Skip(b)) => Op::Skip(a.checked_add(b)?),
@@ -279,6 +318,7 @@ fn merged(last: Op, next: Op) -> Option<Op> {
         (Op::SkipInts(a), Op::SkipInts(b)) => Op::SkipInts(a.checked_add(b)?),
         (Op::SkipLongs(a), Op::SkipLongs(b)) => Op::SkipLongs(a.checked_add(b)?),
         (Op::SkipBytes(a), Op::SkipBytes(b)) => Op::SkipBytes(a.checked_add(b)?),
+        (Op::Int(column), Op::NullableDouble(of)) => Op::IntNullableDouble(column, of),
         _ => return None,
     })
 }

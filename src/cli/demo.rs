@@ -69,6 +69,7 @@ pub fn execute(args: DemoArgs) -> Result<u8, Fatal> {
     let topics = Topics::default();
     let broker = EmbeddedBroker::start(&topics, i32::from(args.partitions))?;
     let node = Node::start(&node_config(&args, &broker), false)?.in_background()?;
+    node.wait_until_assigned(u64::from(args.partitions), Duration::from_secs(30))?;
     let summary = load::run(&load_plan(&args, &broker, topics), MODEL_OUTPUT_SCHEMA, Some(&node), &stop)?;
     node.finish()?;
     if args.json {

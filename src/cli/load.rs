@@ -78,7 +78,7 @@ pub struct LoadArgs {
     /// Process id of the scoring process on this machine, to tell its CPU time per record
     #[arg(long, value_name = "PID")]
     pid: Option<u32>,
-    /// Write `sequence,score` of every scored record to FILE
+    /// Write `row,score` of every scored row of the source to FILE
     #[arg(long, value_name = "FILE")]
     scores: Option<PathBuf>,
     /// Spoil an outcome behind the pipeline's back, to see the check fail: suppress@N, double@N, swap@N

@@ -196,13 +196,10 @@ impl KafkaSource {
     /// While closing, whatever the group still hands over or asks back is let go at once: it was drained before.
     fn let_go_while_closing(&mut self) {
         while let Some(event) = self.inbox.get().events.pop_front() {
-            if let SourceEvent::Assigned(partitions)
-            | SourceEvent::Revoked(partitions)
-            | SourceEvent::Lost(partitions) = event
-            {
-                if let Result::Err(fatal) = self.release(&partitions) {
-                    tracing::warn!(target: "kafka", "while closing: {fatal}");
-                }
+            use SourceEvent::{Assigned, Lost, Revoked};
+            let (Assigned(partitions) | Revoked(partitions) | Lost(partitions)) = event else { continue };
+            if let Result::Err(fatal) = self.release(&partitions) {
+                tracing::warn!(target: "kafka", "while closing: {fatal}");
             }
         }
     }
@@ -240,16 +237,16 @@ impl Source for KafkaSource {
         let first = self.first_offsets(partitions)?;
         let list = PartitionList::new(&self.topic, first.iter().copied());
         // SAFETY: client and list are alive; the client copies the list.
-        let error = unsafe { rd::rd_kafka_incremental_assign(self.client.as_ptr(), list.as_ptr()) };
-        take_error(error).map_err(|(_, text)| self.failure("take partitions over", &text))?;
+        let result = unsafe { take_error(rd::rd_kafka_incremental_assign(self.client.as_ptr(), list.as_ptr())) };
+        result.map_err(|(_, text)| self.failure("take partitions over", &text))?;
         Ok(first)
     }
 
     fn release(&mut self, partitions: &[i32]) -> Result<(), Fatal> {
         let list = PartitionList::of(&self.topic, partitions);
         // SAFETY: as in `assign`.
-        let error = unsafe { rd::rd_kafka_incremental_unassign(self.client.as_ptr(), list.as_ptr()) };
-        take_error(error).map_err(|(_, text)| self.failure("give partitions back", &text))
+        let result = unsafe { take_error(rd::rd_kafka_incremental_unassign(self.client.as_ptr(), list.as_ptr())) };
+        result.map_err(|(_, text)| self.failure("give partitions back", &text))
     }
 
     fn pause(&mut self, partitions: &[i32]) -> Result<(), Fatal> {
@@ -263,9 +260,10 @@ impl Source for KafkaSource {
     fn seek(&mut self, to: Progress) -> Result<(), Fatal> {
         let list = PartitionList::new(&self.topic, [to]);
         // SAFETY: client and list are alive. The wait is for the client's own thread, not for the broker.
-        let error =
-            unsafe { rd::rd_kafka_seek_partitions(self.client.as_ptr(), list.as_ptr(), timeout_ms(QUERY_TIMEOUT)) };
-        take_error(error).map_err(|(_, text)| self.failure("go back in a partition", &text))?;
+        let result = unsafe {
+            take_error(rd::rd_kafka_seek_partitions(self.client.as_ptr(), list.as_ptr(), timeout_ms(QUERY_TIMEOUT)))
+        };
+        result.map_err(|(_, text)| self.failure("go back in a partition", &text))?;
         for (_, result) in list.entries() {
             result.map_err(|code| self.failure("go back in a partition", &describe(code)))?;
         }
@@ -311,8 +309,8 @@ impl Source for KafkaSource {
     fn close(&mut self, deadline: Duration) -> bool {
         const SLICE: Duration = Duration::from_millis(10);
         // SAFETY: client and queue are alive; events keep coming through the queue until the client is closed.
-        let error = unsafe { rd::rd_kafka_consumer_close_queue(self.client.as_ptr(), self.queue) };
-        if let Result::Err((_, text)) = take_error(error) {
+        let result = unsafe { take_error(rd::rd_kafka_consumer_close_queue(self.client.as_ptr(), self.queue)) };
+        if let Result::Err((_, text)) = result {
             tracing::warn!(target: "kafka", "cannot leave the group in order: {text}");
             return false;
         }
@@ -391,5 +389,6 @@ unsafe extern "C" fn on_error(_: *mut rd::rd_kafka_t, err: c_int, reason: *const
         // SAFETY: as in `on_rebalance`.
         unsafe { inbox(opaque) }.fatal = true;
     }
-    super::native::log_error("consumer", err, reason);
+    // SAFETY: librdkafka's own string.
+    unsafe { super::native::log_error("consumer", err, reason) };
 }

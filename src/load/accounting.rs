@@ -239,7 +239,10 @@ impl Accounting {
                 tally.dead_lettered += 1;
                 tally.timed_out += u64::from(matches!(outcome.fate, Fate::TimedOut { .. }));
                 match expected {
-                    Some(kind) => tally.wrong_reason += u64::from(!reason_is(reason, kind.reason)),
+                    Some(kind) => {
+                        let or = kind.or_reason.is_some_and(|other| reason_is(reason, other));
+                        tally.wrong_reason += u64::from(!or && !reason_is(reason, kind.reason));
+                    }
                     None => tally.sound_rejected += 1,
                 }
                 let index = usize::from(reason);

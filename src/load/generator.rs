@@ -50,6 +50,10 @@ pub struct Job<'a> {
     pub until_ns: u64,
     /// Nor is a record with this number.
     pub count_max: u64,
+    /// Nor a row of the pool with this number, where the source is sent once.
+    pub rows_max: u64,
+    /// The row to be sent next.
+    pub row: u64,
     pub partitions: i32,
     pub pool: &'a mut Pool,
     pub corpus: Corpus,
@@ -119,7 +123,8 @@ impl Job<'_> {
     }
 
     fn over(&self) -> bool {
-        self.schedule.next_sequence() >= self.count_max || self.schedule.next_due_ns() >= self.until_ns
+        let counted = self.schedule.next_sequence() >= self.count_max || self.row >= self.rows_max;
+        counted || self.schedule.next_due_ns() >= self.until_ns
     }
 
     /// Sends one record; answers whether it was poison.
@@ -131,8 +136,10 @@ impl Job<'_> {
         due_ns: u64,
         measured: bool,
     ) -> Result<bool, Fatal> {
-        let payload = self.pool.record(sequence);
-        let poison = self.corpus.instead_of(sequence);
+        // Poison comes between the rows, with the next one's key: no row is left out for it.
+        let payload = self.pool.record(self.row);
+        let poison = self.corpus.at(sequence);
+        self.row += u64::from(poison.is_none());
         let partition = match payload.key {
             Some(_) => partition_of(payload.key_hash, self.partitions),
             None => (sequence % self.partitions as u64) as i32,

@@ -37,7 +37,7 @@ pub struct LoadPlan {
     pub quiet: Duration,
     /// Draw a live line where stderr is a terminal.
     pub progress: bool,
-    /// Write `sequence,score` of every scored record to this file (record 0 is the first of the source).
+    /// Write `row,score` of every scored row to this file (row 0 is the first of the source).
     pub scores_to: Option<PathBuf>,
     /// Spoil outcomes on purpose, to see the run fail.
     pub spoil: Vec<Spoil>,

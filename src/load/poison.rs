@@ -10,10 +10,18 @@ pub struct Kind {
     pub name: &'static str,
     /// The dead letter's reason.
     pub reason: &'static str,
+    /// Another reason as good: which one depends on the schema.
+    pub or_reason: Option<&'static str>,
 }
 
 const fn kind(name: &'static str, reason: &'static str) -> Kind {
-    Kind { name, reason }
+    Kind { name, reason, or_reason: None }
+}
+
+/// A record that ends too early. Where the end falls behind the count of an array or map, more items are promised than
+/// bytes are left, and the count is what is wrong.
+const fn cut(name: &'static str) -> Kind {
+    Kind { name, reason: "truncated", or_reason: Some("bad_length") }
 }
 
 /// Every kind. The marker carries its place here, plus one.
@@ -23,8 +31,8 @@ pub const KINDS: [Kind; 20] = [
     kind("JSON instead of Avro", "unknown_wire_form"),
     kind("prefix cut off", "unknown_wire_form"),
     kind("unknown schema", "unknown_schema"),
-    kind("last byte missing", "truncated"),
-    kind("second half missing", "truncated"),
+    cut("last byte missing"),
+    cut("second half missing"),
     kind("bytes left over", "trailing_bytes"),
     kind("varint of eleven bytes", "bad_varint"),
     kind("negative length", "bad_length"),
@@ -63,8 +71,8 @@ impl Corpus {
         Corpus { poisons, per_million, seed }
     }
 
-    /// The poison that takes the place of record `sequence`, if one does: a function of seed and number.
-    pub fn instead_of(&self, sequence: u64) -> Option<&Poison> {
+    /// The poison that record `sequence` is, if it is one: a function of seed and number.
+    pub fn at(&self, sequence: u64) -> Option<&Poison> {
         let word = random::at(self.seed, CHOICE, sequence);
         if self.poisons.is_empty() || word % 1_000_000 >= u64::from(self.per_million) {
             return None;

@@ -83,14 +83,16 @@ pub fn run(
         measure_from_ns: span.measure_from_ns,
         until_ns: span.until_ns,
         count_max: span.count_max,
+        rows_max: span.rows_max,
+        row: 0,
         partitions,
         pool: &mut pool,
-        corpus,
+        corpus: corpus.clone(),
     };
     let watch = Watch { plan, pipeline, stop, clock, start_ns: job.start_ns, span };
     let (sent, findings, observed) = watch.carry_out(job, &producer, verifier)?;
     if let (Some(path), Some(findings)) = (&plan.scores_to, &findings) {
-        write_scores(path, &findings.scores)?;
+        write_scores(path, &findings.scores, &corpus)?;
     }
     let interrupted = stop.load(Ordering::Relaxed);
     Ok(summarise(plan, clock.wall_us(watch.start_ns), &sent, findings.as_ref(), &observed, interrupted))
@@ -107,23 +109,22 @@ struct Span {
     measure_from_ns: u64,
     until_ns: u64,
     count_max: u64,
+    rows_max: u64,
 }
 
 impl Span {
     fn of(plan: &LoadPlan, pool: &Pool) -> Span {
-        let pool_max = if pool.repeat { u64::MAX } else { pool.len() as u64 };
+        let rows_max = if pool.repeat { u64::MAX } else { pool.len() as u64 };
         match plan.preload {
-            Some(count) => Span {
-                arrival: Arrival::AtOnce,
-                measure_from_ns: 0,
-                until_ns: u64::MAX,
-                count_max: count.min(pool_max),
-            },
+            Some(count) => {
+                Span { arrival: Arrival::AtOnce, measure_from_ns: 0, until_ns: u64::MAX, count_max: count, rows_max }
+            }
             None => Span {
                 arrival: plan.arrival,
                 measure_from_ns: plan.warm_up.as_nanos() as u64,
                 until_ns: (plan.warm_up + plan.duration).as_nanos() as u64,
-                count_max: pool_max,
+                count_max: u64::MAX,
+                rows_max,
             },
         }
     }
@@ -131,12 +132,12 @@ impl Span {
     /// About how many records, for sizing tables.
     fn expected(&self, plan: &LoadPlan) -> u64 {
         let by_time = self.until_ns as f64 / 1e9 * plan.rate * 1.05;
-        (by_time as u64).min(self.count_max).min(1 << 32)
+        (by_time as u64).min(self.count_max).min(self.rows_max.saturating_add(self.rows_max / 8)).min(1 << 32)
     }
 
     /// How much of it is over.
     fn share(&self, elapsed_ns: u64, sent: u64) -> f64 {
-        let by_count = sent as f64 / self.count_max as f64;
+        let by_count = sent as f64 / self.count_max.min(self.rows_max) as f64;
         if self.until_ns == u64::MAX { by_count } else { by_count.max(elapsed_ns as f64 / self.until_ns as f64) }
     }
 }
@@ -329,12 +330,14 @@ fn ratio(part: f64, whole: f64) -> f64 {
     if whole > 0.0 { (part / whole * 100.0).round() / 100.0 } else { 0.0 }
 }
 
-fn write_scores(path: &std::path::Path, scores: &[f64]) -> Result<(), Fatal> {
+/// The score of each row of the source: records less the poison between them.
+fn write_scores(path: &std::path::Path, scores: &[f64], corpus: &Corpus) -> Result<(), Fatal> {
     let write = || -> std::io::Result<()> {
         let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
-        writeln!(file, "sequence,score")?;
-        for (sequence, score) in scores.iter().enumerate().filter(|(_, score)| !score.is_nan()) {
-            writeln!(file, "{sequence},{score}")?;
+        writeln!(file, "row,score")?;
+        let sound = scores.iter().zip(0..).filter(|(_, sequence)| corpus.at(*sequence).is_none());
+        for (row, (score, _)) in sound.enumerate().filter(|(_, (score, _))| !score.is_nan()) {
+            writeln!(file, "{row},{score}")?;
         }
         file.flush()
     };

@@ -16,6 +16,7 @@ use axum::routing::get;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
+use super::memory;
 use super::metrics::{self, Metrics};
 use super::stats::LaneStats;
 use super::status::Status;
@@ -35,7 +36,7 @@ pub struct ModelInfo {
     pub sha256: String,
     /// The provider really used: `CPU` or `CUDA`.
     pub provider: String,
-    /// Memory that loading the sessions took from the C library's heap.
+    /// Memory that loading the sessions of all lanes took from the C library's heap.
     pub native_bytes: u64,
 }
 
@@ -104,6 +105,12 @@ pub fn joined(stats: &LaneStats) -> bool {
 }
 
 impl AdminState {
+    /// What the C library's heap holds apart from the model: the Kafka clients' queues, buffers and TLS. Nobody else
+    /// in the process allocates there. `None` where the C library does not count.
+    pub fn client_native_bytes(&self) -> Option<u64> {
+        memory::native_heap_bytes().map(|heap| heap.saturating_sub(self.model.native_bytes))
+    }
+
     pub fn uptime(&self) -> Duration {
         Duration::from_nanos(self.clock.now_ns().saturating_sub(self.started_ns))
     }

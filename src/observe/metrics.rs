@@ -63,7 +63,6 @@ const GAUGES: &[PerLane] = &[
     ("partitions_assigned", "Partitions this lane owns", |lane| lane.assigned_partitions.get()),
     ("partitions_paused", "Partitions paused now", |lane| lane.paused_partitions.get()),
     ("partitions_failed", "Partitions that stopped with an alarm", |lane| lane.failed_partitions.get()),
-    ("client_native_bytes", "Memory the Kafka client says it holds", |lane| lane.client_native_bytes.get()),
     ("lane_joined", "1 when the lane has joined its group", |lane| u64::from(super::admin::joined(lane))),
 ];
 
@@ -82,6 +81,7 @@ const UPTIME: &str = "uptime_seconds";
 const RESIDENT: &str = "resident_memory_bytes";
 const NATIVE_HEAP: &str = "native_heap_bytes";
 const MODEL_NATIVE: &str = "model_native_bytes";
+const CLIENT_NATIVE: &str = "client_native_bytes";
 
 /// Turns the state of the lanes into text, at each call anew.
 #[derive(Debug)]
@@ -264,6 +264,11 @@ impl Lanes {
             (RESIDENT, "Physical memory of the process", memory::resident_bytes().map(bytes)),
             (NATIVE_HEAP, "The C library's heap: librdkafka and ONNX Runtime", memory::native_heap_bytes().map(bytes)),
             (MODEL_NATIVE, "Memory that loading the model sessions took", Some(bytes(model.native_bytes))),
+            (
+                CLIENT_NATIVE,
+                "The rest of the C library's heap: the Kafka client's",
+                state.client_native_bytes().map(bytes),
+            ),
         ];
         for (name, help, number) in numbers {
             let Some(number) = number else { continue };

@@ -69,8 +69,6 @@ pub struct LaneStats {
     pub commits: Counter,
     pub commit_failures: Counter,
     pub delivery_failures: Counter,
-    /// Memory that the Kafka client says it holds for this lane: queued records and requests, bytes.
-    pub client_native_bytes: Counter,
     /// Longest duty cycle since start, nanoseconds, by what it did.
     pub duty_cycle_ns_max: Counter,
     /// Monotonic milliseconds of the last finished duty cycle, for the watchdog.

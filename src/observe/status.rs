@@ -52,7 +52,7 @@ struct Memory {
     resident_bytes: Option<u64>,
     native_heap_bytes: Option<u64>,
     model_native_bytes: u64,
-    client_native_bytes: u64,
+    client_native_bytes: Option<u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -139,7 +139,7 @@ impl<'a> Status<'a> {
                 resident_bytes: memory::resident_bytes(),
                 native_heap_bytes: memory::native_heap_bytes(),
                 model_native_bytes: state.model.native_bytes,
-                client_native_bytes: state.lanes.iter().map(|lane| lane.client_native_bytes.get()).sum(),
+                client_native_bytes: state.client_native_bytes(),
             },
             limits: &state.limits_shown,
         }

@@ -6,11 +6,22 @@ pub mod oracle;
 pub mod random;
 
 use apache_avro::Schema;
+use proptest::test_runner::{Config as ProptestConfig, RngSeed};
 use scorewire::avro::feature::{Feature, Transform, Wanted};
 use scorewire::avro::plan::Plan;
 use scorewire::avro::problem::PlanError;
 use scorewire::error::Reject;
 use scorewire::record::TransactionId;
+
+/// The same cases in every run; `PROPTEST_RNG_SEED` and `PROPTEST_CASES` explore others.
+pub fn cases(cases: u32) -> ProptestConfig {
+    let mut config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    if config.rng_seed == RngSeed::Random {
+        config.rng_seed = RngSeed::Fixed(1_917);
+        config.cases = cases;
+    }
+    config
+}
 
 pub fn schema(text: &str) -> Schema {
     Schema::parse_str(text).unwrap_or_else(|why| panic!("{why}\n{text}"))

@@ -43,9 +43,11 @@ impl From<&Value> for Tree {
             }
             Value::Decimal(decimal) => {
                 let bytes = Vec::<u8>::try_from(decimal).expect("a decimal keeps its length");
-                let sign = if bytes[0] & 0x80 == 0 { 0u8 } else { 0xFF };
+                let sign = bytes.first().map_or(0, |first| if first & 0x80 == 0 { 0u8 } else { 0xFF });
+                // What a flipped length makes longer than this is padding, or else nobody's number.
+                let significant = &bytes[bytes.len().saturating_sub(16)..];
                 let mut wide = [sign; 16];
-                wide[16 - bytes.len()..].copy_from_slice(&bytes);
+                wide[16 - significant.len()..].copy_from_slice(significant);
                 Tree::Unscaled(i128::from_be_bytes(wide))
             }
             _ => Tree::Other,
@@ -188,7 +190,7 @@ pub fn want_some(random: &mut Random, places: &[Place]) -> (Wanted, Vec<Place>) 
     let mut wanted = Wanted::default();
     let mut chosen = Vec::new();
     for place in places.iter().filter(|place| !place.kinds.is_empty()) {
-        if random.one_in(2) {
+        for _ in 0..random.below(3) {
             let missing =
                 random.pick(&[Missing::Nan, Missing::Constant(-3.5), Missing::Constant(0.0), Missing::Reject]);
             let missing = place.is_nullable.then_some(missing);

@@ -1,0 +1,128 @@
+//! The steps of a walk that are worth a call: values with several uses or limits, texts, decimals, and containers.
+
+use super::decimal;
+use super::ops::{Meaning, Op, Sink, TextSink, Wire};
+use super::plan::{Found, Plan, outside, skip_fixed_blocks};
+use super::read;
+use crate::error::Reject;
+use crate::record::TransactionId;
+
+impl Plan {
+    /// Takes one step that reads a value, and returns what is left of the payload.
+    #[inline(never)]
+    pub(super) fn value<'p>(
+        &self,
+        op: &Op,
+        mut rest: &'p [u8],
+        row: &mut [f32],
+        found: &mut Found,
+    ) -> Result<&'p [u8], Reject> {
+        match *op {
+            Op::Number { wire, first, count } => {
+                let (integer, value) = number(wire, &mut rest)?;
+                for sink in &self.sinks[first as usize..(first + count) as usize] {
+                    match *sink {
+                        Sink::Column(column) => self.put(row, column, value)?,
+                        Sink::TransactionId => found.id = TransactionId::Long(integer),
+                        Sink::EventTime(1) => found.event_time_ms = Some(integer),
+                        Sink::EventTime(divisor) => found.event_time_ms = Some(integer.div_euclid(divisor)),
+                    }
+                }
+            }
+            Op::Enum { symbols, first, count } => {
+                let symbol = read::index(&mut rest, symbols, Reject::BadEnumSymbol)?;
+                for sink in &self.enums[first as usize..(first + count) as usize] {
+                    let meaning = self.meanings[(sink.first + symbol) as usize];
+                    row[usize::from(sink.column)] = meaning.of(sink.column)?;
+                }
+            }
+            Op::Text { first, count } => {
+                let text = read::text(&mut rest)?;
+                let id = found.text_id(text, rest);
+                self.text(text, id, first..first + count, row, found)?;
+            }
+            Op::DecimalBytes { scale, first, count } => {
+                self.decimal(read::bytes(&mut rest)?, scale, first..first + count, row)?;
+            }
+            Op::DecimalFixed { size, scale, first, count } => {
+                let (bytes, tail) = rest.split_at_checked(usize::from(size)).ok_or(Reject::Truncated)?;
+                rest = tail;
+                self.decimal(bytes, scale, first..first + count, row)?;
+            }
+            Op::EventTime(ms) => found.event_time_ms = Some(ms),
+            Op::SkipFixedBlocks { size } => rest = skip_fixed_blocks(rest, u64::from(size))?,
+            ref other => unreachable!("{other:?} is a step of the walk itself"),
+        }
+        Ok(rest)
+    }
+
+    #[inline]
+    fn put(&self, row: &mut [f32], column: u16, value: f64) -> Result<(), Reject> {
+        if !self.ranges[usize::from(column)].holds(value) {
+            return Err(outside(column, value));
+        }
+        row[usize::from(column)] = value as f32;
+        Ok(())
+    }
+
+    fn decimal(&self, bytes: &[u8], scale: u16, sinks: std::ops::Range<u32>, row: &mut [f32]) -> Result<(), Reject> {
+        if bytes.is_empty() {
+            return Err(Reject::BadLength);
+        }
+        let value = decimal::unscaled(bytes).map(|unscaled| decimal::scaled(unscaled, u32::from(scale)));
+        for sink in &self.sinks[sinks.start as usize..sinks.end as usize] {
+            if let Sink::Column(column) = *sink {
+                self.put(row, column, value.ok_or(Reject::FeatureOutOfRange(column))?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// `id` is the text as an id.
+    fn text(
+        &self,
+        text: &[u8],
+        id: TransactionId,
+        sinks: std::ops::Range<u32>,
+        row: &mut [f32],
+        found: &mut Found,
+    ) -> Result<(), Reject> {
+        for sink in &self.texts[sinks.start as usize..sinks.end as usize] {
+            match sink {
+                TextSink::TransactionId => found.id = id,
+                TextSink::Column { column, known, otherwise } => {
+                    let known = known.iter().find(|(symbol, _)| symbol.as_bytes() == text);
+                    row[usize::from(*column)] = known.map_or(*otherwise, |known| known.1).of(*column)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The integer, where it is one, and the number as the reader's type has it.
+fn number(wire: Wire, rest: &mut &[u8]) -> Result<(i64, f64), Reject> {
+    let integer = match wire {
+        Wire::Boolean => i64::from(read::boolean(rest)?),
+        Wire::Int | Wire::IntAsFloat => i64::from(read::int(rest)?),
+        Wire::Long | Wire::LongAsFloat => read::long(rest)?,
+        Wire::Float => return Ok((0, f64::from(read::float(rest)?))),
+        Wire::Double => return Ok((0, read::double(rest)?)),
+    };
+    Ok(match wire {
+        Wire::IntAsFloat | Wire::LongAsFloat => (integer, f64::from(integer as f32)),
+        _ => (integer, integer as f64),
+    })
+}
+
+impl Meaning {
+    /// The column's value, or why there is none.
+    #[inline(always)]
+    pub(super) fn of(self, column: u16) -> Result<f32, Reject> {
+        match self {
+            Meaning::Value(value) => Ok(value),
+            Meaning::UnknownSymbol => Err(Reject::BadEnumSymbol),
+            Meaning::OutOfRange => Err(Reject::FeatureOutOfRange(column)),
+        }
+    }
+}
