@@ -107,6 +107,20 @@ fn promise_2_holes_in_offsets_do_not_stall_it_and_trailing_markers_are_passed() 
 }
 
 #[test]
+fn a_record_that_the_source_hands_out_twice_is_taken_in_once() {
+    let mut world = Setup::default().build();
+    world.put_payments(0, 4);
+    world.cycle();
+    world.source.repeat_for_test(0, 1);
+    world.put_payments(0, 2);
+    world.cycles(3);
+    world.settle();
+    assert_eq!(world.offsets(Destination::Outputs, 0), (0..6).collect::<Vec<_>>());
+    assert_eq!(world.stats.received.get(), 6);
+    assert_eq!(world.source.committed(0), Some(6));
+}
+
+#[test]
 fn a_start_is_committed_before_the_first_record_so_that_it_cannot_move() {
     let mut world = Setup::default().build();
     world.clock.advance(Duration::from_millis(100));

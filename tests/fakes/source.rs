@@ -159,6 +159,11 @@ impl FakeSource {
         self.state().assigned.get_mut(&partition).expect("assigned").paused = paused;
     }
 
+    /// Hands a partition's records out again from an offset on, without the lane knowing.
+    pub fn repeat_for_test(&self, partition: i32, from: i64) {
+        self.state().assigned.get_mut(&partition).expect("assigned").next = from;
+    }
+
     fn each(&self, partitions: &[i32], entry: fn(i32) -> Entry, what: impl Fn(&mut Fetch)) -> Result<(), Fatal> {
         let mut state = self.state();
         for partition in partitions {
