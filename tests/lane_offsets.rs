@@ -124,6 +124,7 @@ fn one_commit_at_a_time_however_long_the_answer_takes() {
     let mut world = Setup::default().build();
     world.source.state().answers = Answers::OnDemand;
     world.sink.state().auto_ack = true;
+    world.put_payments(0, 1);
     world.cycle_until("a commit", |world| world.source.is_commit_outstanding());
     let started = world.stats.commits.get();
     for _ in 0..20 {
@@ -136,7 +137,7 @@ fn one_commit_at_a_time_however_long_the_answer_takes() {
     world.cycle_until("the next commit", |world| world.source.is_commit_outstanding());
     world.source.answer(Ok(()));
     world.cycles(2);
-    assert_eq!(world.source.committed(0), Some(60));
+    assert_eq!(world.source.committed(0), Some(61));
 }
 
 #[test]

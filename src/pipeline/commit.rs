@@ -64,7 +64,6 @@ where
                 continue;
             }
             let Some(finished) = slot.watermark.acknowledge(ack.tag.sequence()) else { continue };
-            slot.failures = 0;
             match finished.fate {
                 Fate::Scored => self.stats.scored.add(1),
                 Fate::Rejected(reject) => self.stats.rejected[reject.index()].add(1),
@@ -87,8 +86,8 @@ where
         self.forget_unprocessed(partition);
         let Some(old) = self.slots.close(partition) else { return Ok(()) };
         self.stats.handed_back.add(old.watermark.open() as u64);
-        let failures = old.failures + 1;
-        let to = Progress { partition, offset: old.watermark.committable() };
+        let failures = old.failures_with_this_one();
+        let mut to = Progress { partition, offset: old.watermark.committable() };
         tracing::warn!(partition, offset = to.offset, code, failures, "a delivery failed: the partition goes back");
         if failures > self.limits.delivery_failures_max {
             return Err(Fatal::new(
@@ -98,8 +97,9 @@ where
             ));
         }
         if old.phase == Phase::Flowing {
-            self.delivery.abort(&mut self.source, &mut self.sink, &[to])?;
-            if old.waiting && !self.gate.is_paused() {
+            let resume = self.delivery.abort(&mut self.source, &mut self.sink, &[to])?;
+            to = resume.into_iter().find(|at| at.partition == partition).unwrap_or(to);
+            if old.waiting && !self.gate.is_paused() && !self.draining {
                 self.source.resume(&[partition])?;
             }
         }

@@ -79,10 +79,10 @@ impl DeadLetterHeaders {
         let attempt = self.earlier_attempts(record).saturating_add(1);
         let position = record.position();
         self.text.clear();
-        for index in 0..FIELDS {
+        for (suffix, end) in SUFFIXES.iter().zip(&mut self.ends) {
             let text = &mut self.text;
             // Writing to a string cannot fail.
-            let _ = match SUFFIXES[index] {
+            let _ = match *suffix {
                 "reason" => write!(text, "{}", reject.reason()),
                 "stage" => write!(text, "{}", reject.stage().name()),
                 "message" => write_message(text, reject, &self.features),
@@ -97,7 +97,7 @@ impl DeadLetterHeaders {
                 "attempt" => write!(text, "{attempt}"),
                 _ => write!(text, "{now_ms}"),
             };
-            self.ends[index] = self.text.len();
+            *end = self.text.len();
         }
     }
 

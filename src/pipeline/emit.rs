@@ -15,7 +15,6 @@ use crate::pipeline::slots::Slots;
 use crate::pipeline::watermark::Fate;
 use crate::record::{Decision, Decoded, ReviewReason, Scored, Tag};
 
-/// Headers of an output, beside those that travel from the source: consumers route without decoding.
 const MODEL_VERSION_HEADER: &CStr = c"scorewire.model.version";
 const DECISION_HEADER: &CStr = c"scorewire.decision";
 
@@ -64,6 +63,30 @@ impl<K> Way<'_, K> {
         let inside_us = self.scored_ns.saturating_sub(item.received_ns) / 1_000;
         if let Some(slot) = self.slots.by_id(item.slot) {
             slot.watermark.sending(item.sequence, outcomes, fate, u32::try_from(inside_us).unwrap_or(u32::MAX));
+        }
+    }
+}
+
+/// A row that came out as a decision.
+#[derive(Clone, Copy)]
+struct Judged {
+    decoded: Decoded,
+    score: f64,
+    decision: Decision,
+}
+
+impl Judged {
+    fn of<R: SourceRecord>(self, item: &Item<R>, scored_us: i64) -> Scored<'_> {
+        Scored {
+            payload: item.record.value().unwrap_or_default(),
+            position: item.record.position(),
+            source_timestamp_ms: item.record.timestamp_ms(),
+            decoded: self.decoded,
+            score: self.score,
+            decision: self.decision,
+            late: item.late,
+            received_us: item.received_us,
+            scored_us,
         }
     }
 }
@@ -119,7 +142,7 @@ impl Emit {
             (Verdict::Row(_), None) => unreachable!("a row comes with what was decoded"),
             (Verdict::Row(_), Some(decoded)) => match self.settings.judge.decide(score) {
                 Err(reject) => reject,
-                Ok(decision) => match self.scored(item, &decoded, score, decision, way) {
+                Ok(decision) => match self.scored(item, Judged { decoded, score, decision }, way) {
                     // Too large for the broker: the record's fate is a dead letter after all.
                     Err(SendError::TooLarge) => Reject::OutcomeTooLarge,
                     other => return other,
@@ -130,71 +153,83 @@ impl Emit {
         self.rejected(item, reject, way)
     }
 
+    /// The review copy, where there is one, and then the output.
     fn scored<R: SourceRecord, K: Sink<R>>(
         &mut self,
         item: &mut Item<R>,
-        decoded: &Decoded,
-        score: f64,
-        decision: Decision,
+        judged: Judged,
         way: &mut Way<'_, K>,
     ) -> Result<(), SendError> {
-        let scored = Scored {
-            payload: item.record.value().unwrap_or_default(),
-            position: item.record.position(),
-            source_timestamp_ms: item.record.timestamp_ms(),
-            decoded: *decoded,
-            score,
-            decision,
-            late: item.late,
-            received_us: item.received_us,
-            scored_us: way.scored_us,
-        };
-        self.settings.encoder.write_id_text(&scored, &mut self.id);
-        let review = self.settings.judge.review(decision, &self.id);
-        self.value.clear();
-        match review.filter(|_| !self.review_sent) {
-            Some(reason) => self.encode_review(&scored, reason),
-            None => self.settings.encoder.encode_output(&scored, &mut self.value),
-        }
+        self.settings.encoder.write_id_text(&judged.of(item, way.scored_us), &mut self.id);
         if !self.review_sent {
+            let review = self.settings.judge.review(judged.decision, &self.id);
             way.announce(item, 1 + u8::from(review.is_some()), Fate::Scored);
+            if let Some(reason) = review {
+                self.review_copy(item, judged, reason, way)?;
+                self.review_sent = true;
+                way.stats.reviews[reason.index()].add(1);
+            }
         }
-        let tag = Tag::new(item.slot, item.sequence);
-        let headers: [(&CStr, &[u8]); 2] = [
-            (MODEL_VERSION_HEADER, self.settings.model_version.as_bytes()),
-            (DECISION_HEADER, decision.name().as_bytes()),
-        ];
+        self.settings.encoder.encode_output(&judged.of(item, way.scored_us), &mut self.value);
+        let key_bytes = item.record.key().map_or(0, <[u8]>::len);
+        if key_bytes + self.value.len() > self.settings.outcome_bytes_max {
+            return Err(SendError::TooLarge);
+        }
+        let headers = self.headers(judged.decision);
         let outcome = Outgoing {
-            destination: Destination::Review,
-            tag,
-            partition: None,
-            key: Part::Own(&self.id),
+            destination: Destination::Outputs,
+            tag: Tag::new(item.slot, item.sequence),
+            partition: self.kept_partition::<R, K>(way.sink, Destination::Outputs, item.record.position().partition),
+            key: Part::OfSource,
             value: Part::Own(&self.value),
             timestamp_ms: None,
             headers: &headers,
             forward: true,
-            last: false,
+            last: true,
         };
-        if let Some(reason) = review.filter(|_| !self.review_sent) {
-            way.sink.send(&outcome, &mut item.record)?;
-            self.review_sent = true;
-            way.stats.reviews[reason.index()].add(1);
-            // Once more, now for the output itself.
-            return self.scored(item, decoded, score, decision, way);
-        }
-        let destination = Destination::Outputs;
-        let partition = self.kept_partition::<R, K>(way.sink, destination, item.record.position().partition);
-        let outcome = Outgoing { destination, partition, key: Part::OfSource, last: true, ..outcome };
         way.sink.send(&outcome, &mut item.record)?;
-        way.stats.decisions[decision.index()].add(1);
+        way.stats.decisions[judged.decision.index()].add(1);
         way.stats.late.add(u64::from(item.late));
         Ok(())
     }
 
-    fn encode_review(&mut self, scored: &Scored<'_>, reason: ReviewReason) {
-        let fits = scored.payload.len() + self.id.len() < self.settings.outcome_bytes_max;
-        let payload = (self.settings.review_payload == PayloadPolicy::Raw && fits).then_some(scored.payload);
-        self.settings.encoder.encode_review(scored, reason, payload, &mut self.value);
+    /// With the payload by policy and where it fits, otherwise without: a copy for people costs no score.
+    fn review_copy<R: SourceRecord, K: Sink<R>>(
+        &mut self,
+        item: &mut Item<R>,
+        judged: Judged,
+        reason: ReviewReason,
+        way: &mut Way<'_, K>,
+    ) -> Result<(), SendError> {
+        let mut with_payload = self.settings.review_payload == PayloadPolicy::Raw;
+        loop {
+            let scored = judged.of(item, way.scored_us);
+            let payload = with_payload.then_some(scored.payload);
+            self.settings.encoder.encode_review(&scored, reason, payload, &mut self.value);
+            let headers = self.headers(judged.decision);
+            let outcome = Outgoing {
+                destination: Destination::Review,
+                tag: Tag::new(item.slot, item.sequence),
+                partition: None,
+                key: Part::Own(&self.id),
+                value: Part::Own(&self.value),
+                timestamp_ms: None,
+                headers: &headers,
+                forward: true,
+                last: false,
+            };
+            let fits = self.id.len() + self.value.len() <= self.settings.outcome_bytes_max;
+            let sent = if fits { way.sink.send(&outcome, &mut item.record) } else { Err(SendError::TooLarge) };
+            match sent {
+                Err(SendError::TooLarge) if with_payload => with_payload = false,
+                other => return other,
+            }
+        }
+    }
+
+    /// Headers of an output, beside those that travel from the source: consumers route without decoding.
+    fn headers(&self, decision: Decision) -> [(&CStr, &[u8]); 2] {
+        [(MODEL_VERSION_HEADER, self.settings.model_version.as_bytes()), (DECISION_HEADER, decision.name().as_bytes())]
     }
 
     fn kept_partition<R: SourceRecord, K: Sink<R>>(&self, sink: &K, to: Destination, partition: i32) -> Option<i32> {
@@ -224,8 +259,10 @@ impl Emit {
             _ => Destination::DeadLetters,
         };
         let timestamp_ms = item.record.timestamp_ms();
-        let keep = self.settings.dead_letter_payload == PayloadPolicy::Raw
-            && item.record.size() <= self.settings.outcome_bytes_max;
+        let rest = key_and_header_bytes(&item.record);
+        let value_bytes = item.record.value().map_or(0, <[u8]>::len);
+        let limit = self.settings.outcome_bytes_max;
+        let keep = self.settings.dead_letter_payload == PayloadPolicy::Raw && rest + value_bytes <= limit;
         let outcome = Outgoing {
             destination,
             tag: Tag::new(item.slot, item.sequence),
@@ -237,7 +274,8 @@ impl Emit {
             forward: true,
             last: true,
         };
-        match way.sink.send(&outcome, &mut item.record) {
+        let sent = if rest <= limit { way.sink.send(&outcome, &mut item.record) } else { Err(SendError::TooLarge) };
+        match sent {
             // Too large even for a dead letter: what is left is why, and where the record is found.
             Err(SendError::TooLarge) => {
                 let stub = Outgoing { key: Part::Null, value: Part::Null, forward: false, ..outcome };
@@ -246,4 +284,11 @@ impl Emit {
             other => other,
         }
     }
+}
+
+/// What a dead letter carries besides its value: counted for rejects only, because parsing headers costs.
+fn key_and_header_bytes(record: &impl SourceRecord) -> usize {
+    let mut bytes = record.key().map_or(0, <[u8]>::len);
+    record.each_header(&mut |name, value| bytes += name.len() + value.map_or(0, <[u8]>::len));
+    bytes
 }

@@ -120,11 +120,14 @@ where
     pub fn duty_cycle(&mut self) -> Result<(), Fatal> {
         let start_ns = self.clock.now_ns();
         self.answer_events(start_ns)?;
+        let mut acknowledged = false;
         if self.stuck {
+            // First what the broker said meanwhile: a partition that went back gets nothing more of this batch.
+            acknowledged = self.settle()?;
             self.hand_over()?;
         }
         self.move_records(start_ns)?;
-        let acknowledged = self.settle()?;
+        acknowledged |= self.settle()?;
         let now_ns = self.clock.now_ns();
         if acknowledged || self.sink.in_flight() == 0 {
             self.silent_since_ns = now_ns;
@@ -180,6 +183,10 @@ where
         if self.intake.has_parked() && now_ns >= self.next_retry_ns {
             self.next_retry_ns = now_ns + u64::try_from(self.limits.schema_retry.as_nanos()).unwrap_or(u64::MAX);
             self.retry_parked(room)?;
+            if self.batch.items.len() == room {
+                // The batch was too small for all that waited, not the schema missing.
+                self.next_retry_ns = now_ns;
+            }
         }
         if self.batch.items.is_empty() && self.inbox.is_empty() {
             self.poll_source(self.limits.idle_wait, room)?;

@@ -35,7 +35,7 @@ where
                         slot.end_reached = Some(offset);
                     }
                 }
-                SourceEvent::PartitionFailed { partition, reason } => self.partition_failed(partition, &reason),
+                SourceEvent::PartitionFailed { partition, reason } => self.partition_failed(partition, &reason)?,
             }
         }
         Ok(())
@@ -94,7 +94,8 @@ where
             tracing::warn!(?partitions, "not drained in time: outcomes in flight may be repeated by the next owner");
         }
         self.drop_slots(&partitions);
-        self.source.release(&partitions)
+        self.source.release(&partitions)?;
+        if settled { Ok(()) } else { self.purge() }
     }
 
     fn lost(&mut self, partitions: &[i32]) -> Result<(), Fatal> {
@@ -102,10 +103,21 @@ where
         self.stats.rebalances.add(1);
         partitions.iter().for_each(|&partition| self.forget_unprocessed(partition));
         self.drop_slots(partitions);
-        self.revoke = None;
-        // Whatever has not left the process must not: partitions that are still ours go back for theirs.
+        if let Some(revoke) = &mut self.revoke {
+            revoke.partitions.retain(|partition| !partitions.contains(partition));
+            if revoke.partitions.is_empty() {
+                self.revoke = None;
+            }
+        }
+        self.source.release(partitions)?;
+        self.purge()
+    }
+
+    /// Whatever has not left the process must not: it would come after the outcomes of the next owner. Partitions
+    /// that are still ours go back for theirs at once, before anything passes what was purged.
+    fn purge(&mut self) -> Result<(), Fatal> {
         self.sink.purge();
-        self.source.release(partitions)
+        self.settle().map(drop)
     }
 
     fn drop_slots(&mut self, partitions: &[i32]) {
@@ -114,11 +126,13 @@ where
         }
     }
 
-    fn partition_failed(&mut self, partition: i32, reason: &str) {
+    fn partition_failed(&mut self, partition: i32, reason: &str) -> Result<(), Fatal> {
         tracing::error!(partition, reason, "the partition cannot be read on and is stopped; the others go on");
-        if let Some(slot) = self.slots.by_partition(partition) {
-            slot.phase = Phase::Failed;
+        match self.slots.by_partition(partition) {
+            Some(slot) if slot.phase == Phase::Flowing => slot.phase = Phase::Failed,
+            _ => return Ok(()),
         }
+        self.source.pause(&[partition])
     }
 
     /// Stops the intake; duty cycles go on until [`Lane::is_drained`].

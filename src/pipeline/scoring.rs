@@ -40,6 +40,8 @@ impl<M: Scorer> Scoring<M> {
     }
 
     fn call<R>(&mut self, batch: &mut Batch<R>, from: usize, to: usize) -> bool {
+        // A row the model leaves out must not keep the score of an earlier record.
+        batch.scores[from..to].fill(f64::NAN);
         match self.scorer.score(batch.rows.view(from, to), &mut batch.scores[from..to]) {
             Ok(()) => {
                 self.failures_in_a_row = 0;

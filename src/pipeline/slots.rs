@@ -29,7 +29,9 @@ pub struct Slot {
     pub next_offset: i64,
     /// A schema is being waited for: intake of this partition is paused.
     pub waiting: bool,
-    /// Failed deliveries since the last progress.
+    /// The offset it began at.
+    pub first_offset: i64,
+    /// Failed deliveries since the last progress, when it began.
     pub failures: u32,
     /// Bounded runs: the source has shown the end up to this offset.
     pub end_reached: Option<i64>,
@@ -41,6 +43,12 @@ impl Slot {
     /// Nothing of it is under way, and the broker knows.
     pub fn is_settled(&self) -> bool {
         self.watermark.open() == 0 && self.confirmed >= self.watermark.committable()
+    }
+
+    /// Failed deliveries in a row, counting the one that ends this slot. Neighbours that arrived are no progress:
+    /// only what moved the watermark is.
+    pub fn failures_with_this_one(&self) -> u32 {
+        if self.watermark.committable() > self.first_offset { 1 } else { self.failures.saturating_add(1) }
     }
 
     /// The source stands at `position`. Moves past what is no record, when all the source handed out was received
@@ -79,6 +87,7 @@ impl Slots {
             confirmed: -1,
             next_offset: at.offset,
             waiting: false,
+            first_offset: at.offset,
             failures: 0,
             end_reached: None,
             forgot: false,

@@ -25,6 +25,11 @@ impl FakeSchemas {
         self.0.lock().unwrap().answers.insert(id, None);
     }
 
+    /// Nobody knows it from now on.
+    pub fn forget(&self, id: u32) {
+        self.0.lock().unwrap().answers.remove(&id);
+    }
+
     /// Look-ups so far.
     pub fn asked(&self) -> usize {
         self.0.lock().unwrap().asked

@@ -154,6 +154,11 @@ impl FakeSource {
         self.state().assigned.get(&partition).is_some_and(|fetch| fetch.paused)
     }
 
+    /// Delivers nothing of a partition, without the lane knowing: a broker that is slow to answer.
+    pub fn pause_for_test(&self, partition: i32, paused: bool) {
+        self.state().assigned.get_mut(&partition).expect("assigned").paused = paused;
+    }
+
     fn each(&self, partitions: &[i32], entry: fn(i32) -> Entry, what: impl Fn(&mut Fetch)) -> Result<(), Fatal> {
         let mut state = self.state();
         for partition in partitions {

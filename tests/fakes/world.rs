@@ -7,7 +7,7 @@ use std::time::Duration;
 use scorewire::avro::decoder::Decoder;
 use scorewire::avro::encode::{OutcomeEncoder, OutcomeIdentity, Provider};
 use scorewire::avro::wire::Accept;
-use scorewire::edge::{Destination, SourceEvent};
+use scorewire::edge::{Destination, SourceEvent, SourceRecord};
 use scorewire::error::Fatal;
 use scorewire::kafka::delivery::AtLeastOnce;
 use scorewire::observe::stats::LaneStats;
@@ -71,7 +71,7 @@ impl Default for Setup {
 }
 
 impl Setup {
-    fn emit(&self) -> Emit {
+    pub fn emit(&self) -> Emit {
         let thresholds =
             Thresholds { review: self.review_threshold, decline: self.decline_threshold, version: "t1".into() };
         let review = ReviewSettings { sample_per_million: self.sample_per_million, payload: self.review_payload };
@@ -101,9 +101,18 @@ impl Setup {
         })
     }
 
-    fn decoder(&self, schemas: &FakeSchemas) -> Decoder {
+    pub fn intake<R: SourceRecord>(&self, schemas: &FakeSchemas) -> Intake<R> {
         let source = Box::new(schemas.clone());
-        Decoder::new(payload::reader(), payload::wanted(), source, Accept::default()).unwrap()
+        let decoder = Decoder::new(payload::reader(), payload::wanted(), source, Accept::default()).unwrap();
+        Intake::new(decoder, self.limits.payload_bytes_max)
+    }
+
+    /// One schema is known, one is pending, and all others are unknown.
+    pub fn schemas(&self) -> FakeSchemas {
+        let schemas = FakeSchemas::default();
+        schemas.found(payload::KNOWN_ID, &payload::reader());
+        schemas.pending(payload::PENDING_ID);
+        schemas
     }
 
     /// A lane that has joined and owns partitions `0..partitions`.
@@ -117,21 +126,19 @@ impl Setup {
 
     pub fn build_unassigned(self) -> World {
         let journal = Journal::default();
-        let (clock, schemas) = (ManualClock::default(), FakeSchemas::default());
+        let (clock, schemas) = (ManualClock::default(), self.schemas());
         let (source, sink) = (FakeSource::new(journal.clone()), FakeSink::new(journal.clone(), self.partitions));
         let (scorer, stats) = (ScorerState::default(), Arc::new(LaneStats::default()));
         for partition in 0..self.partitions {
             source.state().logs.entry(partition).or_default();
         }
-        schemas.found(payload::KNOWN_ID, &payload::reader());
-        schemas.pending(payload::PENDING_ID);
         let lane = Lane::new(Parts {
             source: source.clone(),
             scorer: FakeScorer(scorer.clone()),
             sink: sink.clone(),
             delivery: AtLeastOnce,
             clock: clock.clone(),
-            intake: Intake::new(self.decoder(&schemas), self.limits.payload_bytes_max),
+            intake: self.intake(&schemas),
             emit: self.emit(),
             batch_rows: self.batch_rows,
             limits: self.limits.clone(),
