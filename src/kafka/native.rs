@@ -1,7 +1,7 @@
 //! librdkafka's C interface, wrapped thinly: configuration, client handle, partition lists.
 //!
 //! The safe `rdkafka` API costs a poll, an event and several boxes per record; at a hundred thousand records a
-//! second that is more than the model. So the lane's two clients use the C calls, and only `native.rs`,
+//! second that is more than the model. So the lane's two clients use the C calls, and only `native.rs`, `inbox.rs`,
 //! `message.rs`, `consumer.rs` and `producer.rs` contain `unsafe`. What makes it sound, throughout:
 //! every pointer comes from librdkafka and is owned by exactly one wrapper, which frees it once; callbacks run
 //! only inside a poll on the owning thread (log lines apart, which touch nothing of ours); the opaque pointer
@@ -43,11 +43,14 @@ pub fn to_result(err: RDKafkaRespErr) -> Result<(), i32> {
 }
 
 /// Takes an error object, which may be null, and frees it.
-pub fn take_error(error: *mut rd::rd_kafka_error_t) -> Result<(), (i32, String)> {
+///
+/// # Safety
+/// `error` is null, or came from the client just now and is handed over.
+pub unsafe fn take_error(error: *mut rd::rd_kafka_error_t) -> Result<(), (i32, String)> {
     if error.is_null() {
         return Ok(());
     }
-    // SAFETY: not null, and ours to free after its text is copied.
+    // SAFETY: by the contract above; freed once, after its text is copied.
     unsafe {
         let code = rd::rd_kafka_error_code(error) as i32;
         let text = CStr::from_ptr(rd::rd_kafka_error_string(error)).to_string_lossy().into_owned();
@@ -148,8 +151,11 @@ unsafe extern "C" fn log_line(_: *const rd::rd_kafka_t, level: c_int, facility: 
 }
 
 /// An error the client reports about itself: a broker that is away, mostly. It goes on by itself.
-pub fn log_error(client: &'static str, code: c_int, reason: *const c_char) {
-    // SAFETY: librdkafka passes null or a NUL-terminated string that lives during the callback.
+///
+/// # Safety
+/// `reason` is null or a NUL-terminated string that lives during the call.
+pub unsafe fn log_error(client: &'static str, code: c_int, reason: *const c_char) {
+    // SAFETY: by the contract above.
     let reason = (!reason.is_null()).then(|| unsafe { CStr::from_ptr(reason) }.to_string_lossy());
     tracing::warn!(target: "kafka", client, error = %describe(code), "{}", reason.unwrap_or_default());
 }

@@ -282,5 +282,6 @@ unsafe extern "C" fn on_error(_: *mut rd::rd_kafka_t, err: c_int, reason: *const
         // SAFETY: as in `on_delivery`.
         unsafe { reports(opaque) }.fatal = true;
     }
-    super::native::log_error("producer", err, reason);
+    // SAFETY: librdkafka's own string.
+    unsafe { super::native::log_error("producer", err, reason) };
 }
