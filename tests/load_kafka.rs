@@ -138,7 +138,7 @@ fn answer(producer: &BaseProducer, topics: &Topics, message: &BorrowedMessage<'_
     let marker = headers.iter().find(|header| header.key == MARKER).and_then(|header| header.value);
     let marker = Marker::from_bytes(marker.unwrap()).unwrap();
     let kind = KINDS.get(usize::from(marker.poison).wrapping_sub(1));
-    let strange_key = misbehaviour == Misbehaviour::LosesKeys && marker.sequence % 10 == 0;
+    let strange_key = misbehaviour == Misbehaviour::LosesKeys && marker.sequence.is_multiple_of(10);
     let key = if strange_key { Some(b"?".as_slice()) } else { message.key() };
     let send = |topic: &str, headers: OwnedHeaders, value: Option<&[u8]>| {
         let mut record = BaseRecord::<[u8], [u8]>::to(topic).partition(message.partition()).headers(headers);
@@ -152,10 +152,10 @@ fn answer(producer: &BaseProducer, topics: &Topics, message: &BorrowedMessage<'_
             send(&topics.dead_letters, headers.detach().insert(reason), message.payload());
         }
         _ => {
-            let nan = misbehaviour == Misbehaviour::NanScores && marker.sequence % 100 == 0;
+            let nan = misbehaviour == Misbehaviour::NanScores && marker.sequence.is_multiple_of(100);
             let value = output(if nan { f64::NAN } else { 0.5 }, message);
             send(&topics.outputs, headers.detach(), Some(&value));
-            if marker.sequence % 50 == 0 {
+            if marker.sequence.is_multiple_of(50) {
                 send(&topics.review, headers.detach(), Some(&value));
             }
         }

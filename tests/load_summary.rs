@@ -46,7 +46,8 @@ fn json_has_the_documented_names() {
 #[test]
 fn every_broken_promise_fails_the_run_and_is_named() {
     assert_eq!((sound().exit_code(), sound().kept_its_promises()), (exit::DONE, true));
-    let broken: [(fn(&mut Summary), &str); 6] = [
+    type Breakage = (fn(&mut Summary), &'static str);
+    let broken: [Breakage; 6] = [
         (|s| s.lost = 1, "1 lost"),
         (|s| s.duplicated = 2, "2 doubled"),
         (|s| s.out_of_order = 3, "3 out of order"),
