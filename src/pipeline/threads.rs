@@ -18,6 +18,10 @@ use crate::pipeline::limits::Limits;
 /// How often the conductor looks around.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
+/// How long a bounded run waits for partitions that left its lanes to come back to one of them: longer than a
+/// rebalance takes. After that another process of the group has them.
+const END_SETTLES_NS: u64 = 15_000_000_000;
+
 /// What a lane's thread reports when it ends.
 struct Ended {
     name: String,
@@ -34,13 +38,37 @@ pub struct Lanes<C> {
     reports: Receiver<Ended>,
     reporter: Sender<Ended>,
     running: usize,
+    end: EndWatch,
+}
+
+/// Notices that a bounded run is over.
+#[derive(Debug, Default)]
+struct EndWatch {
+    /// Most partitions that were assigned at a time.
+    assigned_max: u64,
+    /// Since when the lanes are at the end of fewer than that.
+    fewer_since_ns: Option<u64>,
+}
+
+impl EndWatch {
+    /// A run is over when every lane is at the end of what it was assigned, and something was. A partition on its way
+    /// from one lane to another is nobody's for a moment, and its records are nobody's either.
+    fn is_over(&mut self, assigned: u64, at_end: bool, now_ns: u64) -> bool {
+        self.assigned_max = self.assigned_max.max(assigned);
+        if assigned == 0 || !at_end {
+            self.fewer_since_ns = None;
+            return false;
+        }
+        let since_ns = *self.fewer_since_ns.get_or_insert(now_ns);
+        assigned == self.assigned_max || now_ns.saturating_sub(since_ns) >= END_SETTLES_NS
+    }
 }
 
 impl<C: Clock + Clone + Send + 'static> Lanes<C> {
     pub fn new(clock: C, limits: Limits) -> Lanes<C> {
         let (reporter, reports) = unbounded();
         let stop = Arc::new(AtomicBool::new(false));
-        Lanes { clock, limits, stop, stats: Vec::new(), reports, reporter, running: 0 }
+        Lanes { clock, limits, stop, stats: Vec::new(), reports, reporter, running: 0, end: EndWatch::default() }
     }
 
     /// Starts a lane on its own thread. `build` runs there first; the client's threads are born in it and inherit
@@ -107,10 +135,10 @@ impl<C: Clock + Clone + Send + 'static> Lanes<C> {
         first.map_or(Ok(clean), Err)
     }
 
-    /// A bounded run is over when every lane is at the end of what it was assigned, and something was.
-    fn all_at_end(&self) -> bool {
-        let assigned: u64 = self.stats.iter().map(|stats| stats.assigned_partitions.get()).sum();
-        assigned > 0 && self.stats.iter().all(|stats| stats.at_end.load(Ordering::Acquire))
+    fn all_at_end(&mut self) -> bool {
+        let assigned = self.stats.iter().map(|stats| stats.assigned_partitions.get()).sum();
+        let at_end = self.stats.iter().all(|stats| stats.at_end.load(Ordering::Acquire));
+        self.end.is_over(assigned, at_end, self.clock.now_ns())
     }
 
     /// A lane that hangs in the client or the model cannot be stopped from outside, and its client's log lines may
@@ -232,4 +260,28 @@ fn pin(core: Option<usize>) -> Result<(), Fatal> {
             "name cores of this process's cpuset in lanes.cores, or leave it out",
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_not_over_while_a_partition_moves_between_lanes() {
+        let mut end = EndWatch::default();
+        assert!(!end.is_over(0, true, 0), "nothing assigned yet");
+        assert!(!end.is_over(12, false, 1));
+        assert!(!end.is_over(6, true, 2), "six are on their way to another lane");
+        assert!(!end.is_over(12, false, 3), "and have arrived there");
+        assert!(end.is_over(12, true, 4));
+    }
+
+    #[test]
+    fn a_run_ends_without_the_partitions_another_process_took() {
+        let mut end = EndWatch::default();
+        assert!(!end.is_over(12, false, 0));
+        assert!(!end.is_over(8, true, 1));
+        assert!(!end.is_over(8, true, END_SETTLES_NS));
+        assert!(end.is_over(8, true, END_SETTLES_NS + 1));
+    }
 }

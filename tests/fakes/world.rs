@@ -49,6 +49,8 @@ pub struct Setup {
     pub header_style: HeaderStyle,
     pub deadline: Option<Deadline>,
     pub until: Option<Vec<i64>>,
+    /// Lanes of one process share their time.
+    pub clock: ManualClock,
 }
 
 impl Default for Setup {
@@ -66,6 +68,7 @@ impl Default for Setup {
             header_style: HeaderStyle::Scorewire,
             deadline: None,
             until: None,
+            clock: ManualClock::default(),
         }
     }
 }
@@ -126,7 +129,7 @@ impl Setup {
 
     pub fn build_unassigned(self) -> World {
         let journal = Journal::default();
-        let (clock, schemas) = (ManualClock::default(), self.schemas());
+        let (clock, schemas) = (self.clock.clone(), self.schemas());
         let (source, sink) = (FakeSource::new(journal.clone()), FakeSink::new(journal.clone(), self.partitions));
         let (scorer, stats) = (ScorerState::default(), Arc::new(LaneStats::default()));
         for partition in 0..self.partitions {
