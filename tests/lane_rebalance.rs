@@ -217,8 +217,11 @@ fn a_loss_during_a_revoke_lets_both_go() {
     assert!(released(&world, 1) && !released(&world, 0));
     world.settle();
     assert!(released(&world, 0), "the group still waits for it");
+    world.put_payments(2, 1);
+    world.cycle();
     world.source.tell(SourceEvent::Revoked(vec![2]));
-    world.cycles(1);
+    world.cycle();
+    assert!(!released(&world, 2), "an outcome is in flight");
     world.source.tell(SourceEvent::Lost(vec![2]));
     world.cycles(3);
     assert!(released(&world, 2));

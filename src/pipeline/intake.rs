@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 
-use crate::avro::decoder::{Decoder, Stop};
+use crate::avro::decoder::{Decoder, SchemaProblem, Stop};
 use crate::edge::SourceRecord;
 use crate::error::Reject;
 use crate::pipeline::batch::{Batch, Item, Verdict};
 use crate::pipeline::slots::Slot;
+use crate::record::{Decoded, SchemaKey};
 
 /// Header that names a schema by its GUID.
 const GUID_HEADER: &str = "__value_schema_id";
@@ -38,24 +39,30 @@ impl<R: SourceRecord> Intake<R> {
         Intake { decoder, payload_bytes_max, parked: VecDeque::new() }
     }
 
-    /// Takes a fresh record in. Returns whether its partition must be paused, because it began to wait.
-    pub fn admit(&mut self, record: R, slot: &mut Slot, receipt: Receipt, batch: &mut Batch<R>) -> bool {
+    /// Takes a fresh record in. Returns the schema that its partition begins to wait for: it must be paused then.
+    pub fn admit(&mut self, record: R, slot: &mut Slot, receipt: Receipt, batch: &mut Batch<R>) -> Option<SchemaKey> {
         let offset = record.position().offset;
         let sequence = slot.watermark.receive(offset, record.size());
         slot.next_offset = offset + 1;
         let arrived = Parked { record, slot: slot.id, sequence, receipt };
         if slot.waiting {
             self.parked.push_back(arrived);
-            return false;
+            return None;
         }
-        match self.decode(arrived, batch) {
-            None => false,
-            Some(waits) => {
-                slot.waiting = true;
-                self.parked.push_back(waits);
-                true
-            }
-        }
+        let (waits, schema) = self.decode(arrived, batch)?;
+        slot.waiting = true;
+        self.parked.push_back(waits);
+        Some(schema)
+    }
+
+    /// Why records wait for this schema, for the log.
+    pub fn why_waiting(&self, schema: SchemaKey) -> String {
+        self.decoder.why_waiting(schema)
+    }
+
+    /// A schema that cannot be used and was not told yet, each once.
+    pub fn take_problem(&mut self) -> Option<SchemaProblem> {
+        self.decoder.take_problem()
     }
 
     /// Tries again what waits for a schema, at most `room` records. Returns the slots that wait no longer.
@@ -73,7 +80,7 @@ impl<R: SourceRecord> Intake<R> {
             }
             left -= 1;
             tried.push(slot);
-            if let Some(waits) = self.decode(parked, batch) {
+            if let Some((waits, _)) = self.decode(parked, batch) {
                 waiting.push(slot);
                 still.push_back(waits);
             }
@@ -96,14 +103,14 @@ impl<R: SourceRecord> Intake<R> {
     }
 
     /// Decodes into the next free row. Gives the record back when its schema is not there yet.
-    fn decode(&mut self, arrived: Parked<R>, batch: &mut Batch<R>) -> Option<Parked<R>> {
+    fn decode(&mut self, arrived: Parked<R>, batch: &mut Batch<R>) -> Option<(Parked<R>, SchemaKey)> {
         let (decoded, verdict) = match self.judge_payload(&arrived.record, batch) {
             Ok(decoded) => {
                 batch.filled += 1;
                 (Some(decoded), Verdict::Row(batch.filled - 1))
             }
             Err(Stop::Reject(reject)) => (None, Verdict::Rejected(reject)),
-            Err(Stop::Wait(_)) => return Some(arrived),
+            Err(Stop::Wait(schema)) => return Some((arrived, schema)),
         };
         let Parked { record, slot, sequence, receipt } = arrived;
         batch.items.push(Item {
@@ -120,7 +127,7 @@ impl<R: SourceRecord> Intake<R> {
         None
     }
 
-    fn judge_payload(&mut self, record: &R, batch: &mut Batch<R>) -> Result<crate::record::Decoded, Stop> {
+    fn judge_payload(&mut self, record: &R, batch: &mut Batch<R>) -> Result<Decoded, Stop> {
         let value = record.value().ok_or(Stop::Reject(Reject::Tombstone))?;
         if value.len() > self.payload_bytes_max {
             return Err(Stop::Reject(Reject::Oversized));

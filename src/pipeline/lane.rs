@@ -240,13 +240,13 @@ where
             if record.timestamp_ms() >= 0 {
                 self.times.record(Step::Topic, since_source_ms.unsigned_abs().saturating_mul(1_000_000), 1);
             }
-            if self.intake.admit(record, slot, receipt, &mut self.batch) {
+            if let Some(schema) = self.intake.admit(record, slot, receipt, &mut self.batch) {
+                tracing::warn!(partition = at.partition, "the partition waits: {}", self.intake.why_waiting(schema));
                 pause.push(at.partition);
             }
         }
         self.stats.received.add(received);
         if !pause.is_empty() {
-            tracing::warn!(partitions = ?pause, "waiting for a schema");
             self.source.pause(&pause)?;
         }
         Ok(())
