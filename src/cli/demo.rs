@@ -59,7 +59,7 @@ pub struct DemoArgs {
     #[arg(long, hide = true, value_name = "ACTION@N")]
     pub spoil: Vec<Spoil>,
     /// Log level or directives
-    #[arg(long, value_name = "LEVEL", default_value = "warn", env = "SCOREWIRE__LOG__LEVEL")]
+    #[arg(long, value_name = "LEVEL", default_value = "error", env = "SCOREWIRE__LOG__LEVEL")]
     pub log_level: String,
 }
 
