@@ -38,8 +38,8 @@ pub struct DemoArgs {
     /// Share of records that cannot be decoded
     #[arg(long, value_name = "SHARE", default_value_t = 0.001, value_parser = share, env = "SCOREWIRE_DEMO_POISON")]
     pub poison: f64,
-    /// Partitions of each topic
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=1_000),
+    /// Partitions of each topic; the embedded broker is quickest with few
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=1_000),
         env = "SCOREWIRE_DEMO_PARTITIONS")]
     pub partitions: u16,
     /// Lanes of the pipeline
@@ -59,7 +59,7 @@ pub struct DemoArgs {
     #[arg(long, hide = true, value_name = "ACTION@N")]
     pub spoil: Vec<Spoil>,
     /// Log level or directives
-    #[arg(long, value_name = "LEVEL", default_value = "warn", env = "SCOREWIRE__LOG__LEVEL")]
+    #[arg(long, value_name = "LEVEL", default_value = "error", env = "SCOREWIRE__LOG__LEVEL")]
     pub log_level: String,
 }
 
@@ -85,6 +85,9 @@ fn node_config(args: &DemoArgs, broker: &EmbeddedBroker) -> Config {
     config.kafka.start_at = Some(StartAt::Earliest);
     for (key, value) in EmbeddedBroker::consumer_properties() {
         config.kafka.consumer_properties.insert(key.to_owned(), value.to_owned());
+    }
+    for (key, value) in EmbeddedBroker::producer_properties() {
+        config.kafka.producer_properties.insert(key.to_owned(), value.to_owned());
     }
     config.model.onnxruntime = args.onnxruntime.clone();
     config.lanes = vec![LaneConfig::default(); usize::from(args.lanes)];

@@ -1,16 +1,16 @@
 //! The lane's consumer: a member of the group that hands out records in batches and leaves every decision about
 //! partitions, offsets and commits to the lane.
 
-use std::collections::VecDeque;
-use std::ffi::{CString, c_char, c_int, c_void};
+use std::ffi::CString;
 use std::ptr;
 use std::time::Duration;
 
 use rdkafka::bindings as rd;
 use rdkafka::types::{RDKafkaRespErr as Err, RDKafkaType};
 
+use super::inbox::{self, Inbox};
 use super::message::KafkaRecord;
-use super::native::{CallbackState, Client, Conf, NO_ERROR, PartitionList, c_string, describe, entries};
+use super::native::{CallbackState, Client, Conf, NO_ERROR, PartitionList, c_string, describe};
 use super::native::{take_error, timeout_ms, to_result};
 use super::settings::{KafkaSettings, StartAt, consumer_settings};
 use crate::edge::{PartitionLag, Progress, Source, SourceEvent};
@@ -21,13 +21,6 @@ const TAKE_MAX: usize = 1024;
 /// How long the questions that cannot wait for an answer later (committed offsets, watermarks) may take.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What the callbacks leave behind for the owner.
-#[derive(Default)]
-struct Inbox {
-    events: VecDeque<SourceEvent>,
-    fatal: bool,
-}
-
 pub struct KafkaSource {
     // Field order: the client is destroyed in `drop` before the box its callbacks write to is freed.
     client: Client,
@@ -37,6 +30,10 @@ pub struct KafkaSource {
     group: String,
     start_at: Option<StartAt>,
     taken: Box<[*mut rd::rd_kafka_message_t]>,
+    /// Partitions whose last message was an event, and the offset it stood at. The client counts an event as a record
+    /// at that offset, so its own position is one too far there: committing it, or resuming from it, would skip a
+    /// record.
+    at_event: Vec<Progress>,
     closed: bool,
 }
 
@@ -48,13 +45,7 @@ impl KafkaSource {
     pub fn subscribe(settings: &KafkaSettings, topic: &str, until_end: bool) -> Result<KafkaSource, Fatal> {
         let conf = Conf::new(&consumer_settings(settings, until_end))?;
         let inbox = CallbackState::new(Inbox::default());
-        // SAFETY: the callbacks match their C types; the opaque box outlives the client.
-        unsafe {
-            rd::rd_kafka_conf_set_opaque(conf.as_ptr(), inbox.opaque());
-            rd::rd_kafka_conf_set_rebalance_cb(conf.as_ptr(), Some(on_rebalance));
-            rd::rd_kafka_conf_set_offset_commit_cb(conf.as_ptr(), Some(on_commit));
-            rd::rd_kafka_conf_set_error_cb(conf.as_ptr(), Some(on_error));
-        }
+        inbox::attach(&conf, &inbox);
         let client = conf.create(RDKafkaType::RD_KAFKA_CONSUMER)?;
         let topic = c_string(topic)?;
         let subscription = PartitionList::of(&topic, &[-1]);
@@ -72,6 +63,7 @@ impl KafkaSource {
             group: settings.group.clone(),
             start_at: settings.start_at,
             taken: vec![ptr::null_mut(); TAKE_MAX].into_boxed_slice(),
+            at_event: Vec::new(),
             closed: false,
         };
         source.check(err, "subscribe to the input topic")?;
@@ -104,6 +96,10 @@ impl KafkaSource {
     fn partition_event(&mut self, record: &KafkaRecord) -> Result<(), Fatal> {
         use crate::edge::SourceRecord;
         let at = record.position();
+        if at.offset >= 0 {
+            self.forget_events(&[at.partition]);
+            self.at_event.push(Progress { partition: at.partition, offset: at.offset });
+        }
         match record.event() {
             Err::RD_KAFKA_RESP_ERR__PARTITION_EOF => {
                 self.push(SourceEvent::EndReached { partition: at.partition, offset: at.offset });
@@ -112,7 +108,9 @@ impl KafkaSource {
             | Err::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE
             | Err::RD_KAFKA_RESP_ERR__BAD_MSG
             | Err::RD_KAFKA_RESP_ERR__BAD_COMPRESSION
+            | Err::RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED
             | Err::RD_KAFKA_RESP_ERR_INVALID_MSG
+            | Err::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE
             | Err::RD_KAFKA_RESP_ERR__LOG_TRUNCATION => {
                 let reason = format!("{}: {}", describe(record.event() as i32), record.event_text());
                 self.push(SourceEvent::PartitionFailed { partition: at.partition, reason });
@@ -126,6 +124,32 @@ impl KafkaSource {
             err => tracing::warn!(target: "kafka", partition = at.partition, "consumer: {}", describe(err as i32)),
         }
         Ok(())
+    }
+
+    fn forget_events(&mut self, partitions: &[i32]) {
+        self.at_event.retain(|event| !partitions.contains(&event.partition));
+    }
+
+    /// A record after an event: from here on the client's position is right again.
+    fn pass_event(&mut self, record: &KafkaRecord) {
+        use crate::edge::SourceRecord;
+        let at = record.position();
+        self.at_event.retain(|event| event.partition != at.partition || at.offset < event.offset);
+    }
+
+    /// The event that the client's position of a partition stands behind, if it does.
+    fn behind_event(&self, partition: i32, position: i64) -> Option<Progress> {
+        let event = self.at_event.iter().find(|event| event.partition == partition)?;
+        (position == event.offset + 1).then_some(*event)
+    }
+
+    /// The client's own idea of where a partition stands.
+    fn client_position(&self, partition: i32) -> Option<i64> {
+        let list = PartitionList::of(&self.topic, &[partition]);
+        // SAFETY: client and list are alive; local state only.
+        let err = unsafe { rd::rd_kafka_position(self.client.as_ptr(), list.as_ptr()) };
+        let (at, result) = list.entries().pop()?;
+        (err == NO_ERROR && result.is_ok() && at.offset >= 0).then_some(at.offset)
     }
 
     fn push(&mut self, event: SourceEvent) {
@@ -220,7 +244,14 @@ impl Source for KafkaSource {
         for at in 0..taken {
             // SAFETY: filled by the client just now, and handed over once.
             let Some(record) = (unsafe { KafkaRecord::new(self.taken[at]) }) else { continue };
-            if record.event() == NO_ERROR { out.push(record) } else { self.partition_event(&record)? }
+            if record.event() != NO_ERROR {
+                self.partition_event(&record)?;
+                continue;
+            }
+            if !self.at_event.is_empty() {
+                self.pass_event(&record);
+            }
+            out.push(record);
         }
         if self.inbox.get().fatal {
             let (code, text) = self.client.fatal_error().unwrap_or((0, "unknown".into()));
@@ -234,6 +265,7 @@ impl Source for KafkaSource {
     }
 
     fn assign(&mut self, partitions: &[i32]) -> Result<Vec<Progress>, Fatal> {
+        self.forget_events(partitions);
         let first = self.first_offsets(partitions)?;
         let list = PartitionList::new(&self.topic, first.iter().copied());
         // SAFETY: client and list are alive; the client copies the list.
@@ -254,10 +286,18 @@ impl Source for KafkaSource {
     }
 
     fn resume(&mut self, partitions: &[i32]) -> Result<(), Fatal> {
+        // The client goes on from its own position as of the pause.
+        for &partition in partitions {
+            let position = self.client_position(partition);
+            if let Some(event) = position.and_then(|position| self.behind_event(partition, position)) {
+                self.seek(event)?;
+            }
+        }
         self.with_list(partitions, "resume partitions", rd::rd_kafka_resume_partitions)
     }
 
     fn seek(&mut self, to: Progress) -> Result<(), Fatal> {
+        self.forget_events(&[to.partition]);
         let list = PartitionList::new(&self.topic, [to]);
         // SAFETY: client and list are alive. The wait is for the client's own thread, not for the broker.
         let result = unsafe {
@@ -271,11 +311,8 @@ impl Source for KafkaSource {
     }
 
     fn position(&mut self, partition: i32) -> Option<i64> {
-        let list = PartitionList::of(&self.topic, &[partition]);
-        // SAFETY: client and list are alive; local state only.
-        let err = unsafe { rd::rd_kafka_position(self.client.as_ptr(), list.as_ptr()) };
-        let (at, result) = list.entries().pop()?;
-        (err == NO_ERROR && result.is_ok() && at.offset >= 0).then_some(at.offset)
+        let position = self.client_position(partition)?;
+        Some(self.behind_event(partition, position).map_or(position, |event| event.offset))
     }
 
     fn lag(&mut self, partition: i32) -> PartitionLag {
@@ -342,53 +379,4 @@ impl Drop for KafkaSource {
         unsafe { rd::rd_kafka_queue_destroy(self.queue) };
         self.client.destroy();
     }
-}
-
-/// # Safety
-/// Called by librdkafka inside a poll, with the opaque pointer given at creation.
-unsafe fn inbox<'a>(opaque: *mut c_void) -> &'a mut Inbox {
-    // SAFETY: the box outlives the client, and nothing else refers to it during a poll.
-    unsafe { &mut *opaque.cast::<Inbox>() }
-}
-
-/// Only notes the event: the lane drains, commits and then answers it.
-unsafe extern "C" fn on_rebalance(
-    rk: *mut rd::rd_kafka_t,
-    err: Err,
-    list: *mut rd::rd_kafka_topic_partition_list_t,
-    opaque: *mut c_void,
-) {
-    // SAFETY: librdkafka's own list, client and our opaque, all valid during the call.
-    let (inbox, partitions, lost) = unsafe {
-        let partitions = entries(list).into_iter().map(|(at, _)| at.partition).collect();
-        (inbox(opaque), partitions, rd::rd_kafka_assignment_lost(rk) == 1)
-    };
-    inbox.events.push_back(match err {
-        Err::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => SourceEvent::Assigned(partitions),
-        Err::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS if !lost => SourceEvent::Revoked(partitions),
-        _ => SourceEvent::Lost(partitions),
-    });
-}
-
-unsafe extern "C" fn on_commit(
-    _: *mut rd::rd_kafka_t,
-    err: Err,
-    list: *mut rd::rd_kafka_topic_partition_list_t,
-    opaque: *mut c_void,
-) {
-    // SAFETY: as in `on_rebalance`.
-    let (inbox, offsets) = unsafe { (inbox(opaque), entries(list)) };
-    let failed = offsets.iter().find_map(|(_, result)| result.err());
-    let result = to_result(err).and(failed.map_or(Ok(()), Result::Err));
-    let partitions = offsets.iter().map(|(at, _)| at.partition).collect();
-    inbox.events.push_back(SourceEvent::Committed { partitions, result });
-}
-
-unsafe extern "C" fn on_error(_: *mut rd::rd_kafka_t, err: c_int, reason: *const c_char, opaque: *mut c_void) {
-    if err == Err::RD_KAFKA_RESP_ERR__FATAL as c_int {
-        // SAFETY: as in `on_rebalance`.
-        unsafe { inbox(opaque) }.fatal = true;
-    }
-    // SAFETY: librdkafka's own string.
-    unsafe { super::native::log_error("consumer", err, reason) };
 }

@@ -32,8 +32,14 @@ impl EmbeddedBroker {
         self.0.bootstrap_servers()
     }
 
-    /// Client properties that fit it: an empty fetch waits its whole time there, so it must be short.
+    /// Consumer properties that fit it: an empty fetch waits its whole time there, even when records arrive meanwhile.
     pub fn consumer_properties() -> [(&'static str, &'static str); 1] {
-        [("fetch.wait.max.ms", "1")]
+        [("fetch.wait.max.ms", "0")]
+    }
+
+    /// Producer properties that fit it. A fetch there returns one record batch per partition, so batches of one or two
+    /// records would come out slower than they go in; a millisecond makes them larger.
+    pub fn producer_properties() -> [(&'static str, &'static str); 1] {
+        [("linger.ms", "1")]
     }
 }

@@ -38,11 +38,10 @@ const DEFAULTS: [(&str, &str); 9] = [
 ];
 
 /// Settings that the measurement rests on.
-const OWNED: [(&str, &str); 4] = [
+const OWNED: [(&str, &str); 3] = [
     // Only what the broker really has counts as sent, once and in order.
     ("acks", "all"),
     ("enable.idempotence", "true"),
-    ("max.in.flight.requests.per.connection", "5"),
     ("message.timeout.ms", "60000"),
 ];
 

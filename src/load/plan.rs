@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::kafka::embedded::EmbeddedBroker;
 use crate::kafka::settings::Topics;
 use crate::load::payloads::{Framing, PayloadSource};
 use crate::load::schedule::Arrival;
@@ -70,10 +71,11 @@ impl LoadPlan {
         }
     }
 
-    /// Settings for librdkafka's embedded mock broker: it answers an empty fetch only after the whole wait, even when
-    /// records arrive meanwhile, so the wait must be short.
+    /// Settings for the embedded broker.
     pub fn for_embedded_broker(mut self) -> LoadPlan {
-        self.consumer_properties.insert("fetch.wait.max.ms".to_owned(), "1".to_owned());
+        let own = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+        self.consumer_properties.extend(EmbeddedBroker::consumer_properties().map(own));
+        self.producer_properties.extend(EmbeddedBroker::producer_properties().map(own));
         self.quiet = Duration::from_secs(5);
         self
     }

@@ -187,6 +187,24 @@ impl RealKafka {
         });
     }
 
+    pub fn partition_count(&self, topic: &str) -> i32 {
+        let consumer: BaseConsumer = self.client_config().create().expect("a consumer");
+        self.partitions(&consumer, topic)
+    }
+
+    /// Moves the first offset of a partition: everything before it is gone (DeleteRecords).
+    pub fn delete_before(&self, topic: &str, partition: i32, offset: i64) {
+        let admin: AdminClient<DefaultClientContext> = self.client_config().create().expect("an admin client");
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, partition, Offset::Offset(offset)).expect("a valid offset");
+        let options = AdminOptions::new().operation_timeout(Some(ANSWER)).request_timeout(Some(ANSWER));
+        let answer = block_on(admin.delete_records(&list, &options)).expect("the broker answers");
+        for element in answer.elements() {
+            element.error().unwrap_or_else(|error| panic!("{topic}/{partition}: {error}"));
+        }
+        assert_eq!(self.watermarks(topic, partition).0, offset);
+    }
+
     fn partitions(&self, client: &BaseConsumer, topic: &str) -> i32 {
         let metadata = client.fetch_metadata(Some(topic), ANSWER).expect("the broker answers");
         let count = metadata.topics().first().map_or(0, |topic| topic.partitions().len());

@@ -6,14 +6,18 @@
 // Every test binary compiles this module and uses a part of it.
 #![allow(dead_code, unused_imports, reason = "each test binary uses another part")]
 
+pub mod job;
 pub mod kafka;
+pub mod outcomes;
 pub mod own_kafka;
 pub mod process;
 pub mod producers;
 pub mod records;
 pub mod wait;
 
+pub use job::{Job, Node, STEP, Transactions, assert_sound, summary};
 pub use kafka::{RealKafka, unique_name};
+pub use outcomes::{Outcome, source_of_dead_letter};
 pub use own_kafka::OwnKafka;
 pub use process::{Running, http_get, scorewire};
 pub use records::{ReadRecord, TestRecord};

@@ -1,0 +1,127 @@
+//! The lane's consumer alone, against a real Kafka. The client counts an event (the end of a partition, an error) as a
+//! record at its offset: a position taken from it was one too far, so that a bounded run committed past the end and a
+//! resumed partition skipped a record.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use common::kafka::ANSWER;
+use common::{RealKafka, TestRecord, unique_name, wait_until};
+use scorewire::edge::{Progress, Source, SourceEvent, SourceRecord};
+use scorewire::kafka::consumer::KafkaSource;
+use scorewire::kafka::message::KafkaRecord;
+use scorewire::kafka::settings::{KafkaSettings, StartAt};
+
+/// A source with its only partition assigned, and what came of it so far. Field order: records go before their client.
+struct Reading {
+    records: Vec<KafkaRecord>,
+    source: KafkaSource,
+    ends: Vec<i64>,
+}
+
+impl Reading {
+    fn start(kafka: &RealKafka, topic: &str) -> Reading {
+        let settings = KafkaSettings {
+            bootstrap: kafka.bootstrap().to_owned(),
+            group: unique_name("source"),
+            node: "test".to_owned(),
+            start_at: Some(StartAt::Earliest),
+            properties: BTreeMap::new(),
+            consumer_properties: BTreeMap::new(),
+            producer_properties: BTreeMap::new(),
+        };
+        let source = KafkaSource::subscribe(&settings, topic, true).expect("the group is there");
+        let mut reading = Reading { source, records: Vec::new(), ends: Vec::new() };
+        let mut assigned = false;
+        wait_until("the partition is assigned", ANSWER, || {
+            reading.poll();
+            while let Some(event) = reading.source.next_event() {
+                if let SourceEvent::Assigned(partitions) = event {
+                    let first = reading.source.assign(&partitions).expect("the broker answers");
+                    assert_eq!(first, [Progress { partition: 0, offset: 0 }]);
+                    assigned = true;
+                }
+            }
+            assigned
+        });
+        reading
+    }
+
+    fn poll(&mut self) {
+        self.source.poll(Duration::from_millis(10), 100, &mut self.records).expect("the source is well");
+    }
+
+    /// Polls until the end of the partition was shown at `offset`.
+    fn wait_for_end(&mut self, offset: i64) {
+        wait_until(&format!("the end at {offset}"), ANSWER, || {
+            self.poll();
+            while let Some(event) = self.source.next_event() {
+                if let SourceEvent::EndReached { offset, .. } = event {
+                    self.ends.push(offset);
+                }
+            }
+            self.ends.contains(&offset)
+        });
+    }
+
+    fn offsets(&self) -> Vec<i64> {
+        self.records.iter().map(|record| record.position().offset).collect()
+    }
+}
+
+fn records(count: usize) -> Vec<TestRecord> {
+    (0..count).map(|number| TestRecord::new(0).value(number.to_string())).collect()
+}
+
+#[test]
+fn the_position_at_the_end_is_the_end() {
+    let Some(kafka) = RealKafka::connect() else { return };
+    let topic = kafka.topic("source-end", 1);
+    kafka.produce(&topic, &records(3));
+    let mut reading = Reading::start(&kafka, &topic);
+    reading.wait_for_end(3);
+    assert_eq!((reading.offsets(), reading.source.position(0)), (vec![0, 1, 2], Some(3)));
+
+    kafka.produce(&topic, &records(1));
+    reading.wait_for_end(4);
+    assert_eq!((reading.offsets(), reading.source.position(0)), (vec![0, 1, 2, 3], Some(4)));
+    kafka.produce_aborted(&topic, &records(2)); // 4, 5, marker 6
+    reading.wait_for_end(7);
+    assert_eq!((reading.offsets().len(), reading.source.position(0)), (4, Some(7)), "past the marker");
+    assert!(reading.source.close(ANSWER));
+}
+
+#[test]
+fn a_partition_that_is_paused_at_its_end_goes_on_there() {
+    let Some(kafka) = RealKafka::connect() else { return };
+    let topic = kafka.topic("source-pause", 1);
+    kafka.produce(&topic, &records(2));
+    let mut reading = Reading::start(&kafka, &topic);
+    reading.wait_for_end(2);
+    reading.source.pause(&[0]).unwrap();
+    kafka.produce(&topic, &records(3));
+    reading.poll();
+    assert_eq!(reading.offsets(), [0, 1], "paused");
+    reading.source.resume(&[0]).unwrap();
+    reading.wait_for_end(5);
+    assert_eq!(reading.offsets(), [0, 1, 2, 3, 4], "nothing skipped, nothing twice");
+    assert!(reading.source.close(ANSWER));
+}
+
+#[test]
+fn going_back_delivers_everything_again_from_there() {
+    let Some(kafka) = RealKafka::connect() else { return };
+    let topic = kafka.topic("source-seek", 1);
+    kafka.produce(&topic, &records(3));
+    let mut reading = Reading::start(&kafka, &topic);
+    reading.wait_for_end(3);
+    reading.source.seek(Progress { partition: 0, offset: 1 }).unwrap();
+    wait_until("two records again", ANSWER, || {
+        reading.poll();
+        reading.records.len() == 5
+    });
+    assert_eq!((reading.offsets(), reading.source.position(0)), (vec![0, 1, 2, 1, 2], Some(3)));
+    assert!(reading.source.close(ANSWER));
+}
