@@ -38,6 +38,7 @@ pub struct Node {
     stats: Vec<Arc<LaneStats>>,
     phase: Arc<Phase>,
     admin: Option<AdminServer>,
+    until_end: bool,
 }
 
 impl Node {
@@ -67,7 +68,7 @@ impl Node {
             lanes.start(format!("lane-{index}"), lane.core, Arc::clone(stats), build)?;
         }
         phase.set_warm();
-        Ok(Node { lanes, stats, phase, admin })
+        Ok(Node { lanes, stats, phase, admin, until_end })
     }
 
     /// Lets the node run beside the caller.
@@ -82,17 +83,30 @@ impl Node {
     /// finished and committed.
     ///
     /// # Errors
-    /// The first fatal error of a lane.
+    /// The first fatal error of a lane; [`exit::DELIVERY`] for a bounded run that ended without reading a partition
+    /// to its end.
     pub fn wait(self, mut interrupted: impl FnMut() -> bool) -> Result<bool, Fatal> {
-        let phase = self.phase;
-        let ended = self.lanes.wait(|| {
-            let stop = interrupted();
-            if stop {
+        let Node { lanes, stats, phase, admin, until_end } = self;
+        let mut stopping = false;
+        let mut failed = 0;
+        let ended = lanes.wait(|| {
+            // Looked at while lanes run: what they leave they own no more.
+            failed = stats.iter().map(|stats| stats.failed_partitions.get()).sum::<u64>().max(failed);
+            if !stopping && interrupted() {
+                stopping = true;
                 phase.set_stopping();
             }
-            stop
+            stopping
         });
-        drop(self.admin);
+        drop(admin);
+        if ended.is_ok() && until_end && !stopping && failed > 0 {
+            return Err(Fatal::new(
+                exit::DELIVERY,
+                format!("{failed} partitions could not be read to their end; the others are finished and committed"),
+                "the log names each and why; where records are gone, move the group's offset: kafka-consumer-groups.sh \
+                 --reset-offsets",
+            ));
+        }
         ended
     }
 }

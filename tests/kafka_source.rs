@@ -110,6 +110,20 @@ fn a_partition_that_is_paused_at_its_end_goes_on_there() {
     assert!(reading.source.close(ANSWER));
 }
 
+/// The client waits for its messages before it is gone: for ever, when they are held by whoever waits for it.
+#[test]
+fn a_source_that_ends_before_its_records_holds_nobody_up() {
+    let Some(kafka) = RealKafka::connect() else { return };
+    let topic = kafka.topic("source-drop", 1);
+    kafka.produce(&topic, &records(2));
+    let mut reading = Reading::start(&kafka, &topic);
+    reading.wait_for_end(2);
+    let Reading { records, mut source, .. } = reading;
+    assert!(source.close(ANSWER));
+    drop(source);
+    assert_eq!(records[1].value(), Some(b"1".as_slice()), "still readable");
+}
+
 #[test]
 fn going_back_delivers_everything_again_from_there() {
     let Some(kafka) = RealKafka::connect() else { return };

@@ -3,13 +3,14 @@
 
 use std::ffi::CString;
 use std::ptr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::bindings as rd;
 use rdkafka::types::{RDKafkaRespErr as Err, RDKafkaType};
 
 use super::inbox::{self, Inbox};
-use super::message::KafkaRecord;
+use super::message::{HandedOut, KafkaRecord};
 use super::native::{CallbackState, Client, Conf, NO_ERROR, PartitionList, c_string, describe};
 use super::native::{take_error, timeout_ms, to_result};
 use super::settings::{KafkaSettings, StartAt, consumer_settings};
@@ -34,6 +35,8 @@ pub struct KafkaSource {
     /// at that offset, so its own position is one too far there: committing it, or resuming from it, would skip a
     /// record.
     at_event: Vec<Progress>,
+    /// The first share: others are those of records that are alive.
+    handed_out: HandedOut,
     closed: bool,
 }
 
@@ -64,6 +67,7 @@ impl KafkaSource {
             start_at: settings.start_at,
             taken: vec![ptr::null_mut(); TAKE_MAX].into_boxed_slice(),
             at_event: Vec::new(),
+            handed_out: HandedOut::default(),
             closed: false,
         };
         source.check(err, "subscribe to the input topic")?;
@@ -243,7 +247,7 @@ impl Source for KafkaSource {
         }
         for at in 0..taken {
             // SAFETY: filled by the client just now, and handed over once.
-            let Some(record) = (unsafe { KafkaRecord::new(self.taken[at]) }) else { continue };
+            let Some(record) = (unsafe { KafkaRecord::new(self.taken[at], &self.handed_out) }) else { continue };
             if record.event() != NO_ERROR {
                 self.partition_event(&record)?;
                 continue;
@@ -360,7 +364,8 @@ impl Source for KafkaSource {
             }
             let taken = self.take(SLICE, 0, 1);
             // SAFETY: filled by the client just now; dropped unread, they are below no commit.
-            self.taken[..taken].iter().for_each(|&message| drop(unsafe { KafkaRecord::new(message) }));
+            let drop_one = |&message: &_| drop(unsafe { KafkaRecord::new(message, &self.handed_out) });
+            self.taken[..taken].iter().for_each(drop_one);
         }
         false
     }
@@ -368,9 +373,11 @@ impl Source for KafkaSource {
 
 impl Drop for KafkaSource {
     fn drop(&mut self) {
-        if !self.closed && !self.close(Duration::from_secs(1)) {
-            // A consumer that does not close in time would block its destruction for ever; the process is leaving.
-            tracing::warn!(target: "kafka", "the consumer did not close in time and is abandoned");
+        let closed = self.closed || self.close(Duration::from_secs(1));
+        let alive = Arc::strong_count(&self.handed_out) - 1;
+        if !closed || alive > 0 {
+            // Either would block the destruction of the client for ever; the process is leaving.
+            tracing::warn!(target: "kafka", closed, alive, "the consumer is abandoned as it is");
             let abandoned = CallbackState::new(Inbox::default());
             std::mem::forget(std::mem::replace(&mut self.inbox, abandoned));
             return;

@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr::{self, NonNull};
+use std::sync::Arc;
 
 use rdkafka::bindings as rd;
 use rdkafka::types::RDKafkaRespErr;
@@ -11,7 +12,14 @@ use crate::edge::SourceRecord;
 use crate::record::Position;
 
 /// One message of the consumer. Key and value live in the fetch buffer that it keeps alive.
-pub struct KafkaRecord(NonNull<rd::rd_kafka_message_t>);
+pub struct KafkaRecord {
+    message: NonNull<rd::rd_kafka_message_t>,
+    /// Tells the consumer that a message of its client is alive; let go after the message is freed.
+    _handed_out: HandedOut,
+}
+
+/// A share in each message that a consumer handed out: whoever holds the first one sees whether others are left.
+pub type HandedOut = Arc<()>;
 
 // SAFETY: the message is owned by this value alone, and librdkafka frees messages from any thread.
 unsafe impl Send for KafkaRecord {}
@@ -19,13 +27,14 @@ unsafe impl Send for KafkaRecord {}
 impl KafkaRecord {
     /// # Safety
     /// `message` was returned by a consume call and is handed over to this value.
-    pub unsafe fn new(message: *mut rd::rd_kafka_message_t) -> Option<KafkaRecord> {
-        NonNull::new(message).map(KafkaRecord)
+    pub unsafe fn new(message: *mut rd::rd_kafka_message_t, handed_out: &HandedOut) -> Option<KafkaRecord> {
+        let message = NonNull::new(message)?;
+        Some(KafkaRecord { message, _handed_out: Arc::clone(handed_out) })
     }
 
     fn message(&self) -> &rd::rd_kafka_message_t {
         // SAFETY: valid until `drop`.
-        unsafe { self.0.as_ref() }
+        unsafe { self.message.as_ref() }
     }
 
     /// The client's error code, when this is not a record but an event of a partition.
@@ -36,7 +45,7 @@ impl KafkaRecord {
     /// The text of an event.
     pub fn event_text(&self) -> String {
         // SAFETY: returns null or a string that lives as long as the message.
-        let text = unsafe { rd::rd_kafka_message_errstr(self.0.as_ptr()) };
+        let text = unsafe { rd::rd_kafka_message_errstr(self.message.as_ptr()) };
         // SAFETY: not null, NUL-terminated.
         if text.is_null() { String::new() } else { unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned() }
     }
@@ -45,7 +54,7 @@ impl KafkaRecord {
     pub(super) fn headers(&self) -> *mut rd::rd_kafka_headers_t {
         let mut headers = ptr::null_mut();
         // SAFETY: valid message; on success `headers` lives as long as it.
-        let err = unsafe { rd::rd_kafka_message_headers(self.0.as_ptr(), &mut headers) };
+        let err = unsafe { rd::rd_kafka_message_headers(self.message.as_ptr(), &mut headers) };
         if err == NO_ERROR { headers } else { ptr::null_mut() }
     }
 
@@ -53,21 +62,21 @@ impl KafkaRecord {
     pub(super) fn detach_headers(&mut self) -> *mut rd::rd_kafka_headers_t {
         let mut headers = ptr::null_mut();
         // SAFETY: valid message, and ours alone; on success the caller owns `headers`.
-        let err = unsafe { rd::rd_kafka_message_detach_headers(self.0.as_ptr(), &mut headers) };
+        let err = unsafe { rd::rd_kafka_message_detach_headers(self.message.as_ptr(), &mut headers) };
         if err == NO_ERROR { headers } else { ptr::null_mut() }
     }
 
     /// Gives headers back after they could not be sent.
     pub(super) fn attach_headers(&mut self, headers: *mut rd::rd_kafka_headers_t) {
         // SAFETY: valid message; it becomes the owner of `headers`.
-        unsafe { rd::rd_kafka_message_set_headers(self.0.as_ptr(), headers) };
+        unsafe { rd::rd_kafka_message_set_headers(self.message.as_ptr(), headers) };
     }
 }
 
 impl Drop for KafkaRecord {
     fn drop(&mut self) {
         // SAFETY: owned, freed once.
-        unsafe { rd::rd_kafka_message_destroy(self.0.as_ptr()) };
+        unsafe { rd::rd_kafka_message_destroy(self.message.as_ptr()) };
     }
 }
 
@@ -86,7 +95,7 @@ impl SourceRecord for KafkaRecord {
     fn timestamp_ms(&self) -> i64 {
         let mut kind = rd::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
         // SAFETY: valid message.
-        unsafe { rd::rd_kafka_message_timestamp(self.0.as_ptr(), &mut kind) }
+        unsafe { rd::rd_kafka_message_timestamp(self.message.as_ptr(), &mut kind) }
     }
 
     fn key(&self) -> Option<&[u8]> {

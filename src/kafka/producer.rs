@@ -166,6 +166,12 @@ unsafe fn copy_named(theirs: *mut rd::rd_kafka_headers_t, names: &[CString]) -> 
     ours
 }
 
+/// Whether we took the message back ourselves.
+fn was_purged(code: i32) -> bool {
+    let purged = [Err::RD_KAFKA_RESP_ERR__PURGE_QUEUE, Err::RD_KAFKA_RESP_ERR__PURGE_INFLIGHT];
+    purged.iter().any(|err| *err as i32 == code)
+}
+
 fn argument(vtype: rd::rd_kafka_vtype_t, set: impl FnOnce(&mut rd::rd_kafka_vu_s__bindgen_ty_1)) -> rd::rd_kafka_vu_t {
     let mut u = rd::rd_kafka_vu_s__bindgen_ty_1 { ptr: ptr::null_mut() };
     set(&mut u);
@@ -227,6 +233,10 @@ impl Sink<KafkaRecord> for KafkaSink {
         unsafe { rd::rd_kafka_poll(self.client.as_ptr(), timeout_ms(wait)) };
         let reports = self.reports.get();
         self.in_flight -= reports.acks.len();
+        // The lane knows numbers only. Once per poll: thousands may fail of one cause.
+        if let Some(code) = reports.acks.iter().find_map(|ack| ack.result.err().filter(|code| !was_purged(*code))) {
+            tracing::warn!(target: "kafka", "outcomes were not delivered: {}", describe(code));
+        }
         acks.append(&mut reports.acks);
         if reports.fatal { Result::Err(self.fatal()) } else { Ok(()) }
     }

@@ -1,5 +1,7 @@
 //! Outcomes as a consumer reads them: by apache-avro and the published schemas alone, and by their headers.
 
+use std::sync::LazyLock;
+
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
 use scorewire::avro::encode::{output_schema, review_schema};
@@ -18,13 +20,15 @@ impl Outcome {
     /// Reads a record of the outputs' topic.
     #[track_caller]
     pub fn of_output(record: ReadRecord) -> Outcome {
-        Outcome::read(record, &output_schema())
+        static SCHEMA: LazyLock<AvroSchema> = LazyLock::new(output_schema);
+        Outcome::read(record, &SCHEMA)
     }
 
     /// Reads a record of the review topic.
     #[track_caller]
     pub fn of_review(record: ReadRecord) -> Outcome {
-        Outcome::read(record, &review_schema())
+        static SCHEMA: LazyLock<AvroSchema> = LazyLock::new(review_schema);
+        Outcome::read(record, &SCHEMA)
     }
 
     #[track_caller]

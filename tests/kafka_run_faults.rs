@@ -1,0 +1,187 @@
+//! Brokers that stop answering, outputs that are refused, input that is gone. The process waits within its limits,
+//! stops one partition, or ends with the right word; it never jumps, drops or grows.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use common::{
+    Job, Node, Outcome, OwnKafka, RealKafka, STEP, TestRecord, Transactions, free_port, http_get, wait_until,
+};
+use scorewire::error::exit;
+use scorewire::load::payloads::Framing;
+
+/// Long enough that a limit which is not kept would be passed by far.
+const STALL_SECONDS: f64 = 2.0;
+
+fn stalled_seconds(node: &mut Node) -> f64 {
+    node.status()["lanes"][0]["sink_stalled_seconds"].as_f64().expect("a number")
+}
+
+/// A lane can only run into its limit with records that it had read ahead when the broker stopped: a moment without any
+/// is passed over.
+fn freeze_while_it_has_work(own: &OwnKafka, node: &mut Node) {
+    loop {
+        own.freeze(1);
+        wait_until("it is stuck", STEP, || node.sum("partitions.paused") == 3 || stalled_seconds(node) > 1.5);
+        if node.sum("records.in_flight") == 200 {
+            return wait_until("the partitions are paused", STEP, || node.sum("partitions.paused") == 3);
+        }
+        let scored = node.sum("records.scored");
+        own.thaw(1);
+        wait_until("it goes on", STEP, || node.sum("records.scored") > scored + 500);
+    }
+}
+
+#[test]
+fn a_broker_that_stands_still_is_waited_for_within_the_limits() {
+    let Some(own) = OwnKafka::up("frozen", 1) else { return };
+    let kafka = own.kafka();
+    let job = Job::new(kafka, "frozen", 3);
+    let mut transactions = Transactions::new(Framing::SingleObject);
+    kafka.produce(&job.input, &transactions.spread(12_000, 3));
+    let limits = ["limits.batch_rows_max=32", "limits.in_flight_records_max=200", "limits.pause_after_ms=200"];
+    let mut node = job.start(&limits);
+    wait_until("it is in the middle", STEP, || node.sum("records.scored") > 1_000);
+    let rebalances = node.sum("rebalances");
+    freeze_while_it_has_work(&own, &mut node);
+    wait_until("nothing is acknowledged", STEP, || stalled_seconds(&mut node) > STALL_SECONDS);
+    assert_eq!(node.sum("partitions.paused"), 3);
+    assert_eq!(node.sum("records.in_flight"), 200, "the limit is reached and kept");
+    assert!(node.sum("backpressure_stalls") > 0);
+    assert_eq!(http_get(node.admin_port, "/livez").map(|(status, _)| status), Some(200));
+    own.thaw(1);
+    wait_until("everything is scored", STEP, || node.sum("records.scored") == 12_000);
+    assert_eq!(node.sum("rebalances"), rebalances, "it kept its membership");
+    assert_eq!((node.sum("records.received"), node.sum("partitions.paused")), (12_000, 0));
+    node.stop();
+    job.assert_all_committed();
+    let outputs = kafka.read(&job.outputs);
+    let sources: BTreeSet<(i32, i64)> = outputs.iter().cloned().map(|r| Outcome::of_output(r).source()).collect();
+    assert_eq!((outputs.len(), sources.len()), (12_000, 12_000), "nothing lost, nothing doubled");
+}
+
+#[test]
+fn a_drain_that_cannot_end_has_a_deadline_and_a_second_signal_does_not_wait_for_it() {
+    let Some(own) = OwnKafka::up("stopped", 1) else { return };
+    let kafka = own.kafka();
+    let job = Job::new(kafka, "stopped", 1);
+    let mut transactions = Transactions::new(Framing::SingleObject);
+    kafka.produce(&job.input, &transactions.spread(6_000, 1));
+    // The group misses a member that could not leave it soon.
+    let session = "kafka.consumer.properties.session.timeout.ms=6000";
+    let limits = ["limits.batch_rows_max=32", "limits.in_flight_records_max=100", session];
+    let frozen = |settings: &[&str]| {
+        let mut node = job.start(&[&limits[..], settings].concat());
+        wait_until("it is in the middle", STEP, || node.sum("records.scored") > 500);
+        own.freeze(1);
+        wait_until("nothing is acknowledged", STEP, || stalled_seconds(&mut node) > 0.0);
+        node.process.terminate();
+        wait_until("it drains", STEP, || {
+            http_get(node.admin_port, "/readyz").is_some_and(|(_, body)| body.contains("stopping"))
+        });
+        node
+    };
+    let mut patient = frozen(&["limits.drain_timeout_ms=2000"]);
+    let finished = patient.process.wait(STEP);
+    assert_eq!(finished.code(), Some(exit::DRAIN.into()), "{}", finished.stderr);
+    assert!(finished.stderr.contains("limits.drain_timeout_ms"), "{}", finished.stderr);
+    own.thaw(1);
+
+    let mut urgent = frozen(&["limits.drain_timeout_ms=50000"]);
+    assert!(urgent.process.is_running());
+    let asked = Instant::now();
+    urgent.process.terminate();
+    assert_eq!(urgent.process.wait(STEP).code(), Some(exit::DRAIN.into()));
+    assert!(asked.elapsed() < Duration::from_secs(20), "a second signal does not wait for the drain");
+    own.thaw(1);
+
+    // Whoever comes next finds everything that was not finished.
+    let finished = job.run_until_end(&[session]);
+    assert_eq!(finished.code(), Some(0), "{}", finished.stderr);
+    job.assert_all_committed();
+    let sources: BTreeSet<(i32, i64)> =
+        kafka.read(&job.outputs).into_iter().map(|record| Outcome::of_output(record).source()).collect();
+    assert_eq!(sources.len(), 6_000, "nothing lost");
+}
+
+#[test]
+fn outputs_that_the_broker_refuses_end_the_process_with_the_reason() {
+    let Some(kafka) = RealKafka::connect() else { return };
+    let job = Job::without_topics(&kafka, "refused");
+    for topic in [&job.input, &job.review, &job.dead_letters, &job.timeouts] {
+        kafka.create_topic(topic, 2, &[]);
+    }
+    kafka.create_topic(&job.outputs, 2, &[("max.message.bytes", "100")]);
+    let schemas = job.folder().join("schemas");
+    std::fs::create_dir(&schemas).unwrap();
+    // Records that wait for their schema are in the lane's hands when it ends: they must not hold it up.
+    let mut waiting = Transactions::new(Framing::Registry(77));
+    kafka.produce(&job.input, &[waiting.next(1), waiting.next(1)]);
+    let directory = format!("schemas.directory={}", schemas.display());
+    let mut node = job.start(&[&directory, "schemas.on_unknown=wait"]);
+    wait_until("one partition waits", STEP, || node.sum("partitions.paused") == 1);
+    let mut transactions = Transactions::new(Framing::SingleObject);
+    kafka.produce(&job.input, &transactions.spread(3, 1));
+    let finished = node.process.wait(Duration::from_secs(30));
+    assert_eq!(finished.code(), Some(exit::DELIVERY.into()), "{}", finished.stderr);
+    for part in ["delivery failed 9 times", "MSG_SIZE_TOO_LARGE", "max.message.bytes"] {
+        assert!(finished.stderr.contains(part), "no {part}: {}", finished.stderr);
+    }
+    assert!(kafka.read(&job.outputs).is_empty());
+    assert_eq!(job.committed(), [(0, 0), (1, 0)], "nothing was finished");
+}
+
+#[test]
+fn input_that_is_gone_stops_its_partition_and_no_other() {
+    let Some(kafka) = RealKafka::connect() else { return };
+    let job = Job::new(&kafka, "gone", 3);
+    let mut transactions = Transactions::new(Framing::SingleObject);
+    kafka.produce(&job.input, &transactions.spread(30, 3));
+    assert_eq!(job.run_until_end(&[]).code(), Some(0));
+    kafka.produce(&job.input, &transactions.spread(30, 3));
+    // Somebody, or retention, removes records that nobody has scored.
+    kafka.delete_before(&job.input, 1, 15);
+
+    let mut node = job.start(&[]);
+    wait_until("the partition is stopped", STEP, || node.sum("partitions.failed") == 1);
+    wait_until("the others go on", STEP, || node.sum("records.scored") == 20);
+    kafka.produce(&job.input, &transactions.spread(30, 3));
+    wait_until("the others still go on", STEP, || node.sum("records.scored") == 40);
+    let status = node.status();
+    assert!(status["alarms"][0].as_str().is_some_and(|text| text.contains("1 partitions stopped")), "{status:#}");
+    let (code, ready) = http_get(node.admin_port, "/readyz").unwrap();
+    assert!(code == 200 && ready.contains("stopped with an alarm"), "{code} {ready}");
+    let (_, metrics) = http_get(node.admin_port, "/metrics").unwrap();
+    assert!(metrics.contains("scorewire_partitions_failed{lane=\"0\"} 1.0\n"), "{metrics}");
+    let log = node.process.stderr();
+    let told = log.lines().find(|line| line.contains("the partition cannot be read on")).expect("it is in the log");
+    assert!(told.contains("ERROR") && told.contains("partition=1") && told.contains("out of range"), "{told}");
+    node.stop();
+    assert_eq!(job.committed(), [(0, 30), (1, 10), (2, 30)], "nothing jumped");
+
+    // A bounded run cannot reach its end, and says so.
+    let bounded = job.run_until_end(&[]);
+    assert_eq!(bounded.code(), Some(exit::DELIVERY.into()), "{}", bounded.stderr);
+    assert_eq!(job.committed(), [(0, 30), (1, 10), (2, 30)]);
+}
+
+#[test]
+fn two_nodes_cannot_share_a_port_and_the_first_goes_on() {
+    let Some(kafka) = RealKafka::connect() else { return };
+    let job = Job::new(&kafka, "port", 1);
+    let port = free_port();
+    let listen = format!("admin.listen=127.0.0.1:{port}");
+    let mut first = job.start(&[]);
+    first.process.wait_until_ready(first.admin_port, STEP);
+    let taken = format!("admin.listen=127.0.0.1:{}", first.admin_port);
+    let second = job.run_until_end(&[&taken]);
+    assert_eq!(second.code(), Some(exit::SYSTEM.into()), "{}", second.stderr);
+    assert!(second.stderr.contains(&first.admin_port.to_string()) && second.stderr.contains("admin.listen"));
+    kafka.produce(&job.input, &[TestRecord::new(0).value("poison")]);
+    wait_until("the first goes on", STEP, || first.sum("records.rejected") == 1);
+    first.stop();
+    let third = job.run_until_end(&[&listen]);
+    assert_eq!(third.code(), Some(0), "{}", third.stderr);
+}
