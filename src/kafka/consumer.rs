@@ -9,12 +9,13 @@ use std::time::Duration;
 use rdkafka::bindings as rd;
 use rdkafka::types::{RDKafkaRespErr as Err, RDKafkaType};
 
+use super::events::Events;
 use super::inbox::{self, Inbox};
 use super::message::{HandedOut, KafkaRecord};
 use super::native::{CallbackState, Client, Conf, NO_ERROR, PartitionList, c_string, describe};
 use super::native::{take_error, timeout_ms, to_result};
 use super::settings::{KafkaSettings, StartAt, consumer_settings};
-use crate::edge::{PartitionLag, Progress, Source, SourceEvent};
+use crate::edge::{PartitionLag, Progress, Source, SourceEvent, SourceRecord};
 use crate::error::{Fatal, exit};
 
 /// Records taken with one call of the client, at most.
@@ -31,10 +32,8 @@ pub struct KafkaSource {
     group: String,
     start_at: Option<StartAt>,
     taken: Box<[*mut rd::rd_kafka_message_t]>,
-    /// Partitions whose last message was an event, and the offset it stood at. The client counts an event as a record
-    /// at that offset, so its own position is one too far there: committing it, or resuming from it, would skip a
-    /// record.
-    at_event: Vec<Progress>,
+    /// Where the client's own position is one too far: committing it, or resuming from it, would skip a record.
+    events: Events,
     /// The first share: others are those of records that are alive.
     handed_out: HandedOut,
     closed: bool,
@@ -66,7 +65,7 @@ impl KafkaSource {
             group: settings.group.clone(),
             start_at: settings.start_at,
             taken: vec![ptr::null_mut(); TAKE_MAX].into_boxed_slice(),
-            at_event: Vec::new(),
+            events: Events::default(),
             handed_out: HandedOut::default(),
             closed: false,
         };
@@ -98,12 +97,8 @@ impl KafkaSource {
 
     /// A message that is no record: something about its partition.
     fn partition_event(&mut self, record: &KafkaRecord) -> Result<(), Fatal> {
-        use crate::edge::SourceRecord;
         let at = record.position();
-        if at.offset >= 0 {
-            self.forget_events(&[at.partition]);
-            self.at_event.push(Progress { partition: at.partition, offset: at.offset });
-        }
+        self.events.note(at);
         match record.event() {
             Err::RD_KAFKA_RESP_ERR__PARTITION_EOF => {
                 self.push(SourceEvent::EndReached { partition: at.partition, offset: at.offset });
@@ -130,21 +125,16 @@ impl KafkaSource {
         Ok(())
     }
 
-    fn forget_events(&mut self, partitions: &[i32]) {
-        self.at_event.retain(|event| !partitions.contains(&event.partition));
-    }
-
-    /// A record after an event: from here on the client's position is right again.
-    fn pass_event(&mut self, record: &KafkaRecord) {
-        use crate::edge::SourceRecord;
-        let at = record.position();
-        self.at_event.retain(|event| event.partition != at.partition || at.offset < event.offset);
-    }
-
-    /// The event that the client's position of a partition stands behind, if it does.
-    fn behind_event(&self, partition: i32, position: i64) -> Option<Progress> {
-        let event = self.at_event.iter().find(|event| event.partition == partition)?;
-        (position == event.offset + 1).then_some(*event)
+    /// Around a rebalance the client pauses every partition by itself and goes on from its own position.
+    fn step_back_to_events(&mut self) {
+        for event in self.events.list() {
+            let position = self.client_position(event.partition);
+            if position.and_then(|position| self.events.behind(event.partition, position)).is_some()
+                && let Result::Err(fatal) = self.seek(event)
+            {
+                tracing::warn!(target: "kafka", partition = event.partition, "after a rebalance: {fatal}");
+            }
+        }
     }
 
     /// The client's own idea of where a partition stands.
@@ -252,8 +242,8 @@ impl Source for KafkaSource {
                 self.partition_event(&record)?;
                 continue;
             }
-            if !self.at_event.is_empty() {
-                self.pass_event(&record);
+            if !self.events.is_empty() {
+                self.events.pass(record.position());
             }
             out.push(record);
         }
@@ -269,20 +259,24 @@ impl Source for KafkaSource {
     }
 
     fn assign(&mut self, partitions: &[i32]) -> Result<Vec<Progress>, Fatal> {
-        self.forget_events(partitions);
+        self.events.forget(partitions);
         let first = self.first_offsets(partitions)?;
         let list = PartitionList::new(&self.topic, first.iter().copied());
         // SAFETY: client and list are alive; the client copies the list.
         let result = unsafe { take_error(rd::rd_kafka_incremental_assign(self.client.as_ptr(), list.as_ptr())) };
         result.map_err(|(_, text)| self.failure("take partitions over", &text))?;
+        self.step_back_to_events();
         Ok(first)
     }
 
     fn release(&mut self, partitions: &[i32]) -> Result<(), Fatal> {
+        self.events.forget(partitions);
         let list = PartitionList::of(&self.topic, partitions);
         // SAFETY: as in `assign`.
         let result = unsafe { take_error(rd::rd_kafka_incremental_unassign(self.client.as_ptr(), list.as_ptr())) };
-        result.map_err(|(_, text)| self.failure("give partitions back", &text))
+        result.map_err(|(_, text)| self.failure("give partitions back", &text))?;
+        self.step_back_to_events();
+        Ok(())
     }
 
     fn pause(&mut self, partitions: &[i32]) -> Result<(), Fatal> {
@@ -293,7 +287,7 @@ impl Source for KafkaSource {
         // The client goes on from its own position as of the pause.
         for &partition in partitions {
             let position = self.client_position(partition);
-            if let Some(event) = position.and_then(|position| self.behind_event(partition, position)) {
+            if let Some(event) = position.and_then(|position| self.events.behind(partition, position)) {
                 self.seek(event)?;
             }
         }
@@ -301,7 +295,7 @@ impl Source for KafkaSource {
     }
 
     fn seek(&mut self, to: Progress) -> Result<(), Fatal> {
-        self.forget_events(&[to.partition]);
+        self.events.forget(&[to.partition]);
         let list = PartitionList::new(&self.topic, [to]);
         // SAFETY: client and list are alive. The wait is for the client's own thread, not for the broker.
         let result = unsafe {
@@ -316,7 +310,7 @@ impl Source for KafkaSource {
 
     fn position(&mut self, partition: i32) -> Option<i64> {
         let position = self.client_position(partition)?;
-        Some(self.behind_event(partition, position).map_or(position, |event| event.offset))
+        Some(self.events.behind(partition, position).map_or(position, |event| event.offset))
     }
 
     fn lag(&mut self, partition: i32) -> PartitionLag {

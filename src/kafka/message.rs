@@ -1,6 +1,6 @@
 //! A received message, held until its outcome has been handed over; its headers, read or handed on.
 
-use std::ffi::{CStr, CString, c_char, c_void};
+use std::ffi::{CStr, c_char, c_void};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
@@ -113,13 +113,21 @@ impl SourceRecord for KafkaRecord {
         if headers.is_null() {
             return None;
         }
-        let name = CString::new(name).ok()?;
-        let (mut value, mut len) = (ptr::null(), 0);
-        // SAFETY: valid list and name; the value lives as long as the message.
-        unsafe {
-            let err = rd::rd_kafka_header_get_last(headers, name.as_ptr(), &mut value, &mut len);
-            if err == NO_ERROR { bytes(value, len) } else { None }
+        // Compared here: the client's own search wants a NUL-terminated name, which would have to be allocated.
+        let mut found = None;
+        for index in 0.. {
+            let (mut other, mut value, mut len) = (ptr::null::<c_char>(), ptr::null(), 0);
+            // SAFETY: valid list; name and value live as long as the message, the name is NUL-terminated.
+            unsafe {
+                if rd::rd_kafka_header_get_all(headers, index, &mut other, &mut value, &mut len) != NO_ERROR {
+                    break;
+                }
+                if CStr::from_ptr(other).to_bytes() == name.as_bytes() {
+                    found = bytes(value, len);
+                }
+            }
         }
+        found
     }
 
     fn each_header(&self, visit: &mut dyn FnMut(&str, Option<&[u8]>)) {

@@ -4,6 +4,7 @@ pub mod cluster;
 pub mod consumer;
 pub mod delivery;
 pub mod embedded;
+mod events;
 mod inbox;
 pub mod load_consumer;
 pub mod load_producer;

@@ -120,13 +120,10 @@ impl KafkaSink {
         // SAFETY: the client takes headers only on success, so the list is still ours.
         unsafe {
             if outcome.forward && outcome.last && matches!(self.forward, Forward::All) {
-                for (name, _) in outcome.headers {
-                    rd::rd_kafka_header_remove(headers, name.as_ptr());
-                }
-                source.attach_headers(headers);
-            } else {
-                rd::rd_kafka_headers_destroy(headers);
+                let theirs = rd::rd_kafka_header_cnt(headers) - outcome.headers.len();
+                source.attach_headers(copy_first(headers, theirs));
             }
+            rd::rd_kafka_headers_destroy(headers);
         }
     }
 
@@ -137,6 +134,25 @@ impl KafkaSink {
             format!("the producer cannot go on: {} ({text})", describe(code)),
             "restart the process: it goes on from the committed offsets; look at the brokers' logs for the cause",
         )
+    }
+}
+
+/// The first headers of a list. Ours stand behind the source's, which may have the same names.
+///
+/// # Safety
+/// `headers` is a valid list.
+unsafe fn copy_first(headers: *mut rd::rd_kafka_headers_t, count: usize) -> *mut rd::rd_kafka_headers_t {
+    // SAFETY: valid list by the contract above; name and value are copied while it lives.
+    unsafe {
+        let copy = rd::rd_kafka_headers_new(count);
+        for index in 0..count {
+            let (mut name, mut value, mut len) = (ptr::null::<c_char>(), ptr::null(), 0);
+            if rd::rd_kafka_header_get_all(headers, index, &mut name, &mut value, &mut len) == NO_ERROR {
+                let len = if value.is_null() { -1 } else { len as isize };
+                rd::rd_kafka_header_add(copy, name, -1, value, len);
+            }
+        }
+        copy
     }
 }
 

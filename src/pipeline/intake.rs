@@ -91,6 +91,11 @@ impl<R: SourceRecord> Intake<R> {
         tried
     }
 
+    /// Lets schemas that nobody knew be asked for once more.
+    pub fn ask_again(&mut self) {
+        self.decoder.retry_unknown();
+    }
+
     pub fn has_parked(&self) -> bool {
         !self.parked.is_empty()
     }

@@ -180,9 +180,12 @@ where
 
     fn take(&mut self, now_ns: u64, room: usize) -> Result<(), Fatal> {
         self.batch.clear();
-        if self.intake.has_parked() && now_ns >= self.next_retry_ns {
+        if now_ns >= self.next_retry_ns {
             self.next_retry_ns = now_ns + u64::try_from(self.limits.schema_retry.as_nanos()).unwrap_or(u64::MAX);
-            self.retry_parked(room)?;
+            self.intake.ask_again();
+            if self.intake.has_parked() {
+                self.retry_parked(room)?;
+            }
             if self.batch.items.len() == room {
                 // The batch was too small for all that waited, not the schema missing.
                 self.next_retry_ns = now_ns;
