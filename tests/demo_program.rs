@@ -1,0 +1,94 @@
+//! `scorewire demo` as a newcomer runs it: an embedded broker, no Kafka needed. What it promises is judged by its own
+//! verifier, so the verifier is shown to find what is spoiled behind the pipeline's back.
+
+mod common;
+
+use std::time::Duration;
+
+use common::job::assert_sound;
+use common::process::Finished;
+use common::{Running, scorewire, summary};
+use scorewire::error::exit;
+use serde_json::Value;
+
+const DEADLINE: Duration = Duration::from_secs(120);
+
+fn demo(args: &[&str]) -> Finished {
+    let mut command = scorewire();
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).arg("demo").args(args);
+    Running::spawn(&mut command).wait(DEADLINE)
+}
+
+fn is_number(value: &Value) -> bool {
+    value.as_f64().is_some_and(|number| number.is_finite() && number >= 0.0)
+}
+
+#[test]
+fn the_demo_says_everything_in_one_json_object() {
+    let finished = demo(&["--seconds", "2", "--rate", "500", "--warmup", "1", "--poison", "0.02", "--json"]);
+    let summary = assert_sound(&finished);
+    let count = |name: &str| summary[name].as_u64().unwrap_or_else(|| panic!("{name} is no count: {summary:#}"));
+    assert_eq!((count("sent"), count("warm_up_sent")), (1_500, 500));
+    assert_eq!(count("scored") + count("dead_lettered"), 1_500);
+    assert!(count("poison_sent") > 5);
+    for name in ["offered_per_s", "achieved_per_s", "cpu_us_per_record"] {
+        assert!(is_number(&summary[name]), "{name}: {summary:#}");
+    }
+    let quantiles = ["p50", "p95", "p99", "p99_9", "max"];
+    let ordered = |of: &Value, what: &str| {
+        let values: Vec<f64> = quantiles.iter().map(|name| of[name].as_f64().unwrap_or(f64::NAN)).collect();
+        assert!(values.is_sorted() && is_number(&of["max"]), "{what}: {of}");
+    };
+    ordered(&summary["latency_ms"], "latency_ms");
+    for stage in ["intake", "decode", "batch_wait", "inference", "emit", "ack", "journey"] {
+        ordered(&summary["stages_us"][stage], stage);
+    }
+    let sum = |of: &Value| of.as_object().expect("an object").values().filter_map(Value::as_u64).sum::<u64>();
+    let decisions = &summary["decisions"];
+    assert_eq!(decisions.as_object().unwrap().keys().collect::<Vec<_>>(), ["APPROVE", "REVIEW", "DECLINE"]);
+    assert_eq!(sum(decisions), count("scored"));
+    assert_eq!(sum(&summary["dead_letters"]), count("dead_lettered"));
+    assert!(count("review_samples") >= decisions["REVIEW"].as_u64().unwrap(), "the band is reviewed");
+}
+
+#[test]
+fn without_json_the_verdict_is_a_table_and_several_lanes_change_nothing() {
+    let finished = demo(&["--seconds", "1", "--rate", "500", "--warmup", "0", "--lanes", "2", "--partitions", "6"]);
+    assert_eq!(finished.code(), Some(0), "{}", finished.stderr);
+    let verdict = "Nothing lost, nothing doubled, nothing out of order: each of 500 records came back exactly once.";
+    for part in [verdict, "throughput", "end to end", "inference", "APPROVE", "dead letters", "human review"] {
+        assert!(finished.stdout.contains(part), "no {part:?} in:\n{}", finished.stdout);
+    }
+}
+
+/// One outcome spoiled after the warm-up: exit code 1, and exactly that one count.
+#[track_caller]
+fn assert_found(spoil: &str, broken: &str) -> Finished {
+    let args = ["--seconds", "2", "--rate", "500", "--warmup", "0.5", "--poison", "0", "--json", "--spoil", spoil];
+    let finished = demo(&args);
+    let summary = summary(&finished);
+    assert_eq!(finished.code(), Some(exit::FAILED.into()), "{spoil}: {summary:#}");
+    for count in ["lost", "duplicated", "out_of_order", "misplaced", "malformed", "unexpected"] {
+        assert_eq!(summary[count], u64::from(count == broken), "{spoil}: {count}: {summary:#}");
+    }
+    assert_eq!((&summary["sent"], &summary["warm_up_sent"]), (&Value::from(1_250), &Value::from(250)));
+    let scored = 1_250 - u64::from(broken == "lost");
+    assert_eq!(summary["scored"], scored, "{spoil}");
+    finished
+}
+
+#[test]
+fn a_suppressed_outcome_is_one_lost() {
+    let finished = assert_found("suppress@700", "lost");
+    assert_eq!(summary(&finished)["first_lost"], serde_json::json!([700]));
+}
+
+#[test]
+fn a_doubled_outcome_is_one_duplicate() {
+    assert_found("double@700", "duplicated");
+}
+
+#[test]
+fn a_swapped_outcome_is_one_out_of_order() {
+    assert_found("swap@700", "out_of_order");
+}
