@@ -1,0 +1,250 @@
+//! The lane between a source and a sink in memory: records are handed out by reference, outcomes copied and
+//! acknowledged with the next poll, commits answered at once.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::ffi::CString;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use scorewire::edge::{
+    Destination, Outgoing, PartitionLag, Progress, SendError, Sink, Source, SourceEvent, SourceRecord,
+};
+use scorewire::error::Fatal;
+use scorewire::kafka::delivery::AtLeastOnce;
+use scorewire::model::{Model, Session};
+use scorewire::observe::stats::LaneStats;
+use scorewire::pipeline::clock::SystemClock;
+use scorewire::pipeline::dead_letter::DeadLetterHeaders;
+use scorewire::pipeline::emit::{Emit, EmitSettings};
+use scorewire::pipeline::intake::Intake;
+use scorewire::pipeline::lane::{Lane, Parts};
+use scorewire::pipeline::limits::Limits;
+use scorewire::pipeline::settings::{HeaderStyle, PayloadPolicy};
+use scorewire::record::{Ack, Position, Tag};
+
+use super::ways::{BATCH_MAX, TIMESTAMP_MS, TOPIC, Way, decoder, encoder, judge};
+use super::{Cursor, Outcomes, Records};
+
+const PARTITIONS: i32 = 4;
+
+#[derive(Clone, Copy)]
+pub struct MemoryRecord {
+    position: Position,
+    key: &'static [u8],
+    value: &'static [u8],
+}
+
+impl SourceRecord for MemoryRecord {
+    fn position(&self) -> Position {
+        self.position
+    }
+
+    fn timestamp_ms(&self) -> i64 {
+        TIMESTAMP_MS
+    }
+
+    fn key(&self) -> Option<&[u8]> {
+        Some(self.key)
+    }
+
+    fn value(&self) -> Option<&[u8]> {
+        Some(self.value)
+    }
+
+    fn header(&self, _: &str) -> Option<&[u8]> {
+        None
+    }
+
+    fn each_header(&self, _: &mut dyn FnMut(&str, Option<&[u8]>)) {}
+}
+
+/// Each poll hands out the next records of the pool as those of one partition, the partitions in turn.
+struct MemorySource {
+    records: &'static Records,
+    cursor: Cursor,
+    per_poll: Rc<Cell<usize>>,
+    next: [i64; PARTITIONS as usize],
+    turn: usize,
+    events: VecDeque<SourceEvent>,
+}
+
+impl Source for MemorySource {
+    type Record = MemoryRecord;
+
+    fn poll(&mut self, _: Duration, room: usize, out: &mut Vec<MemoryRecord>) -> Result<(), Fatal> {
+        self.turn = (self.turn + 1) % self.next.len();
+        let next = &mut self.next[self.turn];
+        for index in self.cursor.take(room.min(self.per_poll.get())) {
+            let position = Position { partition: self.turn as i32, offset: *next };
+            out.push(MemoryRecord { position, key: self.records.key(index), value: self.records.value(index) });
+            *next += 1;
+        }
+        Ok(())
+    }
+
+    fn next_event(&mut self) -> Option<SourceEvent> {
+        self.events.pop_front()
+    }
+
+    fn assign(&mut self, partitions: &[i32]) -> Result<Vec<Progress>, Fatal> {
+        Ok(partitions.iter().map(|&partition| Progress { partition, offset: 0 }).collect())
+    }
+
+    fn release(&mut self, _: &[i32]) -> Result<(), Fatal> {
+        Ok(())
+    }
+
+    fn pause(&mut self, _: &[i32]) -> Result<(), Fatal> {
+        Ok(())
+    }
+
+    fn resume(&mut self, _: &[i32]) -> Result<(), Fatal> {
+        Ok(())
+    }
+
+    fn seek(&mut self, to: Progress) -> Result<(), Fatal> {
+        unreachable!("every outcome is acknowledged, yet the lane goes back to {to:?}")
+    }
+
+    fn position(&mut self, partition: i32) -> Option<i64> {
+        self.next.get(partition as usize).copied()
+    }
+
+    fn lag(&mut self, partition: i32) -> PartitionLag {
+        let position = self.next[partition as usize];
+        PartitionLag { partition, position, high_watermark: position }
+    }
+
+    fn commit(&mut self, progress: &[Progress]) -> Result<(), Fatal> {
+        let partitions = progress.iter().map(|to| to.partition).collect();
+        self.events.push_back(SourceEvent::Committed { partitions, result: Ok(()) });
+        Ok(())
+    }
+
+    fn close(&mut self, _: Duration) -> bool {
+        true
+    }
+}
+
+struct MemorySink {
+    outcomes: Rc<RefCell<Outcomes>>,
+    tags: Vec<Tag>,
+}
+
+impl Sink<MemoryRecord> for MemorySink {
+    fn send(&mut self, outcome: &Outgoing<'_>, source: &mut MemoryRecord) -> Result<(), SendError> {
+        let mut outcomes = self.outcomes.borrow_mut();
+        if self.tags.is_empty() {
+            // The last batch is acknowledged: its memory is free again.
+            outcomes.clear();
+        }
+        let key = outcome.key.resolve(source.key()).unwrap_or_default();
+        let value = outcome.value.resolve(source.value()).unwrap_or_default();
+        outcomes.push(outcome.destination, key, value);
+        self.tags.push(outcome.tag);
+        Ok(())
+    }
+
+    fn poll(&mut self, _: Duration, acks: &mut Vec<Ack>) -> Result<(), Fatal> {
+        acks.extend(self.tags.drain(..).map(|tag| Ack { tag, result: Ok(()), latency_us: 1 }));
+        Ok(())
+    }
+
+    fn in_flight(&self) -> usize {
+        self.tags.len()
+    }
+
+    fn partitions(&self, _: Destination) -> i32 {
+        PARTITIONS
+    }
+
+    fn purge(&mut self) {
+        self.tags.clear();
+    }
+}
+
+/// One duty cycle per batch: received, decoded, scored, judged, encoded, handed over, acknowledged, watermark moved.
+pub struct LaneWay {
+    lane: Lane<MemorySource, Session, MemorySink, AtLeastOnce, SystemClock>,
+    per_poll: Rc<Cell<usize>>,
+    outcomes: Rc<RefCell<Outcomes>>,
+    stats: Arc<LaneStats>,
+}
+
+impl LaneWay {
+    pub fn new(model: &Model, records: &'static Records) -> LaneWay {
+        let per_poll = Rc::new(Cell::new(1));
+        let outcomes = Rc::new(RefCell::new(Outcomes::default()));
+        let stats = Arc::new(LaneStats::default());
+        let limits = Limits::default();
+        let source = MemorySource {
+            records,
+            cursor: Cursor::new(records.len()),
+            per_poll: Rc::clone(&per_poll),
+            next: [0; PARTITIONS as usize],
+            turn: 0,
+            events: VecDeque::from([SourceEvent::Assigned((0..PARTITIONS).collect())]),
+        };
+        let lane = Lane::new(Parts {
+            source,
+            scorer: model.session().unwrap_or_else(|fatal| panic!("{fatal}")),
+            sink: MemorySink { outcomes: Rc::clone(&outcomes), tags: Vec::new() },
+            delivery: AtLeastOnce,
+            // The real one: reading it is part of what the lane costs.
+            clock: SystemClock::new(),
+            intake: Intake::new(decoder(model), limits.payload_bytes_max),
+            emit: emit(model, &limits),
+            batch_rows: BATCH_MAX,
+            limits,
+            stats: Arc::clone(&stats),
+            until: None,
+        });
+        LaneWay { lane, per_poll, outcomes, stats }
+    }
+
+    /// Everything received is scored, acknowledged and below the watermark.
+    pub fn assert_finished(&self) {
+        let (received, scored) = (self.stats.received.get(), self.stats.scored.get());
+        assert!(received > 0 && received == scored, "{received} received, {scored} scored and acknowledged");
+        assert_eq!((self.stats.in_flight_records.get(), self.stats.rejected_total()), (0, 0));
+        assert!(self.stats.commits.get() > 0 && self.stats.commit_failures.get() == 0);
+    }
+
+    /// Share of records with a review copy, for which the lane encodes and hands over a second outcome.
+    pub fn review_share(&self) -> f64 {
+        let reviews: u64 = self.stats.reviews.iter().map(|count| count.get()).sum();
+        reviews as f64 / self.stats.scored.get() as f64
+    }
+}
+
+impl Way for LaneWay {
+    fn batch(&mut self, rows: usize) {
+        self.per_poll.set(rows);
+        self.lane.duty_cycle().unwrap_or_else(|fatal| panic!("{fatal}"));
+    }
+
+    fn scores(&self) -> Vec<f64> {
+        self.answers().into_iter().map(|(_, score)| score).collect()
+    }
+
+    fn answers(&self) -> Vec<(String, f64)> {
+        self.outcomes.borrow().answers()
+    }
+}
+
+fn emit(model: &Model, limits: &Limits) -> Emit {
+    let package = &model.package;
+    let features = package.wanted.features.iter().map(|feature| feature.name.clone()).collect();
+    Emit::new(EmitSettings {
+        encoder: encoder(model),
+        judge: judge(model),
+        headers: DeadLetterHeaders::new(HeaderStyle::Scorewire, TOPIC, &package.version, features),
+        model_version: CString::new(package.version.as_str()).unwrap(),
+        input_partitions: PARTITIONS,
+        outcome_bytes_max: limits.outcome_bytes_max,
+        review_payload: PayloadPolicy::Raw,
+        dead_letter_payload: PayloadPolicy::Raw,
+    })
+}
