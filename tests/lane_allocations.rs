@@ -4,10 +4,9 @@
 //! The real decoder, encoder and lane between doors that do not allocate. What may allocate is outside the record's
 //! way and bounded by time: a commit (its list of offsets), and a change of assignment.
 
+mod counting;
 mod fakes;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,35 +20,6 @@ use scorewire::kafka::delivery::AtLeastOnce;
 use scorewire::observe::stats::LaneStats;
 use scorewire::pipeline::lane::{Lane, Parts};
 use scorewire::record::{Ack, Position};
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-// SAFETY: every call goes on to the system's allocator; counting touches a thread-local without a destructor.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.with(|count| count.set(count.get() + 1));
-        // SAFETY: as above.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 const BATCH: usize = 64;
 
@@ -256,10 +226,10 @@ fn a_warm_lane_moves_records_of_every_kind_without_allocating() {
     // Past several commits and publications, so that every buffer has grown to its usual size.
     cycles(2_000, Duration::from_millis(1));
     let (received, batches) = (stats.received.get(), stats.batches.get());
-    let before = ALLOCATIONS.with(Cell::get);
+    let before = counting::allocations();
     // Time stands still, so that no commit is due: what is left is the records' own way.
     cycles(1_000, Duration::ZERO);
-    let allocations = ALLOCATIONS.with(Cell::get) - before;
+    let allocations = counting::allocations() - before;
     let records = stats.received.get() - received;
     assert!(records >= 50_000 && stats.batches.get() > batches, "{records} records");
     assert!(stats.rejected_total() > 0 && stats.scored.get() > 0 && stats.reviews[1].get() > 0);
@@ -275,12 +245,12 @@ fn what_allocates_is_bounded_by_time() {
         clock.advance(Duration::from_millis(1));
         lane.duty_cycle().unwrap();
     }
-    let before = (ALLOCATIONS.with(Cell::get), stats.commits.get());
+    let before = (counting::allocations(), stats.commits.get());
     for _ in 0..1_000 {
         clock.advance(Duration::from_millis(1));
         lane.duty_cycle().unwrap();
     }
-    let (allocations, commits) = (ALLOCATIONS.with(Cell::get) - before.0, stats.commits.get() - before.1);
+    let (allocations, commits) = (counting::allocations() - before.0, stats.commits.get() - before.1);
     assert_eq!(commits, 10);
     assert!(allocations >= commits, "the counter counts: each commit has its list of offsets");
     assert!(allocations <= 6 * commits, "{allocations} allocations in a second with {commits} commits");

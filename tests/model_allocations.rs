@@ -1,44 +1,13 @@
 //! Scoring in steady state allocates nothing of ours: ONNX Runtime's own allocations go through C's `malloc`, Rust's
 //! through the counting allocator below.
 
+mod counting;
 mod model_support;
-
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 
 use model_support::{Draft, settings};
 use ndarray::{Array2, s};
 use scorewire::edge::Scorer;
 use scorewire::model::ModelSettings;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-// SAFETY: every call goes on to the system's allocator; counting touches a thread-local without a destructor.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.with(|count| count.set(count.get() + 1));
-        // SAFETY: as above.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 #[test]
 fn a_warm_session_scores_without_allocating() {
@@ -58,11 +27,11 @@ fn a_warm_session_scores_without_allocating() {
         let golden = &model.package.golden.rows;
         let rows = Array2::from_shape_fn((40, 4), |(row, column)| golden[[row % golden.nrows(), column]]);
         let mut scores = [0.0; 40];
-        let before = ALLOCATIONS.with(Cell::get);
+        let before = counting::allocations();
         for round in 0..50 {
             let count = 1 + round * 7 % 40;
             session.score(rows.slice(s![..count, ..]), &mut scores[..count]).unwrap();
         }
-        assert_eq!(ALLOCATIONS.with(Cell::get) - before, 0, "{name}");
+        assert_eq!(counting::allocations() - before, 0, "{name}");
     }
 }

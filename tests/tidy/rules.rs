@@ -10,9 +10,7 @@ pub const UNSAFE_ALLOWED: &[(&str, &str)] = &[
     ("src/kafka/", "librdkafka's batch calls, headers and events exist in C only"),
     ("src/model/", "ONNX Runtime's C interface, the loader, and the variable that must be set before it loads"),
     ("src/observe/memory.rs", "the C library's heap is asked in C"),
-    ("tests/avro_allocations.rs", "an allocator that counts is an implementation of an unsafe trait"),
-    ("tests/lane_allocations.rs", "an allocator that counts is an implementation of an unsafe trait"),
-    ("tests/model_allocations.rs", "an allocator that counts is an implementation of an unsafe trait"),
+    ("tests/counting/", "an allocator that counts is an implementation of an unsafe trait"),
 ];
 
 /// Lines above an `unsafe` in which its comment may stand: a statement may begin before it.
