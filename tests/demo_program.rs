@@ -8,6 +8,7 @@ use std::time::Duration;
 use common::job::assert_sound;
 use common::process::Finished;
 use common::{Running, scorewire, summary};
+use rustix::process::Signal;
 use scorewire::error::exit;
 use serde_json::Value;
 
@@ -59,6 +60,18 @@ fn without_json_the_verdict_is_a_table_and_several_lanes_change_nothing() {
     for part in [verdict, "throughput", "end to end", "inference", "APPROVE", "dead letters", "human review"] {
         assert!(finished.stdout.contains(part), "no {part:?} in:\n{}", finished.stdout);
     }
+}
+
+#[test]
+fn an_interrupt_ends_the_sending_and_what_was_sent_is_accounted_for() {
+    let mut command = scorewire();
+    command.current_dir(env!("CARGO_MANIFEST_DIR"));
+    command.args(["demo", "--seconds", "600", "--rate", "500", "--warmup", "0", "--json", "--log-level", "info"]);
+    let mut running = Running::spawn(&mut command);
+    running.wait_until_says("partitions assigned", DEADLINE);
+    running.signal(Signal::INT);
+    let summary = assert_sound(&running.wait(DEADLINE));
+    assert_eq!(summary["interrupted"], true);
 }
 
 /// One outcome spoiled after the warm-up: exit code 1, and exactly that one count.

@@ -41,6 +41,15 @@ fn a_rolling_restart_under_load_loses_and_doubles_nothing() {
 }
 
 #[test]
+fn a_stop_before_it_has_joined_is_a_stop() {
+    let Some(kafka) = RealKafka::connect() else { return };
+    let job = Job::new(&kafka, "early-stop", 2);
+    let mut node = job.start(&["lanes.count=2"]);
+    node.process.wait_until_says("starting lanes", STEP);
+    node.stop();
+}
+
+#[test]
 fn lanes_without_partitions_do_no_harm() {
     let Some(kafka) = RealKafka::connect() else { return };
     let job = Job::new(&kafka, "idle-lanes", 2);

@@ -19,13 +19,27 @@ struct Reading {
     records: Vec<KafkaRecord>,
     source: KafkaSource,
     ends: Vec<i64>,
+    assigned: Vec<Progress>,
+    /// Rebalances that handed something over, if only nothing.
+    assignments: usize,
 }
 
 impl Reading {
     fn start(kafka: &RealKafka, topic: &str) -> Reading {
+        let mut reading = Reading::join(kafka, topic, &unique_name("source"));
+        wait_until("the partition is assigned", ANSWER, || {
+            reading.poll();
+            reading.answer_events();
+            !reading.assigned.is_empty()
+        });
+        assert_eq!(reading.assigned, [Progress { partition: 0, offset: 0 }]);
+        reading
+    }
+
+    fn join(kafka: &RealKafka, topic: &str, group: &str) -> Reading {
         let settings = KafkaSettings {
             bootstrap: kafka.bootstrap().to_owned(),
-            group: unique_name("source"),
+            group: group.to_owned(),
             node: "test".to_owned(),
             start_at: Some(StartAt::Earliest),
             properties: BTreeMap::new(),
@@ -33,20 +47,20 @@ impl Reading {
             producer_properties: BTreeMap::new(),
         };
         let source = KafkaSource::subscribe(&settings, topic, true).expect("the group is there");
-        let mut reading = Reading { source, records: Vec::new(), ends: Vec::new() };
-        let mut assigned = false;
-        wait_until("the partition is assigned", ANSWER, || {
-            reading.poll();
-            while let Some(event) = reading.source.next_event() {
-                if let SourceEvent::Assigned(partitions) = event {
-                    let first = reading.source.assign(&partitions).expect("the broker answers");
-                    assert_eq!(first, [Progress { partition: 0, offset: 0 }]);
-                    assigned = true;
+        Reading { records: Vec::new(), source, ends: Vec::new(), assigned: Vec::new(), assignments: 0 }
+    }
+
+    fn answer_events(&mut self) {
+        while let Some(event) = self.source.next_event() {
+            match event {
+                SourceEvent::Assigned(partitions) => {
+                    self.assigned.extend(self.source.assign(&partitions).expect("the broker answers"));
+                    self.assignments += 1;
                 }
+                SourceEvent::EndReached { offset, .. } => self.ends.push(offset),
+                other => panic!("{other:?}"),
             }
-            assigned
-        });
-        reading
+        }
     }
 
     fn poll(&mut self) {
@@ -57,11 +71,7 @@ impl Reading {
     fn wait_for_end(&mut self, offset: i64) {
         wait_until(&format!("the end at {offset}"), ANSWER, || {
             self.poll();
-            while let Some(event) = self.source.next_event() {
-                if let SourceEvent::EndReached { offset, .. } = event {
-                    self.ends.push(offset);
-                }
-            }
+            self.answer_events();
             self.ends.contains(&offset)
         });
     }
@@ -108,6 +118,28 @@ fn a_partition_that_is_paused_at_its_end_goes_on_there() {
     reading.wait_for_end(5);
     assert_eq!(reading.offsets(), [0, 1, 2, 3, 4], "nothing skipped, nothing twice");
     assert!(reading.source.close(ANSWER));
+}
+
+/// The client pauses and resumes what a member keeps, by itself.
+#[test]
+fn a_partition_that_is_kept_at_its_end_goes_on_there() {
+    let Some(kafka) = RealKafka::connect() else { return };
+    let (topic, group) = (kafka.topic("source-kept", 1), unique_name("source-kept"));
+    kafka.produce(&topic, &records(2));
+    let mut keeper = Reading::join(&kafka, &topic, &group);
+    keeper.wait_for_end(2);
+    let mut newcomer = Reading::join(&kafka, &topic, &group);
+    wait_until("both have answered", ANSWER, || {
+        for member in [&mut keeper, &mut newcomer] {
+            member.poll();
+            member.answer_events();
+        }
+        keeper.assignments == 2 && newcomer.assignments == 1
+    });
+    kafka.produce(&topic, &records(3));
+    keeper.wait_for_end(5);
+    assert_eq!(keeper.offsets(), [0, 1, 2, 3, 4], "nothing skipped, nothing twice");
+    assert!(newcomer.assigned.is_empty() && newcomer.source.close(ANSWER) && keeper.source.close(ANSWER));
 }
 
 /// The client waits for its messages before it is gone: for ever, when they are held by whoever waits for it.

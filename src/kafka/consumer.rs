@@ -32,7 +32,6 @@ pub struct KafkaSource {
     group: String,
     start_at: Option<StartAt>,
     taken: Box<[*mut rd::rd_kafka_message_t]>,
-    /// Where the client's own position is one too far: committing it, or resuming from it, would skip a record.
     events: Events,
     /// The first share: others are those of records that are alive.
     handed_out: HandedOut,
@@ -98,7 +97,7 @@ impl KafkaSource {
     /// A message that is no record: something about its partition.
     fn partition_event(&mut self, record: &KafkaRecord) -> Result<(), Fatal> {
         let at = record.position();
-        self.events.note(at);
+        let mut goes_on = true;
         match record.event() {
             Err::RD_KAFKA_RESP_ERR__PARTITION_EOF => {
                 self.push(SourceEvent::EndReached { partition: at.partition, offset: at.offset });
@@ -113,6 +112,7 @@ impl KafkaSource {
             | Err::RD_KAFKA_RESP_ERR__LOG_TRUNCATION => {
                 let reason = format!("{}: {}", describe(record.event() as i32), record.event_text());
                 self.push(SourceEvent::PartitionFailed { partition: at.partition, reason });
+                goes_on = false;
             }
             err @ (Err::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED
             | Err::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED
@@ -122,19 +122,34 @@ impl KafkaSource {
             }
             err => tracing::warn!(target: "kafka", partition = at.partition, "consumer: {}", describe(err as i32)),
         }
+        if at.offset >= 0 {
+            // A failed partition would only fail again.
+            self.events.note(Progress { partition: at.partition, offset: at.offset }, goes_on);
+        }
         Ok(())
     }
 
-    /// Around a rebalance the client pauses every partition by itself and goes on from its own position.
-    fn step_back_to_events(&mut self) {
-        for event in self.events.list() {
-            let position = self.client_position(event.partition);
-            if position.and_then(|position| self.events.behind(event.partition, position)).is_some()
-                && let Result::Err(fatal) = self.seek(event)
-            {
-                tracing::warn!(target: "kafka", partition = event.partition, "after a rebalance: {fatal}");
-            }
+    /// Sets the client's position right where an event was the last thing it handed out.
+    fn go_on_from_events(&mut self) {
+        let misled = self.events.take_misled();
+        if misled.is_empty() {
+            return;
         }
+        if let Result::Err((_, text)) = self.seek_all(&misled) {
+            // The partitions are leaving, or the client is: their next owner starts from what is committed.
+            tracing::debug!(target: "kafka", "a position is left as it is: {text}");
+        }
+    }
+
+    /// The client's fetching starts over at these offsets.
+    fn seek_all(&self, to: &[Progress]) -> Result<(), (i32, String)> {
+        let list = PartitionList::new(&self.topic, to.iter().copied());
+        // SAFETY: client and list are alive. The wait is for the client's own thread, not for the broker.
+        unsafe {
+            take_error(rd::rd_kafka_seek_partitions(self.client.as_ptr(), list.as_ptr(), timeout_ms(QUERY_TIMEOUT)))
+        }?;
+        let failed = list.entries().into_iter().find_map(|(_, result)| result.err());
+        failed.map_or(Ok(()), |code| Result::Err((code, describe(code))))
     }
 
     /// The client's own idea of where a partition stands.
@@ -243,10 +258,12 @@ impl Source for KafkaSource {
                 continue;
             }
             if !self.events.is_empty() {
-                self.events.pass(record.position());
+                let at = record.position();
+                self.events.pass(at.partition, at.offset);
             }
             out.push(record);
         }
+        self.go_on_from_events();
         if self.inbox.get().fatal {
             let (code, text) = self.client.fatal_error().unwrap_or((0, "unknown".into()));
             return Result::Err(self.failure("go on reading", &format!("{text}: {}", describe(code))));
@@ -265,7 +282,6 @@ impl Source for KafkaSource {
         // SAFETY: client and list are alive; the client copies the list.
         let result = unsafe { take_error(rd::rd_kafka_incremental_assign(self.client.as_ptr(), list.as_ptr())) };
         result.map_err(|(_, text)| self.failure("take partitions over", &text))?;
-        self.step_back_to_events();
         Ok(first)
     }
 
@@ -274,9 +290,7 @@ impl Source for KafkaSource {
         let list = PartitionList::of(&self.topic, partitions);
         // SAFETY: as in `assign`.
         let result = unsafe { take_error(rd::rd_kafka_incremental_unassign(self.client.as_ptr(), list.as_ptr())) };
-        result.map_err(|(_, text)| self.failure("give partitions back", &text))?;
-        self.step_back_to_events();
-        Ok(())
+        result.map_err(|(_, text)| self.failure("give partitions back", &text))
     }
 
     fn pause(&mut self, partitions: &[i32]) -> Result<(), Fatal> {
@@ -284,33 +298,16 @@ impl Source for KafkaSource {
     }
 
     fn resume(&mut self, partitions: &[i32]) -> Result<(), Fatal> {
-        // The client goes on from its own position as of the pause.
-        for &partition in partitions {
-            let position = self.client_position(partition);
-            if let Some(event) = position.and_then(|position| self.events.behind(partition, position)) {
-                self.seek(event)?;
-            }
-        }
         self.with_list(partitions, "resume partitions", rd::rd_kafka_resume_partitions)
     }
 
     fn seek(&mut self, to: Progress) -> Result<(), Fatal> {
         self.events.forget(&[to.partition]);
-        let list = PartitionList::new(&self.topic, [to]);
-        // SAFETY: client and list are alive. The wait is for the client's own thread, not for the broker.
-        let result = unsafe {
-            take_error(rd::rd_kafka_seek_partitions(self.client.as_ptr(), list.as_ptr(), timeout_ms(QUERY_TIMEOUT)))
-        };
-        result.map_err(|(_, text)| self.failure("go back in a partition", &text))?;
-        for (_, result) in list.entries() {
-            result.map_err(|code| self.failure("go back in a partition", &describe(code)))?;
-        }
-        Ok(())
+        self.seek_all(&[to]).map_err(|(_, text)| self.failure("go back in a partition", &text))
     }
 
     fn position(&mut self, partition: i32) -> Option<i64> {
-        let position = self.client_position(partition)?;
-        Some(self.events.behind(partition, position).map_or(position, |event| event.offset))
+        self.events.position(partition, self.client_position(partition))
     }
 
     fn lag(&mut self, partition: i32) -> PartitionLag {

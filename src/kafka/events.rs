@@ -1,43 +1,91 @@
-//! Where partitions stand at events.
+//! Where a partition really stands after an event.
 //!
-//! librdkafka's batch call counts an event (the end of a partition, an error) as a record at its offset, so its own
-//! position is one too far until a record follows.
+//! librdkafka's batch call counts an event (the end of a partition, an error) as a record at its offset, so the
+//! client's own position is one too far there. Committing it, or going on from it, as the client does by itself after
+//! every pause and every rebalance, would skip a record. Until the next record the event's own offset is the truth.
 
 use crate::edge::Progress;
-use crate::record::Position;
 
 /// The last event of each partition that no record has followed yet.
-#[derive(Debug, Default)]
-pub(super) struct Events(Vec<Progress>);
+#[derive(Default)]
+pub(super) struct Events(Vec<Event>);
+
+struct Event {
+    at: Progress,
+    /// The client still goes by its own position.
+    misleads: bool,
+}
 
 impl Events {
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub(super) fn note(&mut self, at: Position) {
-        if at.offset >= 0 {
-            self.forget(&[at.partition]);
-            self.0.push(Progress { partition: at.partition, offset: at.offset });
+    /// Notes an event. A partition that `goes_on` after it needs its position set right in the client.
+    pub(super) fn note(&mut self, at: Progress, goes_on: bool) {
+        self.forget(&[at.partition]);
+        self.0.push(Event { at, misleads: goes_on });
+    }
+
+    /// Partitions that start anew.
+    pub(super) fn forget(&mut self, partitions: &[i32]) {
+        self.0.retain(|event| !partitions.contains(&event.at.partition));
+    }
+
+    /// A record was handed out: from here on the client's position is right again.
+    pub(super) fn pass(&mut self, partition: i32, offset: i64) {
+        self.0.retain(|event| event.at.partition != partition || offset < event.at.offset);
+    }
+
+    /// Positions to set right in the client, each told once.
+    pub(super) fn take_misled(&mut self) -> Vec<Progress> {
+        self.0.iter_mut().filter_map(|event| std::mem::take(&mut event.misleads).then_some(event.at)).collect()
+    }
+
+    /// The position of a partition, given the client's idea of it.
+    pub(super) fn position(&self, partition: i32, client: Option<i64>) -> Option<i64> {
+        let event = self.0.iter().find(|event| event.at.partition == partition).map(|event| event.at.offset);
+        match (client, event) {
+            // Markers came after the event, and moved the client past it.
+            (Some(position), Some(offset)) if position > offset + 1 => Some(position),
+            (_, Some(offset)) => Some(offset),
+            (position, None) => position,
         }
     }
+}
 
-    pub(super) fn forget(&mut self, partitions: &[i32]) {
-        self.0.retain(|event| !partitions.contains(&event.partition));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(partition: i32, offset: i64) -> Progress {
+        Progress { partition, offset }
     }
 
-    /// A record after an event: from here on the client's position is right again.
-    pub(super) fn pass(&mut self, at: Position) {
-        self.0.retain(|event| event.partition != at.partition || at.offset < event.offset);
+    #[test]
+    fn an_event_is_no_record() {
+        let mut events = Events::default();
+        events.note(at(0, 5), true);
+        assert_eq!(events.position(0, Some(6)), Some(5), "the client counts one too many");
+        assert_eq!(events.position(0, None), Some(5), "the client was set right and has read nothing since");
+        assert_eq!(events.position(0, Some(8)), Some(8), "markers followed");
+        assert_eq!(events.position(1, Some(6)), Some(6), "another partition");
+        events.pass(0, 5);
+        assert_eq!(events.position(0, Some(6)), Some(6), "a record followed");
+        assert!(events.is_empty());
     }
 
-    /// The event that the client's position of a partition stands behind, if it does.
-    pub(super) fn behind(&self, partition: i32, position: i64) -> Option<Progress> {
-        let event = self.0.iter().find(|event| event.partition == partition)?;
-        (position == event.offset + 1).then_some(*event)
-    }
-
-    pub(super) fn list(&self) -> Vec<Progress> {
-        self.0.clone()
+    #[test]
+    fn the_client_is_set_right_once_and_not_where_it_goes_on_no_more() {
+        let mut events = Events::default();
+        events.note(at(0, 5), true);
+        events.note(at(1, 7), false);
+        assert_eq!(events.take_misled(), [at(0, 5)]);
+        assert!(events.take_misled().is_empty());
+        events.note(at(0, 6), true);
+        assert_eq!(events.take_misled(), [at(0, 6)], "the last event counts");
+        events.note(at(0, 6), true);
+        events.forget(&[0, 1]);
+        assert!(events.take_misled().is_empty() && events.is_empty());
     }
 }

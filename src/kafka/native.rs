@@ -157,7 +157,13 @@ unsafe extern "C" fn log_line(_: *const rd::rd_kafka_t, level: c_int, facility: 
 pub unsafe fn log_error(client: &'static str, code: c_int, reason: *const c_char) {
     // SAFETY: by the contract above.
     let reason = (!reason.is_null()).then(|| unsafe { CStr::from_ptr(reason) }.to_string_lossy());
-    tracing::warn!(target: "kafka", client, error = %describe(code), "{}", reason.unwrap_or_default());
+    let (error, reason) = (describe(code), reason.unwrap_or_default());
+    // The client logs each lost connection itself, with the same words.
+    if code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__TRANSPORT as c_int {
+        tracing::debug!(target: "kafka", client, %error, "{reason}");
+    } else {
+        tracing::warn!(target: "kafka", client, %error, "{reason}");
+    }
 }
 
 /// A client. It is not destroyed by `drop`: destroying one that still has work blocks without a deadline, so its
