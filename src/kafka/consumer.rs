@@ -13,7 +13,7 @@ use super::events::Events;
 use super::inbox::{self, Inbox};
 use super::message::{HandedOut, KafkaRecord};
 use super::native::{CallbackState, Client, Conf, NO_ERROR, PartitionList, c_string, describe};
-use super::native::{take_error, timeout_ms, to_result};
+use super::native::{is_moving_coordinator, take_error, timeout_ms, to_result};
 use super::settings::{KafkaSettings, StartAt, consumer_settings};
 use crate::edge::{PartitionLag, Progress, Source, SourceEvent, SourceRecord};
 use crate::error::{Fatal, exit};
@@ -22,6 +22,10 @@ use crate::error::{Fatal, exit};
 const TAKE_MAX: usize = 1024;
 /// How long the questions that cannot wait for an answer later (committed offsets, watermarks) may take.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A group's coordinator that moves or loads answers again after this long, and so often it is asked.
+const COMMITTED_RETRY: Duration = Duration::from_millis(100);
+const COMMITTED_ATTEMPTS: u32 = 100;
 
 pub struct KafkaSource {
     // Field order: the client is destroyed in `drop` before the box its callbacks write to is freed.
@@ -169,9 +173,15 @@ impl KafkaSource {
     /// first commit cannot move it.
     fn first_offsets(&self, partitions: &[i32]) -> Result<Vec<Progress>, Fatal> {
         let list = PartitionList::of(&self.topic, partitions);
-        // SAFETY: client and list are alive; the call fills in the list's offsets.
-        let err = unsafe { rd::rd_kafka_committed(self.client.as_ptr(), list.as_ptr(), timeout_ms(QUERY_TIMEOUT)) };
-        self.check(err, "read the group's committed offsets")?;
+        for attempts_left in (0..COMMITTED_ATTEMPTS).rev() {
+            // SAFETY: client and list are alive; the call fills in the list's offsets.
+            let err = unsafe { rd::rd_kafka_committed(self.client.as_ptr(), list.as_ptr(), timeout_ms(QUERY_TIMEOUT)) };
+            if attempts_left == 0 || !is_moving_coordinator(err) {
+                self.check(err, "read the group's committed offsets")?;
+                break;
+            }
+            std::thread::sleep(COMMITTED_RETRY);
+        }
         let mut first = Vec::with_capacity(partitions.len());
         for (at, result) in list.entries() {
             result.map_err(|code| self.failure("read a committed offset", &describe(code)))?;

@@ -42,6 +42,18 @@ pub fn to_result(err: RDKafkaRespErr) -> Result<(), i32> {
     if err == NO_ERROR { Ok(()) } else { Err(err as i32) }
 }
 
+/// The answer is another broker's, or not there yet.
+pub fn is_moving_coordinator(err: RDKafkaRespErr) -> bool {
+    matches!(
+        err,
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_COORDINATOR
+            | RDKafkaRespErr::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS
+            | RDKafkaRespErr::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE
+            | RDKafkaRespErr::RD_KAFKA_RESP_ERR__WAIT_COORD
+            | RDKafkaRespErr::RD_KAFKA_RESP_ERR__TRANSPORT
+    )
+}
+
 /// Takes an error object, which may be null, and frees it.
 ///
 /// # Safety

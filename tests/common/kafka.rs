@@ -165,7 +165,13 @@ impl RealKafka {
         let consumer: BaseConsumer = self.client_config().set("group.id", group).create().expect("a consumer");
         let mut asked = TopicPartitionList::new();
         asked.add_partition_range(topic, 0, self.partitions(&consumer, topic) - 1);
-        let answer = consumer.committed_offsets(asked, ANSWER).expect("the coordinator answers");
+        // A group that nobody has used yet has a coordinator only a moment after the first question.
+        let answer =
+            wait_for("the coordinator answers", ANSWER, || match consumer.committed_offsets(asked.clone(), ANSWER) {
+                Ok(answer) => Some(answer),
+                Err(error) if is_passing(&error) => None,
+                Err(error) => panic!("committed offsets of {group}: {error}"),
+            });
         let elements = answer.elements();
         elements
             .iter()
@@ -242,8 +248,15 @@ pub fn unique_name(purpose: &str) -> String {
 
 /// What the client tells while it reconnects by itself: a broker of a test's own may be down for a moment.
 fn is_passing(error: &KafkaError) -> bool {
-    use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure, Resolve};
-    matches!(error.rdkafka_error_code(), Some(AllBrokersDown | BrokerTransportFailure | Resolve))
+    use RDKafkaErrorCode::{
+        AllBrokersDown, BrokerTransportFailure, CoordinatorLoadInProgress, CoordinatorNotAvailable, NotCoordinator,
+        Resolve,
+    };
+    let moving = matches!(
+        error.rdkafka_error_code(),
+        Some(NotCoordinator | CoordinatorLoadInProgress | CoordinatorNotAvailable)
+    );
+    moving || matches!(error.rdkafka_error_code(), Some(AllBrokersDown | BrokerTransportFailure | Resolve))
 }
 
 fn skip_or_panic() {
