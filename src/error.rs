@@ -185,7 +185,7 @@ pub mod exit {
     pub const UNAVAILABLE: u8 = 69;
     /// A broken assumption inside scorewire: report it.
     pub const INTERNAL: u8 = 70;
-    /// The machine lacks something: ONNX Runtime, a core, a port.
+    /// The machine lacks something: ONNX Runtime, a thread, a port.
     pub const SYSTEM: u8 = 71;
     /// Outcomes cannot be delivered, or a partition cannot be read on.
     pub const DELIVERY: u8 = 74;

@@ -27,7 +27,7 @@ Exit codes:
   65  the model package does not hold: hash, contract, golden rows
   69  Kafka or a topic cannot be reached
   70  a broken assumption inside scorewire: report it
-  71  the machine lacks something: ONNX Runtime, a core, a port
+  71  the machine lacks something: ONNX Runtime, a thread, a port
   74  outcomes cannot be delivered, or a partition cannot be read on
   75  the drain deadline passed at shutdown: what was in flight will be scored again
   78  bad configuration: all problems are listed at once";
