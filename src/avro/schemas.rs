@@ -84,12 +84,9 @@ pub trait SchemaSource {
 /// A key as logs and headers spell it: `id 17`, `fingerprint 9c2f...`, `guid 0af3...`, `raw`.
 pub fn key_text(key: SchemaKey) -> String {
     match key {
-        SchemaKey::Id(id) => format!("id {id}"),
-        SchemaKey::Fingerprint(fingerprint) => format!("fingerprint {fingerprint:016x}"),
-        SchemaKey::Guid(guid) => {
-            let hex: String = guid.iter().map(|byte| format!("{byte:02x}")).collect();
-            format!("guid {}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
-        }
+        SchemaKey::Id(_) => format!("id {key}"),
+        SchemaKey::Fingerprint(_) => format!("fingerprint {key}"),
+        SchemaKey::Guid(_) => format!("guid {key}"),
         SchemaKey::Raw => "raw".into(),
     }
 }

@@ -1,6 +1,6 @@
 //! When the lane takes records in, and when it lets them wait in Kafka.
 
-use crate::pipeline::limits::Limits;
+use crate::pipeline::limits::{Limits, nanoseconds};
 
 /// What the lane may do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl Gate {
         Gate {
             records_max: limits.in_flight_records_max,
             bytes_max: limits.in_flight_bytes_max,
-            pause_after_ns: u64::try_from(limits.pause_after.as_nanos()).unwrap_or(u64::MAX),
+            pause_after_ns: nanoseconds(limits.pause_after),
             held_since_ns: None,
             paused: false,
         }

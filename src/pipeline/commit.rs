@@ -4,7 +4,7 @@ use crate::edge::{Clock, Delivery, Progress, Scorer, Sink, Source};
 use crate::error::{Fatal, exit};
 use crate::observe::latency::Step;
 use crate::pipeline::lane::Lane;
-use crate::pipeline::limits::Limits;
+use crate::pipeline::limits::{Limits, nanoseconds};
 use crate::pipeline::slots::Phase;
 use crate::pipeline::watermark::Fate;
 
@@ -19,10 +19,9 @@ pub struct CommitClock {
 
 impl CommitClock {
     pub fn new(limits: &Limits) -> CommitClock {
-        let ns = |wait: std::time::Duration| u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
         CommitClock {
-            interval_ns: ns(limits.commit_interval),
-            timeout_ns: ns(limits.commit_timeout),
+            interval_ns: nanoseconds(limits.commit_interval),
+            timeout_ns: nanoseconds(limits.commit_timeout),
             next_ns: 0,
             started_ns: None,
         }

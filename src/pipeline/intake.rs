@@ -3,14 +3,12 @@
 use std::collections::VecDeque;
 
 use crate::avro::decoder::{Decoder, SchemaProblem, Stop};
+use crate::avro::wire::GUID_HEADER;
 use crate::edge::SourceRecord;
 use crate::error::Reject;
 use crate::pipeline::batch::{Batch, Item, Verdict};
 use crate::pipeline::slots::Slot;
 use crate::record::{Decoded, SchemaKey};
-
-/// Header that names a schema by its GUID.
-const GUID_HEADER: &str = "__value_schema_id";
 
 /// When a record came in.
 #[derive(Clone, Copy, Debug)]

@@ -17,7 +17,7 @@ use crate::pipeline::batch::{Batch, Verdict};
 use crate::pipeline::commit::CommitClock;
 use crate::pipeline::emit::{Emit, Emitted};
 use crate::pipeline::intake::{Intake, Receipt};
-use crate::pipeline::limits::Limits;
+use crate::pipeline::limits::{Limits, nanoseconds};
 use crate::pipeline::rebalance::Revoke;
 use crate::pipeline::scoring::Scoring;
 use crate::pipeline::slots::{Phase, Slots};
@@ -86,7 +86,7 @@ where
 {
     pub fn new(parts: Parts<S, M, K, D, C>) -> Lane<S, M, K, D, C> {
         let cap = parts.batch_rows.min(parts.limits.batch_rows_max).max(1);
-        let poll_at_least_every_ns = u64::try_from(parts.limits.pause_after.as_nanos()).unwrap_or(u64::MAX);
+        let poll_at_least_every_ns = nanoseconds(parts.limits.pause_after);
         Lane {
             batch: Batch::new(parts.scorer.width(), cap),
             scoring: Scoring::new(parts.scorer, parts.limits.model_failures_max),
@@ -181,7 +181,7 @@ where
     fn take(&mut self, now_ns: u64, room: usize) -> Result<(), Fatal> {
         self.batch.clear();
         if now_ns >= self.next_retry_ns {
-            self.next_retry_ns = now_ns + u64::try_from(self.limits.schema_retry.as_nanos()).unwrap_or(u64::MAX);
+            self.next_retry_ns = now_ns + nanoseconds(self.limits.schema_retry);
             self.intake.ask_again();
             if self.intake.has_parked() {
                 self.retry_parked(room)?;

@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+/// A span on the clock that the lane counts with; one too long for it never ends.
+pub fn nanoseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// Bounds that one lane keeps. [`Default`] is what the configuration reference documents.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Limits {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::edge::{Clock, Delivery, Scorer, Sink, Source, SourceEvent, SourceRecord};
 use crate::error::Fatal;
 use crate::pipeline::lane::Lane;
+use crate::pipeline::limits::nanoseconds;
 use crate::pipeline::slots::Phase;
 
 /// Partitions that the group waits for.
@@ -64,7 +65,7 @@ where
                 slot.phase = Phase::Revoking;
             }
         }
-        let timeout_ns = u64::try_from(self.limits.revoke_timeout.as_nanos()).unwrap_or(u64::MAX);
+        let timeout_ns = nanoseconds(self.limits.revoke_timeout);
         self.revoke = Some(Revoke { partitions, deadline_ns: now_ns.saturating_add(timeout_ns) });
         Ok(())
     }

@@ -13,7 +13,7 @@ use crate::edge::{Clock, Delivery, Scorer, Sink, Source};
 use crate::error::{Fatal, exit};
 use crate::observe::stats::LaneStats;
 use crate::pipeline::lane::Lane;
-use crate::pipeline::limits::Limits;
+use crate::pipeline::limits::{Limits, nanoseconds};
 
 /// How often the conductor looks around.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -238,7 +238,7 @@ where
         lane.duty_cycle()?;
     }
     let start_ns = clock.now_ns();
-    let limit_ns = u64::try_from(drain_timeout.as_nanos()).unwrap_or(u64::MAX);
+    let limit_ns = nanoseconds(drain_timeout);
     lane.start_drain()?;
     let spent_ns = || clock.now_ns().saturating_sub(start_ns);
     while !lane.is_drained() && spent_ns() < limit_ns {
