@@ -179,7 +179,7 @@ fn fill(lane: &LaneStats) {
     let mut times = StepTimes::default();
     times.record(Step::Inference, 40_000, 99);
     times.record(Step::Inference, 7_000_000, 1);
-    lane.times.publish(&mut times);
+    lane.times.end(&mut times);
 }
 
 /// Samples by name and labels, and the type of each family; checks the form of every line on the way.

@@ -1,7 +1,9 @@
-//! Where a record's time goes. One HDR histogram per step, owned and written by the lane's thread; a reader sees
-//! the snapshot that the lane publishes a few times a second.
+//! Where a record's time goes. One HDR histogram per step, owned and written by the lane's thread; a reader asks,
+//! and the lane hands over what is new.
 
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
@@ -104,21 +106,60 @@ impl StepTimes {
     }
 }
 
-/// Hands a lane's times to readers: the lane adds what is new, readers copy the total.
+/// How long a reader waits for the lane: several idle cycles of it.
+const ANSWER_WAIT: Duration = Duration::from_millis(100);
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+
+/// Hands a lane's times to readers. Adding the histograms up walks through megabytes, which a lane that did it by the
+/// clock would pay for with its cache and its tail; so it does it when somebody asks, and when it ends.
 #[derive(Debug, Default)]
-pub struct SharedTimes(Mutex<StepTimes>);
+pub struct SharedTimes {
+    wanted: AtomicBool,
+    /// The lane has handed over its last.
+    ended: AtomicBool,
+    total: Mutex<StepTimes>,
+}
 
 impl SharedTimes {
-    /// Moves `fresh` into the total and clears it. Called by the lane a few times a second; gives up and keeps
-    /// `fresh` when a reader holds the lock, so the lane never waits.
+    /// Whether a reader waits. Asked by the lane with every cycle.
+    pub fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed)
+    }
+
+    /// Moves `fresh` into the total and clears it. Gives up and keeps `fresh` when a reader holds the lock, so the
+    /// lane never waits.
     pub fn publish(&self, fresh: &mut StepTimes) {
-        if let Ok(mut total) = self.0.try_lock() {
+        if let Ok(mut total) = self.total.try_lock() {
             total.add(fresh);
             fresh.clear();
+            self.wanted.store(false, Ordering::Release);
         }
     }
 
+    /// The lane's last word.
+    pub fn end(&self, fresh: &mut StepTimes) {
+        self.total.lock().unwrap_or_else(PoisonError::into_inner).add(fresh);
+        fresh.clear();
+        self.ended.store(true, Ordering::Release);
+        self.wanted.store(false, Ordering::Release);
+    }
+
+    /// Lets the lane know that somebody will want the total.
+    pub fn ask(&self) {
+        if !self.ended.load(Ordering::Acquire) {
+            self.wanted.store(true, Ordering::Release);
+        }
+    }
+
+    /// Everything up to now; of a lane that does not answer because it hangs, what it handed over before.
     pub fn total(&self) -> StepTimes {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.ask();
+        for _ in 0..ANSWER_WAIT.as_millis() / LOOK_EVERY.as_millis() {
+            if !self.wanted.load(Ordering::Acquire) {
+                break;
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        self.total.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -108,6 +108,8 @@ impl Metrics {
 /// All lanes' times together.
 pub fn merged_times(lanes: &[Arc<LaneStats>]) -> StepTimes {
     let mut merged = StepTimes::default();
+    // All are asked before one is waited for.
+    lanes.iter().for_each(|lane| lane.times.ask());
     for lane in lanes {
         merged.add(&lane.times.total());
     }

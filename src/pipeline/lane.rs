@@ -139,6 +139,9 @@ where
             self.next_publish_ns = now_ns + PUBLISH_EVERY_NS;
             self.publish(now_ns);
         }
+        if self.stats.times.is_wanted() {
+            self.stats.times.publish(&mut self.times);
+        }
         self.stats.last_cycle_ms.set(now_ns / 1_000_000);
         Ok(())
     }

@@ -169,6 +169,7 @@ where
         let partitions: Vec<i32> = self.slots.iter().map(|slot| slot.partition).collect();
         partitions.iter().for_each(|&partition| drop(self.slots.close(partition)));
         self.publish(self.clock.now_ns());
+        self.stats.times.end(&mut self.times);
         let closed = self.source.close(deadline);
         self.stats.ended.store(true, std::sync::atomic::Ordering::Release);
         closed && drained
@@ -197,6 +198,5 @@ where
                 lag.push(self.source.lag(slot.partition));
             }
         }
-        stats.times.publish(&mut self.times);
     }
 }
