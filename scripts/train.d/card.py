@@ -1,5 +1,7 @@
 """The model card, written from the figures of the run that made the model."""
 
+TITLES = {"card-fraud-gbdt": "the example model", "card-fraud-mlp": "the small neural network"}
+
 
 def percent(share):
     return f"{100 * share:.2f} %"
@@ -25,11 +27,11 @@ def bands_table(held):
     return "\n".join(lines)
 
 
-def text(settings, result):
+def text(name, exported, settings, result):
     held, train, data = result["held_out"], result["train"], result["data"]
-    total = sum(gain for _, gain in result["importance"])
-    top = ", ".join(f"`{name}` {gain / total:.0%}" for name, gain in result["importance"][:8])
-    return f"""# card-fraud-gbdt: the example model
+    total = sum(weight for _, weight in result["importance"])
+    top = ", ".join(f"`{feature}` {weight / total:.0%}" for feature, weight in result["importance"][:8])
+    return f"""# {name}: {TITLES.get(name, "a model for the benchmarks")}
 
 **Synthetic.** Trained and measured on transactions that scorewire's own simulator made up. The figures below say that the
 package is sound and the journey right; they say nothing about fraud in the real world. Do not decide about real
@@ -37,9 +39,9 @@ payments with it: train your own (`scripts/train` shows the steps) and put it in
 
 | | |
 |---|---|
-| kind | LightGBM, {settings['trees']} trees of at most {settings['leaves']} leaves, exported to ONNX (`ai.onnx.ml` tree ensemble) |
+| kind | {exported.kind} |
 | input | `input`, float32 `[N, {len(result['importance'])}]`: the features of `model.toml` in order; NaN where a value is missing and the model knows how to do without |
-| output | `probabilities`, float32 `[N, 2]`; column 1 is the probability of fraud |
+| output | {exported.output} |
 | data | {data['transactions']:,} transactions over {data['days']} days, seed {settings['seed']} |
 | split by time | days 1-{settings['train_days']} train ({train['transactions']:,} transactions, {train['frauds']:,} frauds), {settings['gap_days']} days' gap (a fraud is known after a week), {settings['choose_days']} days to choose thresholds, the rest held out |
 
@@ -59,13 +61,13 @@ the last 7 days, since nobody knows the labels yet. `transaction.avsc` describes
 |---|---:|
 | area under the ROC curve | {held['auc']:.4f} |
 | area under the precision-recall curve (average precision) | {held['pr_auc']:.4f} |
-| ROC area of the amount alone | {result['baseline_auc']:.4f} |
+| ROC area of the amount alone | {held['baseline_auc']:.4f} |
 
 {thresholds_table(held)}
 
-What the model looks at most, by gain: {top}.
+What the model looks at most, {exported.looks_at}: {top}.
 
-## Thresholds
+{exported.notes}## Thresholds
 
 Chosen on the {settings['choose_days']} days before the held-out ones, where they made the mean cost of a transaction smallest. Costs, in the
 currency of the amounts: a missed fraud costs its amount, a review {settings['review_cost']:.2f} (and decides rightly), a wrongly declined

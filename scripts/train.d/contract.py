@@ -54,13 +54,13 @@ def names():
     return [one["name"] for one in FEATURES]
 
 
-def package_toml(sha256, review, decline):
+def package_toml(name, sha256, exported, settings):
     lines = [
         "# The package of the example model. Written by scripts/train; the card is in README.md.",
         "format = 1",
         "",
         "[model]",
-        'name = "card-fraud-gbdt"',
+        f'name = "{name}"',
         f'version = "{VERSION}"',
         'file = "model.onnx"',
         f'sha256 = "{sha256}"',
@@ -69,8 +69,8 @@ def package_toml(sha256, review, decline):
         'tensor = "input"',
         "",
         "[output]",
-        'tensor = "probabilities"',
-        "column = 1",
+        f'tensor = "{exported.tensor}"',
+        *([] if exported.column is None else [f"column = {exported.column}"]),
         "",
         "[transaction]",
         'schema = "transaction.avsc"',
@@ -79,12 +79,12 @@ def package_toml(sha256, review, decline):
         "",
         "[thresholds]",
         f'version = "{THRESHOLDS_VERSION}"',
-        f"review = {review}",
-        f"decline = {decline}",
+        f"review = {settings['review']}",
+        f"decline = {settings['decline']}",
         "",
         "[golden]",
         'file = "golden.csv"',
-        "tolerance = 1e-6",
+        f"tolerance = {exported.tolerance}",
     ]
     for one in FEATURES:
         lines += ["", "[[features]]", f'name = "{one["name"]}"', f'path = "{one["path"]}"']
