@@ -5,11 +5,14 @@
 //!
 //!     scripts/onnxruntime && cargo bench --bench journey
 //!
+//! Every package of `models/` is measured; `SCOREWIRE_BENCH_PACKAGE=DIR` takes another instead, on the same contract
+//! (`scripts/train bench` makes some).
+//!
 //! CPU time of the thread, not wall time, because machines are shared. Fresh rows (131,072 distinct records): the same
 //! ones again would teach the branch predictor a tree's way. At the end the ways are run in turn, round by round: the
 //! median ratio to ONNX Runtime alone is the figure to quote.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
@@ -59,7 +62,27 @@ fn measures() -> bool {
     has("--bench") && !has("--test")
 }
 
+/// The folders of the packages to measure.
+fn packages() -> Vec<PathBuf> {
+    if let Some(chosen) = std::env::var_os("SCOREWIRE_BENCH_PACKAGE") {
+        return vec![PathBuf::from(chosen)];
+    }
+    let models = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("models")).unwrap();
+    let mut folders: Vec<PathBuf> = models.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
+    folders.sort();
+    folders
+}
+
+fn simulated() -> &'static Records {
+    if measures() {
+        Records::simulated(POOL_ROWS, &World::default())
+    } else {
+        Records::simulated(4 * BATCH_MAX, &World { customers: 100, terminals: 100, warm_up_days: 3 })
+    }
+}
+
 struct Setup {
+    package: String,
     records: &'static Records,
     bare: Bare,
     stages: Stages,
@@ -69,17 +92,12 @@ struct Setup {
 }
 
 impl Setup {
-    fn new() -> Setup {
-        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/card-fraud-gbdt");
+    fn new(dir: &Path, records: &'static Records) -> Setup {
         let probe = ProbeSettings { rows_max: BATCH_MAX, ..ProbeSettings::default() };
         let settings = ModelSettings { probe, ..ModelSettings::default() };
-        let model = prepare(&dir, &settings, &SystemClock::new()).unwrap_or_else(|fatal| panic!("{fatal}"));
-        let records = if measures() {
-            Records::simulated(POOL_ROWS, &World::default())
-        } else {
-            Records::simulated(4 * BATCH_MAX, &World { customers: 100, terminals: 100, warm_up_days: 3 })
-        };
+        let model = prepare(dir, &settings, &SystemClock::new()).unwrap_or_else(|fatal| panic!("{fatal}"));
         Setup {
+            package: model.package.name.clone(),
             records,
             bare: Bare::new(&model, records),
             stages: Stages::new(&model, records),
@@ -129,9 +147,15 @@ fn measure(way: &mut dyn Way, rows: usize, calls: u64) -> u64 {
 }
 
 fn journey(criterion: &mut Criterion) {
-    let mut setup = Setup::new();
+    let records = simulated();
+    for dir in packages() {
+        journey_of(criterion, &mut Setup::new(&dir, records));
+    }
+}
+
+fn journey_of(criterion: &mut Criterion, setup: &mut Setup) {
     setup.check();
-    let mut group = criterion.benchmark_group("journey");
+    let mut group = criterion.benchmark_group(format!("journey/{}", setup.package));
     group.warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1)).sample_size(10);
     for rows in BATCHES {
         group.throughput(Throughput::Elements(rows as u64));
@@ -144,13 +168,14 @@ fn journey(criterion: &mut Criterion) {
     group.finish();
     setup.lane.assert_finished();
     if measures() {
-        print_ratios(&mut setup);
+        print_ratios(setup);
     }
 }
 
 /// All in turn, so that a slow moment of the machine hits all.
 fn print_ratios(setup: &mut Setup) {
-    println!("{} records of {} bytes on average", setup.records.len(), setup.records.bytes() / setup.records.len());
+    let (count, bytes) = (setup.records.len(), setup.records.bytes());
+    println!("{}: {count} records of {} bytes on average", setup.package, bytes / count);
     println!("{:>6} {:<20} {:>16} {:>28}", "batch", "way", "CPU per record", "over bare ort (range)");
     for rows in BATCHES {
         let calls = (ROUND_RECORDS / rows) as u64;

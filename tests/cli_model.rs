@@ -2,6 +2,7 @@
 
 #[path = "model_support/mod.rs"]
 mod model_support;
+mod packages;
 
 use std::path::Path;
 use std::process::Output;
@@ -28,6 +29,17 @@ fn a_package_that_holds_is_described() {
 
     let table = String::from_utf8(check(draft.path(), &library(), &[]).stdout).unwrap();
     assert!(table.starts_with("model        test-mlp 1.0.0\n") && table.contains("us/row"), "{table}");
+}
+
+#[test]
+fn every_package_of_the_repository_holds() {
+    for folder in packages::all() {
+        let output = check(&folder, &library(), &["--json"]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((&found["name"], &found["batch_invariant"]), (&packages::name(&folder).into(), &true.into()));
+        assert!(found["golden_rows"].as_u64() > Some(100), "{found}");
+    }
 }
 
 #[test]

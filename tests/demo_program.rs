@@ -63,6 +63,16 @@ fn without_json_the_verdict_is_a_table_and_several_lanes_change_nothing() {
 }
 
 #[test]
+fn any_package_on_the_same_transactions_can_be_shown() {
+    let network = ["--package", "models/card-fraud-mlp"];
+    let load = ["--seconds", "1", "--rate", "500", "--warmup", "0", "--poison", "0.02", "--json"];
+    let summary = assert_sound(&demo(&[&network[..], &load[..]].concat()));
+    assert_eq!(summary["sent"], 500);
+    assert_eq!(summary["scored"].as_u64().unwrap() + summary["poison_sent"].as_u64().unwrap(), 500);
+    assert!(summary["decisions"]["APPROVE"].as_u64().unwrap() > 400, "{summary:#}");
+}
+
+#[test]
 fn an_interrupt_ends_the_sending_and_what_was_sent_is_accounted_for() {
     let mut command = scorewire();
     command.current_dir(env!("CARGO_MANIFEST_DIR"));

@@ -1,8 +1,10 @@
 //! The load generator says what each bad record's dead letter will say, and training says what the model will see. Both
 //! are promises about the product's decoder, kept elsewhere: here they are held against the decoder itself.
 
+mod packages;
+
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use scorewire::avro::decoder::{Decoder, Stop};
@@ -21,16 +23,21 @@ use tempfile::TempDir;
 const SEED: u64 = 21;
 const WORLD: World = World { customers: 300, terminals: 300, warm_up_days: 20 };
 
-/// The example package's decoder, as the product builds it, and the folder that its schemas come from. Knows the schema
-/// by its fingerprint, and by id 17.
-fn decoder() -> (Decoder, TempDir) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/card-fraud-gbdt");
-    let package = Package::load(&folder).expect("the example package holds");
+/// A package's decoder, as the product builds it, and the folder that its schemas come from. Knows the schema by its
+/// fingerprint, and by id 17.
+fn decoder(folder: &Path) -> (Decoder, TempDir) {
+    let package = Package::load(folder).expect("the package holds");
     let reader = Arc::new(AvroSchema::parse(&package.reader_schema, "transaction.avsc").unwrap());
     let schemas = tempfile::tempdir().unwrap();
     std::fs::copy(folder.join("transaction.avsc"), schemas.path().join("transaction-17.avsc")).unwrap();
     let source = SchemaDirectory::open(schemas.path(), OnUnknown::DeadLetter).unwrap();
     (Decoder::new(reader, package.wanted, Box::new(source), Accept::default()).unwrap(), schemas)
+}
+
+/// Every package with every framing.
+fn cases() -> Vec<(PathBuf, Framing)> {
+    let framings = [Framing::SingleObject, Framing::Registry(17)];
+    packages::all().into_iter().flat_map(|folder| framings.map(|framing| (folder.clone(), framing))).collect()
 }
 
 fn pool(framing: Framing) -> Pool {
@@ -39,8 +46,8 @@ fn pool(framing: Framing) -> Pool {
 
 #[test]
 fn the_decoder_makes_the_features_that_the_model_was_trained_on() {
-    for framing in [Framing::SingleObject, Framing::Registry(17)] {
-        let ((mut decoder, _schemas), mut pool) = (decoder(), pool(framing));
+    for (folder, framing) in cases() {
+        let ((mut decoder, _schemas), mut pool) = (decoder(&folder), pool(framing));
         for (sequence, transaction) in (0..2_000).zip(Simulator::with_world(SEED, &WORLD)) {
             let value = pool.record(sequence).value;
             let mut row = [0.0; FEATURES.len()];
@@ -58,8 +65,8 @@ fn the_decoder_makes_the_features_that_the_model_was_trained_on() {
 
 #[test]
 fn every_poison_is_rejected_for_its_own_reason() {
-    for framing in [Framing::SingleObject, Framing::Registry(17)] {
-        let ((mut decoder, _schemas), pool) = (decoder(), pool(framing));
+    for (folder, framing) in cases() {
+        let ((mut decoder, _schemas), pool) = (decoder(&folder), pool(framing));
         for poison in &pool.poisons {
             let kind = KINDS[usize::from(poison.kind)];
             // A tombstone never reaches the decoder.

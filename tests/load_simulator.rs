@@ -1,7 +1,7 @@
 //! The simulator writes Avro by hand, and says by itself what a model will see. Both could drift from the package's
 //! schema and contract without anybody noticing: scores would merely get worse. apache-avro and the contract decide.
 
-use std::path::Path;
+mod packages;
 
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
@@ -137,17 +137,20 @@ fn an_id_can_be_replaced_in_place() {
 
 #[test]
 fn features_are_what_the_contract_makes_of_the_payload() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/card-fraud-gbdt");
-    let package: toml::Value = toml::from_str(&std::fs::read_to_string(folder.join("model.toml")).unwrap()).unwrap();
-    let contract = package["features"].as_array().unwrap();
-    let names: Vec<&str> = contract.iter().map(|feature| feature["name"].as_str().unwrap()).collect();
-    assert_eq!(names, FEATURES);
     let schema = Schema::parse_str(SCHEMA).unwrap();
-    for transaction in some_transactions(3_000) {
-        let value = decode(&schema, &transaction);
-        for (feature_of, mine) in contract.iter().zip(transaction.features()) {
-            let theirs = feature(feature_of, &value);
-            assert_eq!(theirs.to_bits(), mine.to_bits(), "{}: {theirs} {mine}", feature_of["name"]);
+    let transactions = some_transactions(3_000);
+    for folder in packages::all() {
+        let manifest = std::fs::read_to_string(folder.join("model.toml")).unwrap();
+        let package: toml::Value = toml::from_str(&manifest).unwrap();
+        let contract = package["features"].as_array().unwrap();
+        let names: Vec<&str> = contract.iter().map(|feature| feature["name"].as_str().unwrap()).collect();
+        assert_eq!(names, FEATURES);
+        for transaction in &transactions {
+            let value = decode(&schema, transaction);
+            for (feature_of, mine) in contract.iter().zip(transaction.features()) {
+                let theirs = feature(feature_of, &value);
+                assert_eq!(theirs.to_bits(), mine.to_bits(), "{}: {theirs} {mine}", feature_of["name"]);
+            }
         }
     }
 }

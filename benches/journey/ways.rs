@@ -95,7 +95,7 @@ impl BareSession {
             .commit_from_file(dir.join(file))
             .unwrap();
         let output = manifest["output"]["tensor"].as_str().unwrap().to_owned();
-        let column = manifest["output"]["column"].as_integer().unwrap() as usize;
+        let column = manifest["output"].get("column").map_or(0, |column| column.as_integer().unwrap() as usize);
         BareSession { session, output, column }
     }
 
