@@ -1,0 +1,160 @@
+"""The command line, as checked settings."""
+
+import argparse
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import suite
+from systems import System, catalogue, variant
+
+ROOT = Path(__file__).resolve().parents[2]
+
+DESCRIPTION = """Latency, throughput and CPU time of scorewire beside an echo control and what a Java engineer would run,
+against a real Kafka on this machine, in interleaved rounds: ratios are medians of the rounds' pairs, with their range."""
+
+EPILOG = """examples:
+  scripts/bench --quick                                 the control, scorewire and the Java loop; under ten minutes
+  scripts/bench --rates 10000,drain --systems echo,inline --variant "linger kafka.producer.properties.linger.ms=1"
+  scripts/bench --quick --variant "before binary=/tmp/scorewire-before"
+  scripts/bench --package DIR --from FILE.avro          another model package, with records of a file
+  scripts/bench --render target/bench/results.json      the table and the page again, without measuring"""
+
+FULL_RATES = "1000,10000,50000,20%,50%,80%,drain"
+QUICK_RATES = "10000,drain"
+# What the models after the first one are measured at.
+FURTHER_RATES = "10000,drain"
+FULL_SYSTEMS = "echo,inline,dedicated,loop,streams"
+QUICK_SYSTEMS = "echo,inline,loop"
+
+
+@dataclass
+class Settings:
+    rounds: int
+    cells: list
+    further_cells: list
+    systems: list
+    models: list
+    records_from: Path | None
+    key_field: str | None
+    out: Path
+    seconds: float
+    warmup_s: float
+    drain_records: int
+    warm_records: int
+    broker_warmup_s: float
+    quiet_limit_s: float
+    seed: int
+    quick: bool
+    long: bool
+    allocations: bool
+    scorewire: Path | None
+    build: bool
+    render: Path | None
+    command: list = field(default_factory=list)
+    partitions: int = 4
+
+    def shown(self):
+        """The settings as they go into the results."""
+        names = ("rounds", "seconds", "warmup_s", "drain_records", "warm_records", "broker_warmup_s", "quiet_limit_s",
+                 "seed", "partitions", "quick")
+        shown = {name: getattr(self, name) for name in names}
+        shown["cells_per_start"] = suite.CELLS_PER_START
+        shown["systems"] = {system.name: system.shown() for system in self.systems}
+        shown["from"] = str(self.records_from) if self.records_from else "the simulator"
+        return shown
+
+
+def parser():
+    parse = argparse.ArgumentParser("scripts/bench", description=DESCRIPTION, epilog=EPILOG,
+                                    formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parse.add_argument
+    add("--quick", action="store_true", help=f"rates {QUICK_RATES}; systems {QUICK_SYSTEMS}; one model, short runs")
+    add("--rounds", type=positive(int), default=5, metavar="N", help="rounds, each with all systems (default: 5)")
+    add("--rates", metavar="LIST", help=f"records/s, shares of the maximum, drain (default: {FULL_RATES})")
+    add("--systems", metavar="LIST", help=f"which to run (default: {FULL_SYSTEMS}); echo runs twice a round")
+    add("--variant", action="append", default=[], metavar='"NAME KEY=VALUE ..."',
+        help="one more scorewire with other settings; binary=FILE takes another binary; may be repeated")
+    add("--models", metavar="LIST", help="package folders (default: the example models and those of scripts/train bench)")
+    add("--package", type=Path, metavar="DIR", help="one package folder instead")
+    add("--from", dest="records_from", type=Path, metavar="FILE.avro", help="records of a file, not the simulator's")
+    add("--key-field", metavar="FIELD", help="with --from: the field that becomes the record's key")
+    add("--seconds", type=positive(float), metavar="S", help="measured time of a steady run (default: 12; quick: 6)")
+    add("--drain", type=positive(int), dest="drain_records", metavar="N",
+        help="records of a drain (default: 400000; quick: 250000)")
+    add("--broker-warmup", type=positive(float), dest="broker_warmup_s", metavar="S",
+        help="load on the fresh broker before anything is measured (default: 60; quick: 40)")
+    add("--seed", type=int, default=1, metavar="N", help="first seed; the same one gives the same records")
+    add("--long", action="store_true", help="also the resident memory of scorewire over 10 million records")
+    add("--allocations", action="store_true", help="also the test that counts heap allocations (part of the full suite)")
+    add("--out", type=Path, default=ROOT / "target" / "bench", metavar="DIR", help="results (default: target/bench)")
+    add("--scorewire", type=Path, metavar="FILE", help="a binary that is built already")
+    add("--no-build", dest="build", action="store_false", help="measure what was built before")
+    add("--render", type=Path, metavar="FILE.json", help="show earlier results again")
+    return parse
+
+
+def positive(kind):
+    def convert(word):
+        number = kind(word.replace("_", ""))
+        if number <= 0:
+            raise ValueError
+        return number
+
+    convert.__name__ = f"positive {kind.__name__}"
+    return convert
+
+
+def parse(arguments):
+    parse = parser()
+    args = parse.parse_args(arguments)
+    quick = args.quick
+    try:
+        cells = suite.parse_cells(args.rates or (QUICK_RATES if quick else FULL_RATES))
+        further = cells if args.rates else suite.parse_cells(FURTHER_RATES)
+        systems = choose(args.systems or (QUICK_SYSTEMS if quick else FULL_SYSTEMS), args.variant)
+    except ValueError as error:
+        parse.error(str(error))
+    if args.key_field and not args.records_from:
+        parse.error("--key-field needs --from")
+    return Settings(
+        rounds=args.rounds, cells=cells, further_cells=further, systems=systems, models=models(args),
+        records_from=args.records_from, key_field=args.key_field, out=args.out.absolute(),
+        seconds=args.seconds or (6.0 if quick else 12.0), warmup_s=2.0 if quick else 4.0,
+        drain_records=args.drain_records or (250_000 if quick else 400_000),
+        warm_records=100_000 if quick else 300_000, broker_warmup_s=args.broker_warmup_s or (40.0 if quick else 60.0),
+        quiet_limit_s=2.0 if quick else 10.0, seed=args.seed, quick=quick, long=args.long,
+        allocations=args.allocations or not (quick or args.systems or args.rates),
+        scorewire=args.scorewire and args.scorewire.absolute(), build=args.build, render=args.render,
+        command=list(arguments))
+
+
+def choose(names, variants):
+    """The systems by name, in the order of the catalogue; the control's two runs lie apart."""
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    known = catalogue()
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        raise ValueError(f"no such system: {', '.join(unknown)}; there are {', '.join(known)}")
+    systems = [system for name in known if name in wanted for system in known[name] if system.name != "echo-b"]
+    systems += [variant(text) for text in variants]
+    names = [system.name for system in systems]
+    if len(set(names)) != len(names):
+        raise ValueError(f"two systems of one name: {', '.join(names)}")
+    if "echo" in wanted:
+        systems.insert((len(systems) + 1) // 2, known["echo"][1])
+    return systems
+
+
+def models(args):
+    if args.package:
+        return [args.package]
+    if args.models:
+        return [Path(word.strip()) for word in args.models.split(",") if word.strip()]
+    first = ROOT / "models" / "card-fraud-gbdt"
+    if args.quick:
+        return [first]
+    # Those that scripts/train makes are looked for once it has run.
+    return [first, ROOT / "models" / "card-fraud-mlp", *MADE_MODELS]
+
+
+MADE_MODELS = [ROOT / "target" / "bench" / "models" / name for name in ("gbdt-100", "gbdt-500")]

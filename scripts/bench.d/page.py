@@ -1,0 +1,5 @@
+"""One page."""
+
+
+def render(results):
+    return "<html></html>"
