@@ -59,13 +59,13 @@ def blocks(cells, size=CELLS_PER_START):
 
 
 def order(systems, round_number):
-    """The systems in the order of a round (from 0): each comes first in its turn, and every second round runs
-    backwards, so that no system always follows the same one."""
+    """The systems in the order of a round (from 0): each comes first in its turn; once all have, they go backwards, so
+    that no system always follows the same one."""
     if not systems:
         return []
-    turn = round_number % len(systems)
-    rotated = systems[turn:] + systems[:turn]
-    return rotated[::-1] if round_number % 2 else rotated
+    cycle, turn = divmod(round_number, len(systems))
+    row = systems[::-1] if cycle % 2 else systems
+    return row[turn:] + row[:turn]
 
 
 def seed(base, round_number, cell_number):

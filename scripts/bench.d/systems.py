@@ -102,8 +102,8 @@ def command(system, programs, job, admin_port):
         options = programs.rivals / JVM_OPTIONS
         flags = [f"@{options}"] if options.exists() else []
         return [programs.java, *flags, "-cp", f"{programs.rivals}/*", system.main_class, "--bootstrap", job.bootstrap,
-                "--group", job.group, "--package", str(job.package), "--input", topics["input"], "--output",
-                topics["outputs"]]
+                "--group", job.group, "--package", str(job.package), "--input", topics["input"], "--outputs",
+                topics["outputs"], "--review", topics["review"], "--dead-letters", topics["dead_letters"]]
     settings = [key for key in system.settings if programs.knows_layouts or key != "lanes.layout=inline"]
     return [system.binary or str(programs.scorewire), "run", "--bootstrap", job.bootstrap, "--group", job.group,
             "--start-at", "earliest", "--package", str(job.package), "--listen", f"127.0.0.1:{admin_port}",
