@@ -5,7 +5,7 @@ from html import escape
 
 # Okabe and Ito's palette, told apart by colour-blind readers too; in the order of the systems.
 COLOURS = ("#777777", "#0072b2", "#56b4e9", "#999999", "#d55e00", "#e69f00", "#009e73", "#cc79a7", "#000000")
-WIDTH, LABEL, ROW, HEAD, FOOT, RIGHT = 760, 190, 26, 30, 26, 90
+WIDTH, LABEL, ROW, HEAD, FOOT, RIGHT = 560, 150, 26, 30, 26, 70
 
 
 def colours(systems):
@@ -41,18 +41,22 @@ class Axis:
 
     def ticks(self):
         if not self.log:
-            return linear_ticks(self.high)
+            return linear_ticks(0.0, self.high)
+        if self.high - self.low < 1.0:
+            # Powers of ten would leave one number or none.
+            return linear_ticks(10.0**self.low, 10.0**self.high)
         decades = range(math.floor(self.low) - 1, math.ceil(self.high) + 1)
         steps = (1, 2, 5) if self.high - self.low < 2.5 else (1,)
         every = [step * 10.0**decade for decade in decades for step in steps]
         return [value for value in every if self.low <= math.log10(value) <= self.high]
 
 
-def linear_ticks(high):
-    rough = high / 5
+def linear_ticks(low, high):
+    """Round numbers from `low` to `high`, about five."""
+    rough = (high - low) / 5
     size = 10.0 ** math.floor(math.log10(rough))
     step = next(size * factor for factor in (1, 2, 5, 10) if size * factor >= rough)
-    return [index * step for index in range(int(high / step) + 1)]
+    return [index * step for index in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def svg(width, height, parts, title):
@@ -115,7 +119,7 @@ def curves(title, rows):
     if not rows:
         return ""
     height = HEAD + CURVE_HEIGHT
-    across = {metric: 60 + index * (WIDTH - RIGHT - 220) / (len(PERCENTILES) - 1)
+    across = {metric: 60 + index * (WIDTH - 210) / (len(PERCENTILES) - 1)
               for index, (metric, _, _) in enumerate(PERCENTILES)}
     axis = Axis([value for _, points, _ in rows for value in points.values()], height, HEAD, log=True)
     end = across[PERCENTILES[-1][0]]

@@ -67,26 +67,24 @@ def run(words, limit_s, log, look=None):
 def judge(code, answer, log):
     """The summary of a run that kept its promises; raises for any other."""
     text = answer.read_text()
-    if code == BROKEN:
-        raise BrokenPromise(f"PROMISES BROKEN, figures mean nothing; the load generator says:\n{promises(text)}")
-    if code != 0:
-        tail = "\n".join(Path(log).read_text(errors="replace").splitlines()[-15:])
-        raise BenchError(f"the load generator ended with {code}; the end of {log}:\n{tail}")
-    try:
-        return json.loads(text)
-    except ValueError:
-        raise BenchError(f"the load generator printed no JSON object: {text[:500]!r}") from None
-
-
-def promises(text):
-    """What was broken, in short, where the summary can be read."""
     try:
         summary = json.loads(text)
     except ValueError:
-        return text[:2000]
-    named = {name: count for name, count in summary.items()
-             if isinstance(count, int) and not isinstance(count, bool) and count}
-    return json.dumps(named)
+        summary = None
+    if code == 0 and summary is not None:
+        return summary
+    # The same code says that a run could not be carried out; there is no summary then.
+    if code == BROKEN and summary is not None:
+        raise BrokenPromise(f"PROMISES BROKEN, figures mean nothing; the load generator counts {counts(summary)}; "
+                            f"its whole answer: {log}.json")
+    tail = "\n".join(Path(log).read_text(errors="replace").splitlines()[-15:]) or text[:500]
+    raise BenchError(f"the load generator ended with {code} and no result; the end of {log}:\n{tail}")
+
+
+def counts(summary):
+    """What it counted, without what is none."""
+    return json.dumps({name: count for name, count in summary.items()
+                       if isinstance(count, int) and not isinstance(count, bool) and count})
 
 
 def sampled_cpu(pids):

@@ -30,7 +30,9 @@ SUITE_DISK_BYTES = 5 * 2**30
 def main(arguments):
     settings = options.parse(arguments)
     if settings.render:
-        return show(json.loads(settings.render.read_text()), settings.render.parent)
+        results = json.loads(settings.render.read_text())
+        (settings.render.parent / "report.html").write_text(page.render(results))
+        return show(results, settings.render.parent)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(130))
     try:
@@ -102,7 +104,8 @@ def blank(settings, programs, left_out):
         left_out.append("drain: this scorewire's load generator has no --drain")
         settings.cells = [cell for cell in settings.cells if not cell.is_drain]
         settings.further_cells = [cell for cell in settings.further_cells if not cell.is_drain]
-    if any(system.kind == "echo" for system in settings.systems) and not build.load_knows(programs.scorewire, "--check"):
+    has_echo = any(system.kind == "echo" for system in settings.systems)
+    if has_echo and not build.load_knows(programs.scorewire, "--check"):
         left_out.append("echo: this scorewire's load generator has no --check")
         settings.systems = [system for system in settings.systems if system.kind != "echo"]
     return {
@@ -113,7 +116,8 @@ def blank(settings, programs, left_out):
         "models": [{"name": folder.name, "path": str(folder)} for folder in settings.models],
         "systems": [{"name": system.name, "title": system.title} for system in settings.systems],
         "cells": [vars(cell) for cell in settings.cells],
-        "left_out": left_out, "maximum": None, "bare_runtime": [], "runs": [], "long": None, "allocations": None,
+        "left_out": left_out, "maximum": None, "bare_runtime": [], "runs": [], "repeated": [], "long": None,
+        "allocations": None,
     }
 
 
@@ -133,9 +137,7 @@ def verdicts(results):
 
 def show(results, folder):
     print(table.render(results))
-    page_path = folder / "report.html"
-    page_path.write_text(page.render(results))
-    print(f"\nraw figures: {shown_path(folder / 'results.json')}   page: {shown_path(page_path)}")
+    print(f"\nraw figures: {shown_path(folder / 'results.json')}   page: {shown_path(folder / 'report.html')}")
     return 0
 
 

@@ -87,7 +87,11 @@ def figures_of(summary, spent, cell):
         "records": records,
     }
     if cell.is_drain:
-        return figures | {"drain_per_s": summary.get("drain_records_per_s")}
+        # Also without the ramp at its start, where the generator tells it.
+        steady = summary.get("drain") or {}
+        return figures | {"drain_per_s": summary.get("drain_records_per_s"),
+                          "steady_per_s": steady.get("steady_records_per_s"),
+                          "steady_cpu_us": steady.get("steady_cpu_us_per_record")}
     for name in ("p50", "p95", "p99", "p99_9", "max"):
         figures[f"{name}_ms"] = latency.get(name)
     figures |= {"offered_per_s": summary.get("offered_per_s"), "achieved_per_s": summary.get("achieved_per_s")}

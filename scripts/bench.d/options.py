@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import suite
-from systems import System, catalogue, variant
+from systems import catalogue, variant
 
 ROOT = Path(__file__).resolve().parents[2]
 
-DESCRIPTION = """Latency, throughput and CPU time of scorewire beside an echo control and what a Java engineer would run,
-against a real Kafka on this machine, in interleaved rounds: ratios are medians of the rounds' pairs, with their range."""
+DESCRIPTION = """Latency, throughput and CPU time of scorewire beside an echo control and what a Java engineer
+would run, against a real Kafka on this machine, in interleaved rounds: ratios are medians of the rounds' pairs, with
+their range."""
 
 EPILOG = """examples:
   scripts/bench --quick                                 the control, scorewire and the Java loop; under ten minutes
@@ -79,7 +80,8 @@ def parser():
     add("--systems", metavar="LIST", help=f"which to run (default: {FULL_SYSTEMS}); echo runs twice a round")
     add("--variant", action="append", default=[], metavar='"NAME KEY=VALUE ..."',
         help="one more scorewire with other settings; binary=FILE takes another binary; may be repeated")
-    add("--models", metavar="LIST", help="package folders (default: the example models and those of scripts/train bench)")
+    add("--models", metavar="LIST",
+        help="package folders (default: the example models and those of scripts/train bench)")
     add("--package", type=Path, metavar="DIR", help="one package folder instead")
     add("--from", dest="records_from", type=Path, metavar="FILE.avro", help="records of a file, not the simulator's")
     add("--key-field", metavar="FIELD", help="with --from: the field that becomes the record's key")
@@ -90,7 +92,8 @@ def parser():
         help="load on the fresh broker before anything is measured (default: 60; quick: 40)")
     add("--seed", type=int, default=1, metavar="N", help="first seed; the same one gives the same records")
     add("--long", action="store_true", help="also the resident memory of scorewire over 10 million records")
-    add("--allocations", action="store_true", help="also the test that counts heap allocations (part of the full suite)")
+    add("--allocations", action="store_true",
+        help="also the test that counts heap allocations (part of the full suite)")
     add("--out", type=Path, default=ROOT / "target" / "bench", metavar="DIR", help="results (default: target/bench)")
     add("--scorewire", type=Path, metavar="FILE", help="a binary that is built already")
     add("--no-build", dest="build", action="store_false", help="measure what was built before")

@@ -9,17 +9,19 @@ import targets
 
 STYLE = """
 :root { color-scheme: light; }
-body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; max-width: 1180px; margin: 2rem auto; padding: 0 1.2rem; }
+body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; max-width: 1200px; margin: 2rem auto; padding: 0 1.2rem; }
 h1 { font-size: 1.6rem; margin-bottom: .2rem; } h2 { font-size: 1.2rem; margin: 2.4rem 0 .6rem; }
 h3 { font-size: 1rem; margin: 1.8rem 0 .4rem; }
 p.note, .small { color: #555; font-size: .92rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; margin: .6rem 0; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .8rem .25rem 0; text-align: right; border-bottom: 1px solid #e4e4e4; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; } th { font-weight: 600; border-bottom-color: #999; }
+th:first-child, td:first-child { text-align: left; white-space: normal; min-width: 11rem; }
+th { font-weight: 600; border-bottom-color: #999; }
 .range { color: #777; font-size: .86em; }
 .yes { color: #00704a; font-weight: 600; } .no { color: #b3261e; font-weight: 600; } .none { color: #888; }
 .alarm { background: #fdecea; border-left: 4px solid #b3261e; padding: .5rem .9rem; }
+.pictures { display: flex; flex-wrap: wrap; gap: 0 1.6rem; align-items: flex-start; }
 svg { display: block; margin: .8rem 0; max-width: 100%; height: auto; font: 12px system-ui, sans-serif; }
 svg .title { font-weight: 600; font-size: 13px; } svg .label { text-anchor: end; }
 svg .tick { text-anchor: middle; fill: #666; } svg .grid { stroke: #e2e2e2; }
@@ -45,9 +47,9 @@ def head(results):
     text = (f"<h1>scorewire beside its rivals</h1><p>{escape(results['started'])}, commit "
             f"<code>{escape(results['commit'])}</code>, {escape(machine['cpu'])}, {machine['cores']} cores, "
             f"{memory_gib:.0f} GiB, Linux {escape(machine['kernel'])}</p>"
-            f"<p class=\"note\">Medians of {settings['rounds']} interleaved rounds with the lowest and the highest. The "
-            "broker, the load generator and the system under test share the machine: read ratios, not absolutes. A ratio "
-            "is the median of the rounds' pairs. Latency counts from the time a record was due.</p>")
+            f"<p class=\"note\">Medians of {settings['rounds']} interleaved rounds with the lowest and the highest. "
+            "The broker, the load generator and the system under test share the machine: read ratios, not absolutes. "
+            "A ratio is the median of the rounds' pairs. Latency counts from the time a record was due.</p>")
     if results.get("failure"):
         text += f"<p class=\"alarm\">The bench did not finish: {escape(results['failure'])}</p>"
     for left_out in results["left_out"]:
@@ -84,7 +86,8 @@ def verdicts(results):
 def section(results, model, cell):
     rate = f" = {cell['rate']:,.0f}/s" if cell.get("share") and cell.get("rate") else ""
     plain, ratios = table.cell_tables(results, model, cell)
-    parts = [f"<h2>{escape(model)}, {escape(cell['title'])}{rate}</h2>", *pictures(results, model, cell)]
+    parts = [f"<h2>{escape(model)}, {escape(cell['title'])}{rate}</h2>",
+             "<div class=\"pictures\">" + "\n".join(pictures(results, model, cell)) + "</div>"]
     for header, rows in (plain, ratios):
         parts.append(html_table([escape(word) for word in header],
                                 [[escape(row[0]), *(with_range(text) for text in row[1:])] for row in rows]))

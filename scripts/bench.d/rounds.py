@@ -5,13 +5,14 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from pathlib import Path
 
 import generator
 import machine
 import maximum
 import measure
+import page
 import suite
+from errors import BenchError, BrokenPromise
 from systems import Job, Running, System
 
 # The search for the maximum: short runs, scorewire inline.
@@ -35,11 +36,12 @@ class Bench:
         print(f"bench: {time.monotonic() - self.begun:5.0f} s  {text}", file=sys.stderr, flush=True)
 
     def save(self):
-        """After every block, so that an interrupted bench leaves what it had."""
-        path = self.settings.out / "results.json"
-        fresh = path.with_suffix(".new")
-        fresh.write_text(json.dumps(self.results, indent=1))
-        fresh.rename(path)
+        """After every round, so that an interrupted bench leaves what it had, and a running one can be looked at."""
+        for name, text in (("results.json", json.dumps(self.results, indent=1)),
+                           ("report.html", page.render(self.results))):
+            fresh = self.settings.out / f"{name}.new"
+            fresh.write_text(text)
+            fresh.rename(self.settings.out / name)
 
     @contextmanager
     def running(self, system, package):
@@ -101,8 +103,24 @@ def run_model(bench, package, cells):
         measure_bare_runtime(bench, package, number)
         for block in suite.blocks(cells):
             for system in suite.order(settings.systems, number):
-                run_block(bench, package, system, number, [(cells.index(cell), cell) for cell in block])
+                run_block_or_again(bench, package, system, number, [(cells.index(cell), cell) for cell in block])
             bench.save()
+
+
+def run_block_or_again(bench, package, system, number, numbered_cells):
+    """One hiccup of a shared machine should not cost a suite of hours: what could not be carried out is done once
+    more, and told in the results. A broken promise is not, and ends the bench."""
+    runs = bench.results["runs"]
+    before = len(runs)
+    try:
+        run_block(bench, package, system, number, numbered_cells)
+    except BrokenPromise:
+        raise
+    except BenchError as error:
+        del runs[before:]
+        bench.results["repeated"].append({"system": system.name, "round": number, "why": str(error)})
+        bench.say(f"*** once more, because of this: {error}")
+        run_block(bench, package, system, number, numbered_cells)
 
 
 def run_block(bench, package, system, number, numbered_cells):
@@ -112,6 +130,7 @@ def run_block(bench, package, system, number, numbered_cells):
         measure.warm(bench, running, base)
         for cell_number, cell in numbered_cells:
             run = measure.run(bench, running, cell, number, suite.seed(base, number, cell_number))
+            run["order"] = [system.name for system in suite.order(bench.settings.systems, number)]
             run["start_s"] = round(running.start_s, 2)
             bench.results["runs"].append(run)
             bench.say(line_of(bench.settings, package, system, number, cell, run))

@@ -99,6 +99,10 @@ def render(results):
             lines += [line for line in [noise_line(results, model["name"], cell)] if line]
     lines += extras(results)
     lines += ["", "== targets (scorewire inline, first model; medians decide)", targets_text(results)]
+    if results["repeated"]:
+        lines.append(f"\n*** {len(results['repeated'])} times a system's runs were repeated: see results.json")
+    if results.get("failure"):
+        lines.append(f"\n*** THE BENCH DID NOT FINISH: {results['failure']}")
     lines += [f"\n*** LEFT OUT: {text}" for text in results["left_out"]]
     return "\n".join(lines)
 
@@ -113,8 +117,8 @@ def extras(results):
         lines += ["", "== resident memory, MiB, highest over rounds", grid(["", "before", "after"], memory)]
     if results.get("long"):
         found = results["long"]
-        lines += ["", f"over {found['records']:,} records resident memory went from {found['rss_start'] / 2**20:,.1f} to "
-                      f"{found['rss_end'] / 2**20:,.1f} MiB ({found['rss_growth_percent']:+.2f} %)"]
+        lines += ["", f"over {found['records']:,} records resident memory went from "
+                      f"{found['rss_start'] / 2**20:,.1f} to {found['rss_end'] / 2**20:,.1f} MiB ({found['rss_growth_percent']:+.2f} %)"]
     return lines
 
 

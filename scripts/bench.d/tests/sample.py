@@ -17,5 +17,6 @@ def results(runs):
         "systems": [{"name": name, "title": f"the {name}"} for name in SYSTEMS],
         "cells": [{"key": "drain", "title": "drain", "rate": None, "share": None},
                   {"key": "rate-10000", "title": "10,000/s", "rate": 10_000.0, "share": None}],
-        "left_out": [], "maximum": None, "bare_runtime": [], "runs": runs, "long": None, "allocations": None,
+        "left_out": [], "maximum": None, "bare_runtime": [], "runs": runs, "repeated": [], "long": None,
+        "allocations": None,
     }

@@ -1,6 +1,8 @@
 """Cells, order, seeds, the search for the maximum, and what goes into the reports."""
 
+import tempfile
 import unittest
+from pathlib import Path
 
 import charts
 import generator
@@ -80,25 +82,25 @@ class Runs(unittest.TestCase):
         self.assertAlmostEqual(found["rss_growth_percent"], 0.9, delta=0.1)
 
     def test_a_broken_promise_is_told_from_a_failed_run(self):
-        with self.assertRaisesRegex(BrokenPromise, '"lost": 3'):
-            generator.judge(1, Text('{"lost": 3, "duplicated": 0, "verified": true}'), "log")
-        with self.assertRaisesRegex(BenchError, "no JSON"):
-            generator.judge(0, Text("oops"), "log")
-        self.assertEqual(generator.judge(0, Text('{"sent": 1}'), "log"), {"sent": 1})
+        with tempfile.TemporaryDirectory() as folder:
+            log, answer = Path(folder, "log"), Path(folder, "answer")
+            log.write_text("no broker there")
+
+            def judge(code, text):
+                answer.write_text(text)
+                return generator.judge(code, answer, log)
+
+            self.assertEqual(judge(0, '{"sent": 1}'), {"sent": 1})
+            with self.assertRaisesRegex(BrokenPromise, '{"sent": 9, "lost": 3}'):
+                judge(1, '{"sent": 9, "lost": 3, "duplicated": 0, "verified": true}')
+            for code, text in ((1, ""), (69, ""), (0, "oops")):
+                with self.assertRaisesRegex(BenchError, "no broker there") as caught:
+                    judge(code, text)
+                self.assertNotIsInstance(caught.exception, BrokenPromise)
 
     def test_a_brokers_answer(self):
         answer = b"\0\0\0\0" + b"\0\0\0\2" + b"\0\1a\0\0" + b"\xff\xff" + b"\0\2bc\0\x24" + b"\0\1x"
         self.assertEqual(Broker.codes(answer, with_message=True), [("a", 0), ("bc", 36)])
-
-
-class Text:
-    """Stands for a file."""
-
-    def __init__(self, text):
-        self.text = text
-
-    def read_text(self):
-        return self.text
 
 
 class Reports(unittest.TestCase):
@@ -107,7 +109,8 @@ class Reports(unittest.TestCase):
         for number in range(3):
             for index, system in enumerate(("echo-a", "inline", "echo-b", "loop")):
                 rate = 100_000.0 * (4 - index) + number
-                runs.append(run(system, number, drain_per_s=rate, cpu_us=1.0 + index, rss_before=2**20, rss_after=2**21))
+                runs.append(run(system, number, drain_per_s=rate, cpu_us=1.0 + index, rss_before=2**20,
+                                rss_after=2**21))
                 runs.append(run(system, number, "rate-10000", p50_ms=0.5 + index, p95_ms=2.0, p99_ms=3.0 + number,
                                 p99_9_ms=9.0, cpu_us=20.0))
         self.results = results(runs)
@@ -139,7 +142,8 @@ class Reports(unittest.TestCase):
         self.assertIn("Conditions", page.render(empty))
 
     def test_axes(self):
-        self.assertEqual(charts.linear_ticks(10.0), [0, 2, 4, 6, 8, 10])
+        self.assertEqual(charts.linear_ticks(0.0, 10.0), [0, 2, 4, 6, 8, 10])
+        self.assertEqual(charts.Axis([1.1, 3.9], 0, 100, log=True).ticks(), [1.0, 2.0, 3.0, 4.0])
         axis = charts.Axis([1.0, 100.0], 0, 100, log=True)
         self.assertEqual(axis.at(10.0), 50.0)
         self.assertEqual([charts.short(value) for value in (0.0123, 1.5, 12.0, 123.4, 280_000)],
