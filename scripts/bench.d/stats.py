@@ -77,9 +77,10 @@ def noise_factor(runs, cell, metric):
 
 
 def slope_per_s(samples):
-    """Least-squares slope of `(seconds, value)` samples; 0 with fewer than three."""
+    """The slope of `(seconds, value)` samples: the median of the slopes between all pairs (Theil and Sen), so that one
+    spike says nothing; 0 with fewer than three."""
     if len(samples) < 3:
         return 0.0
-    at, value = mean([t for t, _ in samples]), mean([v for _, v in samples])
-    squares = sum((t - at) ** 2 for t, _ in samples)
-    return sum((t - at) * (v - value) for t, v in samples) / squares if squares else 0.0
+    slopes = [(value - before) / (at - earlier) for index, (at, value) in enumerate(samples)
+              for earlier, before in samples[:index] if at > earlier]
+    return median(slopes) if slopes else 0.0

@@ -117,8 +117,9 @@ def extras(results):
         lines += ["", "== resident memory, MiB, highest over rounds", grid(["", "before", "after"], memory)]
     if results.get("long"):
         found = results["long"]
-        lines += ["", f"over {found['records']:,} records resident memory went from "
-                      f"{found['rss_start'] / 2**20:,.1f} to {found['rss_end'] / 2**20:,.1f} MiB ({found['rss_growth_percent']:+.2f} %)"]
+        start, end = (f"{found[name] / 2**20:,.1f}" for name in ("rss_start", "rss_end"))
+        lines += ["", f"over {found['records']:,} records resident memory went from {start} to {end} MiB "
+                      f"({found['rss_growth_percent']:+.2f} %)"]
     return lines
 
 

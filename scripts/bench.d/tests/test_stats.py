@@ -51,3 +51,7 @@ class Slopes(unittest.TestCase):
         self.assertAlmostEqual(stats.slope_per_s([(0, 5), (1, 5), (2, 5)]), 0.0)
         self.assertEqual(stats.slope_per_s([(0, 5), (1, 500)]), 0.0)
         self.assertEqual(stats.slope_per_s([(1, 5), (1, 6), (1, 7)]), 0.0)
+
+    def test_a_spike_says_nothing(self):
+        samples = [(second, 5.0) for second in range(10)] + [(10, 9_000.0)]
+        self.assertEqual(stats.slope_per_s(samples), 0.0)

@@ -70,11 +70,14 @@ class Maximum(unittest.TestCase):
 class Runs(unittest.TestCase):
     def test_a_rate_is_kept_when_it_is_answered_and_nothing_piles_up(self):
         def figures(achieved, growth):
-            return {"offered_per_s": 1_000.0, "achieved_per_s": achieved, "backlog_growth_per_s": growth}
+            return {"offered_per_s": 1_000.0, "achieved_per_s": achieved, "backlog_growth_per_s": growth,
+                    "seconds": 10.0}
 
-        self.assertTrue(measure.sustained(figures(990.0, 10.0)))
-        self.assertFalse(measure.sustained(figures(989.0, 0.0)))
+        # 10,000 records in 10 s; the last ones came 0.29 s or 0.31 s after they were due, 0.2 s of which are latency.
+        self.assertTrue(measure.sustained(figures(10_000 / 10.29, 10.0)))
+        self.assertFalse(measure.sustained(figures(10_000 / 10.31, 0.0)))
         self.assertFalse(measure.sustained(figures(1_000.0, 11.0)))
+        self.assertFalse(measure.sustained(figures(0.0, 0.0)))
 
     def test_growth_of_memory_leaves_the_start_out(self):
         samples = [(second, 50.0 if second < 10 else 100.0 + second / 200) for second in range(200)]
