@@ -14,8 +14,8 @@ RIVALS = (LOOP, STREAMS)
 
 @dataclass(frozen=True)
 class Target:
-    """`kind`: `value` (of the subject), `ratio` or `difference` (to `base`), `noise` (ratio to the control; the limit is
-    the control's own range), `floor` (CPU over control + bare ONNX Runtime), `shares` (of two cells), `single` (a
+    """`kind`: `value` (of the subject), `ratio` or `difference` (to `base`), `noise` (ratio to the control; the limit
+    is the control's own range), `floor` (CPU over control + bare ONNX Runtime), `shares` (of two cells), `single` (a
     figure of its own). With `at_least` the limit is a lower one."""
 
     text: str
