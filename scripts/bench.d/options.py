@@ -129,7 +129,7 @@ def parse(arguments):
         records_from=args.records_from, key_field=args.key_field, out=args.out.absolute(),
         seconds=args.seconds or (6.0 if quick else 12.0), warmup_s=2.0 if quick else 4.0,
         drain_records=args.drain_records or (250_000 if quick else 400_000),
-        warm_records=100_000 if quick else 300_000, broker_warmup_s=args.broker_warmup_s or (40.0 if quick else 60.0),
+        warm_records=100_000 if quick else 200_000, broker_warmup_s=args.broker_warmup_s or (40.0 if quick else 60.0),
         quiet_limit_s=2.0 if quick else 10.0, seed=args.seed, quick=quick, long=args.long,
         allocations=args.allocations or not (quick or args.systems or args.rates),
         scorewire=args.scorewire and args.scorewire.absolute(), build=args.build, render=args.render,

@@ -18,6 +18,7 @@ from systems import Job, Running, System
 
 # The search for the maximum: short runs, scorewire inline.
 PROBE_SECONDS, PROBE_WARMUP_S, PROBE_ATTEMPTS = 5.0, 2.0, 2
+BLOCK_ATTEMPTS = 3
 
 
 class Bench:
@@ -109,19 +110,22 @@ def run_model(bench, package, cells):
 
 
 def run_block_or_again(bench, package, system, number, numbered_cells):
-    """One hiccup of a shared machine should not cost a suite of hours: what could not be carried out is done once
-    more, and told in the results. A broken promise is not, and ends the bench."""
+    """One hiccup of a shared machine should not cost a suite of hours: what could not be carried out is done again, and
+    told in the results. A broken promise is not, and ends the bench."""
     runs = bench.results["runs"]
     before = len(runs)
-    try:
-        run_block(bench, package, system, number, numbered_cells)
-    except BrokenPromise:
-        raise
-    except BenchError as error:
-        del runs[before:]
-        bench.results["repeated"].append({"system": system.name, "round": number, "why": str(error)})
-        bench.say(f"*** once more, because of this: {error}")
-        run_block(bench, package, system, number, numbered_cells)
+    for attempt in range(1, BLOCK_ATTEMPTS + 1):
+        try:
+            run_block(bench, package, system, number, numbered_cells)
+            return
+        except BrokenPromise:
+            raise
+        except BenchError as error:
+            if attempt == BLOCK_ATTEMPTS:
+                raise
+            del runs[before:]
+            bench.results["repeated"].append({"system": system.name, "round": number, "why": str(error)})
+            bench.say(f"*** once more, because of this: {error}")
 
 
 def run_block(bench, package, system, number, numbered_cells):

@@ -3,6 +3,8 @@
 import tempfile
 import unittest
 from pathlib import Path
+from types import SimpleNamespace
+from unittest import mock
 
 import charts
 import generator
@@ -100,6 +102,29 @@ class Runs(unittest.TestCase):
                 with self.assertRaisesRegex(BenchError, "no broker there") as caught:
                     judge(code, text)
                 self.assertNotIsInstance(caught.exception, BrokenPromise)
+
+    def test_a_hiccup_is_repeated_and_a_broken_promise_is_not(self):
+        bench = SimpleNamespace(results={"runs": ["earlier"], "repeated": []}, say=lambda _text: None)
+        failures = []
+
+        def run_block(bench, *_where):
+            bench.results["runs"].append("this")
+            if failures:
+                raise failures.pop()
+
+        def carry_out():
+            with mock.patch.object(rounds, "run_block", run_block):
+                rounds.run_block_or_again(bench, None, SimpleNamespace(name="loop"), 4, [])
+
+        failures += [BenchError("slow"), BenchError("slower")]
+        carry_out()
+        self.assertEqual(bench.results["runs"], ["earlier", "this"])
+        self.assertEqual([entry["why"] for entry in bench.results["repeated"]], ["slower", "slow"])
+        for others in ([BrokenPromise("lost")], [BenchError("never")] * rounds.BLOCK_ATTEMPTS):
+            failures += others
+            with self.assertRaises(BenchError):
+                carry_out()
+            self.assertEqual(failures, [])
 
     def test_a_brokers_answer(self):
         answer = b"\0\0\0\0" + b"\0\0\0\2" + b"\0\1a\0\0" + b"\xff\xff" + b"\0\2bc\0\x24" + b"\0\1x"
