@@ -16,7 +16,7 @@ import suite
 import table
 from broker import Broker
 from errors import BenchError, BrokenPromise
-from options import parse
+from options import parse, parser
 from tests.sample import results, run
 
 
@@ -51,6 +51,9 @@ class Options(unittest.TestCase):
         names = [system.name for system in parse([]).systems]
         self.assertEqual(names, ["echo-a", "inline", "dedicated", "echo-b", "loop", "streams"])
         self.assertEqual([system.name for system in parse(["--quick"]).systems], ["echo-a", "inline", "echo-b", "loop"])
+
+    def test_help_tells_the_defaults(self):
+        self.assertIn("1000,10000,50000,20%,50%,80%,drain", parser().format_help())
 
     def test_a_variant(self):
         told = parse(["--systems", "inline", "--variant", "old binary=/x lanes.count=2"]).systems[-1]
