@@ -3,13 +3,17 @@
 import math
 from html import escape
 
-# Okabe and Ito's palette, told apart by colour-blind readers too; in the order of the systems.
-COLOURS = ("#777777", "#0072b2", "#56b4e9", "#999999", "#d55e00", "#e69f00", "#009e73", "#cc79a7", "#000000")
+# Okabe and Ito's palette, told apart by colour-blind readers too; the control stays grey on every page.
+COLOURS = {"echo-a": "#777777", "echo-b": "#999999", "inline": "#0072b2", "dedicated": "#56b4e9", "loop": "#d55e00",
+           "streams": "#e69f00"}
+FURTHER = ("#009e73", "#cc79a7", "#000000", "#a6761d")
 WIDTH, LABEL, ROW, HEAD, FOOT, RIGHT = 560, 150, 26, 30, 26, 70
 
 
 def colours(systems):
-    return {system["name"]: COLOURS[index % len(COLOURS)] for index, system in enumerate(systems)}
+    names = [system["name"] for system in systems]
+    further = [name for name in names if name not in COLOURS]
+    return {name: COLOURS.get(name) or FURTHER[further.index(name) % len(FURTHER)] for name in names}
 
 
 def short(value):

@@ -136,15 +136,7 @@ def memory(results):
 
 def conditions(results):
     """What the figures stand on: how quiet the machine was, settings, versions."""
-    runs = results["runs"]
-    unquiet = sum(1 for run in runs if not run["machine"]["before"]["quiet"])
-    steal = stats.spread(100 * run["machine"]["steal"] for run in runs)
-    others = stats.spread(run["machine"]["cores_used_by_others"] for run in runs)
-    lines = []
-    if runs:
-        lines.append(f"{len(runs)} runs; before {unquiet} of them the machine did not become quiet in time. Stolen by "
-                     f"neighbours: {table.spread_text(steal, 1)} %. Cores used by other processes: "
-                     f"{table.spread_text(others, 2)}.")
+    lines = [escape(table.mood(results))]
     if results.get("maximum"):
         lines.append(f"The maximum that scorewire inline keeps: {results['maximum']['rate'] or 0:,.0f}/s.")
     told = {**results["versions"], **{name: value for name, value in results["settings"].items() if name != "systems"}}

@@ -12,6 +12,9 @@ STEADY_RATIOS = (("p50/echo", "p50_ms", "echo"), ("p99/echo", "p99_ms", "echo"),
 DRAIN_RATIOS = (("rec/s over echo", "drain_per_s", "echo"), ("CPU/echo", "cpu_us", "echo"),
                 ("rec/s over loop", "drain_per_s", "loop"), ("CPU/loop", "cpu_us", "loop"))
 
+# With more runs than this on a busy machine, not even ratios say much.
+BUSY_SHARE_MAX = 0.25
+
 
 def number(value, digits):
     return f"{value:,.{digits}f}"
@@ -99,6 +102,7 @@ def render(results):
             lines += [line for line in [noise_line(results, model["name"], cell)] if line]
     lines += extras(results)
     lines += ["", "== targets (scorewire inline, first model; medians decide)", targets_text(results)]
+    lines += ["", mood(results)]
     if results["repeated"]:
         lines.append(f"\n*** {len(results['repeated'])} times a system's runs were repeated: see results.json")
     if results.get("failure"):
@@ -121,6 +125,19 @@ def extras(results):
         lines += ["", f"over {found['records']:,} records resident memory went from {start} to {end} MiB "
                       f"({found['rss_growth_percent']:+.2f} %)"]
     return lines
+
+
+def mood(results):
+    """How quiet the machine was."""
+    runs = results["runs"]
+    if not runs:
+        return "No runs."
+    busy = sum(1 for run in runs if not run["machine"]["before"]["quiet"])
+    steal = stats.spread(100 * run["machine"]["steal"] for run in runs)
+    others = stats.spread(run["machine"]["cores_used_by_others"] for run in runs)
+    text = (f"{len(runs)} runs; before {busy} of them the machine did not become quiet in time. Stolen by neighbours: "
+            f"{spread_text(steal, 1)} %. Cores used by other processes: {spread_text(others, 2)}.")
+    return text + (" Too busy for figures to be quoted." if busy > len(runs) * BUSY_SHARE_MAX else "")
 
 
 def memory_rows(results):
