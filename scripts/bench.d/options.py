@@ -76,7 +76,8 @@ def parser():
     add = parse.add_argument
     add("--quick", action="store_true", help=f"rates {QUICK_RATES}; systems {QUICK_SYSTEMS}; one model, short runs")
     add("--rounds", type=positive(int), default=5, metavar="N", help="rounds, each with all systems (default: 5)")
-    add("--rates", metavar="LIST", help="records/s, shares of the maximum, drain (default: " + FULL_RATES.replace("%", "%%") + ")")
+    rates = FULL_RATES.replace("%", "%%")
+    add("--rates", metavar="LIST", help=f"records/s, shares of the maximum, drain (default: {rates})")
     add("--systems", metavar="LIST", help=f"which to run (default: {FULL_SYSTEMS}); echo runs twice a round")
     add("--variant", action="append", default=[], metavar='"NAME KEY=VALUE ..."',
         help="one more scorewire with other settings; binary=FILE takes another binary; may be repeated")
