@@ -19,7 +19,7 @@ def programs(settings, left_out):
     found = Programs(scorewire=settings.scorewire or target / "scorewire", echo=target / "examples" / "echo",
                      java=java(), rivals=RIVALS)
     kinds = {system.kind for system in settings.systems}
-    has_echo = (ROOT / "examples" / "echo.rs").exists()
+    has_echo = (ROOT / "benches" / "echo" / "main.rs").exists()
     if settings.build:
         if not settings.scorewire:
             run("cargo", "build", "--release", "--locked", "--bin", "scorewire")
