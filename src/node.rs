@@ -36,6 +36,7 @@ type NodeLane = Lane<KafkaSource, Session, KafkaSink, AtLeastOnce, SystemClock>;
 pub struct Node {
     lanes: Lanes<SystemClock>,
     stats: Vec<Arc<LaneStats>>,
+    model: ModelInfo,
     phase: Arc<Phase>,
     admin: Option<AdminServer>,
     until_end: bool,
@@ -60,7 +61,8 @@ impl Node {
 
         let stats: Vec<Arc<LaneStats>> = config.lanes.iter().map(|_| Arc::new(LaneStats::default())).collect();
         let phase = Arc::new(Phase::default());
-        let admin = start_admin(config, &shared.model, &stats, &phase, clock)?;
+        let model = model_info(&shared.model, stats.len());
+        let admin = start_admin(config, &model, &stats, &phase, clock)?;
         let mut lanes = Lanes::new(clock, config.limits.clone());
         for (index, (lane, stats)) in config.lanes.iter().zip(&stats).enumerate() {
             let (shared, until, lane_stats) = (Arc::clone(&shared), until.clone(), Arc::clone(stats));
@@ -68,7 +70,7 @@ impl Node {
             lanes.start(format!("lane-{index}"), lane.core, Arc::clone(stats), build)?;
         }
         phase.set_warm();
-        Ok(Node { lanes, stats, phase, admin, until_end })
+        Ok(Node { lanes, stats, model, phase, admin, until_end })
     }
 
     /// Lets the node run beside the caller.
@@ -76,7 +78,8 @@ impl Node {
     /// # Errors
     /// When its thread does not start.
     pub fn in_background(self) -> Result<RunningNode, Fatal> {
-        Ok(RunningNode { stats: self.stats, conductor: Conductor::start(self.lanes)?, _admin: self.admin })
+        let conductor = Conductor::start(self.lanes)?;
+        Ok(RunningNode { stats: self.stats, model: self.model, conductor, _admin: self.admin })
     }
 
     /// Waits until the node has ended, which `interrupted` asks for. Returns whether everything taken in was
@@ -86,7 +89,7 @@ impl Node {
     /// The first fatal error of a lane; [`exit::DELIVERY`] for a bounded run that ended without reading a partition
     /// to its end.
     pub fn wait(self, mut interrupted: impl FnMut() -> bool) -> Result<bool, Fatal> {
-        let Node { lanes, stats, phase, admin, until_end } = self;
+        let Node { lanes, stats, phase, admin, until_end, .. } = self;
         let mut stopping = false;
         let mut failed = 0;
         let ended = lanes.wait(|| {
@@ -114,11 +117,17 @@ impl Node {
 /// A node whose conductor has a thread of its own.
 pub struct RunningNode {
     stats: Vec<Arc<LaneStats>>,
+    model: ModelInfo,
     conductor: Conductor,
     _admin: Option<AdminServer>,
 }
 
 impl RunningNode {
+    /// The model that scores.
+    pub fn model(&self) -> &ModelInfo {
+        &self.model
+    }
+
     pub fn stats(&self) -> &[Arc<LaneStats>] {
         &self.stats
     }
@@ -315,22 +324,26 @@ fn announce_threads(config: &Config, counts: PartitionCounts) {
     }
 }
 
+/// What outsiders may know of the model that `lanes` lanes run.
+fn model_info(model: &Model, lanes: usize) -> ModelInfo {
+    ModelInfo {
+        name: model.package.name.clone(),
+        version: model.package.version.clone(),
+        sha256: model.package.sha256.clone(),
+        provider: model.report.placement.provider.to_owned(),
+        native_bytes: model.report.native_bytes * lanes as u64,
+    }
+}
+
 fn start_admin(
     config: &Config,
-    model: &Model,
+    model: &ModelInfo,
     stats: &[Arc<LaneStats>],
     phase: &Arc<Phase>,
     clock: SystemClock,
 ) -> Result<Option<AdminServer>, Fatal> {
     let Some(listen) = config.admin_listen else { return Ok(None) };
-    let info = ModelInfo {
-        name: model.package.name.clone(),
-        version: model.package.version.clone(),
-        sha256: model.package.sha256.clone(),
-        provider: model.report.placement.provider.to_owned(),
-        native_bytes: model.report.native_bytes * stats.len() as u64,
-    };
-    let state = config.admin_state(stats.to_vec(), info, Arc::clone(phase), Arc::new(clock));
+    let state = config.admin_state(stats.to_vec(), model.clone(), Arc::clone(phase), Arc::new(clock));
     let server = admin::start(listen, Arc::new(state))?;
     tracing::info!(address = %server.address(), "metrics and health on HTTP");
     Ok(Some(server))

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::report_args::ReportArgs;
 use super::signals;
 use crate::avro::encode::MODEL_OUTPUT_SCHEMA;
 use crate::config::{Config, LaneConfig};
@@ -55,6 +56,8 @@ pub struct DemoArgs {
     /// Print the result as one JSON object
     #[arg(long, env = "SCOREWIRE_DEMO_JSON")]
     pub json: bool,
+    #[command(flatten)]
+    pub reports: ReportArgs,
     /// Spoil an outcome behind the pipeline's back, to see the check fail: suppress@N, double@N, swap@N
     #[arg(long, hide = true, value_name = "ACTION@N")]
     pub spoil: Vec<Spoil>,
@@ -105,6 +108,7 @@ fn load_plan(args: &DemoArgs, broker: &EmbeddedBroker, topics: Topics) -> LoadPl
         poison_per_million: per_million(args.poison),
         framing: Framing::SingleObject,
         spoil: args.spoil.clone(),
+        reports: args.reports.files(),
         ..LoadPlan::new(&broker.bootstrap(), topics).for_embedded_broker()
     }
 }
@@ -123,6 +127,18 @@ impl PipelineProbe for RunningNode {
     /// process, so its total would say nothing.
     fn cpu_us(&self) -> Option<u64> {
         cpu::threads_us("lane-")
+    }
+
+    fn facts(&self) -> Vec<(String, String)> {
+        let model = self.model();
+        let facts = [
+            ("node", "in this process, with an embedded broker".to_owned()),
+            ("delivery", "at least once".to_owned()),
+            ("model", format!("{} {} on {}", model.name, model.version, model.provider)),
+            ("model sha256", model.sha256.clone()),
+            ("lanes", self.stats().len().to_string()),
+        ];
+        facts.map(|(name, value)| (name.to_owned(), value)).to_vec()
     }
 
     fn failure(&self) -> Option<Fatal> {

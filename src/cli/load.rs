@@ -1,5 +1,6 @@
 //! `scorewire load`: send transactions at a steady rate and check what comes back.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use clap::{Args, ValueEnum};
 
 use super::config_args::ConfigArgs;
 use super::demo::{not_negative, per_million, rate, seconds, share};
+use super::report_args::ReportArgs;
 use super::signals;
 use crate::avro::encode::MODEL_OUTPUT_SCHEMA;
 use crate::config::Connection;
@@ -15,7 +17,7 @@ use crate::kafka::settings::{KafkaSettings, Topics};
 use crate::load::dataset::{self, Format};
 use crate::load::payloads::{Framing, PayloadSource};
 use crate::load::spoil::Spoil;
-use crate::load::{self, LoadPlan, PipelineProbe, ProcessProbe, schedule};
+use crate::load::{self, LoadPlan, NodeProbe, PipelineProbe, ProcessProbe, schedule};
 use crate::observe::log;
 
 /// Longer than any file lasts.
@@ -78,6 +80,10 @@ pub struct LoadArgs {
     /// Process id of the scoring process on this machine, to tell its CPU time per record
     #[arg(long, value_name = "PID")]
     pid: Option<u32>,
+    /// Admin address of a scoring process, to tell its stages; once for each process. Without it the configured
+    /// admin.listen is tried
+    #[arg(long, value_name = "ADDRESS:PORT", env = "SCOREWIRE_LOAD_ADMIN", value_delimiter = ',')]
+    admin: Vec<SocketAddr>,
     /// Write `row,score` of every scored row of the source to FILE
     #[arg(long, value_name = "FILE")]
     scores: Option<PathBuf>,
@@ -88,6 +94,8 @@ pub struct LoadArgs {
     #[arg(long, env = "SCOREWIRE_LOAD_JSON")]
     json: bool,
     #[command(flatten)]
+    reports: ReportArgs,
+    #[command(flatten)]
     config: ConfigArgs,
 }
 
@@ -95,11 +103,11 @@ pub fn execute(args: LoadArgs) -> Result<u8, Fatal> {
     if let (Some(path), Some(count)) = (&args.export, args.count) {
         return export(path, count, args.seed);
     }
-    let Connection { kafka, topics, log } = args.config.load_connection()?;
+    let Connection { kafka, topics, log, admin_listen } = args.config.load_connection()?;
     log::init(&log)?;
     let stop = signals::watch()?;
-    let process = args.pid.map(ProcessProbe::new);
-    let probe = process.as_ref().map(|probe| probe as &dyn PipelineProbe);
+    let probe = probe(&args, admin_listen, &topics.input)?;
+    let probe = probe.as_ref().map(|probe| probe as &dyn PipelineProbe);
     let summary = load::run(&plan(&args, kafka, topics), MODEL_OUTPUT_SCHEMA, probe, &stop)?;
     if args.json {
         println!("{}", summary.json());
@@ -107,6 +115,23 @@ pub fn execute(args: LoadArgs) -> Result<u8, Fatal> {
         println!("{}", summary.table());
     }
     Ok(summary.exit_code())
+}
+
+/// A view into the scoring processes that were named, or into the one that answers where the configuration says; `None`
+/// where there is nothing to see.
+fn probe(args: &LoadArgs, configured: Option<SocketAddr>, input: &str) -> Result<Option<NodeProbe>, Fatal> {
+    let process = || args.pid.map(ProcessProbe::new);
+    let named = NodeProbe::new(args.admin.clone(), process());
+    // Whoever named a node wants to hear that it is not there.
+    named.check(input)?;
+    if !args.admin.is_empty() {
+        return Ok(Some(named));
+    }
+    let found = NodeProbe::new(configured.into_iter().collect(), process());
+    match found.check(input) {
+        Ok(()) => Ok(Some(found)),
+        Err(_) => Ok(args.pid.map(|_| named)),
+    }
 }
 
 /// The simulator's transactions as a file.
@@ -144,6 +169,7 @@ fn plan(args: &LoadArgs, kafka: KafkaSettings, topics: Topics) -> LoadPlan {
         preload: args.preload,
         verify: args.preload.is_none(),
         scores_to: args.scores.clone(),
+        reports: args.reports.files(),
         spoil: args.spoil.clone(),
         ..LoadPlan::new(&kafka.bootstrap, topics)
     }

@@ -14,6 +14,7 @@ pub mod load;
 pub mod model;
 mod output;
 mod pages;
+mod report_args;
 pub mod run;
 mod signals;
 mod version;

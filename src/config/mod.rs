@@ -194,7 +194,8 @@ impl Config {
         if !problems.is_empty() {
             return Err(ConfigError { problems });
         }
-        Ok(Connection { kafka: config.kafka, topics: config.topics, log: config.log })
+        let admin_listen = config.admin_listen;
+        Ok(Connection { kafka: config.kafka, topics: config.topics, log: config.log, admin_listen })
     }
 
     /// What the HTTP endpoints show of a process that runs this plan from now on.
@@ -237,6 +238,8 @@ pub struct Connection {
     pub kafka: KafkaSettings,
     pub topics: Topics,
     pub log: LogConfig,
+    /// Where the node of this configuration would show itself.
+    pub admin_listen: Option<SocketAddr>,
 }
 
 /// A checked configuration, and what is worth telling about it.

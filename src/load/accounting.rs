@@ -1,10 +1,8 @@
 //! Every record's fate, from what was read back.
 
-use hdrhistogram::Histogram;
-
+use crate::load::interval::Interval;
 use crate::load::marker::Marker;
 use crate::load::poison;
-use crate::observe::latency::new_histogram;
 
 /// Decisions told apart: the symbols of the output schema, in its order.
 pub const DECISIONS: usize = 3;
@@ -53,6 +51,15 @@ pub struct Outcome {
     pub claimed_partition: Option<i64>,
     /// Wall clock when it was read, microseconds since the epoch.
     pub read_us: i64,
+    /// What a scored record's output says of its way.
+    pub stamps: Option<Stamps>,
+}
+
+/// Wall clock of the scoring node, microseconds since the epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamps {
+    pub received_us: i64,
+    pub scored_us: i64,
 }
 
 impl Outcome {
@@ -134,8 +141,8 @@ pub struct Accounting {
     /// Highest sequence + 1 of each topic, partition out, partition in.
     last: [Vec<u64>; 3],
     pub tally: Tally,
-    /// From due to read, of the measured outcomes, microseconds.
-    pub latency_us: Histogram<u64>,
+    /// Latencies of the measured outcomes since whoever owns this took the last interval away.
+    pub interval: Box<Interval>,
     /// When the latest measured outcome was read, wall clock.
     pub last_measured_us: i64,
 }
@@ -151,7 +158,7 @@ impl Accounting {
             outcomes: 0,
             last,
             tally: Tally::default(),
-            latency_us: new_histogram(),
+            interval: Box::default(),
             last_measured_us: 0,
         }
     }
@@ -195,7 +202,7 @@ impl Accounting {
         self.check_fate(outcome, reason_is);
         if marker.measured != 0 {
             self.tally.measured += 1;
-            self.latency_us.saturating_record((outcome.read_us - marker.due_us).max(0) as u64);
+            self.interval.record(outcome);
             self.last_measured_us = outcome.read_us;
         }
     }

@@ -9,9 +9,12 @@
 
 pub mod accounting;
 pub mod avro_write;
+pub mod breakdown;
 pub mod clock;
 pub mod dataset;
 pub mod generator;
+pub mod http;
+pub mod interval;
 pub mod marker;
 pub mod payloads;
 pub mod plan;
@@ -21,8 +24,10 @@ pub mod probe;
 pub mod progress;
 pub mod projection;
 pub mod random;
+pub mod report;
 pub mod run;
 pub mod schedule;
+pub mod series;
 pub mod simulator;
 pub mod spoil;
 pub mod summary;
@@ -31,6 +36,6 @@ pub mod verifier;
 pub mod windows;
 
 pub use plan::LoadPlan;
-pub use probe::{PipelineProbe, ProcessProbe};
+pub use probe::{NodeProbe, PipelineProbe, ProcessProbe};
 pub use run::run;
 pub use summary::Summary;

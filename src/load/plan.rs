@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::kafka::embedded::EmbeddedBroker;
 use crate::kafka::settings::Topics;
 use crate::load::payloads::{Framing, PayloadSource};
+use crate::load::report::ReportFiles;
 use crate::load::schedule::Arrival;
 use crate::load::spoil::Spoil;
 
@@ -40,6 +41,10 @@ pub struct LoadPlan {
     pub progress: bool,
     /// Write `row,score` of every scored row to this file (row 0 is the first of the source).
     pub scores_to: Option<PathBuf>,
+    /// Reports to write besides.
+    pub reports: ReportFiles,
+    /// What the reports should say of the pipeline that is loaded: names and values.
+    pub facts: Vec<(String, String)>,
     /// Spoil outcomes on purpose, to see the run fail.
     pub spoil: Vec<Spoil>,
 }
@@ -67,6 +72,8 @@ impl LoadPlan {
             quiet: Duration::from_secs(15),
             progress: true,
             scores_to: None,
+            reports: ReportFiles::default(),
+            facts: Vec::new(),
             spoil: Vec::new(),
         }
     }

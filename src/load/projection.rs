@@ -67,6 +67,11 @@ impl Projection {
         }
     }
 
+    /// Number of wanted paths.
+    pub fn wanted(&self) -> usize {
+        self.wanted
+    }
+
     /// Fills `fields`, one for each wanted path. `false` when the datum is not of this schema, to the last byte.
     pub fn read(&self, datum: &[u8], fields: &mut [Field]) -> bool {
         debug_assert_eq!(fields.len(), self.wanted);

@@ -11,6 +11,7 @@ use crate::kafka::load_consumer::LoadConsumer;
 use crate::kafka::load_producer::LoadProducer;
 use crate::load::clock::RunClock;
 use crate::load::generator::{Job, Sent, Shared};
+use crate::load::interval::{IntervalSender, intervals};
 use crate::load::marker::MARKER;
 use crate::load::payloads::Pool;
 use crate::load::plan::LoadPlan;
@@ -18,6 +19,7 @@ use crate::load::poison::Corpus;
 use crate::load::probe::PipelineProbe;
 use crate::load::progress::ProgressLine;
 use crate::load::random;
+use crate::load::report::{Collector, Files, facts};
 use crate::load::schedule::{Arrival, Schedule};
 use crate::load::spoil::{Clean, Spoiler, Tap};
 use crate::load::summary::{Named, Quantiles, Summary};
@@ -44,28 +46,24 @@ pub fn run(
     pipeline: Option<&dyn PipelineProbe>,
     stop: &AtomicBool,
 ) -> Result<Summary, Fatal> {
+    let mut files = Files::create(&plan.reports)?;
     let clock = RunClock::start();
     let run_id = random::scramble(clock.wall_us(0) as u64 ^ (u64::from(std::process::id()) << 48));
     let mut pool = Pool::load(&plan.source, plan.framing, plan.seed)?;
     let span = Span::of(plan, &pool);
     let consumer_properties = plan.merged(&plan.consumer_properties);
-    let verifier = match plan.verify {
-        false => None,
-        true => Some(Verifier::start(
-            &VerifierPlan {
-                bootstrap: &plan.bootstrap,
-                properties: &consumer_properties,
-                topics: &plan.topics,
-                output_schema,
-                run: run_id,
-                clock,
-                quiet: plan.quiet,
-                expected: span.expected(plan),
-                keep_scores: plan.scores_to.is_some(),
-            },
-            tap(plan),
-        )?),
+    let verifier_plan = VerifierPlan {
+        bootstrap: &plan.bootstrap,
+        properties: &consumer_properties,
+        topics: &plan.topics,
+        output_schema,
+        run: run_id,
+        clock,
+        quiet: plan.quiet,
+        expected: span.expected(plan),
+        keep_scores: plan.scores_to.is_some(),
     };
+    let verifier = plan.verify.then(|| Verifier::start(&verifier_plan, tap(plan))).transpose()?;
     let partitions = match &verifier {
         Some(verifier) => verifier.input_partitions(),
         None => {
@@ -90,12 +88,25 @@ pub fn run(
         corpus: corpus.clone(),
     };
     let watch = Watch { plan, pipeline, stop, clock, start_ns: job.start_ns, span };
-    let (sent, findings, observed) = watch.carry_out(job, &producer, verifier)?;
+    let origin_us = clock.wall_us(watch.start_ns + span.measure_from_ns);
+    let (intervals, received) = intervals(origin_us);
+    let log = files.hlog.as_mut().map(|file| file.begin(origin_us)).transpose()?;
+    let mut collector = Collector::new(received, log);
+    let (sent, findings, observed) = watch.carry_out(job, &producer, verifier, intervals, &mut collector)?;
+    let Collector { mut series, problem, .. } = collector;
+    series.count_due(span.arrival, plan.rate, plan.seed, span.measure_from_ns, sent.records);
     if let (Some(path), Some(findings)) = (&plan.scores_to, &findings) {
         write_scores(path, &findings.scores, &corpus)?;
     }
     let interrupted = stop.load(Ordering::Relaxed);
-    Ok(summarise(plan, clock.wall_us(watch.start_ns), &sent, findings.as_ref(), &observed, interrupted))
+    let start_us = clock.wall_us(watch.start_ns);
+    let mut summary = summarise(plan, start_us, &sent, findings.as_ref(), &observed, interrupted);
+    summary.measure(&series, &sent.delay_us, observed.steps.as_ref());
+    summary.setup = facts::of(plan, pipeline.map(PipelineProbe::facts).unwrap_or_default(), start_us);
+    summary.report_problems.extend(problem);
+    let problems = files.finish(&summary, &series);
+    summary.report_problems.extend(problems);
+    Ok(summary)
 }
 
 fn tap(plan: &LoadPlan) -> Box<dyn Tap> {
@@ -165,6 +176,8 @@ impl Watch<'_> {
         job: Job<'_>,
         producer: &LoadProducer,
         verifier: Option<Verifier>,
+        intervals: IntervalSender,
+        collector: &mut Collector<'_>,
     ) -> Result<(Sent, Option<Findings>, Observed), Fatal> {
         let shared = Shared::default();
         let live = Mutex::new(Live::default());
@@ -187,7 +200,7 @@ impl Watch<'_> {
             let reader = verifier
                 .map(|verifier| {
                     let read = move || {
-                        let findings = verifier.read_back(shared, live);
+                        let findings = verifier.read_back(shared, live, intervals);
                         abandon_on_failure(findings.is_err());
                         findings
                     };
@@ -199,20 +212,28 @@ impl Watch<'_> {
                     no_thread(error)
                 })?;
             let running = || !sender.is_finished() || reader.as_ref().is_some_and(|reader| !reader.is_finished());
-            let observed = self.look_on(shared, live, &running);
+            let observed = self.look_on(shared, live, &running, collector);
             let sent = sender.join().map_err(|_| panicked("load-send"))?;
             let findings = reader.map(|reader| reader.join().map_err(|_| panicked("load-verify"))).transpose()?;
             // The pipeline's own failure explains what the others ran into.
             let observed = observed?;
+            collector.collect();
             Ok((sent?, findings.transpose()?, observed))
         })
     }
 
     /// Draws, passes a stop on, and takes the pipeline's figures at both ends of the measured part.
-    fn look_on(&self, shared: &Shared, live: &Mutex<Live>, running: &dyn Fn() -> bool) -> Result<Observed, Fatal> {
+    fn look_on(
+        &self,
+        shared: &Shared,
+        live: &Mutex<Live>,
+        running: &dyn Fn() -> bool,
+        collector: &mut Collector<'_>,
+    ) -> Result<Observed, Fatal> {
         let mut line = ProgressLine::new(self.plan.progress);
-        let mut before: Option<Observed> = None;
-        let mut after: Option<Observed> = None;
+        // Without a warm-up everything counts, the first records too.
+        let mut before = (self.span.measure_from_ns == 0).then(|| self.observe());
+        let mut cpu_us_after = None;
         let mut failure = None;
         while running() {
             thread::sleep(WATCH_EVERY);
@@ -232,15 +253,21 @@ impl Watch<'_> {
                 before.get_or_insert_with(|| self.observe());
             }
             let now = live.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-            line.show(self.span.share(elapsed_ns, sent), elapsed_ns as f64 / 1e9, sent, &now);
+            collector.collect();
+            line.show(self.span.share(elapsed_ns, sent), elapsed_ns as f64 / 1e9, sent, &now, &collector.series);
             if shared.sending_done.load(Ordering::Acquire) && now.accounted >= sent {
-                after.get_or_insert_with(|| self.observe());
+                cpu_us_after = cpu_us_after.or_else(|| self.pipeline.and_then(PipelineProbe::cpu_us));
             }
         }
         line.clear();
         match failure {
             Some(failure) => Err(failure),
-            None => Ok(between(before.unwrap_or_default(), after.unwrap_or_else(|| self.observe()))),
+            None => {
+                // Lanes publish their steps a while later; the verifier has waited for stragglers meanwhile.
+                let mut after = self.observe();
+                after.cpu_us = cpu_us_after.or(after.cpu_us);
+                Ok(between(before.unwrap_or_default(), after))
+            }
         }
     }
 
@@ -312,7 +339,6 @@ fn summarise(
         first_lost,
         duplicated: tally.duplicated,
         out_of_order: tally.out_of_order,
-        latency_ms: Quantiles::of(&findings.accounting.latency_us, 1_000.0),
         decisions: Named(DECISIONS.iter().map(|name| (*name).to_owned()).zip(tally.decisions).collect()),
         dead_letters: Named(findings.reasons.iter().cloned().zip(tally.reasons.iter().copied()).collect()),
         timed_out: tally.timed_out,

@@ -6,6 +6,11 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use crate::error::exit;
+use crate::load::breakdown::{Breakdown, meaning};
+use crate::load::interval::Part;
+use crate::load::report::facts::Facts;
+use crate::load::series::{Second, Series};
+use crate::observe::latency::StepTimes;
 
 /// Quantiles of a histogram, in the unit that the field's name says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -98,19 +103,59 @@ pub struct Summary {
     pub first_lost: Vec<u64>,
     /// The run was stopped before its end.
     pub interrupted: bool,
+
+    /// Mean from due to read back, of all measured outcomes.
+    pub latency_mean_ms: f64,
+    /// The parts of a scored record's way that its stamps tell apart.
+    pub parts_ms: Named<Quantiles>,
+    /// Where a scored record's time goes on average; `null` where outputs carry no stamps.
+    pub breakdown: Option<Breakdown>,
+    /// Measured scored records whose stamps contradict each other: clocks of two machines that differ.
+    pub clock_skewed: u64,
+    /// The measured part second by second.
+    pub series: Vec<Second>,
+    /// The run's plan, the pipeline and the machine, in words.
+    pub setup: Facts,
+    /// Reports that could not be written.
+    pub report_problems: Vec<String>,
 }
 
 /// A generator that is later than this at the 99th percentile measures itself.
 const GENERATOR_DELAY_MS_MAX: f64 = 2.0;
 
 impl Summary {
+    /// Fills in what the intervals say, with the generator's delay in microseconds and the lanes' steps.
+    pub fn measure(&mut self, series: &Series, generator_us: &Histogram<u64>, steps: Option<&StepTimes>) {
+        let total = &series.total;
+        let generator_us = if generator_us.is_empty() { 0.0 } else { generator_us.mean() };
+        let parts = Part::ALL.into_iter().filter(|_| total.stamped() > 0);
+        self.latency_ms = Quantiles::of(&total.latency.us, 1_000.0);
+        self.latency_mean_ms = total.latency.mean_us().round() / 1_000.0;
+        self.parts_ms =
+            Named(parts.map(|part| (part.name().to_owned(), Quantiles::of(&total.part(part).us, 1_000.0))).collect());
+        self.breakdown = Breakdown::of(total, generator_us, steps);
+        self.clock_skewed = total.skewed;
+        self.series.clone_from(&series.seconds);
+    }
+
+    /// What may not happen, and how often it did.
+    pub fn promises(&self) -> [(&'static str, u64); 6] {
+        [
+            ("lost", self.lost),
+            ("doubled", self.duplicated),
+            ("out of order", self.out_of_order),
+            ("under the wrong key or in the wrong partition", self.misplaced),
+            ("malformed", self.malformed),
+            ("with an unexpected outcome", self.unexpected),
+        ]
+    }
+
     pub fn kept_its_promises(&self) -> bool {
-        let broken = [self.lost, self.duplicated, self.out_of_order, self.misplaced, self.malformed, self.unexpected];
-        broken.iter().all(|count| *count == 0)
+        self.promises().iter().all(|(_, count)| *count == 0)
     }
 
     pub fn exit_code(&self) -> u8 {
-        if self.kept_its_promises() { exit::DONE } else { exit::FAILED }
+        if self.kept_its_promises() && self.report_problems.is_empty() { exit::DONE } else { exit::FAILED }
     }
 
     /// One line, no line end.
@@ -134,6 +179,15 @@ impl Summary {
         if self.interrupted {
             warnings.push("the run was stopped before its end".to_owned());
         }
+        if self.clock_skewed > 0 {
+            warnings.push(format!(
+                "{} records were received before they were due or read before they were scored: the clocks differ, and \
+                 the parts of the way are shifted against each other (their sum is not)",
+                count(self.clock_skewed)
+            ));
+        }
+        warnings.extend(self.breakdown.as_ref().and_then(Breakdown::doubt));
+        warnings.extend(self.report_problems.iter().cloned());
         warnings
     }
 
@@ -148,16 +202,8 @@ impl Summary {
                 count(self.sent)
             );
         }
-        let named = [
-            (self.lost, "lost"),
-            (self.duplicated, "doubled"),
-            (self.out_of_order, "out of order"),
-            (self.misplaced, "under the wrong key or in the wrong partition"),
-            (self.malformed, "malformed"),
-            (self.unexpected, "with an unexpected outcome"),
-        ];
-        let parts: Vec<String> =
-            named.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", count(*n))).collect();
+        let broken = self.promises().into_iter().filter(|(_, n)| *n > 0);
+        let parts: Vec<String> = broken.map(|(what, n)| format!("{} {what}", count(n))).collect();
         let mut text = format!("PROMISES BROKEN: of {} records, {}.", count(self.sent), parts.join(", "));
         if !self.first_lost.is_empty() {
             let list: Vec<String> = self.first_lost.iter().map(u64::to_string).collect();
@@ -178,7 +224,14 @@ impl Summary {
             line("throughput", rates);
             line("scored", count(self.scored));
             for (name, n) in &self.decisions.0 {
-                line("", format!("{name:<22}{:>12}{:>9}", count(*n), percent(*n, self.scored)));
+                line(
+                    "",
+                    format!(
+                        "{name:<22}{:>12}{:>9}",
+                        count(*n),
+                        if self.scored == 0 { String::new() } else { percent(*n as f64 / self.scored as f64) }
+                    ),
+                );
             }
             line("dead letters", count(self.dead_lettered));
             for (name, n) in &self.dead_letters.0 {
@@ -193,6 +246,9 @@ impl Summary {
         }
         if self.verified {
             self.put_latencies(&mut out);
+        }
+        if let Some(breakdown) = &self.breakdown {
+            put_breakdown(breakdown, &mut out);
         }
         for warning in self.warnings() {
             let _ = writeln!(out, "\n  note: {warning}");
@@ -225,14 +281,36 @@ impl Summary {
             let _ = writeln!(out, " {unit}");
         };
         row("end to end", "ms", &self.latency_ms);
+        for (name, quantiles) in &self.parts_ms.0 {
+            row(&format!("  {}", name.replace('_', " ")), "ms", quantiles);
+        }
         for (name, quantiles) in &self.stages_us.0 {
             row(&format!("  {}", name.replace('_', " ")), "us", quantiles);
         }
     }
 }
 
+/// Widest bar of the breakdown.
+const BAR: f64 = 24.0;
+
+fn put_breakdown(breakdown: &Breakdown, out: &mut String) {
+    let of = format!("mean of {} scored records", count(breakdown.records));
+    let _ = writeln!(out, "\n  {:<16}{:>12}{:>9}  {of}", "where time goes", "us", "share");
+    let mut row = |name: &str, us: f64, share: f64, note: &str| {
+        let _ = writeln!(out, "{}", format!("  {name:<16}{:>12}{:>9}  {note}", tenths(us), percent(share)).trim_end());
+    };
+    for (name, us, share) in breakdown.rows() {
+        let bar = "#".repeat((share.clamp(0.0, 1.0) * BAR).round() as usize);
+        let what = meaning(name);
+        row(&format!("  {}", name.replace('_', " ")), us, share, if bar.is_empty() { what } else { &bar });
+    }
+    let share = breakdown.sum_us / breakdown.end_to_end_us.max(f64::MIN_POSITIVE);
+    row("sum of stages", breakdown.sum_us, share, "");
+    row("end to end", breakdown.end_to_end_us, 1.0, "");
+}
+
 /// With a comma at every third digit.
-fn count(n: u64) -> String {
+pub(super) fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
@@ -244,10 +322,19 @@ fn count(n: u64) -> String {
     text
 }
 
-fn rate(per_s: f64) -> String {
+pub(super) fn rate(per_s: f64) -> String {
     count(per_s.round().max(0.0) as u64)
 }
 
-fn percent(part: u64, whole: u64) -> String {
-    if whole == 0 { String::new() } else { format!("{:.1} %", 100.0 * part as f64 / whole as f64) }
+/// A share in percent.
+pub(super) fn percent(share: f64) -> String {
+    format!("{} %", tenths(share * 100.0))
+}
+
+/// With one digit after the point and a comma at every third before it; no minus before a zero.
+pub(super) fn tenths(value: f64) -> String {
+    let tenths = (value * 10.0).round();
+    let magnitude = tenths.abs() as u64;
+    let sign = if tenths < 0.0 { "-" } else { "" };
+    format!("{sign}{}.{}", count(magnitude / 10), magnitude % 10)
 }

@@ -8,15 +8,18 @@ use std::time::Duration;
 use crate::error::{Fatal, exit};
 use crate::kafka::load_consumer::{LoadConsumer, OutputRecord};
 use crate::kafka::settings::Topics;
-use crate::load::accounting::{Accounting, DECISIONS, Fate, Layout, Outcome};
+use crate::load::accounting::{Accounting, DECISIONS, Fate, Layout, Outcome, Stamps};
 use crate::load::clock::RunClock;
 use crate::load::generator::Shared;
+use crate::load::interval::IntervalSender;
 use crate::load::marker::{MARKER, Marker, murmur2};
 use crate::load::projection::{Field, Projection, without_prefix};
 use crate::load::spoil::Tap;
 
-/// Fields of the output record that are looked at; the last one names the source partition.
-const WANTED: [&str; 3] = ["decision", "score", "source.partition"];
+/// Fields of the output record that are looked at; the third one names the source partition.
+const WANTED: [&str; 5] = ["decision", "score", "source.partition", "received_at", "scored_at"];
+/// So many of them every schema of outputs must have; the stamps behind them are good to have.
+const NEEDED: usize = 3;
 
 /// Longest wait for a record, so that the end of the run is noticed.
 const POLL_WAIT: Duration = Duration::from_millis(20);
@@ -35,8 +38,8 @@ pub struct Live {
     pub accounted: u64,
     pub decisions: [u64; DECISIONS],
     pub dead_lettered: u64,
-    pub p50_us: u64,
-    pub p99_us: u64,
+    /// Promises broken so far, as far as one can tell before the end.
+    pub broken: u64,
 }
 
 /// What the verifier found.
@@ -86,6 +89,7 @@ impl Verifier {
     /// Those of [`LoadConsumer::start`]; [`exit::INTERNAL`] when the schema of the outputs lacks what is looked at.
     pub fn start(plan: &VerifierPlan<'_>, tap: Box<dyn Tap>) -> Result<Verifier, Fatal> {
         let projection = Projection::new(plan.output_schema, &WANTED)
+            .or_else(|_| Projection::new(plan.output_schema, &WANTED[..NEEDED]))
             .map_err(|what| Fatal::new(exit::INTERNAL, format!("the schema of the outputs: {what}"), "report this"))?;
         let topics = plan.topics;
         let read = [&topics.outputs, &topics.dead_letters, &topics.timeouts, &topics.review].map(String::as_str);
@@ -117,16 +121,22 @@ impl Verifier {
         self.accounting.layout().input
     }
 
-    /// Reads until every record sent is accounted for, or nothing has come for too long.
+    /// Reads until every record sent is accounted for, or nothing has come for too long. Latencies go to `intervals`.
     ///
     /// # Errors
     /// Those of the consumer.
-    pub fn read_back(mut self, shared: &Shared, live: &Mutex<Live>) -> Result<Findings, Fatal> {
+    pub fn read_back(
+        mut self,
+        shared: &Shared,
+        live: &Mutex<Live>,
+        mut intervals: IntervalSender,
+    ) -> Result<Findings, Fatal> {
         let mut last_outcome_ns = self.clock.now_ns();
         let mut shown_ns = 0;
         loop {
             let came = self.read_one(shared)?;
             let now_ns = self.clock.now_ns();
+            intervals.turn(self.clock.wall_us(now_ns), &mut self.accounting.interval);
             if came || !shared.sending_done.load(Ordering::Acquire) {
                 last_outcome_ns = now_ns;
             }
@@ -145,6 +155,7 @@ impl Verifier {
                 }
             }
         }
+        intervals.send(&mut self.accounting.interval);
         self.show(live);
         let scores = self.scores.unwrap_or_default();
         Ok(Findings { accounting: self.accounting, reasons: self.reasons, foreign: self.foreign, scores })
@@ -177,8 +188,7 @@ impl Verifier {
             accounted: self.accounting.accounted(),
             decisions: tally.decisions,
             dead_lettered: tally.dead_lettered,
-            p50_us: self.accounting.latency_us.value_at_quantile(0.5),
-            p99_us: self.accounting.latency_us.value_at_quantile(0.99),
+            broken: tally.duplicated + tally.out_of_order + tally.misplaced + tally.malformed + tally.poison_scored,
         };
     }
 }
@@ -195,14 +205,18 @@ fn outcome_of(
     projection: &Projection,
     reasons: &mut Vec<String>,
 ) -> Outcome {
-    let mut claimed_partition = None;
+    let (mut claimed_partition, mut stamps) = (None, None);
     let fate = match record.topic {
         OUTPUTS => {
             let mut fields = [Field::Absent; WANTED.len()];
-            let sound = record.value.is_some_and(|value| projection.read(without_prefix(value), &mut fields));
+            let wanted = &mut fields[..projection.wanted()];
+            let sound = record.value.is_some_and(|value| projection.read(without_prefix(value), wanted));
             match fields {
-                [Field::Long(decision), Field::Double(score), Field::Long(partition)] if sound => {
+                [Field::Long(decision), Field::Double(score), Field::Long(partition), received, scored] if sound => {
                     claimed_partition = Some(partition);
+                    if let (Field::Long(received_us), Field::Long(scored_us)) = (received, scored) {
+                        stamps = Some(Stamps { received_us, scored_us });
+                    }
                     Fate::Scored { decision: u8::try_from(decision).unwrap_or(u8::MAX), score }
                 }
                 _ => Fate::Unreadable,
@@ -213,7 +227,7 @@ fn outcome_of(
         _ => Fate::Review,
     };
     let key_hash = record.key.map_or(0, murmur2);
-    Outcome { marker, fate, partition: record.partition, key_hash, claimed_partition, read_us }
+    Outcome { marker, fate, partition: record.partition, key_hash, claimed_partition, read_us, stamps }
 }
 
 fn keep_score(scores: &mut Vec<f64>, sequence: u64, score: f64) {

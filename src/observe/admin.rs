@@ -1,4 +1,4 @@
-//! HTTP on loopback: `/livez`, `/readyz`, `/metrics`, `/status`. One thread of its own, pinned nowhere, so that a
+//! HTTP on loopback: `/livez`, `/readyz`, `/metrics`, `/status`, `/latency.hlog`. One thread of its own, pinned nowhere, so that a
 //! scrape never takes time from a lane.
 
 use std::fmt;
@@ -16,10 +16,10 @@ use axum::routing::get;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use super::memory;
-use super::metrics::{self, Metrics};
+use super::metrics::{self, Metrics, merged_times};
 use super::stats::LaneStats;
 use super::status::Status;
+use super::{latency_log, memory};
 use crate::edge::Clock;
 use crate::error::{Fatal, exit};
 use crate::kafka::settings::Topics;
@@ -257,6 +257,7 @@ fn router(state: Arc<AdminState>) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(show_metrics))
         .route("/status", get(show_status))
+        .route(latency_log::PATH, get(show_latency_log))
         .with_state(Shared { state, metrics })
 }
 
@@ -283,5 +284,15 @@ async fn show_status(State(shared): State<Shared>) -> Response {
     match serde_json::to_string_pretty(&Status::of(&shared.state)) {
         Ok(json) => ([(header::CONTENT_TYPE, "application/json")], json + "\n").into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+async fn show_latency_log(State(shared): State<Shared>) -> Response {
+    let state = &shared.state;
+    let uptime = state.uptime();
+    let started_us = state.clock.wall_us().saturating_sub(i64::try_from(uptime.as_micros()).unwrap_or(i64::MAX));
+    match latency_log::write(&merged_times(&state.lanes), started_us, uptime) {
+        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error).into_response(),
     }
 }

@@ -86,6 +86,11 @@ impl StepTimes {
         &self.steps[step as usize]
     }
 
+    /// Adds the times of one step.
+    pub fn add_step(&mut self, step: Step, times: &Histogram<u64>) {
+        self.steps[step as usize].add(times).expect("all histograms share their bounds");
+    }
+
     pub fn add(&mut self, other: &StepTimes) {
         for (mine, theirs) in self.steps.iter_mut().zip(&other.steps) {
             mine.add(theirs).expect("all histograms share their bounds");

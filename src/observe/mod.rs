@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod cpu;
 pub mod latency;
+pub mod latency_log;
 pub mod log;
 pub mod memory;
 pub mod metrics;
