@@ -31,7 +31,7 @@
 //! | [`kafka`] | client settings, consumer, producer, embedded broker; alone knows `rdkafka` |
 //! | [`pipeline`] | the stages, the lane that runs them, and the threads that run lanes |
 //! | [`observe`] | histograms, counters, metrics, health and status over HTTP, logs |
-//! | [`load`] | simulator, open-loop generator, and the verifier that reads outcomes back |
+//! | [`load`] | simulator, open-loop generator, the verifier that reads outcomes back, and the reports of a run |
 //! | [`config`] | what was typed, and the checked plan that comes of it |
 //! | [`node`] | one scoring node: the real doors wired to lanes |
 //! | [`cli`] | one file per command |
@@ -43,7 +43,7 @@
 //! | `lane-N` | one per lane, pinned where configured | everything a record needs: poll, decode, score, produce, acknowledgements, commit |
 //! | `rdk:*` | the client's own, two clients per lane | sockets, fetches, produce requests, heartbeats |
 //! | conductor (`run`: the main thread) | 1 | signals, end of a bounded run, first fatal error, watchdog |
-//! | `admin` | 1 | `/metrics`, `/livez`, `/readyz`, `/status` |
+//! | `admin` | 1 | `/metrics`, `/livez`, `/readyz`, `/status`, `/latency.hlog` |
 //! | `load-*` | `demo`, `load` only | generator, verifier |
 //!
 //! Lanes share nothing: each has its own group member, model session, batch buffer and watermarks. A lane is a

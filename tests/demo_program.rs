@@ -10,6 +10,7 @@ use common::process::Finished;
 use common::{Running, scorewire, summary};
 use rustix::process::Signal;
 use scorewire::error::exit;
+use scorewire::observe::latency_log;
 use serde_json::Value;
 
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -50,6 +51,42 @@ fn the_demo_says_everything_in_one_json_object() {
     assert_eq!(sum(decisions), count("scored"));
     assert_eq!(sum(&summary["dead_letters"]), count("dead_lettered"));
     assert!(count("review_samples") >= decisions["REVIEW"].as_u64().unwrap(), "the band is reviewed");
+}
+
+/// Without a warm-up and without poison the lane's steps are those of exactly the records that came back, so what stamps
+/// and steps say of the same way must agree.
+#[test]
+fn the_stages_of_a_real_run_add_up_and_its_reports_are_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (html, hlog, hgrm) = (path("run.html"), path("run.hlog"), path("run.hgrm"));
+    let args = ["--seconds", "2", "--rate", "500", "--warmup", "0", "--poison", "0", "--json"];
+    let finished = demo(&[&args[..], &["--html", &html, "--hlog", &hlog, "--hgrm", &hgrm]].concat());
+    let summary = assert_sound(&finished);
+    let breakdown = &summary["breakdown"];
+    let us = |of: &Value| of.as_f64().unwrap_or_else(|| panic!("no number in {breakdown:#}"));
+    let stages = breakdown["stages_us"].as_object().expect("an object");
+    let names = ["generator", "topic", "intake", "decode", "batch_wait", "inference", "emit", "ack", "back"];
+    assert_eq!(stages.keys().collect::<Vec<_>>(), names);
+    assert_eq!((&breakdown["records"], &breakdown["lane_records"]), (&summary["scored"], &summary["scored"]));
+    let sum: f64 = stages.values().map(us).sum();
+    let whole = us(&breakdown["end_to_end_us"]);
+    assert!((sum + us(&breakdown["unexplained_us"]) - whole).abs() < 0.1, "{breakdown:#}");
+    // Rounding to microseconds at five boundaries, and the histograms' three digits.
+    let inside: f64 = ["intake", "decode", "batch_wait", "inference"].iter().map(|name| us(&stages[*name])).sum();
+    assert!(us(&breakdown["unexplained_us"]).abs() < 5.0 + 0.01 * inside, "{breakdown:#}");
+    let outcomes: u64 = summary["series"].as_array().unwrap().iter().filter_map(|at| at["outcomes"].as_u64()).sum();
+    assert_eq!(outcomes, 1_000);
+    assert!(summary["setup"]["pipeline"]["model"].as_str().unwrap().starts_with("card-fraud-gbdt"), "{summary:#}");
+
+    let page = std::fs::read_to_string(html).unwrap();
+    assert!(page.ends_with("</html>\n") && page.contains("each of 1,000 records came back exactly once"));
+    let log = latency_log::read(&std::fs::read_to_string(hlog).unwrap()).unwrap();
+    let logged = |tag: Option<&str>| -> u64 {
+        log.iter().filter(|interval| interval.tag.as_deref() == tag).map(|interval| interval.values_us.len()).sum()
+    };
+    assert_eq!((logged(None), logged(Some("inside"))), (1_000, 1_000));
+    assert!(std::fs::read_to_string(hgrm).unwrap().contains("Total count    =         1000]"));
 }
 
 #[test]

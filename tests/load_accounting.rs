@@ -21,6 +21,7 @@ fn scored(sequence: u64) -> Outcome {
         key_hash: 5,
         claimed_partition: Some(i64::from(partition)),
         read_us: 3_000,
+        stamps: None,
     }
 }
 
@@ -53,7 +54,7 @@ fn a_complete_run_has_nothing_to_complain_about() {
     let expected = Tally { scored: 100, measured: 100, decisions: [0, 100, 0], ..Tally::default() };
     assert_eq!(accounting.tally, expected);
     assert_eq!(accounting.lost(100), (0, vec![]));
-    assert_eq!(accounting.latency_us.max(), 2_000);
+    assert_eq!(accounting.interval.latency.us.max(), 2_000);
     assert_eq!(accounting.accounted(), 100);
 }
 
@@ -135,7 +136,7 @@ fn reviews_are_extra_and_the_warm_up_counts_for_no_latency() {
     let accounting = account(&[review, early, review]);
     let tally = &accounting.tally;
     assert_eq!((tally.review, tally.review_duplicated, tally.scored, tally.duplicated), (2, 1, 1, 0));
-    assert_eq!((tally.measured, accounting.latency_us.len()), (0, 0));
+    assert_eq!((tally.measured, accounting.interval.latency.us.len()), (0, 0));
 }
 
 #[test]

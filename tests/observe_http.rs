@@ -11,6 +11,7 @@ use std::time::Duration;
 use scorewire::config::Config;
 use scorewire::edge::{Clock, PartitionLag};
 use scorewire::error::{Reject, exit};
+use scorewire::load::{NodeProbe, PipelineProbe};
 use scorewire::observe::admin::{self, AdminServer, ModelInfo, Phase};
 use scorewire::observe::latency::{Step, StepTimes};
 use scorewire::observe::stats::LaneStats;
@@ -332,4 +333,35 @@ fn other_paths_and_methods_are_refused() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 405"), "{answer}");
+}
+
+#[test]
+fn steps_of_another_process_come_back_whole() {
+    let bench = Bench::ready();
+    let mut expected = StepTimes::default();
+    for (lane, stats) in (1..).zip(&bench.lanes) {
+        let mut times = StepTimes::default();
+        times.record(Step::Decode, lane * 7_000, 10);
+        times.record(Step::Ack, lane * 1_500_000, 3);
+        expected.add(&times);
+        stats.times.publish(&mut times);
+    }
+    let probe = NodeProbe::new(vec![bench.server.address()], None);
+    probe.check(&bench.config.topics.input).unwrap();
+    let steps = probe.step_times().unwrap();
+    for step in Step::ALL {
+        assert_eq!(steps.get(step), expected.get(step), "{}", step.name());
+    }
+    let facts = probe.facts();
+    let fact = |name: &str| facts.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value);
+    assert_eq!((fact("model"), fact("model sha256"), fact("lanes")), ("card \"fraud\" 3 on cpu", "ab12", "2"));
+    assert!(fact("node").contains("group group-1"), "{facts:?}");
+
+    let error = probe.check("another-topic").unwrap_err();
+    assert_eq!(error.code, exit::USAGE);
+    assert!(error.what.contains("another-topic"), "{error}");
+    // Nobody listens there any more.
+    drop(bench);
+    assert_eq!(probe.check("another-topic").unwrap_err().code, exit::UNAVAILABLE);
+    assert!(probe.step_times().is_none());
 }

@@ -37,7 +37,7 @@ pub struct Breakdown {
 pub fn meaning(stage: &str) -> &'static str {
     match stage {
         "generator" => "due to handed to the generator's client",
-        "topic" => "handed over to received by the lane: produce, broker, fetch",
+        "topic" => "handed over to received by the lane",
         "intake" => "received to decoding begun",
         "decode" => "the batch's records decoded into rows",
         "batch_wait" => "decoded to model called",
@@ -45,8 +45,9 @@ pub fn meaning(stage: &str) -> &'static str {
         "inside" => "received to scored: decode, batch, model",
         "emit" => "scored to the batch's outcomes handed to the client",
         "ack" => "handed over to acknowledged by the broker",
-        "back" => "acknowledged to read back; below zero where the reader was quicker than the acknowledgement",
+        "back" => "acknowledged to read back; negative: the reader was quicker",
         "out" => "scored to read back: produce, broker, fetch",
+        "unexplained" => "what the stages leave of the whole",
         _ => "",
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! simulator | file -> pool -> schedule -> generator -> input topic -> (pipeline) -> output topics -> verifier -> summary
+//!                                                       intervals, one a second: verifier -> series -> reports
 //! ```
 //!
 //! Open loop: records are sent when they are due, whatever the pipeline does, and latency counts from the due time. The

@@ -32,7 +32,7 @@ impl ProgressLine {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("=> "));
         }
-        ProgressLine { bar, view: View { plain, ..View::default() } }
+        ProgressLine { bar, view: View::new(plain) }
     }
 
     /// `share` of the run is over after `elapsed_s` seconds.
@@ -52,7 +52,7 @@ impl ProgressLine {
 /// What the view says, apart from drawing it.
 #[derive(Debug, Default)]
 pub struct View {
-    pub plain: bool,
+    plain: bool,
     /// When the rates were taken, and of which counts.
     at_s: f64,
     sent: u64,
@@ -62,6 +62,11 @@ pub struct View {
 }
 
 impl View {
+    /// `plain`: without colours.
+    pub fn new(plain: bool) -> View {
+        View { plain, ..View::default() }
+    }
+
     /// The text beside the bar and the lines below it.
     pub fn text(&mut self, share: f64, elapsed_s: f64, sent: u64, live: &Live, series: &Series) -> String {
         let over_s = elapsed_s - self.at_s;

@@ -291,7 +291,7 @@ impl Summary {
 }
 
 /// Widest bar of the breakdown.
-const BAR: f64 = 24.0;
+const BAR: f64 = 10.0;
 
 fn put_breakdown(breakdown: &Breakdown, out: &mut String) {
     let of = format!("mean of {} scored records", count(breakdown.records));
@@ -301,8 +301,7 @@ fn put_breakdown(breakdown: &Breakdown, out: &mut String) {
     };
     for (name, us, share) in breakdown.rows() {
         let bar = "#".repeat((share.clamp(0.0, 1.0) * BAR).round() as usize);
-        let what = meaning(name);
-        row(&format!("  {}", name.replace('_', " ")), us, share, if bar.is_empty() { what } else { &bar });
+        row(&format!("  {}", name.replace('_', " ")), us, share, &format!("{bar:<12}{}", meaning(name)));
     }
     let share = breakdown.sum_us / breakdown.end_to_end_us.max(f64::MIN_POSITIVE);
     row("sum of stages", breakdown.sum_us, share, "");

@@ -86,7 +86,7 @@ fn put_charts(summary: &Summary, series: &Series, out: &mut String) {
         figure(
             "Throughput over time",
             "Records due, and outcomes read back, in each second; the last one is cut short.",
-            { curves::throughput(series).html() },
+            curves::throughput(series).html(),
         );
     }
     if let Some(breakdown) = &summary.breakdown {
@@ -122,8 +122,7 @@ fn stages(breakdown: &Breakdown, quantiles: &Named<Quantiles>) -> String {
          <th class=\"n\">p50 us</th><th class=\"n\">p99 us</th><th>from, to</th></tr>\n",
     );
     let mut row = |class: &str, name: &str, us: f64, share: f64, stage: &str| {
-        let at =
-            |pick: fn(&Quantiles) -> f64| quantiles.get(stage).map_or(String::new(), |q| format!("{:.0}", pick(q)));
+        let at = |pick: fn(&Quantiles) -> f64| quantiles.get(stage).map_or(String::new(), |q| count(pick(q) as u64));
         let _ = writeln!(
             out,
             "<tr{class}><td>{name}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
@@ -188,36 +187,46 @@ fn put_latencies(summary: &Summary, out: &mut String) {
 }
 
 fn put_outcomes(summary: &Summary, out: &mut String) {
-    let mut rows: Vec<(String, u64)> = Vec::new();
-    let mut put = |name: &str, n: u64| rows.push((name.to_owned(), n));
-    put("sent", summary.sent);
-    put("of them as warm-up", summary.warm_up_sent);
-    put("of them poison on purpose", summary.poison_sent);
+    let named = |name: &str, n: u64| (name.to_owned(), count(n));
+    let mut records = vec![
+        named("sent", summary.sent),
+        named("of them as warm-up", summary.warm_up_sent),
+        named("of them poison on purpose", summary.poison_sent),
+    ];
+    out.push_str(
+        "<h2>Outcomes</h2>\n<p class=\"sub\">All records, those of the warm-up included.</p>\n<div class=\"facts\">\n",
+    );
     if summary.verified {
-        put("scored", summary.scored);
-        summary.decisions.0.iter().for_each(|(name, n)| put(&format!("decided {name}"), *n));
-        put("dead letters", summary.dead_lettered);
-        summary.dead_letters.0.iter().for_each(|(name, n)| put(&format!("rejected as {name}"), *n));
-        put("review copies", summary.review_samples);
-        for (name, n) in summary.promises() {
-            put(name, n);
-        }
+        records.push(named("scored", summary.scored));
+        records.extend(summary.decisions.0.iter().map(|(name, n)| named(&format!("decided {name}"), *n)));
+        records.push(named("dead letters", summary.dead_lettered));
+        records.push(named("copies for human review", summary.review_samples));
     }
-    out.push_str("<h2>Outcomes</h2>\n<p class=\"sub\">All records, those of the warm-up included.</p>\n<table>\n");
-    for (name, n) in rows {
-        let _ = writeln!(out, "<tr><td>{}</td><td class=\"n\">{}</td></tr>", escape(&name), count(n));
+    put_group("Records", &records, "n", out);
+    if summary.verified {
+        let promises = summary.promises().map(|(name, n)| named(name, n));
+        put_group("Broken promises", &promises, "n", out);
+        let reasons: Vec<_> = summary.dead_letters.0.iter().map(|(name, n)| named(name, *n)).collect();
+        put_group("Dead letters by reason", &reasons, "n", out);
     }
-    out.push_str("</table>\n");
+    out.push_str("</div>\n");
+}
+
+fn put_group(title: &str, rows: &[(String, String)], class: &str, out: &mut String) {
+    if rows.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "<div><h3>{}</h3><table>", escape(title));
+    for (name, value) in rows {
+        let _ = writeln!(out, "<tr><td>{}</td><td class=\"{class}\">{}</td></tr>", escape(name), escape(value));
+    }
+    out.push_str("</table></div>\n");
 }
 
 fn put_facts(summary: &Summary, out: &mut String) {
-    out.push_str("<h2>Configuration and machine</h2>\n<div class=\"facts\">\n");
+    out.push_str("<h2>Configuration and machine</h2>\n<div class=\"facts wide\">\n");
     for (group, facts) in &summary.setup.0 {
-        let _ = writeln!(out, "<div><h3>{}</h3><table>", escape(group));
-        for (name, value) in &facts.0 {
-            let _ = writeln!(out, "<tr><td>{}</td><td>{}</td></tr>", escape(name), escape(value));
-        }
-        out.push_str("</table></div>\n");
+        put_group(group, &facts.0, "fact", out);
     }
     out.push_str("</div>\n");
 }
