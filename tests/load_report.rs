@@ -123,9 +123,9 @@ fn without_a_view_into_the_lanes_the_stamps_alone_add_up() {
 #[test]
 fn clocks_that_differ_shift_the_parts_and_not_their_sum() {
     let mut interval = Interval::default();
-    interval.record(&outcome(1_000, 400, 900, 2_500));
+    interval.record(&outcome(3_000, 400, 900, 2_500 + 2_000));
     let [in_topic, inside, out] = Part::ALL.map(|part| interval.part(part).mean_us());
-    assert_eq!((in_topic, inside, out), (-600.0, 500.0, 1_600.0));
+    assert_eq!((in_topic, inside, out), (-2_600.0, 500.0, 3_600.0));
     assert_eq!((in_topic + inside + out, interval.skewed), (interval.latency.mean_us(), 1));
     let summary = Summary { clock_skewed: 1, ..Summary::default() };
     assert!(summary.warnings().iter().any(|warning| warning.contains("clocks differ")));

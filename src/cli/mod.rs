@@ -54,7 +54,7 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Send transactions at a steady rate and check what comes back, or write them to a file
     #[command(after_help = EXIT_CODES)]
-    Load(load::LoadArgs),
+    Load(Box<load::LoadArgs>),
     /// Look at model packages
     #[command(subcommand, after_help = EXIT_CODES)]
     Model(model::ModelCommand),
@@ -90,7 +90,7 @@ fn dispatch(cli: Cli) -> Result<u8, Fatal> {
     match cli.command {
         Some(Command::Run(args)) => run::execute(args),
         Some(Command::Demo(args)) => demo::execute(args),
-        Some(Command::Load(args)) => load::execute(args),
+        Some(Command::Load(args)) => load::execute(*args),
         Some(Command::Model(command)) => model::execute(command),
         Some(Command::Config(command)) => config::execute(command),
         Some(Command::Completions(args)) => pages::completions(&args, Cli::command()),

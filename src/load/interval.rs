@@ -11,6 +11,9 @@ use crate::observe::latency::new_histogram;
 /// Length of an interval, microseconds.
 pub const INTERVAL_US: i64 = 1_000_000;
 
+/// A stamp this far before the one it must follow is no rounding and no slewed clock any more.
+const SKEW_US_MAX: i64 = 1_000;
+
 /// The parts of a scored record's way that stamps on the record itself tell apart. They follow each other without a gap:
 /// their sum is the whole, record by record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +105,7 @@ impl Interval {
             for (times, us) in self.parts.iter_mut().zip(parts) {
                 times.record(us);
             }
-            self.skewed += u64::from(parts.iter().any(|us| *us < 0));
+            self.skewed += u64::from(parts.iter().any(|us| *us < -SKEW_US_MAX));
         }
     }
 
