@@ -41,7 +41,8 @@ final class Clients {
         Map<String, Object> settings = new HashMap<>();
         settings.put(ProducerConfig.ACKS_CONFIG, "all");
         settings.put(ProducerConfig.ENABLE_IDEMPOTENCE_CONFIG, true);
-        // The client's default since 4.0 is 5 ms, more than a whole journey takes.
+        // The client's default since 4.0 is 5 ms, more than a whole journey takes. What is sent while five requests are
+        // under way still travels together.
         settings.put(ProducerConfig.LINGER_MS_CONFIG, 0);
         settings.put(ProducerConfig.BATCH_SIZE_CONFIG, 256 << 10);
         settings.put(ProducerConfig.BUFFER_MEMORY_CONFIG, 64L << 20);

@@ -46,7 +46,8 @@ final class Fingerprints {
         }
         String rest = switch (schema.getType()) {
             case RECORD -> ",\"fields\":" + list(schema.getFields().stream()
-                    .map(field -> "{\"name\":" + quoted(field.name()) + ",\"type\":" + form(field.schema(), defined) + "}")
+                    .map(field -> "{\"name\":" + quoted(field.name())
+                            + ",\"type\":" + form(field.schema(), defined) + "}")
                     .toList());
             case ENUM -> ",\"symbols\":" + list(schema.getEnumSymbols().stream().map(Fingerprints::quoted).toList());
             default -> ",\"size\":" + schema.getFixedSize() + decimal(schema);

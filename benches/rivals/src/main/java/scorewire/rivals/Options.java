@@ -21,7 +21,8 @@ record Options(
 
     static final String USAGE = """
             --bootstrap HOST:PORT --group GROUP --package DIR --input TOPIC --outputs TOPIC
-            [--review TOPIC] [--dead-letters TOPIC] [--batch ROWS] [--consumer KEY=VALUE]... [--producer KEY=VALUE]...""";
+            [--review TOPIC] [--dead-letters TOPIC] [--batch ROWS]
+            [--consumer KEY=VALUE]... [--producer KEY=VALUE]...""";
 
     private static final int BATCH_ROWS_MAX = 4096;
 

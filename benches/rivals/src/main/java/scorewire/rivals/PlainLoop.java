@@ -20,16 +20,17 @@ import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.TopicPartition;
-import org.apache.kafka.common.errors.WakeupException;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.header.internals.RecordHeader;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.apache.kafka.common.serialization.ByteBufferDeserializer;
 
-/** One consumer, one producer, one thread: poll, score what came in micro-batches, produce, commit what is acknowledged. */
-public final class PlainLoop implements ConsumerRebalanceListener, MicroBatch.Outlet<ConsumerRecord<byte[], ByteBuffer>> {
+/** One consumer, one producer, one thread: poll, score in micro-batches, produce, commit what is acknowledged. */
+public final class PlainLoop
+        implements ConsumerRebalanceListener, MicroBatch.Outlet<ConsumerRecord<byte[], ByteBuffer>> {
     private static final int BATCH_ROWS = 128;
+    /** Also how long a stop may go unnoticed: a wake-up would hit the last commit as well. */
     private static final Duration IDLE_WAIT = Duration.ofMillis(100);
     private static final long COMMIT_INTERVAL_NS = Clients.COMMIT_INTERVAL_MS * 1_000_000L;
 
@@ -53,7 +54,8 @@ public final class PlainLoop implements ConsumerRebalanceListener, MicroBatch.Ou
         batch = new MicroBatch<>(contract, options, scorer);
         batch.warmUp(Clients.WARM_UP_RECORDS, new Nowhere<>());
         modelVersion = new RecordHeader("scorewire.model.version", contract.version().getBytes(StandardCharsets.UTF_8));
-        consumer = new KafkaConsumer<>(consumerSettings(options), new ByteArrayDeserializer(), new ByteBufferDeserializer());
+        consumer = new KafkaConsumer<>(
+                consumerSettings(options), new ByteArrayDeserializer(), new ByteBufferDeserializer());
         Map<String, Object> settings = Clients.producer(options.producer());
         settings.put(ProducerConfig.BOOTSTRAP_SERVERS_CONFIG, options.bootstrap());
         producer = new KafkaProducer<>(settings, new ByteArraySerializer(), new ByteArraySerializer());
@@ -79,7 +81,6 @@ public final class PlainLoop implements ConsumerRebalanceListener, MicroBatch.Ou
                         Runtime.getRuntime().halt(0); // Nothing was taken on yet.
                     }
                     loop[0].isStopping = true;
-                    loop[0].consumer.wakeup();
                 },
                 () -> {
                     loop[0] = new PlainLoop(Options.parse(args, BATCH_ROWS));
@@ -93,7 +94,7 @@ public final class PlainLoop implements ConsumerRebalanceListener, MicroBatch.Ou
         long commitDue = System.nanoTime() + COMMIT_INTERVAL_NS;
         boolean isReady = false;
         while (!isStopping) {
-            ConsumerRecords<byte[], ByteBuffer> records = poll();
+            ConsumerRecords<byte[], ByteBuffer> records = consumer.poll(IDLE_WAIT);
             if (!isReady && consumer.assignment().size() == inputPartitions) {
                 isReady = true;
                 System.out.println("ready");
@@ -115,14 +116,6 @@ public final class PlainLoop implements ConsumerRebalanceListener, MicroBatch.Ou
         consumer.close();
         producer.close();
         scorer.close();
-    }
-
-    private ConsumerRecords<byte[], ByteBuffer> poll() {
-        try {
-            return consumer.poll(IDLE_WAIT);
-        } catch (WakeupException stop) {
-            return ConsumerRecords.empty();
-        }
     }
 
     private void score(ConsumerRecords<byte[], ByteBuffer> records) throws OrtException {

@@ -2,7 +2,7 @@ package scorewire.rivals;
 
 import java.nio.charset.StandardCharsets;
 
-/** Why one record is a dead letter. Made once each and without a stack trace: poison must not cost more than a record. */
+/** Why one record is a dead letter. Made once each and without a stack trace: poison must be cheap. */
 final class Rejected extends Exception {
     static final Rejected TOMBSTONE = new Rejected("tombstone", "intake");
     static final Rejected UNKNOWN_WIRE_FORM = new Rejected("unknown_wire_form", "decode");

@@ -158,7 +158,8 @@ final class RowSteps {
             case LONG -> integer(BinaryDecoder::readLong, columns, isId, isTime ? millisecondsDivisor(schema) : 0);
             case BOOLEAN -> (in, slot) -> put(slot, columns, in.readBoolean() ? 1 : 0);
             case FLOAT -> (in, slot) -> put(slot, columns, in.readFloat());
-            case DOUBLE -> columns.length == 1 ? oneDouble(columns[0]) : (in, slot) -> put(slot, columns, in.readDouble());
+            case DOUBLE ->
+                    columns.length == 1 ? oneDouble(columns[0]) : (in, slot) -> put(slot, columns, in.readDouble());
             case ENUM -> symbols(schema.getEnumSymbols(), columns);
             case STRING -> text(columns, isId);
             case BYTES -> decimalBytes(schema, path, columns);

@@ -18,7 +18,7 @@ import org.apache.kafka.streams.StreamsConfig;
 import org.apache.kafka.streams.Topology;
 import org.apache.kafka.streams.errors.StreamsUncaughtExceptionHandler.StreamThreadExceptionResponse;
 
-/** A Kafka Streams topology of one processor that scores in micro-batches, or record by record with {@code --batch 1}. */
+/** Kafka Streams with one processor that scores in micro-batches, or record by record with {@code --batch 1}. */
 public final class StreamsApp {
     private static final int BATCH_ROWS = 128;
     private static final Duration CLOSE_WAIT = Duration.ofSeconds(30);
@@ -44,7 +44,8 @@ public final class StreamsApp {
         Scorer scorer = new Scorer(contract, options.batchRows());
         new MicroBatch<Void>(contract, options, scorer).warmUp(Clients.WARM_UP_RECORDS, new Nowhere<>());
         Path state = Files.createTempDirectory("rival-streams");
-        KafkaStreams streams = new KafkaStreams(topology(options, contract, scorer, partitions), settings(options, state));
+        KafkaStreams streams = new KafkaStreams(
+                topology(options, contract, scorer, partitions), settings(options, state));
         Throwable[] failure = new Throwable[1];
         streams.setUncaughtExceptionHandler(thrown -> {
             failure[0] = thrown;
