@@ -3,6 +3,7 @@
 //! A payload's way: [`wire`] finds the schema's key, [`schemas`] the schema, [`compile`](mod@compile) makes a
 //! [`plan::Plan`] of it once, and the plan writes the row. [`decoder`] ties them together. [`encode`] writes outcomes.
 
+pub mod canonical;
 mod compile;
 mod decimal;
 pub mod decoder;

@@ -5,8 +5,8 @@ mod directory;
 use std::sync::Arc;
 
 use apache_avro::Schema;
-use apache_avro::rabin::Rabin;
 
+use super::canonical;
 pub use super::problem::SchemaError;
 pub use directory::{OnUnknown, SchemaDirectory};
 
@@ -37,12 +37,8 @@ impl AvroSchema {
     }
 
     pub fn new(schema: Schema) -> AvroSchema {
-        let mut fingerprint = [0; 8];
-        let bytes = schema.fingerprint::<Rabin>().bytes;
-        for (to, from) in fingerprint.iter_mut().zip(bytes) {
-            *to = from;
-        }
-        AvroSchema { schema, fingerprint: u64::from_le_bytes(fingerprint) }
+        let fingerprint = canonical::fingerprint(&schema);
+        AvroSchema { schema, fingerprint }
     }
 
     pub fn schema(&self) -> &Schema {
