@@ -3,6 +3,7 @@
 
 use std::ffi::CStr;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ndarray::ArrayView2;
@@ -69,6 +70,23 @@ pub struct PartitionLag {
     pub high_watermark: i64,
 }
 
+/// Ends a wait of [`Source::poll`] from another thread. A wake that comes just before the wait ends it too, so that
+/// none is missed; it may also end a later wait too early, and never more than one.
+#[derive(Clone, Default)]
+pub struct Waker(Option<Arc<dyn Fn() + Send + Sync>>);
+
+impl Waker {
+    pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Waker {
+        Waker(Some(Arc::new(wake)))
+    }
+
+    pub fn wake(&self) {
+        if let Some(wake) = &self.0 {
+            wake();
+        }
+    }
+}
+
 /// Where records come from. All calls are made by the one thread that owns the lane.
 pub trait Source {
     type Record: SourceRecord;
@@ -76,6 +94,12 @@ pub trait Source {
     /// Appends at most `room` records to `out`. Returns at once when some are there, otherwise waits at most `wait`.
     /// Serves the client's callbacks as well. `room` is at least 1.
     fn poll(&mut self, wait: Duration, room: usize, out: &mut Vec<Self::Record>) -> Result<(), Fatal>;
+
+    /// For another thread that has something for the one that polls. By default it does nothing, which suits a source
+    /// that never waits.
+    fn waker(&self) -> Waker {
+        Waker::default()
+    }
 
     fn next_event(&mut self) -> Option<SourceEvent>;
 

@@ -41,13 +41,16 @@
 //! | thread | how many | does |
 //! |---|---|---|
 //! | `lane-N` | one per lane, pinned where configured | everything a record needs: poll, decode, score, produce, acknowledgements, commit |
+//! | `lane-N-model` | one per lane with `lanes.layout = "dedicated"`, pinned where configured | the model call alone ([`pipeline::desk`]) |
 //! | `rdk:*` | the client's own, two clients per lane | sockets, fetches, produce requests, heartbeats |
 //! | conductor (`run`: the main thread) | 1 | signals, end of a bounded run, first fatal error, watchdog |
 //! | `admin` | 1 | `/metrics`, `/livez`, `/readyz`, `/status`, `/latency.hlog` |
 //! | `load-*` | `demo`, `load` only | generator, verifier |
 //!
 //! Lanes share nothing: each has its own group member, model session, batch buffer and watermarks. A lane is a
-//! bounded duty cycle ([`pipeline::lane::Lane::duty_cycle`]); tests drive it by hand, with a clock they set.
+//! bounded duty cycle ([`pipeline::lane::Lane::duty_cycle`]); tests drive it by hand, with a clock they set. In layout
+//! `dedicated` only rows and scores ([`pipeline::batch::Sheet`]) cross threads, through two bounded queues; records,
+//! slots and watermarks stay with the lane, and a batch that is back ends the lane's wait ([`edge::Waker`]).
 //!
 //! # What must never be
 //!

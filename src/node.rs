@@ -25,6 +25,7 @@ use crate::pipeline::emit::{Emit, EmitSettings};
 use crate::pipeline::intake::Intake;
 use crate::pipeline::judge::Judge;
 use crate::pipeline::lane::{Lane, Parts};
+use crate::pipeline::settings::Layout;
 use crate::pipeline::threads::{Conductor, Lanes};
 
 /// How long the cluster may take to answer the questions asked at start.
@@ -67,7 +68,7 @@ impl Node {
         for (index, (lane, stats)) in config.lanes.iter().zip(&stats).enumerate() {
             let (shared, until, lane_stats) = (Arc::clone(&shared), until.clone(), Arc::clone(stats));
             let build = move || shared.build_lane(index, counts, until, lane_stats, clock);
-            lanes.start(format!("lane-{index}"), lane.core, Arc::clone(stats), build)?;
+            lanes.start(format!("lane-{index}"), lane.cores, Arc::clone(stats), build)?;
         }
         phase.set_warm();
         Ok(Node { lanes, stats, model, phase, admin, until_end })
@@ -259,7 +260,7 @@ impl Shared {
         let emit = self.emit(lane, counts)?;
         let sink = KafkaSink::new(&config.kafka, &config.topics, &counts, &config.forward_headers)?;
         let source = KafkaSource::subscribe(&config.kafka, &config.topics.input, until.is_some())?;
-        Ok(Lane::new(Parts {
+        let parts = Parts {
             source,
             scorer,
             sink,
@@ -271,7 +272,11 @@ impl Shared {
             limits: config.limits.clone(),
             stats,
             until,
-        }))
+        };
+        Ok(match config.layout {
+            Layout::Inline => Lane::new(parts),
+            Layout::Dedicated => Lane::dedicated(parts),
+        })
     }
 }
 
@@ -318,7 +323,8 @@ fn announce_model(model: &Model) {
 
 fn announce_threads(config: &Config, counts: PartitionCounts) {
     let lanes = config.lanes.len();
-    tracing::info!(lanes, partitions = counts.input, group_members = lanes, "starting lanes");
+    let layout = config.layout;
+    tracing::info!(lanes, ?layout, partitions = counts.input, group_members = lanes, "starting lanes");
     if lanes > usize::try_from(counts.input).unwrap_or(0) {
         tracing::warn!(lanes, partitions = counts.input, "more lanes than partitions: some will stay idle");
     }

@@ -9,10 +9,10 @@ use scorewire::config::keys::{self, KEYS};
 use scorewire::config::machine::Machine;
 use scorewire::config::problem::{ConfigError, Origin, Problem};
 use scorewire::config::raw::{FlagValue, Sources};
-use scorewire::config::{Config, Loaded, REFERENCE, show};
+use scorewire::config::{Config, LaneConfig, Loaded, REFERENCE, show};
 use scorewire::error::{Fatal, exit};
 use scorewire::kafka::settings::StartAt;
-use scorewire::pipeline::settings::{Deadline, DeadlineFrom, ForwardHeaders};
+use scorewire::pipeline::settings::{Cores, Deadline, DeadlineFrom, ForwardHeaders, Layout};
 use tempfile::TempDir;
 
 /// A folder with a package, and a machine with cores 0, 1 and 4.
@@ -141,10 +141,21 @@ fn each_kind_of_value_reads_from_text_as_from_toml() {
     ];
     let config = bench.load(MINIMAL, &env, &[]).unwrap().config;
     assert_eq!(config, bench.with(toml));
-    assert_eq!(config.lanes.iter().map(|lane| lane.core).collect::<Vec<_>>(), [Some(4), Some(0)]);
+    assert_eq!(config.lanes.iter().map(|lane| lane.cores.lane).collect::<Vec<_>>(), [Some(4), Some(0)]);
     assert_eq!(config.deadline, Some(Deadline { limit_ms: 1_000, from: DeadlineFrom::Receipt }));
     assert_eq!(config.forward_headers, ForwardHeaders::Only(vec!["a".to_owned(), "b".to_owned()]));
     assert_eq!(config.admin_listen, None);
+}
+
+#[test]
+fn a_dedicated_lane_has_two_cores_its_own_and_its_models() {
+    let bench = Bench::new();
+    let config = bench.with("[lanes]\nlayout = \"dedicated\"\ncores = [4, 0]\n");
+    assert_eq!(config.layout, Layout::Dedicated);
+    assert_eq!(config.lanes, [LaneConfig { cores: Cores { lane: Some(4), model: Some(0) } }]);
+    let shown = show::values(&config).into_iter().collect::<std::collections::BTreeMap<_, _>>();
+    assert_eq!((&shown["lanes.layout"], &shown["lanes.cores"]), (&"dedicated".into(), &vec![4, 0].into()));
+    assert_eq!(bench.with("[lanes]\ncores = [4]\n").lanes[0].cores, Cores { lane: Some(4), model: None });
 }
 
 #[test]
@@ -207,6 +218,10 @@ fn what_contradicts_itself_is_a_problem() {
         ("[lanes]\ncores = [0, 2]\n", "lanes.cores", "core 2 is outside the process's cpuset"),
         ("[lanes]\ncores = [1, 1]\n", "lanes.cores", "two lanes on one core"),
         ("[lanes]\ncount = 3\ncores = [0, 1]\n", "lanes.cores", "2 cores for 3 lanes"),
+        ("[lanes]\nlayout = \"dedicated\"\ncores = [0]\n", "lanes.cores", "1 core for 1 lane"),
+        ("[lanes]\nlayout = \"dedicated\"\ncores = [0, 0]\n", "lanes.cores", "two threads on one core"),
+        ("[lanes]\nlayout = \"dedicated\"\ncores = [0, 1, 4]\n", "lanes.cores", "3 cores for 1 lane"),
+        ("[lanes]\nlayout = \"split\"\n", "lanes.layout", "none of its words"),
         (
             "[thresholds]\nreview = 0.5\n",
             "thresholds.review",
@@ -233,7 +248,7 @@ fn what_contradicts_itself_is_a_problem() {
 fn lanes_take_their_cores_in_order_and_warn_when_they_share() {
     let bench = Bench::new();
     let config = bench.with("[lanes]\ncores = [4, 1]\n");
-    assert_eq!(config.lanes.iter().map(|lane| lane.core).collect::<Vec<_>>(), [Some(4), Some(1)]);
+    assert_eq!(config.lanes.iter().map(|lane| lane.cores.lane).collect::<Vec<_>>(), [Some(4), Some(1)]);
     let crowded = bench.load(&format!("{MINIMAL}[lanes]\ncount = 4\n"), &[], &[]).unwrap();
     assert!(crowded.warnings.iter().any(|warning| warning.contains("4 lanes share 3 cores")), "{:?}", crowded.warnings);
 }

@@ -15,9 +15,19 @@ use sha2::{Digest, Sha256};
 
 #[test]
 fn a_stream_with_poison_is_scored_and_a_stop_leaves_nothing_behind() {
+    a_stream_is_scored("stream", &[]);
+}
+
+/// Two lanes, so that partitions also move while batches are at the models.
+#[test]
+fn the_same_stream_through_models_on_threads_of_their_own() {
+    a_stream_is_scored("dedicated", &["lanes.layout=dedicated", "lanes.count=2"]);
+}
+
+fn a_stream_is_scored(purpose: &str, settings: &[&str]) {
     let Some(kafka) = RealKafka::connect() else { return };
-    let job = Job::new(&kafka, "stream", 12);
-    let mut node = job.start(&[]);
+    let job = Job::new(&kafka, purpose, 12);
+    let mut node = job.start(settings);
     node.process.wait_until_ready(node.admin_port, STEP);
     node.wait_until_assigned(12);
     let args = ["--rate", "400", "--seconds", "4", "--warmup", "1", "--poison", "0.05"];
@@ -38,18 +48,27 @@ fn a_stream_with_poison_is_scored_and_a_stop_leaves_nothing_behind() {
 
 #[test]
 fn a_bounded_run_ends_by_itself_and_a_second_one_scores_nothing_again() {
+    a_bounded_run_ends("bounded", &[]);
+}
+
+#[test]
+fn a_bounded_run_ends_by_itself_with_a_model_on_its_own_thread() {
+    a_bounded_run_ends("bounded-dedicated", &["lanes.layout=dedicated", "limits.batch_rows_max=64"]);
+}
+
+fn a_bounded_run_ends(purpose: &str, settings: &[&str]) {
     let Some(kafka) = RealKafka::connect() else { return };
-    let job = Job::new(&kafka, "bounded", 12);
+    let job = Job::new(&kafka, purpose, 12);
     let loaded = job.load(&["--preload", "3000", "--poison", "0.01"]).wait(STEP);
     assert_eq!(loaded.code(), Some(0), "{}", loaded.stderr);
 
-    let first = job.run_until_end(&[]);
+    let first = job.run_until_end(settings);
     assert_eq!((first.code(), first.stdout.as_str()), (Some(0), ""), "{}", first.stderr);
     job.assert_all_committed();
     let outcomes = kafka.read(&job.outputs).len() + kafka.read(&job.dead_letters).len();
     assert_eq!(outcomes, 3_000);
 
-    let second = job.run_until_end(&[]);
+    let second = job.run_until_end(settings);
     assert_eq!(second.code(), Some(0), "{}", second.stderr);
     assert_eq!(kafka.read(&job.outputs).len() + kafka.read(&job.dead_letters).len(), outcomes);
     job.assert_all_committed();

@@ -24,7 +24,10 @@ fn stalled_seconds(node: &mut Node) -> f64 {
 fn freeze_while_it_has_work(own: &OwnKafka, node: &mut Node) {
     loop {
         own.freeze(1);
-        wait_until("it is stuck", STEP, || node.sum("partitions.paused") == 3 || stalled_seconds(node) > 1.5);
+        wait_until("it is stuck", STEP, || {
+            let without_work = node.sum("records.in_flight") == 0;
+            without_work || node.sum("partitions.paused") == 3 || stalled_seconds(node) > 1.5
+        });
         if node.sum("records.in_flight") == 200 {
             return wait_until("the partitions are paused", STEP, || node.sum("partitions.paused") == 3);
         }

@@ -49,6 +49,8 @@ enum Step {
     Capacity(usize),
     RefuseCommit,
     SchemaArrives,
+    /// The model of a dedicated lane answers.
+    Serve,
     Assign(i32),
     Revoke(i32),
     Lose(i32),
@@ -78,6 +80,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (1..20_usize).prop_map(Step::Capacity),
         1 => Just(Step::RefuseCommit),
         1 => Just(Step::SchemaArrives),
+        4 => Just(Step::Serve),
         3 => partition.clone().prop_map(Step::Assign),
         1 => partition.clone().prop_map(Step::Revoke),
         2 => (0..20_usize).prop_map(Step::FailOne),
@@ -101,6 +104,8 @@ impl Run {
             revoke_timeout: if calm { Duration::from_secs(3_600) } else { Duration::from_millis(200) },
             model_failures_max: u32::MAX,
             delivery_failures_max: u32::MAX,
+            // Nothing happens while a dedicated lane waits for its model here.
+            idle_wait: Duration::ZERO,
             ..Limits::default()
         };
         let setup = Setup {
@@ -111,7 +116,9 @@ impl Run {
             decline_threshold: 0.75,
             ..Setup::default()
         };
-        Run { world: setup.build(), kinds: BTreeMap::new(), revoking: None, failed_deliveries: false }
+        let mut world = setup.build();
+        world.by_hand = true;
+        Run { world, kinds: BTreeMap::new(), revoking: None, failed_deliveries: false }
     }
 
     fn put(&mut self, partition: i32, kind: Kind) {
@@ -161,6 +168,7 @@ impl Run {
             Step::Transmit => world.sink.state().transmit_all(),
             Step::Capacity(capacity) => world.sink.state().capacity = *capacity,
             Step::RefuseCommit => world.source.state().refuse.push_back(27),
+            Step::Serve => drop(world.serve()),
             Step::SchemaArrives => world.schemas.found(payload::PENDING_ID, &payload::reader()),
             Step::Assign(partition) if !world.source.is_assigned(*partition) => {
                 world.source.tell(SourceEvent::Assigned(vec![*partition]));
@@ -213,6 +221,7 @@ impl Run {
 
     /// Everything is allowed to finish.
     fn finish(&mut self) {
+        self.world.by_hand = false;
         self.world.schemas.found(payload::PENDING_ID, &payload::reader());
         {
             let mut sink = self.world.sink.state();

@@ -14,6 +14,7 @@ use scorewire::edge::{Destination, SourceEvent};
 use scorewire::error::{Fatal, exit};
 use scorewire::observe::stats::LaneStats;
 use scorewire::pipeline::limits::Limits;
+use scorewire::pipeline::settings::{Cores, Layout};
 use scorewire::pipeline::threads::{Conductor, Lanes};
 
 /// A lane that owns its partitions from the first poll on, and the test's ends of its doors.
@@ -29,7 +30,7 @@ fn start(lanes: &mut Lanes<ManualClock>, name: &str, world: World) -> Ends {
     let World { source, sink, scorer, stats, lane, .. } = world;
     let ends = Ends { source, sink, scorer, stats: Arc::clone(&stats) };
     let send: Box<dyn FnOnce() -> Result<FakeLane, Fatal> + Send> = Box::new(move || Ok(lane));
-    lanes.start(name.into(), None, stats, send).unwrap();
+    lanes.start(name.into(), Cores::default(), stats, send).unwrap();
     ends
 }
 
@@ -108,7 +109,7 @@ fn a_lane_that_cannot_be_built_ends_the_process_with_its_reason() {
     let clock = ManualClock::default();
     let mut all = lanes(&clock, Limits::default());
     let build = || Err::<FakeLane, _>(Fatal::new(exit::SYSTEM, "no library", "install it"));
-    all.start("lane-0".into(), None, Arc::default(), build).unwrap();
+    all.start("lane-0".into(), Cores::default(), Arc::default(), build).unwrap();
     assert_eq!(all.wait(|| false).unwrap_err().what, "no library");
 }
 
@@ -117,7 +118,7 @@ fn a_panic_ends_the_process_as_a_bug() {
     let clock = ManualClock::default();
     let mut all = lanes(&clock, Limits::default());
     let build = || -> Result<FakeLane, Fatal> { panic!("for the test") };
-    all.start("lane-0".into(), None, Arc::default(), build).unwrap();
+    all.start("lane-0".into(), Cores::default(), Arc::default(), build).unwrap();
     assert_eq!(all.wait(|| false).unwrap_err().code, exit::INTERNAL);
 }
 
@@ -171,8 +172,83 @@ fn a_lane_is_pinned_to_its_core_or_says_why_not() {
     let mut all = lanes(&clock, Limits::default());
     let world = world(Setup { clock: clock.clone(), ..Setup::default() });
     let World { stats, lane, .. } = world;
-    all.start("lane-0".into(), Some(1_000), stats, move || Ok(lane)).unwrap();
+    let cores = Cores { lane: Some(1_000), model: None };
+    all.start("lane-0".into(), cores, stats, move || Ok(lane)).unwrap();
     let fatal = all.wait(|| false).unwrap_err();
     assert_eq!(fatal.code, exit::SYSTEM);
     assert!(fatal.what.contains("core 1000"), "{fatal}");
+}
+
+fn dedicated(clock: &ManualClock) -> World {
+    world(Setup { clock: clock.clone(), layout: Layout::Dedicated, batch_rows: 4, ..Setup::default() })
+}
+
+/// The lane turns, answers its group and takes records in, while the one model call has not come back.
+#[test]
+fn the_poll_thread_never_waits_for_a_dedicated_model() {
+    let clock = ManualClock::default();
+    let mut all = lanes(&clock, Limits::default());
+    let world = dedicated(&clock);
+    world.put_payments(0, 30);
+    let slow = Arc::clone(&world.scorer.slow);
+    let mut held = Some(slow.lock().unwrap());
+    let ends = start(&mut all, "lane-0", world);
+    let mut at_hold = None;
+    let stop = || {
+        if held.is_none() {
+            return ends.delivered() == 30;
+        }
+        if ends.stats.received.get() < 12 {
+            return false;
+        }
+        assert_eq!((ends.scorer.call_count(), ends.delivered()), (1, 0));
+        let cycle_ms = ends.stats.last_cycle_ms.get();
+        if *at_hold.get_or_insert(cycle_ms) < cycle_ms {
+            assert_ne!(ends.stats.model_busy_since_ms.get(), 0, "the watchdog sees the call");
+            held = None;
+        }
+        false
+    };
+    assert_eq!(all.wait(until(&clock, stop)), Ok(true));
+    assert_eq!(ends.source.committed(0), Some(30));
+    assert_eq!((ends.stats.received.get(), ends.stats.scored.get()), (30, 30));
+    assert_eq!(ends.stats.model_busy_since_ms.get(), 0);
+    let sink = ends.sink.state();
+    let order: Vec<i64> = sink.delivered(Destination::Outputs).iter().map(|sent| sent.source.offset).collect();
+    assert_eq!(order, (0..30).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_dedicated_model_that_fails_for_good_is_the_fatal_error_of_its_lane() {
+    let clock = ManualClock::default();
+    let mut all = lanes(&clock, Limits::default());
+    let world = dedicated(&clock);
+    world.scorer.set_broken(true);
+    world.put_payments(0, 30);
+    let ends = start(&mut all, "lane-0", world);
+    assert_eq!(all.wait(until(&clock, || false)).unwrap_err().code, exit::MODEL);
+    assert_eq!((ends.scorer.call_count(), ends.delivered()), (16, 0));
+}
+
+#[test]
+fn a_panic_on_the_models_thread_ends_the_process_as_a_bug() {
+    let clock = ManualClock::default();
+    let mut all = lanes(&clock, Limits::default());
+    let world = dedicated(&clock);
+    world.scorer.panics.store(true, Ordering::SeqCst);
+    world.put_payments(0, 3);
+    start(&mut all, "lane-0", world);
+    let fatal = all.wait(until(&clock, || false)).unwrap_err();
+    assert!(fatal.code == exit::INTERNAL && fatal.what.contains("panicked"), "{fatal}");
+}
+
+#[test]
+fn a_models_thread_is_pinned_to_its_core_or_says_why_not() {
+    let clock = ManualClock::default();
+    let mut all = lanes(&clock, Limits::default());
+    let World { stats, lane, .. } = dedicated(&clock);
+    let cores = Cores { lane: None, model: Some(1_000) };
+    all.start("lane-0".into(), cores, stats, move || Ok(lane)).unwrap();
+    let fatal = all.wait(until(&clock, || false)).unwrap_err();
+    assert!(fatal.code == exit::SYSTEM && fatal.what.contains("core 1000"), "{fatal}");
 }

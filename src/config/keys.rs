@@ -13,6 +13,7 @@ pub const KEYS: &[&str] = &[
     "topics.dead_letters",
     "topics.timeouts",
     "lanes.count",
+    "lanes.layout",
     "lanes.cores",
     "model.package",
     "model.onnxruntime",

@@ -14,7 +14,8 @@ pub use crate::observe::log::{LogConfig, LogFormat};
 use crate::observe::stats::LaneStats;
 use crate::pipeline::limits::Limits;
 use crate::pipeline::settings::{
-    DeadLetterSettings, Deadline, ForwardHeaders, HeaderStyle, PayloadPolicy, ReviewSettings, StageSettings, Thresholds,
+    Cores, DeadLetterSettings, Deadline, ForwardHeaders, HeaderStyle, Layout, PayloadPolicy, ReviewSettings,
+    StageSettings, Thresholds,
 };
 
 pub mod checks;
@@ -38,11 +39,10 @@ pub const REFERENCE: &str = include_str!("reference.toml");
 /// Where `/metrics` and its neighbours listen unless told otherwise.
 pub const ADMIN_LISTEN: &str = "127.0.0.1:9464";
 
-/// One lane: a set of partitions, its own consumer, model session and thread.
+/// One lane: a set of partitions, its own consumer, model session and threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct LaneConfig {
-    /// The core its thread is pinned to.
-    pub core: Option<usize>,
+    pub cores: Cores,
 }
 
 /// Where the model runs.
@@ -112,6 +112,7 @@ pub struct Config {
     pub topics: Topics,
     /// Never empty.
     pub lanes: Vec<LaneConfig>,
+    pub layout: Layout,
     pub model: ModelConfig,
     pub schemas: SchemasConfig,
     /// Overrides the package's own thresholds.
@@ -142,6 +143,7 @@ impl Config {
             },
             topics: Topics::default(),
             lanes: vec![LaneConfig::default()],
+            layout: Layout::default(),
             model: ModelConfig {
                 package: package.into(),
                 onnxruntime: None,

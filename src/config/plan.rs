@@ -12,12 +12,15 @@ use super::raw::{RawConfig, Value};
 use super::read::Reader;
 use super::{Config, DeliveryMode, LaneConfig, LogFormat, Provider, UnknownSchema, WireForms, checks, properties};
 use crate::kafka::settings::{StartAt, is_secret};
-use crate::pipeline::settings::{Deadline, DeadlineFrom, ForwardHeaders, HeaderStyle, PayloadPolicy, Thresholds};
+use crate::pipeline::settings::{
+    Cores, Deadline, DeadlineFrom, ForwardHeaders, HeaderStyle, Layout, PayloadPolicy, Thresholds,
+};
 
 pub const START_AT: &[(&str, StartAt)] = &[("earliest", StartAt::Earliest), ("latest", StartAt::Latest)];
 pub const PROVIDERS: &[(&str, Provider)] = &[("cpu", Provider::Cpu), ("cuda", Provider::Cuda)];
 pub const ON_UNKNOWN: &[(&str, UnknownSchema)] =
     &[("dead_letter", UnknownSchema::DeadLetter), ("wait", UnknownSchema::Wait)];
+pub const LAYOUTS: &[(&str, Layout)] = &[("inline", Layout::Inline), ("dedicated", Layout::Dedicated)];
 pub const PAYLOAD: &[(&str, PayloadPolicy)] = &[("raw", PayloadPolicy::Raw), ("omit", PayloadPolicy::Omit)];
 pub const HEADER_STYLES: &[(&str, HeaderStyle)] =
     &[("scorewire", HeaderStyle::Scorewire), ("connect", HeaderStyle::Connect), ("streams", HeaderStyle::Streams)];
@@ -194,6 +197,11 @@ fn topics(reader: &mut Reader<'_>, config: &mut Config) {
 
 fn lanes(reader: &mut Reader<'_>, config: &mut Config, machine: &Machine) {
     let count = reader.integer("lanes.count", 1..=LANES_MAX);
+    set(&mut config.layout, reader.choice("lanes.layout", LAYOUTS));
+    let (threads, per_lane) = match config.layout {
+        Layout::Inline => (1, "one core per lane"),
+        Layout::Dedicated => (2, "two cores per lane, the lane's and then its model's"),
+    };
     let cores: Vec<usize> = reader.list_of("lanes.cores", "a core number").unwrap_or_default();
     for core in &cores {
         if !machine.cores.contains(core) {
@@ -206,20 +214,31 @@ fn lanes(reader: &mut Reader<'_>, config: &mut Config, machine: &Machine) {
     distinct.sort_unstable();
     distinct.dedup();
     if distinct.len() < cores.len() {
-        reader.problem("lanes.cores", "two lanes on one core", "name each core once");
+        let what = if threads == 1 { "two lanes on one core" } else { "two threads on one core" };
+        reader.problem("lanes.cores", what, "name each core once");
     }
-    let lanes = count.map_or(cores.len().max(1), |count| count as usize);
-    if !cores.is_empty() && cores.len() != lanes {
-        let what = format!("{} cores for {lanes} lanes", cores.len());
-        reader.problem("lanes.cores", what, "name one core per lane, or none at all");
+    let lanes = count.map_or((cores.len() / threads).max(1), |count| count as usize);
+    if !cores.is_empty() && cores.len() != lanes * threads {
+        let named = cores.len();
+        let what = format!("{named} core{} for {lanes} lane{}", plural(named), plural(lanes));
+        reader.problem("lanes.cores", what, format!("name {per_lane}, or none at all"));
     }
-    if lanes > machine.cores.len() {
-        let cores = machine.cores.len();
+    if lanes * threads > machine.cores.len() {
+        let (cores, whose) = (machine.cores.len(), if threads == 1 { "lanes" } else { "lanes' threads" });
+        let running = lanes * threads;
         reader
             .warnings
-            .push(format!("lanes.count: {lanes} lanes share {cores} cores; more lanes than cores only wait"));
+            .push(format!("lanes.count: {running} {whose} share {cores} cores; more {whose} than cores only wait"));
     }
-    config.lanes = (0..lanes).map(|lane| LaneConfig { core: cores.get(lane).copied() }).collect();
+    let of_lane = |lane: usize| {
+        let of_thread = |thread: usize| cores.get(lane * threads + thread).copied().filter(|_| thread < threads);
+        LaneConfig { cores: Cores { lane: of_thread(0), model: of_thread(1) } }
+    };
+    config.lanes = (0..lanes).map(of_lane).collect();
+}
+
+fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
 }
 
 fn model(reader: &mut Reader<'_>, config: &mut Config) {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::plan::{DEADLINE_FROM, HEADER_STYLES, LOG_FORMATS, ON_UNKNOWN, PAYLOAD, PROVIDERS, START_AT};
+use super::plan::{DEADLINE_FROM, HEADER_STYLES, LAYOUTS, LOG_FORMATS, ON_UNKNOWN, PAYLOAD, PROVIDERS, START_AT};
 use super::problem::Origin;
 use super::secret::MASK;
 use super::{Config, DeliveryMode, Loaded};
@@ -101,7 +101,8 @@ fn connection(config: &Config) -> Vec<(String, serde_json::Value)> {
     let delivery = match config.delivery {
         DeliveryMode::AtLeastOnce => "at_least_once",
     };
-    let cores: Vec<usize> = config.lanes.iter().filter_map(|lane| lane.core).collect();
+    let cores: Vec<usize> =
+        config.lanes.iter().flat_map(|lane| [lane.cores.lane, lane.cores.model]).flatten().collect();
     vec![
         pair("delivery", delivery),
         pair("kafka.bootstrap", kafka.bootstrap.as_str()),
@@ -114,6 +115,7 @@ fn connection(config: &Config) -> Vec<(String, serde_json::Value)> {
         pair("topics.dead_letters", topics.dead_letters.as_str()),
         pair("topics.timeouts", topics.timeouts.as_str()),
         pair("lanes.count", config.lanes.len()),
+        pair("lanes.layout", word(LAYOUTS, config.layout)),
         pair("lanes.cores", cores),
     ]
 }

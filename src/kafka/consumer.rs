@@ -15,7 +15,8 @@ use super::message::{HandedOut, KafkaRecord};
 use super::native::{CallbackState, Client, Conf, NO_ERROR, PartitionList, c_string, describe};
 use super::native::{is_moving_coordinator, take_error, timeout_ms, to_result};
 use super::settings::{KafkaSettings, StartAt, consumer_settings};
-use crate::edge::{PartitionLag, Progress, Source, SourceEvent, SourceRecord};
+use super::wakeup::Wakeup;
+use crate::edge::{PartitionLag, Progress, Source, SourceEvent, SourceRecord, Waker};
 use crate::error::{Fatal, exit};
 
 /// Records taken with one call of the client, at most.
@@ -32,6 +33,7 @@ pub struct KafkaSource {
     client: Client,
     inbox: CallbackState<Inbox>,
     queue: *mut rd::rd_kafka_queue_t,
+    pub(super) wakeup: Arc<Wakeup>,
     topic: CString,
     group: String,
     start_at: Option<StartAt>,
@@ -64,6 +66,7 @@ impl KafkaSource {
             client,
             inbox,
             queue,
+            wakeup: Wakeup::of(queue),
             topic,
             group: settings.group.clone(),
             start_at: settings.start_at,
@@ -253,7 +256,7 @@ impl Source for KafkaSource {
 
     fn poll(&mut self, wait: Duration, room: usize, out: &mut Vec<KafkaRecord>) -> Result<(), Fatal> {
         let mut taken = self.take(Duration::ZERO, 0, room);
-        if taken == 0 && !wait.is_zero() {
+        if taken == 0 && !wait.is_zero() && !self.wakeup.take() {
             // Asking for one returns as soon as it is there; asking for more would wait for all of them. What came with it is taken next.
             taken = self.take(wait, 0, 1.min(room));
             if taken == 1 && room > 1 {
@@ -279,6 +282,10 @@ impl Source for KafkaSource {
             return Result::Err(self.failure("go on reading", &format!("{text}: {}", describe(code))));
         }
         Ok(())
+    }
+
+    fn waker(&self) -> Waker {
+        Wakeup::waker(&self.wakeup)
     }
 
     fn next_event(&mut self) -> Option<SourceEvent> {
@@ -374,6 +381,7 @@ impl Source for KafkaSource {
 
 impl Drop for KafkaSource {
     fn drop(&mut self) {
+        self.wakeup.detach();
         let closed = self.closed || self.close(Duration::from_secs(1));
         let alive = Arc::strong_count(&self.handed_out) - 1;
         if !closed || alive > 0 {

@@ -12,6 +12,7 @@ pub mod message;
 pub mod native;
 pub mod producer;
 pub mod settings;
+mod wakeup;
 
 /// The client library's version, as it says it: `2.12.1`.
 pub fn client_version() -> String {

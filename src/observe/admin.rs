@@ -130,13 +130,9 @@ impl AdminState {
     pub fn liveness(&self) -> Health {
         let now_ms = self.clock.now_ns() / 1_000_000;
         let turning = self.lanes.iter().enumerate().filter(|(_, stats)| !ended(stats));
-        let hung = turning.filter_map(|(lane, stats)| {
-            let last_ms = stats.last_cycle_ms.get();
-            let silent = Duration::from_millis(now_ms.saturating_sub(last_ms));
-            // A lane that has not begun is not hung: it may still be warming its model.
-            let hung = last_ms > 0 && silent > self.limits.watchdog_timeout;
-            hung.then(|| format!("lane {lane} has finished no duty cycle for {} ms", silent.as_millis()))
-        });
+        let limit_ms = u64::try_from(self.limits.watchdog_timeout.as_millis()).unwrap_or(u64::MAX);
+        let hung =
+            turning.filter_map(|(lane, stats)| stats.hung(now_ms, limit_ms).map(|what| format!("lane {lane} {what}")));
         Health { problems: hung.collect() }
     }
 

@@ -69,10 +69,13 @@ pub struct LaneStats {
     pub commits: Counter,
     pub commit_failures: Counter,
     pub delivery_failures: Counter,
-    /// Longest duty cycle since start, nanoseconds, by what it did.
+    /// Longest way of a batch since start, nanoseconds: from the first look at its first record to the hand-over of its
+    /// last outcome. Where the lane calls its model itself this is its longest duty cycle.
     pub duty_cycle_ns_max: Counter,
     /// Monotonic milliseconds of the last finished duty cycle, for the watchdog.
     pub last_cycle_ms: Counter,
+    /// Monotonic milliseconds since when the model's own thread has been at a batch; 0: it waits for one.
+    pub model_busy_since_ms: Counter,
     /// The lane has joined its group (an empty assignment counts).
     pub joined: AtomicBool,
     /// The lane has left in order, or for good.
@@ -87,6 +90,17 @@ pub struct LaneStats {
 }
 
 impl LaneStats {
+    /// What has taken longer than it may, at this monotonic time: a duty cycle, or the model's own thread with a batch.
+    /// A lane that has not begun is not hung: it may still be warming its model.
+    pub fn hung(&self, now_ms: u64, limit_ms: u64) -> Option<String> {
+        let silent =
+            |since_ms: u64| (since_ms > 0).then(|| now_ms.saturating_sub(since_ms)).filter(|ms| *ms > limit_ms);
+        if let Some(ms) = silent(self.last_cycle_ms.get()) {
+            return Some(format!("has finished no duty cycle for {ms} ms"));
+        }
+        silent(self.model_busy_since_ms.get()).map(|ms| format!("has had a batch at its model for {ms} ms"))
+    }
+
     pub fn rejected_total(&self) -> u64 {
         self.rejected.iter().map(Counter::get).sum()
     }

@@ -1,5 +1,10 @@
 //! The micro-batch: one aligned buffer of rows, and what is known about each record beside its row. Made once,
 //! reused for ever.
+//!
+//! A batch is open for what arrives, then at the model, then leaving. Only its [`Sheet`] goes to the model; the records
+//! and what the lane knows of them never change threads.
+
+use std::collections::VecDeque;
 
 use ndarray::ArrayView2;
 
@@ -11,7 +16,7 @@ const ALIGNMENT: usize = 64;
 const FLOATS_PER_LINE: usize = ALIGNMENT / size_of::<f32>();
 
 /// `cap` rows of `width` features, row-major and contiguous.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Rows {
     storage: Vec<f32>,
     /// Floats to skip so that the first row is aligned.
@@ -69,39 +74,121 @@ pub struct Item<R> {
     pub review: Option<ReviewReason>,
 }
 
-/// The records of one duty cycle, in the order received, with their rows and scores.
-#[derive(Debug)]
-pub struct Batch<R> {
-    pub items: Vec<Item<R>>,
+/// What the model sees of a batch: rows go in, scores come out.
+#[derive(Debug, Default)]
+pub struct Sheet {
     pub rows: Rows,
     /// Rows in use.
     pub filled: usize,
     pub scores: Vec<f64>,
-    /// Monotonic clock at each stage boundary.
-    pub decode_start_ns: u64,
-    pub decoded_ns: u64,
+    /// Rows that the model failed on when each was tried alone, in order.
+    pub failed: Vec<usize>,
+    /// Model calls that failed, and the runtime's words on the last of them.
+    pub calls_failed: u32,
+    pub error: Option<String>,
+    /// The model failed too often in a row: nothing of this batch may go out.
+    pub broken: bool,
+    /// Monotonic and wall clock before and after scoring.
+    pub started_ns: u64,
+    pub started_us: i64,
     pub scored_ns: u64,
-    /// Wall clock, microseconds.
     pub scored_us: i64,
+}
+
+/// Records that were decoded together: between two looks at the source.
+#[derive(Clone, Copy, Debug)]
+pub struct Take {
+    /// Monotonic clock before and after.
+    pub start_ns: u64,
+    pub decoded_ns: u64,
+    /// Those that became rows.
+    pub rows: u64,
+}
+
+/// Records in the order received, with their rows and scores.
+#[derive(Debug)]
+pub struct Batch<R> {
+    pub items: Vec<Item<R>>,
+    /// Empty while it is at the model.
+    pub sheet: Sheet,
+    pub takes: Vec<Take>,
 }
 
 impl<R> Batch<R> {
     pub fn new(width: usize, cap: usize) -> Batch<R> {
-        Batch {
-            items: Vec::with_capacity(cap),
+        let sheet = Sheet {
             rows: Rows::new(width, cap),
-            filled: 0,
             scores: vec![0.0; cap],
-            decode_start_ns: 0,
-            decoded_ns: 0,
-            scored_ns: 0,
-            scored_us: 0,
-        }
+            failed: Vec::with_capacity(cap),
+            ..Sheet::default()
+        };
+        Batch { items: Vec::with_capacity(cap), sheet, takes: Vec::with_capacity(cap) }
     }
 
     pub fn clear(&mut self) {
         self.items.clear();
-        self.filled = 0;
+        self.takes.clear();
+        self.sheet.filled = 0;
+    }
+
+    /// Records that still fit.
+    pub fn room(&self) -> usize {
+        self.sheet.rows.cap() - self.items.len()
+    }
+}
+
+/// All batches of a lane. There are always as many as there were at first.
+#[derive(Debug)]
+pub struct Batches<R> {
+    /// Takes what arrives.
+    pub open: Batch<R>,
+    /// Scored, and being handed over; empty when that is done.
+    pub leaving: Batch<R>,
+    /// In the order they went; each without its sheet.
+    at_model: VecDeque<Batch<R>>,
+    free: Vec<Batch<R>>,
+}
+
+impl<R> Batches<R> {
+    /// `at_model_max`: how many may be at the model apart from the open one and the one that leaves.
+    pub fn new(width: usize, cap: usize, at_model_max: usize) -> Batches<R> {
+        Batches {
+            open: Batch::new(width, cap),
+            leaving: Batch::new(width, cap),
+            at_model: VecDeque::with_capacity(at_model_max),
+            free: (0..at_model_max).map(|_| Batch::new(width, cap)).collect(),
+        }
+    }
+
+    /// The open batch was scored where it is, and leaves.
+    pub fn leave_at_once(&mut self) {
+        debug_assert!(self.leaving.items.is_empty(), "one batch leaves at a time");
+        std::mem::swap(&mut self.open, &mut self.leaving);
+    }
+
+    /// The open batch goes to the model; what arrives next has another one.
+    pub fn send(&mut self) -> Sheet {
+        let next = self.free.pop().expect("fewer are at the model than were made for it");
+        let mut sent = std::mem::replace(&mut self.open, next);
+        let sheet = std::mem::take(&mut sent.sheet);
+        self.at_model.push_back(sent);
+        sheet
+    }
+
+    /// The first batch that went to the model is back, and leaves.
+    pub fn receive(&mut self, sheet: Sheet) {
+        debug_assert!(self.leaving.items.is_empty(), "one batch leaves at a time");
+        let mut back = self.at_model.pop_front().expect("the model gives back what it was given");
+        back.sheet = sheet;
+        self.free.push(std::mem::replace(&mut self.leaving, back));
+    }
+
+    /// The leaving batch was handed over. Its buffers, warm as they are, are the next to be filled.
+    pub fn left(&mut self) {
+        self.leaving.clear();
+        if self.open.items.is_empty() {
+            std::mem::swap(&mut self.open, &mut self.leaving);
+        }
     }
 }
 
@@ -121,6 +208,27 @@ mod tests {
             assert_eq!(view.shape(), [3, width]);
             assert!(view.rows().into_iter().zip(2..).all(|(row, n)| row.iter().all(|&value| value == n as f32)));
             assert!(view.is_standard_layout());
+        }
+    }
+
+    #[test]
+    fn batches_come_back_in_order_and_none_is_lost_or_made() {
+        let mut batches: Batches<u8> = Batches::new(2, 4, 2);
+        let sheet_of = |batches: &mut Batches<u8>, mark: f64| {
+            batches.open.sheet.scores[0] = mark;
+            batches.send()
+        };
+        for round in 0..5 {
+            let first = sheet_of(&mut batches, f64::from(round));
+            let second = sheet_of(&mut batches, f64::from(round) + 0.5);
+            assert_eq!((batches.at_model.len(), batches.free.len()), (2, 0));
+            assert!(batches.at_model.iter().all(|batch| batch.room() == 0), "nothing is written beside its sheet");
+            for (sheet, mark) in [(first, f64::from(round)), (second, f64::from(round) + 0.5)] {
+                batches.receive(sheet);
+                assert_eq!((batches.leaving.sheet.scores[0], batches.leaving.room()), (mark, 4));
+                batches.left();
+            }
+            assert_eq!((batches.at_model.len(), batches.free.len(), batches.open.room()), (0, 2, 4));
         }
     }
 }

@@ -114,11 +114,11 @@ impl Emit {
         sink: &mut K,
         stats: &LaneStats,
     ) -> Result<Emitted, SendError> {
-        let mut way = Way { slots, sink, stats, scored_ns: batch.scored_ns, scored_us: batch.scored_us };
+        let mut way = Way { slots, sink, stats, scored_ns: batch.sheet.scored_ns, scored_us: batch.sheet.scored_us };
         while self.next < batch.items.len() {
             let item = &mut batch.items[self.next];
             if way.slots.by_id(item.slot).is_some() {
-                let score = if let Verdict::Row(row) = item.verdict { batch.scores[row] } else { f64::NAN };
+                let score = if let Verdict::Row(row) = item.verdict { batch.sheet.scores[row] } else { f64::NAN };
                 match self.one(item, score, &mut way) {
                     Ok(()) => {}
                     Err(SendError::Full) => return Ok(Emitted::Full),

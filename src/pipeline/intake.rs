@@ -109,8 +109,8 @@ impl<R: SourceRecord> Intake<R> {
     fn decode(&mut self, arrived: Parked<R>, batch: &mut Batch<R>) -> Option<(Parked<R>, SchemaKey)> {
         let (decoded, verdict) = match self.judge_payload(&arrived.record, batch) {
             Ok(decoded) => {
-                batch.filled += 1;
-                (Some(decoded), Verdict::Row(batch.filled - 1))
+                batch.sheet.filled += 1;
+                (Some(decoded), Verdict::Row(batch.sheet.filled - 1))
             }
             Err(Stop::Reject(reject)) => (None, Verdict::Rejected(reject)),
             Err(Stop::Wait(schema)) => return Some((arrived, schema)),
@@ -136,7 +136,7 @@ impl<R: SourceRecord> Intake<R> {
             return Err(Stop::Reject(Reject::Oversized));
         }
         let guid = if self.decoder.needs_guid_header() { record.header(GUID_HEADER) } else { None };
-        let row = batch.rows.row_mut(batch.filled);
+        let row = batch.sheet.rows.row_mut(batch.sheet.filled);
         self.decoder.decode(guid, value, row)
     }
 }

@@ -1,7 +1,7 @@
-//! A lane: its partitions, its model session, its clients, and the bounded duty cycle that moves records through all
-//! stages on one thread.
+//! A lane: its partitions, its clients, its watermarks, and the bounded duty cycle that moves records through all
+//! stages on one thread; the model call alone may have a thread of its own (layout `dedicated`).
 //!
-//! Invariants, in every state: a record counted as received is in exactly one place (parked, in the batch, in
+//! Invariants, in every state: a record counted as received is in exactly one place (parked, in a batch, in
 //! flight, finished); only slots in the table are produced for, committed and acknowledged; progress moves only after
 //! acknowledgement.
 
@@ -13,13 +13,14 @@ use crate::error::{Fatal, exit};
 use crate::observe::latency::{Step, StepTimes};
 use crate::observe::stats::LaneStats;
 use crate::pipeline::backpressure::{Gate, Permission};
-use crate::pipeline::batch::{Batch, Verdict};
+use crate::pipeline::batch::Batches;
 use crate::pipeline::commit::CommitClock;
+use crate::pipeline::desk::Desk;
 use crate::pipeline::emit::{Emit, Emitted};
 use crate::pipeline::intake::{Intake, Receipt};
 use crate::pipeline::limits::{Limits, nanoseconds};
 use crate::pipeline::rebalance::Revoke;
-use crate::pipeline::scoring::Scoring;
+use crate::pipeline::scoring::{AT_DESK_MAX, Model, Queues, Scoring};
 use crate::pipeline::slots::{Phase, Slots};
 use crate::record::Ack;
 
@@ -45,19 +46,22 @@ pub struct Parts<S: Source, M, K, D, C> {
 }
 
 pub struct Lane<S: Source, M, K, D, C> {
-    pub(super) source: S,
-    pub(super) sink: K,
-    pub(super) delivery: D,
-    pub(super) clock: C,
-    pub(super) intake: Intake<S::Record>,
-    scoring: Scoring<M>,
-    pub(super) emit: Emit,
-    pub(super) gate: Gate,
-    pub(super) slots: Slots,
-    pub(super) batch: Batch<S::Record>,
-    /// The batch is not handed over completely: the sink was full.
+    // Field order: whatever holds records is dropped before the source, whose client is freed after the last of them.
+    pub(super) scoring: Scoring<M>,
+    /// The model's side, until a thread takes it.
+    desk: Option<Desk<M, C>>,
+    pub(super) batches: Batches<S::Record>,
+    /// The leaving batch is not handed over completely: the sink was full.
     pub(super) stuck: bool,
     pub(super) inbox: Vec<S::Record>,
+    pub(super) intake: Intake<S::Record>,
+    pub(super) emit: Emit,
+    pub(super) sink: K,
+    pub(super) source: S,
+    pub(super) delivery: D,
+    pub(super) clock: C,
+    pub(super) gate: Gate,
+    pub(super) slots: Slots,
     pub(super) acks: Vec<Ack>,
     pub(super) commits: CommitClock,
     pub(super) revoke: Option<Revoke>,
@@ -69,6 +73,8 @@ pub struct Lane<S: Source, M, K, D, C> {
     pub(super) until: Option<Vec<i64>>,
     /// Since when outcomes have been in flight without an acknowledgement.
     pub(super) silent_since_ns: u64,
+    /// When decoding began last.
+    pub(super) decode_start_ns: u64,
     last_poll_ns: u64,
     /// However much is left of an earlier poll.
     poll_at_least_every_ns: u64,
@@ -84,24 +90,49 @@ where
     D: Delivery<S, K>,
     C: Clock,
 {
+    /// A lane that calls its model itself.
     pub fn new(parts: Parts<S, M, K, D, C>) -> Lane<S, M, K, D, C> {
+        Lane::build(parts, 0, |model| (Scoring::Inline(model), None))
+    }
+
+    /// A lane whose model has a thread of its own: nothing is scored unless somebody serves [`Lane::take_desk`].
+    pub fn dedicated(parts: Parts<S, M, K, D, C>) -> Lane<S, M, K, D, C>
+    where
+        C: Clone,
+    {
+        let (clock, stats, waker) = (parts.clock.clone(), Arc::clone(&parts.stats), parts.source.waker());
+        Lane::build(parts, AT_DESK_MAX, |model| {
+            let (queues, at_desk) = Queues::new();
+            (Scoring::Dedicated(queues), Some(Desk { model, queues: at_desk, clock, waker, stats }))
+        })
+    }
+
+    fn build(
+        parts: Parts<S, M, K, D, C>,
+        at_model_max: usize,
+        place: impl FnOnce(Model<M>) -> (Scoring<M>, Option<Desk<M, C>>),
+    ) -> Lane<S, M, K, D, C> {
         let cap = parts.batch_rows.min(parts.limits.batch_rows_max).max(1);
         let poll_at_least_every_ns = nanoseconds(parts.limits.pause_after);
+        let model = Model::new(parts.scorer, parts.limits.model_failures_max);
+        let batches = Batches::new(model.width(), cap, at_model_max);
+        let (scoring, desk) = place(model);
         Lane {
-            batch: Batch::new(parts.scorer.width(), cap),
-            scoring: Scoring::new(parts.scorer, parts.limits.model_failures_max),
-            gate: Gate::new(&parts.limits),
-            commits: CommitClock::new(&parts.limits),
-            source: parts.source,
-            sink: parts.sink,
-            delivery: parts.delivery,
-            clock: parts.clock,
-            intake: parts.intake,
-            emit: parts.emit,
-            slots: Slots::default(),
+            scoring,
+            desk,
+            batches,
             stuck: false,
             inbox: Vec::with_capacity(cap),
+            intake: parts.intake,
+            emit: parts.emit,
+            sink: parts.sink,
+            source: parts.source,
+            delivery: parts.delivery,
+            clock: parts.clock,
+            gate: Gate::new(&parts.limits),
+            slots: Slots::default(),
             acks: Vec::with_capacity(1024),
+            commits: CommitClock::new(&parts.limits),
             revoke: None,
             draining: false,
             limits: parts.limits,
@@ -109,11 +140,17 @@ where
             times: StepTimes::default(),
             until: parts.until,
             silent_since_ns: 0,
+            decode_start_ns: 0,
             last_poll_ns: 0,
             poll_at_least_every_ns,
             next_retry_ns: 0,
             next_publish_ns: 0,
         }
+    }
+
+    /// The model's side of a dedicated lane, once.
+    pub fn take_desk(&mut self) -> Option<Desk<M, C>> {
+        self.desk.take()
     }
 
     /// One bounded round: events, one batch at most, acknowledgements, commit.
@@ -126,6 +163,7 @@ where
             acknowledged = self.settle()?;
             self.hand_over()?;
         }
+        self.advance()?;
         self.move_records(start_ns)?;
         acknowledged |= self.settle()?;
         let now_ns = self.clock.now_ns();
@@ -153,7 +191,8 @@ where
         }
         let (records, bytes) = (self.slots.open_records(), self.slots.open_bytes());
         let was_holding = self.gate.is_holding();
-        match self.gate.ask(now_ns, records, bytes, self.stuck, self.batch.rows.cap()) {
+        let room = self.batches.open.room();
+        match self.gate.ask(now_ns, records, bytes, self.stuck || room == 0, room) {
             Permission::Take(room) => self.take(now_ns, room),
             Permission::Hold => {
                 self.stats.backpressure_stalls.add(u64::from(!was_holding));
@@ -178,33 +217,34 @@ where
             self.source.poll(Duration::ZERO, 1, &mut self.inbox)?;
             self.last_poll_ns = self.clock.now_ns();
         }
-        self.sink.poll(wait, &mut self.acks)
+        self.wait_for_room(wait)
     }
 
     fn take(&mut self, now_ns: u64, room: usize) -> Result<(), Fatal> {
-        self.batch.clear();
+        let (first, rows) = (self.batches.open.items.len(), self.batches.open.sheet.filled);
         if now_ns >= self.next_retry_ns {
             self.next_retry_ns = now_ns + nanoseconds(self.limits.schema_retry);
             self.intake.ask_again();
             if self.intake.has_parked() {
                 self.retry_parked(room)?;
             }
-            if self.batch.items.len() == room {
+            if self.batches.open.items.len() - first == room {
                 // The batch was too small for all that waited, not the schema missing.
                 self.next_retry_ns = now_ns;
             }
         }
-        if self.batch.items.is_empty() && self.inbox.is_empty() {
+        if self.batches.open.items.len() == first && self.inbox.is_empty() {
+            // What is open already waits for the model, which ends this wait.
             self.poll_source(self.limits.idle_wait, room)?;
         } else if now_ns.saturating_sub(self.last_poll_ns) >= self.poll_at_least_every_ns {
             // What is left of an earlier poll comes first, but the group must go on seeing us.
             self.poll_source(Duration::ZERO, 1)?;
         }
-        if self.inbox.is_empty() && self.batch.items.is_empty() {
-            return Ok(());
+        if !self.inbox.is_empty() {
+            self.admit_inbox(room)?;
         }
-        self.admit_inbox(room)?;
-        self.score_and_emit()
+        self.count_decoded(first, rows);
+        self.advance()
     }
 
     fn poll_source(&mut self, wait: Duration, room: usize) -> Result<(), Fatal> {
@@ -217,7 +257,7 @@ where
     /// How many of the polled records fit in the batch and under the limits. The record that reaches the limit of
     /// bytes is the last one.
     fn admissible(&self, room: usize) -> usize {
-        let room = room.min(self.batch.rows.cap() - self.batch.items.len());
+        let room = room.min(self.batches.open.room());
         let mut bytes = self.slots.open_bytes();
         let fits = |record: &&S::Record| {
             let fits = bytes < self.limits.in_flight_bytes_max;
@@ -231,7 +271,7 @@ where
     /// before a rewind, are dropped: they are below no commit and come again where they belong.
     fn admit_inbox(&mut self, room: usize) -> Result<(), Fatal> {
         let receipt = Receipt { ns: self.clock.now_ns(), us: self.clock.wall_us() };
-        self.batch.decode_start_ns = receipt.ns;
+        self.decode_start_ns = receipt.ns;
         let admissible = self.admissible(room);
         let mut pause = Vec::new();
         let mut received = 0;
@@ -246,7 +286,7 @@ where
             if record.timestamp_ms() >= 0 {
                 self.times.record(Step::Topic, since_source_ms.unsigned_abs().saturating_mul(1_000_000), 1);
             }
-            if let Some(schema) = self.intake.admit(record, slot, receipt, &mut self.batch) {
+            if let Some(schema) = self.intake.admit(record, slot, receipt, &mut self.batches.open) {
                 tracing::warn!(partition = at.partition, "the partition waits: {}", self.intake.why_waiting(schema));
                 pause.push(at.partition);
             }
@@ -259,9 +299,9 @@ where
     }
 
     fn retry_parked(&mut self, room: usize) -> Result<(), Fatal> {
-        self.batch.decode_start_ns = self.clock.now_ns();
+        self.decode_start_ns = self.clock.now_ns();
         let mut resume = Vec::new();
-        for id in self.intake.retry(room, &mut self.batch) {
+        for id in self.intake.retry(room, &mut self.batches.open) {
             let Some(slot) = self.slots.by_id(id) else { continue };
             slot.waiting = false;
             if slot.phase == Phase::Flowing && !self.gate.is_paused() {
@@ -274,77 +314,28 @@ where
         self.source.resume(&resume)
     }
 
-    fn score_and_emit(&mut self) -> Result<(), Fatal> {
-        self.batch.decoded_ns = self.clock.now_ns();
-        let decoded_us = self.clock.wall_us();
-        for item in &mut self.batch.items {
-            item.late = self.emit.judge().is_late(item.record.timestamp_ms(), item.received_us, decoded_us);
-        }
-        let start_ns = self.clock.now_ns();
-        let failed = self.scoring.run(&mut self.batch);
-        self.batch.scored_ns = self.clock.now_ns();
-        self.batch.scored_us = self.clock.wall_us();
-        self.count_batch(start_ns, failed);
-        if failed > 0 {
-            let error = self.scoring.last_error().unwrap_or_default();
-            tracing::warn!(calls = failed, error, "the model failed; rows were tried one by one");
-            if self.scoring.is_broken() {
-                return Err(Fatal::new(
-                    exit::MODEL,
-                    format!("the model failed {} times in a row: {error}", self.limits.model_failures_max),
-                    "nothing of the last batch went out; check the model package with `scorewire model check`",
-                ));
-            }
-        }
-        self.emit.begin();
-        if !self.batch.items.is_empty() {
-            self.delivery.begin(&mut self.sink)?;
-        }
-        self.hand_over()
-    }
-
     /// With every cycle, so that the counters add up whenever the lane stands between two.
     pub(super) fn count_open(&self) {
         self.stats.in_flight_records.set(self.slots.open_records() as u64);
         self.stats.in_flight_bytes.set(self.slots.open_bytes() as u64);
     }
 
-    fn count_batch(&mut self, start_ns: u64, failed: u32) {
-        let batch = &self.batch;
-        let rows = batch.items.iter().filter(|item| matches!(item.verdict, Verdict::Row(_))).count() as u64;
-        let all = batch.items.len() as u64;
-        if all == 0 {
-            return;
-        }
-        for item in &batch.items {
-            self.times.record(Step::Intake, batch.decode_start_ns.saturating_sub(item.received_ns), 1);
-        }
-        self.times.record(Step::Decode, batch.decoded_ns.saturating_sub(batch.decode_start_ns), all);
-        if rows > 0 {
-            self.times.record(Step::BatchWait, start_ns.saturating_sub(batch.decoded_ns), rows);
-            self.times.record(Step::Inference, batch.scored_ns.saturating_sub(start_ns), rows);
-            self.stats.batches.add(1);
-            self.stats.batch_rows.add(rows);
-            self.stats.batch_rows_max.raise_to(rows);
-        }
-        self.stats.model_failures.add(u64::from(failed));
-    }
-
     /// Hands the rest of the batch to the sink.
     pub(super) fn hand_over(&mut self) -> Result<(), Fatal> {
-        match self.emit.run(&mut self.batch, &mut self.slots, &mut self.sink, &self.stats) {
+        match self.emit.run(&mut self.batches.leaving, &mut self.slots, &mut self.sink, &self.stats) {
             Ok(Emitted::Full) => {
                 self.stuck = true;
                 Ok(())
             }
             Ok(Emitted::All) => {
                 self.stuck = false;
-                let emitted_ns = self.clock.now_ns().saturating_sub(self.batch.scored_ns);
-                self.times.record(Step::Emit, emitted_ns, self.batch.items.len() as u64);
+                let (batch, now_ns) = (&self.batches.leaving, self.clock.now_ns());
+                let emitted_ns = now_ns.saturating_sub(batch.sheet.scored_ns);
+                self.times.record(Step::Emit, emitted_ns, batch.items.len() as u64);
+                let first_ns = batch.takes.first().map_or(now_ns, |take| take.start_ns);
                 // The source's memory is free again: outcomes were copied.
-                self.batch.clear();
-                let cycle_ns = self.clock.now_ns().saturating_sub(self.batch.decode_start_ns);
-                self.stats.duty_cycle_ns_max.raise_to(cycle_ns);
+                self.batches.left();
+                self.stats.duty_cycle_ns_max.raise_to(self.clock.now_ns().saturating_sub(first_ns));
                 Ok(())
             }
             Err(SendError::Fatal(fatal)) => Err(fatal),

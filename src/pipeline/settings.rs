@@ -69,3 +69,21 @@ pub struct StageSettings {
     pub deadline: Option<Deadline>,
     pub forward_headers: ForwardHeaders,
 }
+
+/// Which stages of a lane run on which thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Layout {
+    /// All on one.
+    #[default]
+    Inline,
+    /// The model on one of its own, with queues between: for models that are slow or elsewhere.
+    Dedicated,
+}
+
+/// The cores that a lane's threads are pinned to; `None` leaves a thread to the system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Cores {
+    pub lane: Option<usize>,
+    /// Layout `dedicated`: the model's thread.
+    pub model: Option<usize>,
+}

@@ -12,8 +12,10 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use crate::edge::{Clock, Delivery, Scorer, Sink, Source};
 use crate::error::{Fatal, exit};
 use crate::observe::stats::LaneStats;
+use crate::pipeline::desk::Desk;
 use crate::pipeline::lane::Lane;
 use crate::pipeline::limits::{Limits, nanoseconds};
+use crate::pipeline::settings::Cores;
 
 /// How often the conductor looks around.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -24,6 +26,7 @@ const END_SETTLES_NS: u64 = 15_000_000_000;
 
 /// What a lane's thread reports when it ends.
 struct Ended {
+    lane: usize,
     name: String,
     /// Whether it drained and left its group in order.
     result: Result<bool, Fatal>,
@@ -34,11 +37,17 @@ pub struct Lanes<C> {
     clock: C,
     limits: Limits,
     stop: Arc<AtomicBool>,
-    stats: Vec<Arc<LaneStats>>,
+    watched: Vec<Watched>,
     reports: Receiver<Ended>,
     reporter: Sender<Ended>,
-    running: usize,
     end: EndWatch,
+}
+
+/// A lane as the conductor sees it.
+struct Watched {
+    stats: Arc<LaneStats>,
+    /// Its threads have not ended. One that has left its group may still hang while it lets its clients go.
+    running: bool,
 }
 
 /// Notices that a bounded run is over.
@@ -68,37 +77,39 @@ impl<C: Clock + Clone + Send + 'static> Lanes<C> {
     pub fn new(clock: C, limits: Limits) -> Lanes<C> {
         let (reporter, reports) = unbounded();
         let stop = Arc::new(AtomicBool::new(false));
-        Lanes { clock, limits, stop, stats: Vec::new(), reports, reporter, running: 0, end: EndWatch::default() }
+        Lanes { clock, limits, stop, watched: Vec::new(), reports, reporter, end: EndWatch::default() }
     }
 
-    /// Starts a lane on its own thread. `build` runs there first; the client's threads are born in it and inherit
-    /// its cores, so pinning comes after.
+    /// Starts a lane on its own thread, and its model on another where the lane is dedicated. `build` runs on the lane's
+    /// thread first; the client's threads are born in it and inherit its cores, so pinning comes after.
     pub fn start<S, M, K, D>(
         &mut self,
         name: String,
-        core: Option<usize>,
+        cores: Cores,
         stats: Arc<LaneStats>,
         build: impl FnOnce() -> Result<Lane<S, M, K, D, C>, Fatal> + Send + 'static,
     ) -> Result<(), Fatal>
     where
         S: Source + 'static,
-        M: Scorer + 'static,
+        M: Scorer + Send + 'static,
         K: Sink<S::Record> + 'static,
         D: Delivery<S, K> + 'static,
     {
         let (stop, reporter, clock) = (Arc::clone(&self.stop), self.reporter.clone(), self.clock.clone());
         let drain_timeout = self.limits.drain_timeout;
-        let thread_name = name.clone();
+        let (lane, thread_name) = (self.watched.len(), name.clone());
         let body = move || {
             // A panic ends the process in release builds; here it must not leave the conductor waiting for ever.
-            let mut report = ReportOnDrop { name, reporter, result: None };
+            let mut report = ReportOnDrop { lane, name, reporter, result: None };
             report.result = Some(build().and_then(|mut lane| {
-                pin(core)?;
-                drive(&mut lane, &stop, &clock, drain_timeout)
+                let model = lane.take_desk().map(|desk| start_model(&report.name, cores.model, desk)).transpose()?;
+                let driven = pin(cores.lane).and_then(|()| drive(&mut lane, &stop, &clock, drain_timeout));
+                // The model's thread ends with the lane's end of its queue.
+                drop(lane);
+                model.map_or(Ok(()), end_of_model).and(driven)
             }));
         };
-        self.stats.push(stats);
-        self.running += 1;
+        self.watched.push(Watched { stats, running: true });
         let started = std::thread::Builder::new().name(thread_name.clone()).spawn(body);
         started.map(drop).map_err(|error| no_thread(&thread_name, &error))
     }
@@ -108,10 +119,10 @@ impl<C: Clock + Clone + Send + 'static> Lanes<C> {
     pub fn wait(mut self, mut interrupted: impl FnMut() -> bool) -> Result<bool, Fatal> {
         let mut first: Option<Fatal> = None;
         let mut clean = true;
-        while self.running > 0 {
+        while self.watched.iter().any(|lane| lane.running) {
             match self.reports.recv_timeout(LOOK_EVERY) {
                 Ok(ended) => {
-                    self.running -= 1;
+                    self.watched[ended.lane].running = false;
                     match ended.result {
                         Ok(in_order) => clean &= in_order,
                         Err(fatal) => {
@@ -136,23 +147,26 @@ impl<C: Clock + Clone + Send + 'static> Lanes<C> {
     }
 
     fn all_at_end(&mut self) -> bool {
-        let assigned = self.stats.iter().map(|stats| stats.assigned_partitions.get()).sum();
-        let at_end = self.stats.iter().all(|stats| stats.at_end.load(Ordering::Acquire));
+        let assigned = self.watched.iter().map(|lane| lane.stats.assigned_partitions.get()).sum();
+        let at_end = self.watched.iter().all(|lane| lane.stats.at_end.load(Ordering::Acquire));
         self.end.is_over(assigned, at_end, self.clock.now_ns())
     }
 
     /// A lane that hangs in the client or the model cannot be stopped from outside, and its client's log lines may
     /// never be served: leave at once, so that another member takes over. What was not committed is scored again.
     fn end_process_if_hung(&self) {
+        if let Some((lane, what)) = self.hung() {
+            tracing::error!(lane, "fatal: a lane {what}; leaving at once");
+            std::process::exit(i32::from(exit::DELIVERY));
+        }
+    }
+
+    /// The first lane that hangs, and how.
+    fn hung(&self) -> Option<(usize, String)> {
         let now_ms = self.clock.now_ns() / 1_000_000;
         let limit_ms = u64::try_from(self.limits.watchdog_timeout.as_millis()).unwrap_or(u64::MAX);
-        for (lane, stats) in self.stats.iter().enumerate() {
-            let last_ms = stats.last_cycle_ms.get();
-            if last_ms > 0 && !stats.ended.load(Ordering::Acquire) && now_ms.saturating_sub(last_ms) > limit_ms {
-                tracing::error!(lane, silent_ms = now_ms - last_ms, "fatal: a lane hangs; leaving at once");
-                std::process::exit(i32::from(exit::DELIVERY));
-            }
-        }
+        let running = self.watched.iter().enumerate().filter(|(_, lane)| lane.running);
+        running.filter_map(|(index, lane)| Some((index, lane.stats.hung(now_ms, limit_ms)?))).next()
     }
 }
 
@@ -206,6 +220,7 @@ fn no_thread(name: &str, error: &std::io::Error) -> Fatal {
 
 /// Reports the thread's end, whichever way it ends.
 struct ReportOnDrop {
+    lane: usize,
     name: String,
     reporter: Sender<Ended>,
     result: Option<Result<bool, Fatal>>,
@@ -216,8 +231,31 @@ impl Drop for ReportOnDrop {
         let panicked = || Err(Fatal::new(exit::INTERNAL, "a lane panicked", "this is a bug: please report it"));
         let result = self.result.take().unwrap_or_else(panicked);
         // Nobody listens any more when the conductor is gone.
-        let _ = self.reporter.send(Ended { name: std::mem::take(&mut self.name), result });
+        let _ = self.reporter.send(Ended { lane: self.lane, name: std::mem::take(&mut self.name), result });
     }
+}
+
+/// The model's thread of a dedicated lane.
+type ModelThread = std::thread::JoinHandle<Result<(), Fatal>>;
+
+fn start_model<M, C>(lane: &str, core: Option<usize>, desk: Desk<M, C>) -> Result<ModelThread, Fatal>
+where
+    M: Scorer + Send + 'static,
+    C: Clock + Send + 'static,
+{
+    let name = format!("{lane}-model");
+    let body = move || {
+        pin(core)?;
+        desk.serve();
+        Ok(())
+    };
+    std::thread::Builder::new().name(name.clone()).spawn(body).map_err(|error| no_thread(&name, &error))
+}
+
+/// Why a model's thread ended, where that was not its lane's end. The lane only sees that it is gone.
+fn end_of_model(thread: ModelThread) -> Result<(), Fatal> {
+    let panicked = |_| Err(Fatal::new(exit::INTERNAL, "a model's thread panicked", "this is a bug: please report it"));
+    thread.join().unwrap_or_else(panicked)
 }
 
 /// Duty cycles until told to stop, then the drain. Returns whether everything was finished and committed.
@@ -256,7 +294,7 @@ fn pin(core: Option<usize>) -> Result<(), Fatal> {
     rustix::thread::sched_setaffinity(None, &set).map_err(|error| {
         Fatal::new(
             exit::SYSTEM,
-            format!("cannot bind a lane to core {core}: {error}"),
+            format!("cannot bind a thread of a lane to core {core}: {error}"),
             "name cores of this process's cpuset in lanes.cores, or leave it out",
         )
     })
@@ -283,5 +321,39 @@ mod tests {
         assert!(!end.is_over(8, true, 1));
         assert!(!end.is_over(8, true, END_SETTLES_NS));
         assert!(end.is_over(8, true, END_SETTLES_NS + 1));
+    }
+
+    #[derive(Clone, Copy)]
+    struct At(u64);
+
+    impl Clock for At {
+        fn now_ns(&self) -> u64 {
+            self.0 * 1_000_000
+        }
+
+        fn wall_us(&self) -> i64 {
+            0
+        }
+    }
+
+    #[test]
+    fn a_lane_hangs_in_a_cycle_in_its_model_or_after_it_has_left_its_group() {
+        let limits = Limits { watchdog_timeout: Duration::from_secs(60), ..Limits::default() };
+        let mut lanes = Lanes::new(At(100_000), limits);
+        let stats = [40_000, 0, 39_999].map(|last_ms| {
+            let stats = Arc::new(LaneStats::default());
+            stats.last_cycle_ms.set(last_ms);
+            stats
+        });
+        lanes.watched = stats.iter().map(|stats| Watched { stats: Arc::clone(stats), running: true }).collect();
+        assert_eq!(lanes.hung().map(|(lane, _)| lane), Some(2), "one is in time, one has not begun");
+        stats[2].ended.store(true, Ordering::Release);
+        assert_eq!(lanes.hung().map(|(lane, _)| lane), Some(2), "its clients are not let go yet");
+        lanes.watched[2].running = false;
+        assert_eq!(lanes.hung(), None);
+        stats[0].last_cycle_ms.set(100_000);
+        stats[0].model_busy_since_ms.set(39_000);
+        let (lane, what) = lanes.hung().unwrap();
+        assert!(lane == 0 && what.contains("at its model for 61000 ms"), "{what}");
     }
 }

@@ -34,7 +34,8 @@ pub struct Job {
 }
 
 impl Job {
-    /// Fresh topics with so many partitions each, and a configuration that names them.
+    /// Fresh topics with so many partitions each, and a configuration that names them. `SCOREWIRE_TEST_LAYOUT` chooses
+    /// the layout of its lanes where a test does not.
     pub fn new(kafka: &RealKafka, purpose: &str, partitions: i32) -> Job {
         Job::with_input(kafka, purpose, partitions, &[])
     }
@@ -77,6 +78,10 @@ impl Job {
             job.timeouts,
             package().display()
         );
+        let text = match std::env::var("SCOREWIRE_TEST_LAYOUT") {
+            Ok(layout) => format!("{text}\n[lanes]\nlayout = \"{layout}\"\n"),
+            Err(_) => text,
+        };
         std::fs::write(job.config(), text).expect("the folder is writable");
         job
     }

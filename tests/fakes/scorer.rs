@@ -32,6 +32,9 @@ pub struct ScorerState {
     /// Rows of each call, while `keep_rows`.
     pub rows: Arc<Mutex<Vec<Vec<Vec<f32>>>>>,
     pub keep_rows: Arc<AtomicBool>,
+    /// While the test holds this, calls do not return: a model that is slow, or hangs.
+    pub slow: Arc<Mutex<()>>,
+    pub panics: Arc<AtomicBool>,
 }
 
 impl ScorerState {
@@ -61,6 +64,8 @@ impl Scorer for FakeScorer {
         assert_eq!(rows.nrows(), scores.len(), "a score for each row");
         assert!(rows.is_standard_layout() && rows.ncols() == WIDTH, "contiguous rows");
         self.0.calls.fetch_add(1, Ordering::SeqCst);
+        drop(self.0.slow.lock().unwrap());
+        assert!(!self.0.panics.load(Ordering::SeqCst), "the fake is told to panic");
         if self.0.keep_rows.load(Ordering::Relaxed) {
             let copy = rows.rows().into_iter().map(|row| row.to_vec()).collect();
             self.0.rows.lock().unwrap().push(copy);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use scorewire::edge::{PartitionLag, Progress, Source, SourceEvent};
+use scorewire::edge::{PartitionLag, Progress, Source, SourceEvent, Waker};
 use scorewire::error::{Fatal, exit};
 use scorewire::record::Position;
 
@@ -58,6 +58,8 @@ pub struct SourceState {
     /// librdkafka counts the end's event as a record when it is taken in a batch: its position is one too far then.
     pub end_moves_position: bool,
     pub polls: usize,
+    /// Times another thread would have ended a wait.
+    pub wakes: usize,
     pub closed: bool,
     /// Partition the next poll begins with.
     turn: usize,
@@ -80,6 +82,7 @@ impl Default for SourceState {
             tell_end: false,
             end_moves_position: false,
             polls: 0,
+            wakes: 0,
             closed: false,
             turn: 0,
             per_poll: usize::MAX,
@@ -245,6 +248,11 @@ impl Source for FakeSource {
         }
         state.turn += 1;
         Ok(())
+    }
+
+    fn waker(&self) -> Waker {
+        let state = Arc::clone(&self.state);
+        Waker::new(move || state.lock().unwrap().wakes += 1)
     }
 
     fn next_event(&mut self) -> Option<SourceEvent> {

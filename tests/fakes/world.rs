@@ -12,12 +12,13 @@ use scorewire::error::Fatal;
 use scorewire::kafka::delivery::AtLeastOnce;
 use scorewire::observe::stats::LaneStats;
 use scorewire::pipeline::dead_letter::DeadLetterHeaders;
+use scorewire::pipeline::desk::Desk;
 use scorewire::pipeline::emit::{Emit, EmitSettings};
 use scorewire::pipeline::intake::Intake;
 use scorewire::pipeline::judge::Judge;
 use scorewire::pipeline::lane::{Lane, Parts};
 use scorewire::pipeline::limits::Limits;
-use scorewire::pipeline::settings::{Deadline, HeaderStyle, PayloadPolicy, ReviewSettings, Thresholds};
+use scorewire::pipeline::settings::{Deadline, HeaderStyle, Layout, PayloadPolicy, ReviewSettings, Thresholds};
 
 use super::clock::ManualClock;
 use super::journal::Journal;
@@ -32,6 +33,13 @@ pub type FakeLane = Lane<FakeSource, FakeScorer, FakeSink, AtLeastOnce, ManualCl
 
 pub const TOPIC: &str = "enriched-context";
 pub const MODEL_VERSION: &str = "3.1.4";
+/// The suite of `lane_*.rs` runs in layout `inline`; `lanes_dedicated.rs` runs the same files in the other one.
+pub const LAYOUT: Layout = if is_dedicated(env!("CARGO_CRATE_NAME")) { Layout::Dedicated } else { Layout::Inline };
+
+const fn is_dedicated(binary: &str) -> bool {
+    matches!(binary.as_bytes(), b"lanes_dedicated")
+}
+
 /// What a duty cycle takes, unless the test says otherwise.
 pub const CYCLE: Duration = Duration::from_millis(1);
 
@@ -49,6 +57,7 @@ pub struct Setup {
     pub header_style: HeaderStyle,
     pub deadline: Option<Deadline>,
     pub until: Option<Vec<i64>>,
+    pub layout: Layout,
     /// Lanes of one process share their time.
     pub clock: ManualClock,
 }
@@ -68,6 +77,7 @@ impl Default for Setup {
             header_style: HeaderStyle::Scorewire,
             deadline: None,
             until: None,
+            layout: LAYOUT,
             clock: ManualClock::default(),
         }
     }
@@ -135,7 +145,7 @@ impl Setup {
         for partition in 0..self.partitions {
             source.state().logs.entry(partition).or_default();
         }
-        let lane = Lane::new(Parts {
+        let parts = Parts {
             source: source.clone(),
             scorer: FakeScorer(scorer.clone()),
             sink: sink.clone(),
@@ -147,8 +157,12 @@ impl Setup {
             limits: self.limits.clone(),
             stats: Arc::clone(&stats),
             until: self.until.clone(),
-        });
-        World { setup: self, clock, source, sink, scorer, schemas, stats, journal, lane }
+        };
+        let lane = match self.layout {
+            Layout::Inline => Lane::new(parts),
+            Layout::Dedicated => Lane::dedicated(parts),
+        };
+        World { setup: self, clock, source, sink, scorer, schemas, stats, journal, lane, desk: None, by_hand: false }
     }
 }
 
@@ -163,6 +177,10 @@ pub struct World {
     pub stats: Arc<LaneStats>,
     pub journal: Journal,
     pub lane: FakeLane,
+    /// The model's side of a dedicated lane, once it has turned.
+    desk: Option<Desk<FakeScorer, ManualClock>>,
+    /// Layout `dedicated`: the model answers when the test says so ([`World::serve`]), not within the cycle.
+    pub by_hand: bool,
 }
 
 impl World {
@@ -170,8 +188,27 @@ impl World {
     pub fn try_cycle(&mut self) -> Result<(), Fatal> {
         self.clock.advance(CYCLE);
         self.lane.duty_cycle()?;
+        if !self.by_hand {
+            while self.serve() {
+                self.lane.advance()?;
+            }
+        }
         self.check_counters();
         Ok(())
+    }
+
+    /// The model scores one batch that was sent to it, if one was.
+    pub fn serve(&mut self) -> bool {
+        if self.desk.is_none() {
+            self.desk = self.lane.take_desk();
+        }
+        self.desk.as_mut().is_some_and(Desk::serve_one)
+    }
+
+    /// The model's thread is gone.
+    pub fn drop_desk(&mut self) {
+        drop(self.lane.take_desk());
+        self.desk = None;
     }
 
     pub fn cycle(&mut self) {
