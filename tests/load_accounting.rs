@@ -3,6 +3,7 @@
 
 use scorewire::avro::encode::{HUMAN_REVIEW_SCHEMA, MODEL_OUTPUT_SCHEMA, OutcomeEncoder, OutcomeIdentity, Provider};
 use scorewire::load::accounting::{Accounting, Fate, Layout, Outcome, Tally};
+use scorewire::load::faults::FaultKind;
 use scorewire::load::marker::Marker;
 use scorewire::load::poison::KINDS;
 use scorewire::load::projection::{Field, Projection, without_prefix};
@@ -56,6 +57,28 @@ fn a_complete_run_has_nothing_to_complain_about() {
     assert_eq!(accounting.lost(100), (0, vec![]));
     assert_eq!(accounting.interval.latency.us.max(), 2_000);
     assert_eq!(accounting.accounted(), 100);
+}
+
+#[test]
+fn records_that_promises_were_broken_to_are_named() {
+    let mut elsewhere = scored(8);
+    elsewhere.key_hash = 6;
+    let mut strange = scored(10);
+    strange.fate = Fate::Scored { decision: 1, score: 2.0 };
+    let accounting = account(&[scored(0), scored(0), scored(6), scored(4), elsewhere, strange]);
+    let named: Vec<_> = accounting.firsts.iter().copied().collect();
+    let expected =
+        [(FaultKind::Duplicated, 0), (FaultKind::OutOfOrder, 4), (FaultKind::Misplaced, 8), (FaultKind::Malformed, 10)];
+    assert_eq!(named, expected);
+}
+
+#[test]
+fn what_nobody_looked_at_counts_as_scored_and_nothing_else() {
+    let unread = |sequence| Outcome { fate: Fate::Unread, claimed_partition: None, ..scored(sequence) };
+    let mut poison = unread(2);
+    poison.marker.poison = 1;
+    let expected = Tally { scored: 2, measured: 2, ..Tally::default() };
+    assert_eq!(tally(&[unread(0), poison]), expected);
 }
 
 #[test]

@@ -1,181 +1,18 @@
 //! A verifier that cannot find a loss is worse than none: everybody believes it. Here the generator sends to an embedded
 //! broker, a trivial pipeline answers, and outcomes are spoiled on purpose: each must be found, counted and fatal.
 
+#[allow(dead_code, reason = "each test program uses its own part of it")]
+mod load_support;
+
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::{BorrowedMessage, Header, Headers, OwnedHeaders};
-use rdkafka::mocking::MockCluster;
-use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
-use rdkafka::{Message, Offset, TopicPartitionList};
+use load_support::{Cluster, Echo, Misbehaviour, OUTPUT_SCHEMA};
 use scorewire::error::{Fatal, exit};
-use scorewire::kafka::settings::Topics;
-use scorewire::load::marker::{MARKER, Marker};
 use scorewire::load::payloads::{Framing, PayloadSource};
-use scorewire::load::poison::KINDS;
-use scorewire::load::population::World;
-use scorewire::load::{LoadPlan, PipelineProbe, ProcessProbe, Summary, dataset, run};
+use scorewire::load::{PipelineProbe, dataset, run};
 use scorewire::observe::latency::StepTimes;
-
-const PARTITIONS: i32 = 3;
-
-/// The fields that the verifier looks at, among others.
-const OUTPUT_SCHEMA: &str = r#"{"type": "record", "name": "Output", "fields": [
-    {"name": "note", "type": ["null", "string"]},
-    {"name": "score", "type": "double"},
-    {"name": "decision", "type": {"type": "enum", "name": "Decision", "symbols": ["APPROVE", "REVIEW", "DECLINE"]}},
-    {"name": "source", "type": {"type": "record", "name": "Source", "fields": [
-        {"name": "topic", "type": "string"}, {"name": "partition", "type": "int"}, {"name": "offset", "type": "long"}
-    ]}}
-]}"#;
-
-/// What the trivial pipeline does to a record instead of the right thing.
-#[derive(Clone, Copy, PartialEq)]
-enum Misbehaviour {
-    None,
-    /// Answers poison with a score.
-    ScoresPoison,
-    /// Answers NaN for every hundredth record.
-    NanScores,
-    /// Gives every tenth record another key.
-    LosesKeys,
-}
-
-struct Cluster {
-    mock: MockCluster<'static, DefaultProducerContext>,
-    topics: Topics,
-}
-
-impl Cluster {
-    fn new() -> Cluster {
-        let topics = Topics::default();
-        let mock = MockCluster::new(1).expect("the mock cluster starts");
-        for topic in [&topics.input, &topics.outputs, &topics.review, &topics.dead_letters, &topics.timeouts] {
-            mock.create_topic(topic, PARTITIONS, 1).expect("the topic is created");
-        }
-        Cluster { mock, topics }
-    }
-
-    fn plan(&self) -> LoadPlan {
-        let mut plan = LoadPlan::new(&self.mock.bootstrap_servers(), self.topics.clone()).for_embedded_broker();
-        plan.rate = 2_000.0;
-        plan.duration = Duration::from_millis(1_500);
-        plan.warm_up = Duration::from_millis(500);
-        plan.poison_per_million = 20_000;
-        let world = World { customers: 200, terminals: 200, warm_up_days: 8 };
-        plan.source = PayloadSource::Simulator { rows: 2_000, world };
-        plan.quiet = Duration::from_secs(2);
-        plan.progress = false;
-        plan
-    }
-
-    fn run(&self, plan: &LoadPlan, misbehaviour: Misbehaviour) -> Summary {
-        let echo = Echo::start(self, misbehaviour);
-        let probe = ProcessProbe::new(std::process::id());
-        let summary = run(plan, OUTPUT_SCHEMA, Some(&probe), &AtomicBool::new(false)).expect("the run is carried out");
-        echo.stop();
-        summary
-    }
-}
-
-/// The trivial pipeline: copies headers and keys, scores everything 0.5, knows poison by the marker.
-struct Echo {
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<()>,
-}
-
-impl Echo {
-    fn start(cluster: &Cluster, misbehaviour: Misbehaviour) -> Echo {
-        let bootstrap = cluster.mock.bootstrap_servers();
-        let topics = cluster.topics.clone();
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let thread = std::thread::spawn(move || echo(&bootstrap, &topics, misbehaviour, &stopped));
-        Echo { stop, thread }
-    }
-
-    fn stop(self) {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().expect("the echo is well");
-    }
-}
-
-fn echo(bootstrap: &str, topics: &Topics, misbehaviour: Misbehaviour, stop: &AtomicBool) {
-    let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", bootstrap)
-        .set("group.id", "echo")
-        .set("enable.auto.commit", "false")
-        .set("fetch.wait.max.ms", "1")
-        .create()
-        .unwrap();
-    let producer: BaseProducer = ClientConfig::new()
-        .set("bootstrap.servers", bootstrap)
-        .set("enable.idempotence", "true")
-        .set("linger.ms", "0")
-        .create()
-        .unwrap();
-    let mut assignment = TopicPartitionList::new();
-    for partition in 0..PARTITIONS {
-        assignment.add_partition_offset(&topics.input, partition, Offset::Beginning).unwrap();
-    }
-    consumer.assign(&assignment).unwrap();
-    while !stop.load(Ordering::Relaxed) {
-        if let Some(message) = consumer.poll(Duration::from_millis(5)) {
-            answer(&producer, topics, &message.unwrap(), misbehaviour);
-        }
-        producer.poll(Duration::ZERO);
-    }
-    producer.flush(Duration::from_secs(5)).unwrap();
-}
-
-fn answer(producer: &BaseProducer, topics: &Topics, message: &BorrowedMessage<'_>, misbehaviour: Misbehaviour) {
-    let headers = message.headers().expect("the marker travels");
-    let marker = headers.iter().find(|header| header.key == MARKER).and_then(|header| header.value);
-    let marker = Marker::from_bytes(marker.unwrap()).unwrap();
-    let kind = KINDS.get(usize::from(marker.poison).wrapping_sub(1));
-    let strange_key = misbehaviour == Misbehaviour::LosesKeys && marker.sequence.is_multiple_of(10);
-    let key = if strange_key { Some(b"?".as_slice()) } else { message.key() };
-    let send = |topic: &str, headers: OwnedHeaders, value: Option<&[u8]>| {
-        let mut record = BaseRecord::<[u8], [u8]>::to(topic).partition(message.partition()).headers(headers);
-        record.key = key;
-        record.payload = value;
-        producer.send(record).map_err(|(error, _)| error).unwrap();
-    };
-    match kind {
-        Some(kind) if misbehaviour != Misbehaviour::ScoresPoison => {
-            let reason = Header { key: "__scorewire.errors.reason", value: Some(kind.reason) };
-            send(&topics.dead_letters, headers.detach().insert(reason), message.payload());
-        }
-        _ => {
-            let nan = misbehaviour == Misbehaviour::NanScores && marker.sequence.is_multiple_of(100);
-            let value = output(if nan { f64::NAN } else { 0.5 }, message);
-            send(&topics.outputs, headers.detach(), Some(&value));
-            if marker.sequence.is_multiple_of(50) {
-                send(&topics.review, headers.detach(), Some(&value));
-            }
-        }
-    }
-}
-
-/// An output record, framed by `00` + id; every third is to be reviewed.
-fn output(score: f64, message: &BorrowedMessage<'_>) -> Vec<u8> {
-    use scorewire::load::avro_write::{WireForm, put_double, put_long, put_string};
-    let mut value = Vec::new();
-    WireForm::Registry(9).put_prefix(&mut value);
-    put_long(&mut value, 1);
-    put_string(&mut value, "an echo");
-    put_double(&mut value, score);
-    put_long(&mut value, i64::from(message.offset() % 3 == 0));
-    put_string(&mut value, message.topic());
-    put_long(&mut value, i64::from(message.partition()));
-    put_long(&mut value, message.offset());
-    value
-}
 
 #[test]
 fn a_sound_pipeline_is_found_sound() {
@@ -320,6 +157,56 @@ fn a_stop_ends_the_sending_and_what_was_sent_is_accounted_for() {
     echo.stop();
     assert!(summary.interrupted && summary.kept_its_promises(), "{}", summary.verdict());
     assert!(summary.sent < 10_000);
+}
+
+#[test]
+fn several_threads_send_the_same_run_and_keep_its_order() {
+    let cluster = Cluster::new();
+    let mut plan = cluster.plan();
+    plan.threads = 3;
+    let summary = cluster.run(&plan, Misbehaviour::None);
+    assert!(summary.kept_its_promises(), "{}", summary.verdict());
+    assert_eq!((summary.sent, summary.warm_up_sent, summary.offered_per_s), (4_000, 1_000, 2_000.0));
+    let corpus = cluster.corpus(&plan);
+    let poison = (0..4_000).filter(|sequence| corpus.at(*sequence).is_some()).count() as u64;
+    assert_eq!(summary.poison_sent, poison, "which records are poison depends on seed and number alone");
+}
+
+/// Stops the run at the third look.
+struct Stopping<'a> {
+    stop: &'a AtomicBool,
+    looks: AtomicU32,
+}
+
+impl PipelineProbe for Stopping<'_> {
+    fn step_times(&self) -> Option<StepTimes> {
+        None
+    }
+
+    fn cpu_us(&self) -> Option<u64> {
+        None
+    }
+
+    fn failure(&self) -> Option<Fatal> {
+        if self.looks.fetch_add(1, Ordering::Relaxed) == 3 {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+        None
+    }
+}
+
+#[test]
+fn threads_that_are_stopped_leave_no_hole_between_what_they_sent() {
+    let cluster = Cluster::new();
+    let mut plan = cluster.plan();
+    (plan.threads, plan.duration) = (3, Duration::from_secs(600));
+    let stop = AtomicBool::new(false);
+    let echo = Echo::start(&cluster, Misbehaviour::None);
+    let probe = Stopping { stop: &stop, looks: AtomicU32::new(0) };
+    let summary = run(&plan, OUTPUT_SCHEMA, Some(&probe), &stop).unwrap();
+    echo.stop();
+    assert!(summary.interrupted && summary.kept_its_promises(), "{}", summary.verdict());
+    assert!((1..100_000).contains(&summary.sent), "{}", summary.sent);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The summary is what people and scripts decide by: its names are an interface, and its verdict an exit code.
 
 use scorewire::error::exit;
+use scorewire::load::report::html::page;
+use scorewire::load::series::Series;
 use scorewire::load::summary::{Named, Quantiles, Summary};
 use scorewire::observe::latency::new_histogram;
 
@@ -14,6 +16,7 @@ fn sound() -> Summary {
         poison_sent: 440,
         warm_up_sent: 40_000,
         latency_ms: Quantiles { p50: 1.5, p95: 2.5, p99: 3.5, p99_9: 7.25, max: 12.0 },
+        latency_mean_ms: 1.75,
         stages_us: Named(vec![("batch_wait".into(), Quantiles { p50: 3.0, ..Quantiles::default() })]),
         decisions: Named(vec![("APPROVE".into(), 430_000), ("REVIEW".into(), 9_000), ("DECLINE".into(), 560)]),
         dead_letters: Named(vec![("truncated".into(), 400), ("bad_varint".into(), 40)]),
@@ -47,13 +50,14 @@ fn json_has_the_documented_names() {
 fn every_broken_promise_fails_the_run_and_is_named() {
     assert_eq!((sound().exit_code(), sound().kept_its_promises()), (exit::DONE, true));
     type Breakage = (fn(&mut Summary), &'static str);
-    let broken: [Breakage; 6] = [
+    let broken: [Breakage; 7] = [
         (|s| s.lost = 1, "1 lost"),
         (|s| s.duplicated = 2, "2 doubled"),
         (|s| s.out_of_order = 3, "3 out of order"),
         (|s| s.misplaced = 4, "4 under the wrong key"),
         (|s| s.malformed = 5, "5 malformed"),
         (|s| s.unexpected = 6, "6 with an unexpected outcome"),
+        (|s| s.wrong_scores = 7, "7 of those checked with a wrong score"),
     ];
     for (spoil, words) in broken {
         let mut summary = sound();
@@ -105,6 +109,26 @@ fn an_unverified_run_claims_nothing() {
     let table = summary.table();
     assert!(table.contains("400,000 records sent; outcomes were not read back."), "{table}");
     assert!(!table.contains("lost") && !table.contains("end to end"));
+}
+
+#[test]
+fn a_drain_tells_no_latency() {
+    let measured: serde_json::Value = serde_json::from_str(&sound().json()).unwrap();
+    let drained = Summary {
+        latency_ms: Quantiles::default(),
+        latency_mean_ms: 0.0,
+        drain_records_per_s: Some(150_000.0),
+        rate: 0.0,
+        ..sound()
+    };
+    let json: serde_json::Value = serde_json::from_str(&drained.json()).unwrap();
+    for name in ["latency_ms", "latency_mean_ms"] {
+        assert!(measured.get(name).is_some() && json.get(name).is_none(), "{name}: {json}");
+    }
+    let drained = page(&drained, &Series::default());
+    assert!(drained.contains("<b>150,000 <small>/s</small></b><span>drained</span>"), "{drained}");
+    assert!(!drained.contains("<span>p50</span>") && !drained.contains("<h2>Latency</h2>"), "{drained}");
+    assert!(page(&sound(), &Series::default()).contains("<span>p50</span>"));
 }
 
 #[test]

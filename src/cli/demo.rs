@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::referee::PackageReferee;
 use super::report_args::ReportArgs;
 use super::signals;
 use crate::avro::encode::MODEL_OUTPUT_SCHEMA;
@@ -58,7 +59,7 @@ pub struct DemoArgs {
     pub json: bool,
     #[command(flatten)]
     pub reports: ReportArgs,
-    /// Spoil an outcome behind the pipeline's back, to see the check fail: suppress@N, double@N, swap@N
+    /// Spoil an outcome behind the pipeline's back, to see the check fail: suppress@N, double@N, swap@N, alter@N
     #[arg(long, hide = true, value_name = "ACTION@N")]
     pub spoil: Vec<Spoil>,
     /// Log level or directives
@@ -73,7 +74,9 @@ pub fn execute(args: DemoArgs) -> Result<u8, Fatal> {
     let broker = EmbeddedBroker::start(&topics, i32::from(args.partitions))?;
     let node = Node::start(&node_config(&args, &broker), false)?.in_background()?;
     node.wait_until_assigned(u64::from(args.partitions), Duration::from_secs(30))?;
-    let summary = load::run(&load_plan(&args, &broker, topics), MODEL_OUTPUT_SCHEMA, Some(&node), &stop)?;
+    let mut referee = PackageReferee::open(&args.package, args.onnxruntime.as_deref())?;
+    let plan = load_plan(&args, &broker, topics);
+    let summary = load::run_with(&plan, MODEL_OUTPUT_SCHEMA, Some(&node), Some(&mut referee), &stop)?;
     node.finish()?;
     if args.json {
         println!("{}", summary.json());

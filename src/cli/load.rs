@@ -8,20 +8,35 @@ use clap::{Args, ValueEnum};
 
 use super::config_args::ConfigArgs;
 use super::demo::{not_negative, per_million, rate, seconds, share};
+use super::referee::PackageReferee;
 use super::report_args::ReportArgs;
-use super::signals;
+use super::{output, signals};
 use crate::avro::encode::MODEL_OUTPUT_SCHEMA;
 use crate::config::Connection;
 use crate::error::{Fatal, exit};
 use crate::kafka::settings::{KafkaSettings, Topics};
 use crate::load::dataset::{self, Format};
 use crate::load::payloads::{Framing, PayloadSource};
+use crate::load::plan::Check;
+use crate::load::referee::Referee;
 use crate::load::spoil::Spoil;
 use crate::load::{self, LoadPlan, NodeProbe, PipelineProbe, ProcessProbe, schedule};
 use crate::observe::log;
 
 /// Longer than any file lasts.
 const WHOLE_FILE_SECONDS: f64 = 1e9;
+
+/// Scores checked unless said otherwise: a moment's work, and a broken feature rarely spares so many.
+const CHECK_SCORES: u64 = 500;
+
+/// What is looked at in an outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CheckDepth {
+    /// Header, key, place, and the output record itself.
+    Full,
+    /// Header, key and place: lost, doubled, out of order.
+    Header,
+}
 
 /// How records arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -43,6 +58,10 @@ pub struct LoadArgs {
     /// Seconds of sending before anything is measured
     #[arg(long, value_name = "N", default_value_t = 2.0, value_parser = not_negative, env = "SCOREWIRE_LOAD_WARMUP")]
     warmup: f64,
+    /// Threads that send; more where the generator is the bottleneck. Partitions are shared out among them, due times stay
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64),
+        env = "SCOREWIRE_LOAD_THREADS")]
+    threads: u16,
     /// Seed of transactions, arrival times and poison
     #[arg(long, default_value_t = 1, env = "SCOREWIRE_LOAD_SEED")]
     seed: u64,
@@ -52,9 +71,13 @@ pub struct LoadArgs {
     /// Spacing of the records
     #[arg(long, value_enum, default_value_t = Arrival::Constant, env = "SCOREWIRE_LOAD_ARRIVAL")]
     arrival: Arrival,
-    /// Send N records as fast as the broker takes them, check nothing
+    /// Send N records as fast as the broker takes them; checks nothing without --drain
     #[arg(long, value_name = "N", env = "SCOREWIRE_LOAD_PRELOAD")]
     preload: Option<u64>,
+    /// Measure how fast process --pid works the preload off: it is stopped while the topic is filled, then goes on, and
+    /// its outputs are read back and checked afterwards. It must be running, assigned and idle
+    #[arg(long, requires = "preload", requires = "pid", conflicts_with_all = ["hlog", "hgrm"])]
+    drain: bool,
     /// Send the records of an Avro file instead of simulated ones
     #[arg(long, value_name = "FILE.avro", env = "SCOREWIRE_LOAD_FROM")]
     from: Option<PathBuf>,
@@ -87,7 +110,13 @@ pub struct LoadArgs {
     /// Write `row,score` of every scored row of the source to FILE
     #[arg(long, value_name = "FILE")]
     scores: Option<PathBuf>,
-    /// Spoil an outcome behind the pipeline's back, to see the check fail: suppress@N, double@N, swap@N
+    /// What is checked of each outcome; `header` suits a control that copies bytes
+    #[arg(long, value_enum, default_value_t = CheckDepth::Full, env = "SCOREWIRE_LOAD_CHECK")]
+    check: CheckDepth,
+    /// About how many scores to compute again after the run, by the model package; 500 where a package is configured
+    #[arg(long, value_name = "N", env = "SCOREWIRE_LOAD_CHECK_SCORES")]
+    check_scores: Option<u64>,
+    /// Spoil an outcome behind the pipeline's back, to see the check fail: suppress@N, double@N, swap@N, alter@N
     #[arg(long, hide = true, value_name = "ACTION@N")]
     spoil: Vec<Spoil>,
     /// Print the result as one JSON object
@@ -99,22 +128,50 @@ pub struct LoadArgs {
     config: ConfigArgs,
 }
 
-pub fn execute(args: LoadArgs) -> Result<u8, Fatal> {
+pub fn execute(args: &LoadArgs) -> Result<u8, Fatal> {
     if let (Some(path), Some(count)) = (&args.export, args.count) {
         return export(path, count, args.seed);
     }
-    let Connection { kafka, topics, log, admin_listen } = args.config.load_connection()?;
-    log::init(&log)?;
+    let connection = args.config.load_connection()?;
+    log::init(&connection.log)?;
+    let mut referee = referee(args, &connection)?;
+    let Connection { kafka, topics, admin_listen, .. } = connection;
     let stop = signals::watch()?;
-    let probe = probe(&args, admin_listen, &topics.input)?;
+    let probe = probe(args, admin_listen, &topics.input)?;
     let probe = probe.as_ref().map(|probe| probe as &dyn PipelineProbe);
-    let summary = load::run(&plan(&args, kafka, topics), MODEL_OUTPUT_SCHEMA, probe, &stop)?;
+    let referee = referee.as_mut().map(|referee| referee as &mut dyn Referee);
+    let summary = load::run_with(&plan(args, kafka, topics), MODEL_OUTPUT_SCHEMA, probe, referee, &stop)?;
     if args.json {
         println!("{}", summary.json());
     } else {
         println!("{}", summary.table());
     }
     Ok(summary.exit_code())
+}
+
+/// Who checks scores. Asked for, it must be there; otherwise the lack of a package or of ONNX Runtime on this machine
+/// costs the check and not the run.
+fn referee(args: &LoadArgs, connection: &Connection) -> Result<Option<PackageReferee>, Fatal> {
+    let is_read_back = args.preload.is_none() || args.drain;
+    if args.check_scores == Some(0) || args.check == CheckDepth::Header || !is_read_back {
+        return Ok(None);
+    }
+    let opened = match &connection.package {
+        Some(package) => PackageReferee::open(package, connection.onnxruntime.as_deref()),
+        None if args.check_scores.is_none() => return Ok(None),
+        None => {
+            let what = "scores cannot be checked: no model package is named";
+            Err(Fatal::new(exit::CONFIG, what, "name the package that scores, with --package or model.package"))
+        }
+    };
+    match opened {
+        Ok(referee) => Ok(Some(referee)),
+        Err(error) if args.check_scores.is_some() => Err(error),
+        Err(error) => {
+            output::note(&format!("warning: scores are not checked: {}", error.what));
+            Ok(None)
+        }
+    }
 }
 
 /// A view into the scoring processes that were named, or into the one that answers where the configuration says; `None`
@@ -167,7 +224,14 @@ fn plan(args: &LoadArgs, kafka: KafkaSettings, topics: Topics) -> LoadPlan {
         source,
         framing: args.schema_id.map_or(Framing::SingleObject, Framing::Registry),
         preload: args.preload,
-        verify: args.preload.is_none(),
+        threads: args.threads,
+        drain: args.pid.filter(|_| args.drain),
+        verify: args.preload.is_none() || args.drain,
+        check: match args.check {
+            CheckDepth::Full => Check::Full,
+            CheckDepth::Header => Check::Header,
+        },
+        check_scores: args.check_scores.unwrap_or(CHECK_SCORES),
         scores_to: args.scores.clone(),
         reports: args.reports.files(),
         spoil: args.spoil.clone(),

@@ -14,6 +14,7 @@ pub mod load;
 pub mod model;
 mod output;
 mod pages;
+mod referee;
 mod report_args;
 pub mod run;
 mod signals;
@@ -90,7 +91,7 @@ fn dispatch(cli: Cli) -> Result<u8, Fatal> {
     match cli.command {
         Some(Command::Run(args)) => run::execute(args),
         Some(Command::Demo(args)) => demo::execute(args),
-        Some(Command::Load(args)) => load::execute(*args),
+        Some(Command::Load(args)) => load::execute(&args),
         Some(Command::Model(command)) => model::execute(command),
         Some(Command::Config(command)) => config::execute(command),
         Some(Command::Completions(args)) => pages::completions(&args, Cli::command()),

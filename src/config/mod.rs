@@ -196,8 +196,10 @@ impl Config {
         if !problems.is_empty() {
             return Err(ConfigError { problems });
         }
-        let admin_listen = config.admin_listen;
-        Ok(Connection { kafka: config.kafka, topics: config.topics, log: config.log, admin_listen })
+        let package = Some(config.model.package).filter(|package| !package.as_os_str().is_empty());
+        let (onnxruntime, admin_listen) = (config.model.onnxruntime, config.admin_listen);
+        let Config { kafka, topics, log, .. } = config;
+        Ok(Connection { kafka, topics, log, package, onnxruntime, admin_listen })
     }
 
     /// What the HTTP endpoints show of a process that runs this plan from now on.
@@ -240,6 +242,9 @@ pub struct Connection {
     pub kafka: KafkaSettings,
     pub topics: Topics,
     pub log: LogConfig,
+    /// The model package, where one is named; whether it is there has not been looked at.
+    pub package: Option<PathBuf>,
+    pub onnxruntime: Option<PathBuf>,
     /// Where the node of this configuration would show itself.
     pub admin_listen: Option<SocketAddr>,
 }

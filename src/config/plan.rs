@@ -59,6 +59,8 @@ pub fn connection(raw: &RawConfig, machine: &Machine) -> (Config, Vec<Problem>) 
     kafka(&mut reader, &mut config);
     topics(&mut reader, &mut config);
     operations(&mut reader, &mut config);
+    set(&mut config.model.package, reader.path("model.package"));
+    config.model.onnxruntime = reader.path("model.onnxruntime");
     (config, reader.problems)
 }
 

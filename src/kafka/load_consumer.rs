@@ -7,7 +7,7 @@ use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel}
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers};
-use rdkafka::{ClientContext, Message, Offset, TopicPartitionList};
+use rdkafka::{ClientContext, Message, Offset, Timestamp, TopicPartitionList};
 
 use crate::error::{Fatal, exit};
 use crate::kafka::load_producer::client_problem;
@@ -50,12 +50,16 @@ pub struct OutputRecord<'a> {
     /// Index of its topic in the list given to [`LoadConsumer::start`].
     pub topic: usize,
     pub partition: i32,
+    pub offset: i64,
     pub key: Option<&'a [u8]>,
     pub value: Option<&'a [u8]>,
     /// The header that travels from the input, if it is there.
     pub marker: Option<&'a [u8]>,
     /// The header that says why a record is a dead letter.
     pub reason: Option<&'a [u8]>,
+    /// When the broker appended it, by the broker's clock, where the topic keeps that (`LogAppendTime`); milliseconds
+    /// since the epoch.
+    pub appended_ms: Option<i64>,
 }
 
 /// The client's complaints go to the log; errors that matter come back from the calls.
@@ -76,6 +80,8 @@ impl ConsumerContext for Quiet {}
 pub struct LoadConsumer {
     consumer: BaseConsumer<Quiet>,
     topics: Vec<String>,
+    /// Where each partition ended at the start.
+    ends: TopicPartitionList,
     marker: &'static str,
 }
 
@@ -83,8 +89,8 @@ pub struct LoadConsumer {
 const REASON_SUFFIX: &str = ".errors.reason";
 
 impl LoadConsumer {
-    /// Starts reading all partitions of `topics` at their present ends. `marker` names the header that travels from
-    /// the input to its outcomes.
+    /// Connects, and notes where all partitions of `topics` end now: there [`LoadConsumer::begin`] starts to read.
+    /// `marker` names the header that travels from the input to its outcomes.
     ///
     /// # Errors
     /// [`exit::CONFIG`] when the client refuses a property, [`exit::UNAVAILABLE`] when the cluster does not answer or
@@ -105,26 +111,94 @@ impl LoadConsumer {
             Fatal::new(exit::CONFIG, client_problem(&error), "correct or remove it under [kafka.properties]")
         })?;
         let topics = topics.iter().map(|topic| (*topic).to_owned()).collect();
-        let mut started = LoadConsumer { consumer, topics, marker };
-        started.assign_at_end()?;
+        let mut started = LoadConsumer { consumer, topics, ends: TopicPartitionList::new(), marker };
+        started.ends = started.present_ends(started.topics.len())?;
         Ok(started)
     }
 
-    fn assign_at_end(&mut self) -> Result<(), Fatal> {
-        let mut assignment = TopicPartitionList::new();
-        for topic in &self.topics {
-            for partition in 0..self.partitions(topic)? {
-                // The offset itself, not the word "end": what arrives before the first fetch must be seen.
-                let (_, end) = self
-                    .consumer
-                    .fetch_watermarks(topic, partition, ANSWER_TIMEOUT)
-                    .map_err(|error| unavailable(&format!("cannot read where {topic}/{partition} ends"), &error))?;
-                assignment
-                    .add_partition_offset(topic, partition, Offset::Offset(end))
+    /// Reads one topic again from these offsets, one for each partition.
+    ///
+    /// # Errors
+    /// Those of [`LoadConsumer::start`] and [`LoadConsumer::begin`].
+    pub fn read_from(
+        bootstrap: &str,
+        properties: &BTreeMap<String, String>,
+        topic: &str,
+        offsets: &[i64],
+        marker: &'static str,
+    ) -> Result<LoadConsumer, Fatal> {
+        let mut reader = LoadConsumer::start(bootstrap, properties, &[topic], marker)?;
+        for (partition, offset) in (0..).zip(offsets) {
+            let set = reader.ends.set_partition_offset(topic, partition, Offset::Offset(*offset));
+            set.map_err(|error| unavailable(&format!("cannot read {topic}/{partition}"), &error))?;
+        }
+        reader.begin()?;
+        Ok(reader)
+    }
+
+    /// Where each partition of any topic ends now.
+    ///
+    /// # Errors
+    /// Those of [`LoadConsumer::start`].
+    pub fn ends_of(&self, topic: &str) -> Result<Vec<i64>, Fatal> {
+        let ends = self.ends_now(&[(topic.to_owned(), self.partitions(topic)?)])?;
+        Ok(ends.elements().iter().filter_map(|end| end.offset().to_raw()).collect())
+    }
+
+    /// Fetches from now on, in the client's own threads. The offsets themselves, not the word "end": what arrived
+    /// since the start must be seen.
+    ///
+    /// # Errors
+    /// [`exit::UNAVAILABLE`] when the client refuses.
+    pub fn begin(&mut self) -> Result<(), Fatal> {
+        self.consumer.assign(&self.ends).map_err(|error| unavailable("cannot read the output topics", &error))
+    }
+
+    /// By how many records the first `topics` topics have grown since the start, transaction markers included: one
+    /// small request to each broker, and nothing is fetched.
+    ///
+    /// # Errors
+    /// [`exit::UNAVAILABLE`] when the cluster does not answer.
+    pub fn grown(&self, topics: usize) -> Result<u64, Fatal> {
+        let now = self.present_ends(topics)?;
+        let grown = now.elements().into_iter().filter_map(|end| {
+            let start = self.ends.find_partition(end.topic(), end.partition())?.offset().to_raw()?;
+            u64::try_from(end.offset().to_raw()? - start).ok()
+        });
+        Ok(grown.sum())
+    }
+
+    /// Where the first `topics` topics end, as a `read_committed` reader sees it.
+    fn present_ends(&self, topics: usize) -> Result<TopicPartitionList, Fatal> {
+        let mut counts = Vec::with_capacity(topics);
+        for topic in &self.topics[..topics] {
+            let known = self.ends.elements_for_topic(topic).len() as i32;
+            counts.push((topic.clone(), if known > 0 { known } else { self.partitions(topic)? }));
+        }
+        self.ends_now(&counts)
+    }
+
+    /// Where topics with so many partitions end.
+    fn ends_now(&self, topics: &[(String, i32)]) -> Result<TopicPartitionList, Fatal> {
+        let mut asked = TopicPartitionList::new();
+        for (topic, partitions) in topics {
+            for partition in 0..*partitions {
+                // In place of a time, "the latest": all partitions of a broker in one request.
+                asked
+                    .add_partition_offset(topic, partition, Offset::End)
                     .map_err(|error| unavailable(&format!("cannot read {topic}/{partition}"), &error))?;
             }
         }
-        self.consumer.assign(&assignment).map_err(|error| unavailable("cannot read the output topics", &error))
+        if asked.count() == 0 {
+            return Ok(asked);
+        }
+        let ends = self.consumer.offsets_for_times(asked, ANSWER_TIMEOUT);
+        let ends = ends.map_err(|error| unavailable("cannot read where the output topics end", &error))?;
+        for end in ends.elements() {
+            let place = || format!("cannot read where {}/{} ends", end.topic(), end.partition());
+            end.error().map_err(|error| unavailable(&place(), &error))?;
+        }
+        Ok(ends)
     }
 
     /// Number of partitions of any topic.
@@ -178,10 +252,15 @@ impl LoadConsumer {
         visit(&OutputRecord {
             topic,
             partition: message.partition(),
+            offset: message.offset(),
             key: message.key(),
             value: message.payload(),
             marker,
             reason,
+            appended_ms: match message.timestamp() {
+                Timestamp::LogAppendTime(ms) => Some(ms),
+                Timestamp::NotAvailable | Timestamp::CreateTime(_) => None,
+            },
         });
     }
 }

@@ -22,7 +22,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 /// Settings that `properties` may replace, with the reason for each.
 const DEFAULTS: [(&str, &str); 9] = [
     ("client.id", "scorewire-load"),
-    // A record leaves when it is due; bursts still share a request.
+    // A record leaves when it is due, unless the plan says to wait; bursts still share a request.
     ("linger.ms", "0"),
     ("socket.nagle.disable", "true"),
     // Small records on a short way: compressing would only cost the generator time.

@@ -1,5 +1,6 @@
 //! Every record's fate, from what was read back.
 
+use crate::load::faults::{FaultKind, FirstFaults};
 use crate::load::interval::Interval;
 use crate::load::marker::Marker;
 use crate::load::poison;
@@ -20,6 +21,8 @@ pub enum Fate {
     Review,
     /// On the outputs' topic, and not a record of the output schema.
     Unreadable,
+    /// On the outputs' topic, and nobody looked at its value.
+    Unread,
 }
 
 impl Fate {
@@ -30,7 +33,7 @@ impl Fate {
     /// Outcomes are ordered within a topic, not between topics.
     fn lane(&self) -> usize {
         match self {
-            Fate::Scored { .. } | Fate::Unreadable => 0,
+            Fate::Scored { .. } | Fate::Unreadable | Fate::Unread => 0,
             Fate::DeadLettered { .. } => 1,
             Fate::TimedOut { .. } => 2,
             Fate::Review => 3,
@@ -141,6 +144,8 @@ pub struct Accounting {
     /// Highest sequence + 1 of each topic, partition out, partition in.
     last: [Vec<u64>; 3],
     pub tally: Tally,
+    /// Records that promises were broken to.
+    pub firsts: FirstFaults,
     /// Latencies of the measured outcomes since whoever owns this took the last interval away.
     pub interval: Box<Interval>,
     /// When the latest measured outcome was read, wall clock.
@@ -158,6 +163,7 @@ impl Accounting {
             outcomes: 0,
             last,
             tally: Tally::default(),
+            firsts: FirstFaults::default(),
             interval: Box::default(),
             last_measured_us: 0,
         }
@@ -195,6 +201,7 @@ impl Accounting {
         }
         if self.seen.set(marker.sequence) {
             self.tally.duplicated += 1;
+            self.firsts.note(FaultKind::Duplicated, marker.sequence);
             return;
         }
         self.outcomes += 1;
@@ -213,11 +220,15 @@ impl Accounting {
         let source = i32::from(marker.partition);
         let counts_match = self.layout.destinations[lane] == self.layout.input;
         let moved = counts_match && outcome.partition != source;
-        self.tally.misplaced += u64::from(moved || outcome.key_hash != marker.key_hash);
+        if moved || outcome.key_hash != marker.key_hash {
+            self.tally.misplaced += 1;
+            self.firsts.note(FaultKind::Misplaced, marker.sequence);
+        }
         let slot = (outcome.partition * self.layout.input + source) as usize;
         if let Some(last) = self.last[lane].get_mut(slot) {
             if marker.sequence < *last {
                 self.tally.out_of_order += 1;
+                self.firsts.note(FaultKind::OutOfOrder, marker.sequence);
             } else {
                 *last = marker.sequence + 1;
             }
@@ -226,6 +237,7 @@ impl Accounting {
 
     fn check_fate(&mut self, outcome: &Outcome, reason_is: &dyn Fn(u8, &str) -> bool) {
         let marker = &outcome.marker;
+        let malformed = self.tally.malformed;
         let tally = &mut self.tally;
         let expected = poison::KINDS.get(usize::from(marker.poison).wrapping_sub(1));
         match outcome.fate {
@@ -238,6 +250,7 @@ impl Accounting {
                     _ => tally.malformed += 1,
                 }
             }
+            Fate::Unread => tally.scored += 1,
             Fate::Unreadable => {
                 tally.scored += 1;
                 tally.malformed += 1;
@@ -260,6 +273,9 @@ impl Accounting {
             }
             // Counted before anything else.
             Fate::Review => {}
+        }
+        if tally.malformed > malformed {
+            self.firsts.note(FaultKind::Malformed, marker.sequence);
         }
     }
 }

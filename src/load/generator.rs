@@ -1,6 +1,8 @@
 //! Sends records when they are due.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -27,7 +29,7 @@ const FULL_WAIT: Duration = Duration::from_millis(1);
 /// What sender, verifier and onlookers share during a run.
 #[derive(Debug, Default)]
 pub struct Shared {
-    /// Records handed to the client: their sequences are all below this.
+    /// Records handed to the clients; when the sending is done, their sequences are all below this.
     pub sent: AtomicU64,
     /// Nothing more will be sent, and everything sent is acknowledged.
     pub sending_done: AtomicBool,
@@ -35,9 +37,39 @@ pub struct Shared {
     pub stop: AtomicBool,
     /// The run is lost: leave without waiting for outcomes.
     pub abandon: AtomicBool,
+    claims: Mutex<Claims>,
+}
+
+/// Several senders stop at the same record, whichever of them sees the stop first.
+#[derive(Debug, Default)]
+struct Claims {
+    /// Some sender is about to send, or has sent, records up to this.
+    claimed: u64,
+    /// After a stop: none at or behind this is sent any more.
+    until: Option<u64>,
+}
+
+impl Shared {
+    /// Asks to go on until before record `next`; answers until before which one may.
+    fn claim(&self, next: u64) -> u64 {
+        let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.stop.load(Ordering::Relaxed) && claims.until.is_none() {
+            claims.until = Some(claims.claimed);
+        }
+        claims.until.unwrap_or_else(|| {
+            claims.claimed = claims.claimed.max(next);
+            next
+        })
+    }
+
+    /// Where the sending ends after a stop.
+    fn until(&self) -> Option<u64> {
+        self.claims.lock().unwrap_or_else(PoisonError::into_inner).until
+    }
 }
 
 /// What is to be sent, when.
+#[derive(Clone)]
 pub struct Job<'a> {
     pub run: u64,
     pub clock: RunClock,
@@ -55,9 +87,32 @@ pub struct Job<'a> {
     /// The row to be sent next.
     pub row: u64,
     pub partitions: i32,
-    pub pool: &'a mut Pool,
+    pub pool: &'a Pool,
     pub corpus: Corpus,
 }
+
+/// One record of the schedule.
+#[derive(Clone, Copy)]
+struct Due {
+    sequence: u64,
+    due_ns: u64,
+    row: u64,
+}
+
+/// One sending thread: walks the whole schedule, whose due times do not depend on the number of threads, and sends the
+/// records of its own partitions. So each partition has one producer, and keeps its order.
+struct Sender<'a> {
+    job: Job<'a>,
+    producer: LoadProducer,
+    index: i32,
+    senders: i32,
+    burst: Vec<Due>,
+    value: Vec<u8>,
+    sent: Sent,
+}
+
+/// All of them.
+pub struct Senders<'a>(Vec<Sender<'a>>);
 
 /// What was sent.
 #[derive(Clone, Debug)]
@@ -71,107 +126,210 @@ pub struct Sent {
     pub delay_us: Histogram<u64>,
 }
 
-impl Job<'_> {
+impl Sent {
+    fn nothing() -> Sent {
+        Sent { records: 0, warm_up: 0, poison: 0, measured_ns: 0, delay_us: new_histogram() }
+    }
+
+    fn add(&mut self, other: &Sent) {
+        self.records += other.records;
+        self.warm_up += other.warm_up;
+        self.poison += other.poison;
+        self.measured_ns = self.measured_ns.max(other.measured_ns);
+        // Both were made alike.
+        let _ = self.delay_us.add(&other.delay_us);
+    }
+}
+
+impl<'a> Senders<'a> {
+    /// One thread for each producer.
+    pub fn new(job: &Job<'a>, producers: Vec<LoadProducer>) -> Senders<'a> {
+        let senders = producers.len() as i32;
+        let sender = |(index, producer)| Sender {
+            job: job.clone(),
+            producer,
+            index,
+            senders,
+            burst: Vec::with_capacity(BURST_MAX),
+            value: Vec::new(),
+            sent: Sent::nothing(),
+        };
+        Senders((0..).zip(producers).map(sender).collect())
+    }
+
+    /// Moves the start of the schedule, nanoseconds of the clock.
+    pub fn start_at(&mut self, start_ns: u64) {
+        self.0.iter_mut().for_each(|sender| sender.job.start_ns = start_ns);
+    }
+
     /// Sends everything, and returns when the broker has acknowledged it.
     ///
     /// # Errors
-    /// Those of the producer: a record that could not be delivered ends the run.
-    pub fn send_all(mut self, producer: &LoadProducer, shared: &Shared) -> Result<Sent, Fatal> {
-        let mut sent = Sent { records: 0, warm_up: 0, poison: 0, measured_ns: 0, delay_us: new_histogram() };
+    /// Those of the producers: a record that could not be delivered ends the run.
+    pub fn send_all(self, shared: &Shared) -> Result<Sent, Fatal> {
+        let send = |sender: Sender<'_>| {
+            let sent = sender.send_all(shared);
+            if sent.is_err() {
+                shared.abandon.store(true, Ordering::Relaxed);
+                shared.stop.store(true, Ordering::Relaxed);
+            }
+            sent
+        };
+        let mut rest = self.0;
+        // The caller's thread is the last one's: most often the only one's.
+        let Some(last) = rest.pop() else { return Ok(Sent::nothing()) };
+        thread::scope(|scope| {
+            let mut threads = Vec::with_capacity(rest.len());
+            for sender in rest {
+                let name = format!("load-send-{}", sender.index);
+                let spawned = thread::Builder::new().name(name).spawn_scoped(scope, move || send(sender));
+                // Those that run already must not wait for the schedule's end.
+                threads.push(spawned.map_err(|error| {
+                    shared.abandon.store(true, Ordering::Relaxed);
+                    shared.stop.store(true, Ordering::Relaxed);
+                    super::watch::no_thread(error)
+                })?);
+            }
+            let mut all = send(last)?;
+            for thread in threads {
+                all.add(&thread.join().map_err(|_| super::watch::panicked("load-send"))??);
+            }
+            Ok(all)
+        })
+    }
+}
+
+impl Sender<'_> {
+    fn send_all(mut self, shared: &Shared) -> Result<Sent, Fatal> {
         let mut first_measured_ns = None;
         loop {
-            let now_ns = self.clock.now_ns().saturating_sub(self.start_ns);
-            for _ in 0..BURST_MAX {
-                let Some((sequence, due_ns)) = self.due(now_ns) else { break };
-                let measured = due_ns >= self.measure_from_ns;
-                sent.poison += u64::from(self.send(producer, shared, sequence, due_ns, measured)?);
-                sent.records += 1;
-                shared.sent.store(sent.records, Ordering::Release);
-                if measured {
-                    first_measured_ns.get_or_insert(due_ns);
-                    let delay_ns = self.clock.now_ns().saturating_sub(self.start_ns + due_ns);
-                    sent.delay_us.saturating_record(delay_ns / 1_000);
-                } else {
-                    sent.warm_up += 1;
+            self.gather(shared);
+            let before = self.sent.records;
+            let burst = std::mem::take(&mut self.burst);
+            for due in &burst {
+                if due.due_ns >= self.job.measure_from_ns {
+                    first_measured_ns.get_or_insert(due.due_ns);
                 }
+                self.send(shared, *due)?;
             }
-            producer.poll(Duration::ZERO);
-            if let Some(failure) = producer.failure() {
+            self.burst = burst;
+            shared.sent.fetch_add(self.sent.records - before, Ordering::Release);
+            self.producer.poll(Duration::ZERO);
+            if let Some(failure) = self.producer.failure() {
                 return Err(failure);
             }
-            if self.over() || shared.stop.load(Ordering::Relaxed) {
+            if self.is_over(shared) {
                 break;
             }
-            let now_ns = self.clock.now_ns().saturating_sub(self.start_ns);
-            std::thread::sleep(self.schedule.wait(now_ns).clamp(SLEEP_MIN, SLEEP_MAX));
+            thread::sleep(self.job.schedule.wait(self.elapsed_ns()).clamp(SLEEP_MIN, SLEEP_MAX));
         }
         if !shared.abandon.load(Ordering::Relaxed) {
-            producer.drain()?;
+            self.producer.drain()?;
         }
+        let job = &self.job;
         let end_ns = match first_measured_ns {
             // The schedule's own end, where it has one: the last gap belongs to the span.
-            Some(_) if self.until_ns != u64::MAX && self.schedule.next_due_ns() >= self.until_ns => self.until_ns,
-            _ => self.clock.now_ns().saturating_sub(self.start_ns),
+            Some(_) if job.until_ns != u64::MAX && job.schedule.next_due_ns() >= job.until_ns => job.until_ns,
+            _ => self.elapsed_ns(),
         };
-        sent.measured_ns = first_measured_ns.map_or(0, |first| end_ns.saturating_sub(first));
-        Ok(sent)
+        self.sent.measured_ns = first_measured_ns.map_or(0, |first| end_ns.saturating_sub(first));
+        Ok(self.sent)
     }
 
-    /// The next record, when it is due.
-    fn due(&mut self, now_ns: u64) -> Option<(u64, u64)> {
-        if self.over() { None } else { self.schedule.take(now_ns) }
+    fn elapsed_ns(&self) -> u64 {
+        self.job.clock.now_ns().saturating_sub(self.job.start_ns)
     }
 
-    fn over(&self) -> bool {
-        let counted = self.schedule.next_sequence() >= self.count_max || self.row >= self.rows_max;
-        counted || self.schedule.next_due_ns() >= self.until_ns
+    /// Takes what is due from the schedule, as far as all senders go.
+    fn gather(&mut self, shared: &Shared) {
+        let now_ns = self.elapsed_ns();
+        self.burst.clear();
+        while self.burst.len() < BURST_MAX && !self.job.over() {
+            let Some((sequence, due_ns)) = self.job.schedule.take(now_ns) else { break };
+            self.burst.push(Due { sequence, due_ns, row: self.job.row });
+            // Poison comes between the rows, with the next one's key: no row is left out for it.
+            self.job.row += u64::from(self.job.corpus.at(sequence).is_none());
+        }
+        let limit = shared.claim(self.job.schedule.next_sequence());
+        self.burst.retain(|due| due.sequence < limit);
     }
 
-    /// Sends one record; answers whether it was poison.
-    fn send(
-        &mut self,
-        producer: &LoadProducer,
-        shared: &Shared,
-        sequence: u64,
-        due_ns: u64,
-        measured: bool,
-    ) -> Result<bool, Fatal> {
-        // Poison comes between the rows, with the next one's key: no row is left out for it.
-        let payload = self.pool.record(self.row);
-        let poison = self.corpus.at(sequence);
-        self.row += u64::from(poison.is_none());
-        let partition = match payload.key {
-            Some(_) => partition_of(payload.key_hash, self.partitions),
-            None => (sequence % self.partitions as u64) as i32,
+    fn is_over(&self, shared: &Shared) -> bool {
+        let stopped = || shared.until().is_some_and(|until| self.job.schedule.next_sequence() >= until);
+        self.job.over() || shared.abandon.load(Ordering::Relaxed) || stopped()
+    }
+
+    /// Sends one record, if it is of this sender's partitions.
+    fn send(&mut self, shared: &Shared, due: Due) -> Result<(), Fatal> {
+        let job = &self.job;
+        let key_hash = job.pool.key_hash(due.row);
+        let partition = match key_hash {
+            Some(key_hash) => partition_of(key_hash, job.partitions),
+            None => (due.sequence % job.partitions as u64) as i32,
         };
-        let due_us = self.clock.wall_us(self.start_ns + due_ns);
+        if partition % self.senders != self.index {
+            return Ok(());
+        }
+        let measured = due.due_ns >= job.measure_from_ns;
+        let payload = job.pool.copy_record(due.row, &mut self.value);
+        let poison = job.corpus.at(due.sequence);
+        let due_us = job.clock.wall_us(job.start_ns + due.due_ns);
         let marker = Marker {
-            run: self.run,
-            sequence,
+            run: job.run,
+            sequence: due.sequence,
             due_us,
             key_hash: payload.key_hash,
             partition: partition as u16,
             poison: poison.map_or(0, |poison| poison.kind + 1),
             measured: u8::from(measured),
         };
-        let header = marker.to_bytes();
         let record = LoadRecord {
             partition,
             key: payload.key,
             value: poison.map_or(Some(payload.value), |poison| poison.value.as_deref()),
             timestamp_ms: due_us / 1_000,
-            header: (MARKER, &header),
+            header: (MARKER, &marker.to_bytes()),
         };
-        while !producer.send(&record)? {
+        while !self.producer.send(&record)? {
             // A full queue delays the record, and all that become due meanwhile; nothing is left out.
-            producer.poll(FULL_WAIT);
-            if let Some(failure) = producer.failure() {
+            self.producer.poll(FULL_WAIT);
+            if let Some(failure) = self.producer.failure() {
                 return Err(failure);
             }
             if shared.abandon.load(Ordering::Relaxed) {
-                return Ok(false);
+                return Ok(());
             }
         }
-        Ok(poison.is_some())
+        self.sent.records += 1;
+        self.sent.poison += u64::from(poison.is_some());
+        if measured {
+            let delay_ns = job.clock.now_ns().saturating_sub(job.start_ns + due.due_ns);
+            self.sent.delay_us.saturating_record(delay_ns / 1_000);
+        } else {
+            self.sent.warm_up += 1;
+        }
+        Ok(())
+    }
+}
+
+impl Job<'_> {
+    /// The schedule's own end.
+    fn over(&self) -> bool {
+        let counted = self.schedule.next_sequence() >= self.count_max || self.row >= self.rows_max;
+        counted || self.schedule.next_due_ns() >= self.until_ns
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn senders_stop_at_the_same_record_whoever_sees_the_stop() {
+        let shared = Shared::default();
+        assert_eq!((shared.claim(10), shared.claim(7), shared.until()), (10, 7, None));
+        shared.stop.store(true, Ordering::Relaxed);
+        // The slower one must still send up to 10, the faster one nothing more.
+        assert_eq!((shared.claim(9), shared.claim(20), shared.until()), (10, 10, Some(10)));
     }
 }

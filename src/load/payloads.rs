@@ -67,6 +67,10 @@ pub struct Pool {
     /// Where in a value the id stands that is to be replaced for each record, if one is.
     id_at: Option<usize>,
     seed: u64,
+    /// The Avro schema that values were written with.
+    pub schema: String,
+    /// Bytes before the datum in each value.
+    pub prefix: usize,
     pub poisons: Vec<Poison>,
     /// How often the rows may be sent: for ever, or once.
     pub repeat: bool,
@@ -96,6 +100,7 @@ impl Pool {
         let wire = wire_form(framing, &schema);
         let mut pool = Pool::empty(true);
         pool.seed = seed;
+        (pool.schema, pool.prefix) = (SCHEMA.to_owned(), wire.prefix_length());
         pool.id_at = Some(wire.prefix_length() + 1);
         let mut value = Vec::new();
         for transaction in Simulator::with_world(seed, world).take(rows.max(1)) {
@@ -120,6 +125,8 @@ impl Pool {
         let writer = GenericDatumWriter::builder(&schema).build().map_err(|error| problem(error.to_string()))?;
         let wire = wire_form(framing, &schema);
         let mut pool = Pool::empty(repeat);
+        pool.prefix = wire.prefix_length();
+        pool.schema = serde_json::to_string(&schema).map_err(|error| problem(error.to_string()))?;
         let mut buffer = Vec::new();
         for (index, value) in reader.enumerate() {
             let value = value.map_err(|error| problem(format!("record {index}: {error}")))?;
@@ -140,7 +147,16 @@ impl Pool {
     }
 
     fn empty(repeat: bool) -> Pool {
-        Pool { bytes: Vec::new(), rows: Vec::new(), id_at: None, seed: 0, poisons: Vec::new(), repeat }
+        Pool {
+            bytes: Vec::new(),
+            rows: Vec::new(),
+            id_at: None,
+            seed: 0,
+            schema: String::new(),
+            prefix: 0,
+            poisons: Vec::new(),
+            repeat,
+        }
     }
 
     fn push(&mut self, key: Option<&[u8]>, value: &[u8]) {
@@ -167,6 +183,25 @@ impl Pool {
         let row = self.rows[row];
         let start = row.start + row.key().unwrap_or(0);
         &self.bytes[start..start + row.value_length as usize]
+    }
+
+    /// The hash of a row's key, if it has one.
+    pub fn key_hash(&self, row: u64) -> Option<u32> {
+        let row = self.rows[(row % self.rows.len() as u64) as usize];
+        row.key().map(|_| row.key_hash)
+    }
+
+    /// The same as [`Pool::record`] for a pool that several threads send from: the value is put together in `value`.
+    pub fn copy_record<'p>(&'p self, sequence: u64, value: &'p mut Vec<u8>) -> Payload<'p> {
+        let row = self.rows[(sequence % self.rows.len() as u64) as usize];
+        let key = row.key();
+        let start = row.start + key.unwrap_or(0);
+        value.clear();
+        value.extend_from_slice(&self.bytes[start..start + row.value_length as usize]);
+        if let Some(at) = self.id_at {
+            value[at..at + ID_LENGTH].copy_from_slice(&id_text(id_of(self.seed, sequence)));
+        }
+        Payload { key: key.map(|length| &self.bytes[row.start..row.start + length]), value, key_hash: row.key_hash }
     }
 
     /// The key and the value of record `sequence`.
@@ -244,6 +279,13 @@ mod tests {
         assert_ne!(first[6..22], again[6..22]);
         assert_eq!(first[22..], again[22..]);
         assert_eq!(pool.record(0).value, first);
+        let mut copy = Vec::new();
+        for row in [0, 5, 100] {
+            let key_hash = pool.key_hash(row);
+            let own = pool.record(row).value.to_vec();
+            let copied = pool.copy_record(row, &mut copy);
+            assert_eq!((copied.value, Some(copied.key_hash)), (own.as_slice(), key_hash));
+        }
         let payload = pool.record(5);
         assert_eq!(payload.key_hash, murmur2(payload.key.unwrap()));
     }

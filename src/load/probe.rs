@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use crate::error::{Fatal, exit};
 use crate::load::http;
+use crate::observe::cpu;
 use crate::observe::latency::StepTimes;
 use crate::observe::latency_log;
 
@@ -25,7 +26,7 @@ pub trait PipelineProbe {
     fn failure(&self) -> Option<Fatal>;
 }
 
-/// CPU time of a process on this machine, seen from outside (`/proc/PID/stat`, in steps of 10 ms).
+/// CPU time of a process on this machine, seen from outside.
 pub struct ProcessProbe {
     pid: u32,
 }
@@ -111,9 +112,6 @@ impl PipelineProbe for NodeProbe {
     }
 }
 
-/// `_SC_CLK_TCK` is 100 on every Linux that this runs on; the kernel fixes it for user space (`USER_HZ`).
-const TICK_US: u64 = 10_000;
-
 impl ProcessProbe {
     pub fn new(pid: u32) -> ProcessProbe {
         ProcessProbe { pid }
@@ -126,7 +124,7 @@ impl PipelineProbe for ProcessProbe {
     }
 
     fn cpu_us(&self) -> Option<u64> {
-        ticks(&std::fs::read_to_string(format!("/proc/{}/stat", self.pid)).ok()?).map(|ticks| ticks * TICK_US)
+        cpu::process_ns(self.pid).map(|ns| ns / 1_000)
     }
 
     fn failure(&self) -> Option<Fatal> {
@@ -134,25 +132,9 @@ impl PipelineProbe for ProcessProbe {
     }
 }
 
-/// `utime + stime`, fields 14 and 15; the name before them may hold anything, so count from its last parenthesis.
-fn ticks(stat: &str) -> Option<u64> {
-    let (_, rest) = stat.rsplit_once(')')?;
-    let mut fields = rest.split_ascii_whitespace().skip(11);
-    let utime: u64 = fields.next()?.parse().ok()?;
-    let stime: u64 = fields.next()?.parse().ok()?;
-    Some(utime + stime)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ticks_are_found_behind_a_strange_name() {
-        let stat = "42 (a) b (c) S 1 42 42 0 -1 4194304 100 0 0 0 123 45 0 0 20 0 9 0 100 1000 10";
-        assert_eq!(ticks(stat), Some(168));
-        assert_eq!(ticks("42 (cut"), None);
-    }
 
     #[cfg(target_os = "linux")]
     #[test]

@@ -128,19 +128,25 @@ mod tests {
 
     #[test]
     fn a_stall_is_charged_to_every_record_it_delayed() {
-        // A 100 ms stall every 5 s at 1,000 records/s delays 2 % of them, by up to 100 ms: the p99 is half of that.
+        // The sender stands for 100 ms every 5 s at 1,000 records/s: of each 5,000 records one is late by 99 ms, one by
+        // 98 and so on, and all others leave on the dot. In 60 s the latest hundredth are the 600 that were late by 50 ms
+        // or more, so the 99th percentile is 49 ms. A clock that starts when a record is sent would say 0.
         let mut schedule = Schedule::new(Arrival::Constant, 1_000.0, 1);
-        let mut latencies = new_histogram();
-        let mut now = 0;
-        while now < 60_000 * MS {
-            let stalled = now % (5_000 * MS) == 0;
-            now += if stalled { 100 * MS } else { MS };
-            while let Some((_, due)) = schedule.take(now) {
-                latencies.saturating_record((now - due) / 1_000);
+        let (mut latencies, mut histogram) = (Vec::new(), new_histogram());
+        let mut now_ms = 0;
+        while now_ms < 60_000 {
+            while let Some((_, due_ns)) = schedule.take(now_ms * MS) {
+                latencies.push(now_ms - due_ns / MS);
+                histogram.saturating_record((now_ms * MS - due_ns) / 1_000);
             }
+            now_ms += if now_ms % 5_000 == 0 { 100 } else { 1 };
         }
-        let p99_ms = latencies.value_at_quantile(0.99) as f64 / 1_000.0;
-        assert!((48.0..52.0).contains(&p99_ms), "{p99_ms}");
+        latencies.sort_unstable();
+        assert_eq!(latencies.len(), 60_000);
+        assert_eq!(latencies.iter().filter(|late| **late > 0).count(), 12 * 99);
+        assert_eq!((latencies[59_400 - 1], latencies[59_400]), (49, 50));
+        assert!(histogram.equivalent(histogram.value_at_quantile(0.99), 49_000));
+        assert_eq!((histogram.value_at_quantile(0.98), histogram.max() / 1_000), (0, 99));
     }
 
     #[test]

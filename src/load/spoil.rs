@@ -1,12 +1,12 @@
 //! Spoils outcomes on purpose, between the consumer and the accounting, behind the pipeline's back.
 //!
 //! A verifier that always says "nothing lost" is worth nothing. The hidden option `--spoil` proves of a real run, with
-//! the real binary, that one suppressed, doubled or swapped outcome is found, counted and fails the run.
+//! the real binary, that one suppressed, doubled, swapped or wrongly scored outcome is found, counted and fails the run.
 
 use std::fmt;
 use std::str::FromStr;
 
-use crate::load::accounting::Outcome;
+use crate::load::accounting::{Fate, Outcome};
 
 /// What to do to the outcome of one record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,9 +15,11 @@ pub enum Action {
     Double,
     /// Hold it back until the next one of its partition has passed.
     Swap,
+    /// Give it another score.
+    Alter,
 }
 
-/// `suppress@SEQUENCE`, `double@SEQUENCE` or `swap@SEQUENCE`.
+/// `suppress@SEQUENCE`, `double@SEQUENCE`, `swap@SEQUENCE` or `alter@SEQUENCE`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spoil {
     pub action: Action,
@@ -33,11 +35,12 @@ impl FromStr for Spoil {
                 "suppress" => Action::Suppress,
                 "double" => Action::Double,
                 "swap" => Action::Swap,
+                "alter" => Action::Alter,
                 _ => return None,
             };
             Some(Spoil { action, sequence: sequence.parse().ok()? })
         });
-        parsed.ok_or_else(|| "expected suppress@N, double@N or swap@N".to_owned())
+        parsed.ok_or_else(|| "expected suppress@N, double@N, swap@N or alter@N".to_owned())
     }
 }
 
@@ -47,6 +50,7 @@ impl fmt::Display for Spoil {
             Action::Suppress => "suppress",
             Action::Double => "double",
             Action::Swap => "swap",
+            Action::Alter => "alter",
         };
         write!(f, "{action}@{}", self.sequence)
     }
@@ -78,10 +82,30 @@ impl Spoiler {
         Spoiler { left: spoils.to_vec(), held: Vec::new() }
     }
 
+    /// The outcome, and those that were held back for it.
+    fn pass_on(&mut self, outcome: Outcome, pass: &mut dyn FnMut(Outcome)) {
+        pass(outcome);
+        self.held.retain(|held| {
+            let stays = !held.same_order(&outcome);
+            if !stays {
+                pass(*held);
+            }
+            stays
+        });
+    }
+
     fn take(&mut self, sequence: u64) -> Option<Action> {
         let index = self.left.iter().position(|spoil| spoil.sequence == sequence)?;
         Some(self.left.swap_remove(index).action)
     }
+}
+
+/// Another probability, a hundredth away: nothing that would show without knowing the right one.
+fn altered(mut outcome: Outcome) -> Outcome {
+    if let Fate::Scored { score, .. } = &mut outcome.fate {
+        *score += if *score < 0.5 { 0.01 } else { -0.01 };
+    }
+    outcome
 }
 
 impl Tap for Spoiler {
@@ -95,16 +119,8 @@ impl Tap for Spoiler {
                 pass(outcome);
             }
             Some(Action::Swap) => self.held.push(outcome),
-            None => {
-                pass(outcome);
-                self.held.retain(|held| {
-                    let stays = !held.same_order(&outcome);
-                    if !stays {
-                        pass(*held);
-                    }
-                    stays
-                });
-            }
+            Some(Action::Alter) => self.pass_on(altered(outcome), pass),
+            None => self.pass_on(outcome, pass),
         }
     }
 }

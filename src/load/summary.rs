@@ -7,6 +7,8 @@ use serde::Serialize;
 
 use crate::error::exit;
 use crate::load::breakdown::{Breakdown, meaning};
+use crate::load::drain::DrainReport;
+use crate::load::faults::Fault;
 use crate::load::interval::Part;
 use crate::load::report::facts::Facts;
 use crate::load::series::{Second, Series};
@@ -30,6 +32,11 @@ impl Quantiles {
             (histogram.value_at_quantile(quantile) as f64 / unit_us * 1_000.0).round() / 1_000.0
         };
         Quantiles { p50: at(0.5), p95: at(0.95), p99: at(0.99), p99_9: at(0.999), max: at(1.0) }
+    }
+
+    /// Nothing was measured.
+    pub fn is_none(&self) -> bool {
+        *self == Quantiles::default()
     }
 }
 
@@ -69,9 +76,11 @@ pub struct Summary {
     pub lost: u64,
     pub duplicated: u64,
     pub out_of_order: u64,
-    /// From the time a record was due until its outcome was read back.
+    /// From the time a record was due until its outcome was read back; left out where nothing was timed: in a drain all
+    /// records are due at once.
+    #[serde(skip_serializing_if = "Quantiles::is_none")]
     pub latency_ms: Quantiles,
-    /// Inside the pipeline, where it runs in this process.
+    /// Inside the pipeline, where it runs in this process or tells by its admin address.
     pub stages_us: Named<Quantiles>,
     pub decisions: Named<u64>,
     /// CPU time of the pipeline's process or threads, microseconds per record; `null` where nobody can tell.
@@ -93,6 +102,11 @@ pub struct Summary {
     pub seconds: f64,
     pub rate: f64,
     pub seed: u64,
+    /// Scores that were checked with the model package, and those of them that were wrong.
+    pub scores_checked: u64,
+    pub wrong_scores: u64,
+    /// The first few broken promises of each kind, by record.
+    pub faults: Vec<Fault>,
     /// Whether outcomes were read back at all.
     pub verified: bool,
     /// How late the generator itself sent, milliseconds.
@@ -103,8 +117,14 @@ pub struct Summary {
     pub first_lost: Vec<u64>,
     /// The run was stopped before its end.
     pub interrupted: bool,
+    /// Records per second, from the moment the scorer went on to the last outcome; of a drain only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drain_records_per_s: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drain: Option<DrainReport>,
 
-    /// Mean from due to read back, of all measured outcomes.
+    /// Mean from due to read back, of all measured outcomes; left out where `latency_ms` is.
+    #[serde(skip_serializing_if = "is_zero")]
     pub latency_mean_ms: f64,
     /// The parts of a scored record's way that its stamps tell apart.
     pub parts_ms: Named<Quantiles>,
@@ -112,12 +132,17 @@ pub struct Summary {
     pub breakdown: Option<Breakdown>,
     /// Measured scored records whose stamps contradict each other: clocks of two machines that differ.
     pub clock_skewed: u64,
-    /// The measured part second by second.
+    /// The measured part second by second; empty of a drain.
     pub series: Vec<Second>,
     /// The run's plan, the pipeline and the machine, in words.
     pub setup: Facts,
     /// Reports that could not be written.
     pub report_problems: Vec<String>,
+}
+
+/// Times of a run that measured none are left out of its JSON.
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 /// A generator that is later than this at the 99th percentile measures itself.
@@ -139,7 +164,7 @@ impl Summary {
     }
 
     /// What may not happen, and how often it did.
-    pub fn promises(&self) -> [(&'static str, u64); 6] {
+    pub fn promises(&self) -> [(&'static str, u64); 7] {
         [
             ("lost", self.lost),
             ("doubled", self.duplicated),
@@ -147,6 +172,7 @@ impl Summary {
             ("under the wrong key or in the wrong partition", self.misplaced),
             ("malformed", self.malformed),
             ("with an unexpected outcome", self.unexpected),
+            ("of those checked with a wrong score", self.wrong_scores),
         ]
     }
 
@@ -168,8 +194,8 @@ impl Summary {
         let mut warnings = Vec::new();
         if self.generator_delay_ms.p99 > GENERATOR_DELAY_MS_MAX && self.rate > 0.0 {
             warnings.push(format!(
-                "the load generator itself was late (p99 {:.1} ms): latencies include its delay; lower the rate or free \
-                 a core",
+                "the load generator itself was late (p99 {:.1} ms): latencies include its delay; lower the rate, send \
+                 with more --threads, or free a core",
                 self.generator_delay_ms.p99
             ));
         }
@@ -219,9 +245,15 @@ impl Summary {
             let _ = writeln!(out, "  {name:<16}{text}");
         };
         line("sent", self.sent_line());
-        if self.verified {
+        if let Some(drain) = &self.drain {
+            drain.put_lines(&mut line);
+        } else if self.verified {
             let rates = format!("{}/s offered, {}/s achieved", rate(self.offered_per_s), rate(self.achieved_per_s));
             line("throughput", rates);
+        } else {
+            line("throughput", format!("{}/s", rate(self.offered_per_s)));
+        }
+        if self.verified {
             line("scored", count(self.scored));
             for (name, n) in &self.decisions.0 {
                 line(
@@ -233,18 +265,20 @@ impl Summary {
                     ),
                 );
             }
+            if self.scores_checked > 0 {
+                line("", format!("{} of the scores checked with the package", count(self.scores_checked)));
+            }
             line("dead letters", count(self.dead_lettered));
             for (name, n) in &self.dead_letters.0 {
                 line("", format!("{name:<22}{:>12}", count(*n)));
             }
             line("human review", format!("{} copies", count(self.review_samples)));
-        } else {
-            line("throughput", format!("{}/s", rate(self.offered_per_s)));
         }
         if let Some(cpu) = self.cpu_us_per_record {
-            line("CPU", format!("{cpu:.1} us per record (the pipeline)"));
+            let digits = if self.drain.is_some() { 2 } else { 1 };
+            line("CPU", format!("{cpu:.digits$} us per record (the pipeline)"));
         }
-        if self.verified {
+        if self.verified && !self.latency_ms.is_none() {
             self.put_latencies(&mut out);
         }
         if let Some(breakdown) = &self.breakdown {
@@ -254,6 +288,9 @@ impl Summary {
             let _ = writeln!(out, "\n  note: {warning}");
         }
         let _ = writeln!(out, "\n  {}", self.verdict());
+        for fault in &self.faults {
+            let _ = writeln!(out, "    {}", fault.line());
+        }
         out
     }
 

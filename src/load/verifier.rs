@@ -13,7 +13,9 @@ use crate::load::clock::RunClock;
 use crate::load::generator::Shared;
 use crate::load::interval::IntervalSender;
 use crate::load::marker::{MARKER, Marker, murmur2};
+use crate::load::plan::Check;
 use crate::load::projection::{Field, Projection, without_prefix};
+use crate::load::referee::Sampler;
 use crate::load::spoil::Tap;
 
 /// Fields of the output record that are looked at; the third one names the source partition.
@@ -38,7 +40,8 @@ pub struct Live {
     pub accounted: u64,
     pub decisions: [u64; DECISIONS],
     pub dead_lettered: u64,
-    /// Promises broken so far, as far as one can tell before the end.
+    /// Promises broken so far, as far as one can tell before the end: what is lost and which scores are wrong shows only
+    /// then.
     pub broken: u64,
 }
 
@@ -51,6 +54,12 @@ pub struct Findings {
     pub foreign: u64,
     /// Score of each sequence, NaN where there is none; empty when not asked for.
     pub scores: Vec<f64>,
+    /// The broker's time stamp of the latest outcome, milliseconds since the epoch; `None` where a topic keeps none.
+    pub last_appended_ms: Option<i64>,
+    /// Numbers and scores of the records whose scores are to be checked, by number.
+    pub sample: Vec<(u64, f64)>,
+    /// Where the input's partitions ended before the run.
+    pub input_start: Vec<i64>,
 }
 
 pub struct Verifier {
@@ -62,9 +71,16 @@ pub struct Verifier {
     clock: RunClock,
     /// Give up when nothing has come for this long after everything was sent.
     quiet: Duration,
+    /// Records are being fetched.
+    begun: bool,
     reasons: Vec<String>,
     foreign: u64,
     scores: Option<Vec<f64>>,
+    /// 0 before the first outcome.
+    last_appended_ms: Option<i64>,
+    check: Check,
+    sampler: Option<Sampler>,
+    input_start: Vec<i64>,
 }
 
 /// What a verifier is told.
@@ -80,6 +96,9 @@ pub struct VerifierPlan<'a> {
     /// About how many records, for sizing tables.
     pub expected: u64,
     pub keep_scores: bool,
+    pub check: Check,
+    /// Picks the records whose scores are checked after the run.
+    pub sampler: Option<Sampler>,
 }
 
 impl Verifier {
@@ -102,6 +121,7 @@ impl Verifier {
                 consumer.partitions(&topics.timeouts)?,
             ],
         };
+        let input_start = consumer.ends_of(&topics.input)?;
         Ok(Verifier {
             consumer,
             projection,
@@ -110,15 +130,38 @@ impl Verifier {
             run: plan.run,
             clock: plan.clock,
             quiet: plan.quiet,
+            begun: false,
             reasons: Vec::new(),
             foreign: 0,
             scores: plan.keep_scores.then(Vec::new),
+            last_appended_ms: Some(0),
+            check: plan.check,
+            sampler: plan.sampler.clone(),
+            input_start,
         })
     }
 
     /// Partitions of the input topic.
     pub fn input_partitions(&self) -> i32 {
         self.accounting.layout().input
+    }
+
+    /// Has the client fetch ahead from now on: before records are sent whose outcomes are to be timed as they come.
+    ///
+    /// # Errors
+    /// Those of [`LoadConsumer::begin`].
+    pub fn begin(&mut self) -> Result<(), Fatal> {
+        self.begun = true;
+        self.consumer.begin()
+    }
+
+    /// By how many outcomes the topics have grown since the start, without reading them. A transaction's marker looks
+    /// like one.
+    ///
+    /// # Errors
+    /// Those of [`LoadConsumer::grown`].
+    pub fn outcomes_at_ends(&self) -> Result<u64, Fatal> {
+        self.consumer.grown(OUTCOME_TOPICS)
     }
 
     /// Reads until every record sent is accounted for, or nothing has come for too long. Latencies go to `intervals`.
@@ -131,6 +174,9 @@ impl Verifier {
         live: &Mutex<Live>,
         mut intervals: IntervalSender,
     ) -> Result<Findings, Fatal> {
+        if !self.begun {
+            self.begin()?;
+        }
         let mut last_outcome_ns = self.clock.now_ns();
         let mut shown_ns = 0;
         loop {
@@ -157,12 +203,34 @@ impl Verifier {
         }
         intervals.send(&mut self.accounting.interval);
         self.show(live);
-        let scores = self.scores.unwrap_or_default();
-        Ok(Findings { accounting: self.accounting, reasons: self.reasons, foreign: self.foreign, scores })
+        Ok(Findings {
+            accounting: self.accounting,
+            reasons: self.reasons,
+            foreign: self.foreign,
+            scores: self.scores.unwrap_or_default(),
+            last_appended_ms: self.last_appended_ms.filter(|ms| *ms > 0),
+            sample: self.sampler.map(Sampler::into_sorted).unwrap_or_default(),
+            input_start: self.input_start,
+        })
     }
 
     fn read_one(&mut self, shared: &Shared) -> Result<bool, Fatal> {
-        let Verifier { consumer, projection, accounting, tap, run, clock, reasons, foreign, scores, .. } = self;
+        let Verifier {
+            consumer,
+            projection,
+            accounting,
+            tap,
+            run,
+            clock,
+            reasons,
+            foreign,
+            scores,
+            last_appended_ms,
+            check,
+            sampler,
+            ..
+        } = self;
+        let projection = Some(&*projection).filter(|_| *check == Check::Full);
         consumer.poll(POLL_WAIT, &mut |record| {
             let read_us = clock.wall_us(clock.now_ns());
             let ahead = shared.sent.load(Ordering::Relaxed) + AHEAD_MAX;
@@ -175,8 +243,18 @@ impl Verifier {
             if let (Some(scores), Fate::Scored { score, .. }) = (scores.as_mut(), outcome.fate) {
                 keep_score(scores, marker.sequence, score);
             }
+            let accounted = accounting.accounted();
             let reason_is = |index: u8, name: &str| reasons.get(usize::from(index)).is_some_and(|known| known == name);
-            tap.on_output(outcome, &mut |outcome| accounting.count(&outcome, &reason_is));
+            tap.on_output(outcome, &mut |outcome| {
+                accounting.count(&outcome, &reason_is);
+                if let (Some(sampler), Fate::Scored { score, .. }) = (sampler.as_mut(), outcome.fate) {
+                    sampler.offer(outcome.marker.sequence, score);
+                }
+            });
+            if accounting.accounted() > accounted {
+                // One without a stamp spoils them all: the latest could be that one.
+                *last_appended_ms = last_appended_ms.zip(record.appended_ms).map(|(last, this)| last.max(this));
+            }
         })
     }
 
@@ -188,7 +266,12 @@ impl Verifier {
             accounted: self.accounting.accounted(),
             decisions: tally.decisions,
             dead_lettered: tally.dead_lettered,
-            broken: tally.duplicated + tally.out_of_order + tally.misplaced + tally.malformed + tally.poison_scored,
+            broken: tally.duplicated
+                + tally.out_of_order
+                + tally.misplaced
+                + tally.malformed
+                + tally.poison_scored
+                + tally.wrong_reason,
         };
     }
 }
@@ -197,17 +280,20 @@ impl Verifier {
 const OUTPUTS: usize = 0;
 const DEAD_LETTERS: usize = 1;
 const TIMEOUTS: usize = 2;
+/// Those before the review topic: each record has one outcome there.
+const OUTCOME_TOPICS: usize = 3;
 
 fn outcome_of(
     record: &OutputRecord<'_>,
     marker: Marker,
     read_us: i64,
-    projection: &Projection,
+    projection: Option<&Projection>,
     reasons: &mut Vec<String>,
 ) -> Outcome {
     let (mut claimed_partition, mut stamps) = (None, None);
-    let fate = match record.topic {
-        OUTPUTS => {
+    let fate = match (record.topic, projection) {
+        (OUTPUTS, None) => Fate::Unread,
+        (OUTPUTS, Some(projection)) => {
             let mut fields = [Field::Absent; WANTED.len()];
             let wanted = &mut fields[..projection.wanted()];
             let sound = record.value.is_some_and(|value| projection.read(without_prefix(value), wanted));
@@ -222,8 +308,8 @@ fn outcome_of(
                 _ => Fate::Unreadable,
             }
         }
-        DEAD_LETTERS => Fate::DeadLettered { reason: reason_index(record.reason, reasons) },
-        TIMEOUTS => Fate::TimedOut { reason: reason_index(record.reason, reasons) },
+        (DEAD_LETTERS, _) => Fate::DeadLettered { reason: reason_index(record.reason, reasons) },
+        (TIMEOUTS, _) => Fate::TimedOut { reason: reason_index(record.reason, reasons) },
         _ => Fate::Review,
     };
     let key_hash = record.key.map_or(0, murmur2);

@@ -198,7 +198,7 @@ pub fn summary(finished: &Finished) -> serde_json::Value {
 #[track_caller]
 pub fn assert_sound(finished: &Finished) -> serde_json::Value {
     let summary = summary(finished);
-    for count in ["lost", "duplicated", "out_of_order", "misplaced", "malformed", "unexpected"] {
+    for count in ["lost", "duplicated", "out_of_order", "misplaced", "malformed", "unexpected", "wrong_scores"] {
         assert_eq!(summary[count], 0, "{count}: {summary:#}");
     }
     assert_eq!(finished.code(), Some(0), "{}", finished.stderr);

@@ -33,7 +33,12 @@ fn run(plan: &LoadPlan, started_us: i64) -> Named<String> {
     put("started", utc(started_us));
     put("brokers", plan.bootstrap.clone());
     match plan.preload {
-        Some(count) => put("schedule", format!("{count} records at once")),
+        Some(count) => {
+            put("schedule", format!("{count} records at once"));
+            if let Some(pid) = plan.drain {
+                put("drain", format!("process {pid} stood still meanwhile, then worked them off"));
+            }
+        }
         None => {
             let arrival = match plan.arrival {
                 Arrival::Constant => "evenly spaced",
@@ -47,6 +52,7 @@ fn run(plan: &LoadPlan, started_us: i64) -> Named<String> {
             );
         }
     }
+    put("sending threads", plan.threads.to_string());
     put("seed", plan.seed.to_string());
     put(
         "records",

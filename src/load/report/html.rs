@@ -53,15 +53,21 @@ fn put_verdict(summary: &Summary, out: &mut String) {
 fn put_tiles(summary: &Summary, out: &mut String) {
     let latency = &summary.latency_ms;
     let ms = |value: f64| format!("{value:.2} <small>ms</small>");
-    let mut tiles = vec![
-        (ms(latency.p50), "p50"),
-        (ms(latency.p99), "p99"),
-        (ms(latency.p99_9), "p99.9"),
-        (ms(latency.max), "maximum"),
-        (ms(summary.latency_mean_ms), "mean"),
-        (format!("{} <small>/s</small>", rate(summary.achieved_per_s)), "achieved"),
-        (format!("{} <small>/s</small>", rate(summary.offered_per_s)), "offered"),
-    ];
+    let mut tiles = Vec::new();
+    if !latency.is_none() {
+        tiles.extend([
+            (ms(latency.p50), "p50"),
+            (ms(latency.p99), "p99"),
+            (ms(latency.p99_9), "p99.9"),
+            (ms(latency.max), "maximum"),
+            (ms(summary.latency_mean_ms), "mean"),
+        ]);
+    }
+    let per_s = |value: f64| format!("{} <small>/s</small>", rate(value));
+    match summary.drain_records_per_s {
+        Some(drained) => tiles.push((per_s(drained), "drained")),
+        None => tiles.extend([(per_s(summary.achieved_per_s), "achieved"), (per_s(summary.offered_per_s), "offered")]),
+    }
     if let Some(cpu) = summary.cpu_us_per_record {
         tiles.push((format!("{cpu:.1} <small>us</small>"), "CPU per record"));
     }
@@ -101,8 +107,10 @@ fn put_charts(summary: &Summary, series: &Series, out: &mut String) {
             curves::parts(series).html(),
         );
     }
-    out.push_str("<h2>Latency</h2>\n<p class=\"sub\">Milliseconds.</p>\n");
-    put_latencies(summary, out);
+    if !summary.latency_ms.is_none() {
+        out.push_str("<h2>Latency</h2>\n<p class=\"sub\">Milliseconds.</p>\n");
+        put_latencies(summary, out);
+    }
 }
 
 /// A stacked bar, and the table that is its legend.
@@ -199,6 +207,9 @@ fn put_outcomes(summary: &Summary, out: &mut String) {
     if summary.verified {
         records.push(named("scored", summary.scored));
         records.extend(summary.decisions.0.iter().map(|(name, n)| named(&format!("decided {name}"), *n)));
+        if summary.scores_checked > 0 {
+            records.push(named("scores checked with the package", summary.scores_checked));
+        }
         records.push(named("dead letters", summary.dead_lettered));
         records.push(named("copies for human review", summary.review_samples));
     }
