@@ -26,9 +26,9 @@ fn the_cheapest_size_within_the_slice_wins() {
     assert_eq!(choose_cap(&points, &limits()), (128, None));
     let points = curve(&[(1, 5), (16, 32), (64, 240), (128, 600)]);
     assert_eq!(choose_cap(&points, &limits()), (16, None));
-    // As cheap as makes no difference: the smaller, whose rows wait less.
-    let points = curve(&[(32, 64), (64, 127), (96, 190)]);
-    assert_eq!(choose_cap(&points, &limits()), (32, None));
+    // As cheap as makes no difference: the larger, whose outcomes share more requests.
+    let points = curve(&[(32, 64), (64, 130), (96, 196), (112, 236)]);
+    assert_eq!(choose_cap(&points, &limits()), (96, None));
     // Exactly the slice still fits.
     assert_eq!(choose_cap(&curve(&[(1, 240), (2, 250), (3, 251)]), &limits()), (2, None));
 }

@@ -148,7 +148,7 @@ impl Config {
                 package: package.into(),
                 onnxruntime: None,
                 provider: Provider::Cpu,
-                batch_slice_us: 250,
+                batch_slice_us: 1_000,
                 batch_latency_us_max: 10_000,
                 batch_rows: None,
             },

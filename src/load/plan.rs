@@ -20,12 +20,6 @@ pub enum Check {
     Header,
 }
 
-/// From this rate on a record waits up to a millisecond for others. librdkafka sends one request for each partition:
-/// without any wait 10,000 records/s over four partitions are nearly as many requests, and the broker needs a core for
-/// them, which on one machine is the scorer's (94 us CPU a record in the broker against 50; at 50,000/s 22 against 17).
-/// Below, a wait would only be added to what is measured.
-const LINGER_RATE_MIN: f64 = 5_000.0;
-
 /// One load run. [`LoadPlan::new`] gives the defaults.
 #[derive(Clone, Debug)]
 pub struct LoadPlan {
@@ -120,7 +114,6 @@ impl LoadPlan {
         match self.preload {
             // Nothing is due at a time of its own: full requests fill a topic fastest.
             Some(_) => 5,
-            None if self.rate >= LINGER_RATE_MIN => 1,
             None => 0,
         }
     }
@@ -136,13 +129,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn records_wait_for_company_only_where_it_comes() {
+    fn records_wait_for_company_only_where_none_is_due() {
         let mut plan = LoadPlan::new("nowhere:1", Topics::default());
-        let mut linger_at = |rate| {
-            plan.rate = rate;
-            plan.linger_ms()
-        };
-        assert_eq!([1_000.0, 4_999.0, 5_000.0, 50_000.0].map(&mut linger_at), [0, 0, 1, 1]);
+        assert_eq!(plan.linger_ms(), 0);
         plan.preload = Some(1);
         assert_eq!(plan.linger_ms(), 5);
     }

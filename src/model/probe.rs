@@ -23,7 +23,7 @@ pub struct ProbeSettings {
 
 impl Default for ProbeSettings {
     fn default() -> ProbeSettings {
-        ProbeSettings { rows_max: 512, slice: Duration::from_micros(250), latency_max: Duration::from_millis(5) }
+        ProbeSettings { rows_max: 512, slice: Duration::from_millis(1), latency_max: Duration::from_millis(5) }
     }
 }
 
@@ -68,8 +68,9 @@ const CALLS_MIN: usize = 3;
 const CALLS_MAX: usize = 30;
 /// Time to spend on one size in one round, beyond the least number of calls.
 const SIZE_BUDGET_NS: u64 = 4_000_000;
-/// Sizes this near the cheapest are as cheap: then the smallest wins, because its rows wait less.
-const NEARLY: f64 = 1.02;
+/// Sizes this near the cheapest are as cheap, and the largest of them wins: a batch only grows to it when that many
+/// records wait, and then each request to the broker carries more outcomes.
+const NEARLY: f64 = 1.05;
 
 /// Golden rows, each alone and all in one batch. Returns the largest difference.
 ///
@@ -240,7 +241,7 @@ pub fn choose_cap(curve: &[CurvePoint], settings: &ProbeSettings) -> (usize, Opt
         let fits: Vec<CurvePoint> =
             curve.iter().copied().filter(|point| u128::from(point.call_ns) <= limit.as_nanos()).collect();
         let cheapest = fits.iter().map(|point| point.row_ns()).fold(f64::INFINITY, f64::min);
-        fits.into_iter().find(|point| point.row_ns() <= cheapest * NEARLY).map(|point| point.rows)
+        fits.into_iter().rfind(|point| point.row_ns() <= cheapest * NEARLY).map(|point| point.rows)
     };
     if let Some(rows) = within(settings.slice) {
         return (rows, None);
