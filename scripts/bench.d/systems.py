@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -92,8 +93,8 @@ class Job:
         return [word for name, topic in self.topics.items() for word in ("--set", f"topics.{name}={topic}")]
 
 
-def command(system, programs, job, admin_port):
-    """The command line of a system."""
+def command(system, programs, job, admin_port, scratch):
+    """The command line of a system. `scratch`: a folder for what it leaves behind."""
     topics = job.topics
     if system.kind == "echo":
         return [str(programs.echo), "--bootstrap", job.bootstrap, "--group", job.group, "--input", topics["input"],
@@ -101,6 +102,8 @@ def command(system, programs, job, admin_port):
     if system.kind == "java":
         options = programs.rivals / JVM_OPTIONS
         flags = [f"@{options}"] if options.exists() else []
+        # ONNX Runtime's Java package unpacks its library there and does not take it away again.
+        flags.append(f"-Djava.io.tmpdir={scratch}")
         return [programs.java, *flags, "-cp", f"{programs.rivals}/*", system.main_class, "--bootstrap", job.bootstrap,
                 "--group", job.group, "--package", str(job.package), "--input", topics["input"], "--outputs",
                 topics["outputs"], "--review", topics["review"], "--dead-letters", topics["dead_letters"]]
@@ -116,7 +119,8 @@ class Running:
     def __init__(self, system, programs, job, log):
         self.system, self.job, self.log = system, job, log
         self.admin_port = free_ports(1)[0] if system.kind == "scorewire" else None
-        self.command = command(system, programs, job, self.admin_port)
+        self.scratch = tempfile.TemporaryDirectory(prefix="scorewire-bench-")
+        self.command = command(system, programs, job, self.admin_port, self.scratch.name)
         self.process = None
 
     def __enter__(self):
@@ -129,15 +133,19 @@ class Running:
             self.wait_ready()
         except BaseException:
             self.kill()
+            self.scratch.cleanup()
             raise
         self.start_s = time.monotonic() - started
         return self
 
     def __exit__(self, failure, _value, _trace):
-        if failure:
-            self.kill()
-        else:
-            self.stop()
+        try:
+            if failure:
+                self.kill()
+            else:
+                self.stop()
+        finally:
+            self.scratch.cleanup()
 
     @property
     def pid(self):
