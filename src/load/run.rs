@@ -68,6 +68,7 @@ pub fn run_with(
     let (verifier, partitions) = readers(plan, output_schema, run_id, clock, expected, sampler)?;
     let producers = (0..plan.threads.max(1)).map(|_| producer(plan)).collect::<Result<Vec<_>, _>>()?;
     let corpus = Corpus::new(pool.poisons.clone(), plan.poison_per_million, plan.seed);
+    let before = (span.measure_from_ns == 0).then(|| Observed::of(pipeline));
     let job = Job {
         run: run_id,
         clock,
@@ -82,7 +83,7 @@ pub fn run_with(
         pool: &pool,
         corpus: corpus.clone(),
     };
-    let watch = Watch { plan, pipeline, stop, clock, start_ns: job.start_ns, span };
+    let watch = Watch { plan, pipeline, stop, clock, start_ns: job.start_ns, span, before };
     let mut measured = carry_out(&watch, Senders::new(&job, producers), verifier, &mut files)?;
     let mut summary = summarise(&watch, &measured);
     if let Some(findings) = &mut measured.findings {

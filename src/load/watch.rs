@@ -22,7 +22,7 @@ use crate::observe::latency::StepTimes;
 const WATCH_EVERY: Duration = Duration::from_millis(50);
 
 /// What the pipeline told about the measured part.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Observed {
     pub steps: Option<StepTimes>,
     /// CPU time, microseconds.
@@ -39,6 +39,15 @@ pub(super) struct Watch<'a> {
     /// When the first record is due, of the run's clock.
     pub start_ns: u64,
     pub span: Span,
+    /// The pipeline before anything is sent, where there is no warm-up: then the first records count too.
+    pub before: Option<Observed>,
+}
+
+impl Observed {
+    pub fn of(pipeline: Option<&dyn PipelineProbe>) -> Observed {
+        let steps = pipeline.and_then(PipelineProbe::step_times);
+        Observed { steps, cpu_us: pipeline.and_then(PipelineProbe::cpu_us), drain: None }
+    }
 }
 
 impl Watch<'_> {
@@ -105,8 +114,7 @@ impl Watch<'_> {
         collector: &mut Collector<'_>,
     ) -> Result<Observed, Fatal> {
         let mut line = ProgressLine::new(self.plan.progress);
-        // Without a warm-up everything counts, the first records too.
-        let mut before = (self.span.measure_from_ns == 0).then(|| self.observe());
+        let mut before = self.before.clone();
         let mut cpu_us_after = None;
         let mut failure = None;
         while running() {
@@ -137,7 +145,7 @@ impl Watch<'_> {
         match failure {
             Some(failure) => Err(failure),
             None => {
-                // Lanes publish their steps a while later; the verifier has waited for stragglers meanwhile.
+                // The verifier has waited for stragglers meanwhile, so the lanes have nothing left to tell.
                 let mut after = self.observe();
                 after.cpu_us = cpu_us_after.or(after.cpu_us);
                 Ok(between(before.unwrap_or_default(), after))
@@ -146,8 +154,7 @@ impl Watch<'_> {
     }
 
     fn observe(&self) -> Observed {
-        let step_times = self.pipeline.and_then(PipelineProbe::step_times);
-        Observed { steps: step_times, cpu_us: self.pipeline.and_then(PipelineProbe::cpu_us), drain: None }
+        Observed::of(self.pipeline)
     }
 }
 
