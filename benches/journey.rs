@@ -21,6 +21,8 @@ use scorewire::load::population::World;
 use scorewire::model::{ModelSettings, ProbeSettings, prepare};
 use scorewire::pipeline::clock::SystemClock;
 
+#[path = "bare.rs"]
+mod bare;
 #[path = "journey/generic.rs"]
 mod generic;
 #[path = "journey/lane.rs"]

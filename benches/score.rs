@@ -7,14 +7,15 @@
 //! `SCOREWIRE_BENCH_PACKAGE=DIR` takes another model package. At the end the two are run in turn, pair by pair: the
 //! median ratio of those pairs is the figure to quote.
 
+#[path = "bare.rs"]
+mod bare;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bare::BareSession;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
 use ndarray::{Array2, ArrayView2, s};
-use ort::session::Session as OrtSession;
-use ort::session::builder::SessionBuilder;
-use ort::value::TensorRef;
 use scorewire::edge::{Clock, Scorer};
 use scorewire::model::{MANIFEST, Model, ModelSettings, prepare, varied_rows};
 
@@ -45,14 +46,13 @@ fn cpu_ns() -> u64 {
 }
 
 /// The model of the repository where it is there, else the tests' small trees.
-fn model() -> (Model, PathBuf) {
+fn model() -> Model {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let chosen = std::env::var_os("SCOREWIRE_BENCH_PACKAGE").map(PathBuf::from);
     let dir = chosen.unwrap_or_else(|| root.join("models/card-fraud-gbdt"));
     let dir = if dir.is_dir() { dir } else { small_package(root) };
     let settings = ModelSettings::default();
-    let model = prepare(&dir, &settings, &MonotonicClock).unwrap_or_else(|fatal| panic!("{fatal}"));
-    (model, dir)
+    prepare(&dir, &settings, &MonotonicClock).unwrap_or_else(|fatal| panic!("{fatal}"))
 }
 
 fn small_package(root: &Path) -> PathBuf {
@@ -96,52 +96,20 @@ impl Batches {
     }
 }
 
-/// The simplest careful use of the `ort` crate: one thread, the input borrowed, the output read where it lies.
-struct Bare {
-    session: OrtSession,
-    output: String,
-    column: usize,
-}
-
-impl Bare {
-    fn new(model: &Model, dir: &Path) -> Bare {
-        let manifest: toml::Table = std::fs::read_to_string(dir.join(MANIFEST)).unwrap().parse().unwrap();
-        let file = manifest["model"]["file"].as_str().unwrap();
-        let session = SessionBuilder::new(model.runtime.environment())
-            .unwrap()
-            .with_intra_threads(1)
-            .unwrap()
-            .commit_from_file(dir.join(file))
-            .unwrap();
-        let output = manifest["output"]["tensor"].as_str().unwrap().to_owned();
-        let column = manifest["output"].get("column").map_or(0, |column| column.as_integer().unwrap() as usize);
-        Bare { session, output, column }
-    }
-
-    fn score(&mut self, rows: ArrayView2<'_, f32>, scores: &mut [f64]) {
-        let outputs = self.session.run(ort::inputs![TensorRef::from_array_view(rows).unwrap()]).unwrap();
-        let (shape, values) = outputs[self.output.as_str()].try_extract_tensor::<f32>().unwrap();
-        let columns = if shape.len() == 2 { shape[1] as usize } else { 1 };
-        for (score, row) in scores.iter_mut().zip(values.chunks_exact(columns)) {
-            *score = f64::from(row[self.column]);
-        }
-    }
-}
-
 struct Setup {
     ours: scorewire::model::Session,
-    bare: Bare,
+    bare: BareSession,
     batches: Batches,
     scores: Vec<f64>,
 }
 
 impl Setup {
     fn new() -> Setup {
-        let (model, dir) = model();
+        let model = model();
         println!("{} {}: {:?}", model.package.name, model.package.version, model.report);
         let pool = varied_rows(&model.package.golden.rows, POOL_ROWS);
         let buffer = Array2::zeros((BATCHES[BATCHES.len() - 1], pool.ncols()));
-        let bare = Bare::new(&model, &dir);
+        let bare = BareSession::new(&model);
         let ours = model.session().unwrap_or_else(|fatal| panic!("{fatal}"));
         let scores = vec![0.0; buffer.nrows()];
         Setup { ours, bare, batches: Batches { pool, buffer, at: 0 }, scores }

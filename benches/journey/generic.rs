@@ -12,8 +12,9 @@ use scorewire::model::Model;
 use scorewire::pipeline::batch::Rows;
 use scorewire::pipeline::judge::Judge;
 
+use super::bare::BareSession;
 use super::transaction::value_row;
-use super::ways::{BATCH_MAX, BareSession, TIMESTAMP_MS, Way, identity, judge};
+use super::ways::{BATCH_MAX, TIMESTAMP_MS, Way, identity, judge};
 use super::{Cursor, Outcomes, PREFIX, Records};
 
 /// Places in the output record.

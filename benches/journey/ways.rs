@@ -1,23 +1,20 @@
 //! The ways from a record's bytes to its score that the lane is compared with, and what they share.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use ndarray::{Array2, ArrayView2, s};
-use ort::session::Session as OrtSession;
-use ort::session::builder::SessionBuilder;
-use ort::value::TensorRef;
+use ndarray::{Array2, s};
 use scorewire::avro::decoder::Decoder;
 use scorewire::avro::encode::{OutcomeEncoder, OutcomeIdentity, Provider};
 use scorewire::avro::schemas::{AvroSchema, OnUnknown, SchemaDirectory};
 use scorewire::avro::wire::Accept;
 use scorewire::edge::{Destination, Scorer};
-use scorewire::model::{MANIFEST, Model, Session};
+use scorewire::model::{Model, Session};
 use scorewire::pipeline::batch::Rows;
 use scorewire::pipeline::judge::Judge;
 use scorewire::pipeline::settings::{PayloadPolicy, ReviewSettings};
 use scorewire::record::{Decoded, Position, SchemaKey, Scored, TransactionId};
 
+use super::bare::BareSession;
 use super::transaction::Transaction;
 use super::{Cursor, Outcomes, PREFIX, Records};
 
@@ -74,38 +71,6 @@ pub fn encoder(model: &Model) -> OutcomeEncoder {
 pub fn judge(model: &Model) -> Judge {
     let review = ReviewSettings { sample_per_million: SAMPLE_PER_MILLION, payload: PayloadPolicy::Raw };
     Judge::new(model.package.thresholds.clone(), &review, None)
-}
-
-/// The simplest careful use of the `ort` crate: one thread, the input borrowed, the output read where it lies.
-pub struct BareSession {
-    session: OrtSession,
-    output: String,
-    column: usize,
-}
-
-impl BareSession {
-    pub fn new(model: &Model) -> BareSession {
-        let dir: &Path = &model.package.dir;
-        let manifest: toml::Table = std::fs::read_to_string(dir.join(MANIFEST)).unwrap().parse().unwrap();
-        let file = manifest["model"]["file"].as_str().unwrap();
-        let session = SessionBuilder::new(model.runtime.environment())
-            .unwrap()
-            .with_intra_threads(1)
-            .unwrap()
-            .commit_from_file(dir.join(file))
-            .unwrap();
-        let output = manifest["output"]["tensor"].as_str().unwrap().to_owned();
-        let column = manifest["output"].get("column").map_or(0, |column| column.as_integer().unwrap() as usize);
-        BareSession { session, output, column }
-    }
-
-    pub fn score(&mut self, rows: ArrayView2<'_, f32>, scores: &mut [f64]) {
-        let outputs = self.session.run(ort::inputs![TensorRef::from_array_view(rows).unwrap()]).unwrap();
-        let (shape, values) = outputs[self.output.as_str()].try_extract_tensor::<f32>().unwrap();
-        for (score, row) in scores.iter_mut().zip(values.chunks_exact(shape[1] as usize)) {
-            *score = f64::from(row[self.column]);
-        }
-    }
 }
 
 /// ONNX Runtime alone, on rows decoded before. They are copied into one reused buffer first, so that they lie as near
