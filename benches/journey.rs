@@ -1,6 +1,6 @@
 //! A record's whole journey in the process, without Kafka: received bytes, decode, batch, score, judge, encode, handed
 //! over, acknowledged, watermark. In the same run, on the same records and batches: ONNX Runtime alone on rows already
-//! in place, the lane's stages as far as the score, and what programs without scorewire would do. All are held to the
+//! in place, the lane's stages as far as the score (with tree ensembles by ONNX Runtime, and by our own kernel), and what programs without scorewire would do. All are held to the
 //! same scores before they are timed.
 //!
 //!     scripts/onnxruntime && cargo bench --bench journey
@@ -18,7 +18,7 @@ use std::time::Duration;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
 use scorewire::load::payloads::POOL_ROWS;
 use scorewire::load::population::World;
-use scorewire::model::{ModelSettings, ProbeSettings, prepare};
+use scorewire::model::{ModelSettings, ProbeSettings, Trees, prepare};
 use scorewire::pipeline::clock::SystemClock;
 
 #[path = "bare.rs"]
@@ -49,8 +49,16 @@ const ROUNDS: usize = 15;
 const ROUND_RECORDS: usize = 40_000;
 
 /// In the order in which [`Setup`] holds them; the first is what the others are divided by.
-const NAMES: [&str; 5] = ["bare ort", "decode+batch+score", "lane", "serde_avro_fast", "apache-avro"];
-const LANE: usize = 2;
+const NAMES: [&str; 7] = [
+    "bare ort",
+    "decode+batch+score",
+    "the same, own trees",
+    "lane",
+    "lane, own trees",
+    "serde_avro_fast",
+    "apache-avro",
+];
+const LANE: usize = 3;
 
 /// CPU time of this thread so far.
 fn cpu_ns() -> u64 {
@@ -88,7 +96,9 @@ struct Setup {
     records: &'static Records,
     bare: Bare,
     stages: Stages,
+    stages_own_trees: Stages,
     lane: LaneWay,
+    lane_own_trees: LaneWay,
     typed: Typed,
     generic: Generic,
 }
@@ -96,21 +106,35 @@ struct Setup {
 impl Setup {
     fn new(dir: &Path, records: &'static Records) -> Setup {
         let probe = ProbeSettings { rows_max: BATCH_MAX, ..ProbeSettings::default() };
-        let settings = ModelSettings { probe, ..ModelSettings::default() };
-        let model = prepare(dir, &settings, &SystemClock::new()).unwrap_or_else(|fatal| panic!("{fatal}"));
+        let prepared = |trees| {
+            let settings = ModelSettings { probe: probe.clone(), trees, ..ModelSettings::default() };
+            prepare(dir, &settings, &SystemClock::new()).unwrap_or_else(|fatal| panic!("{fatal}"))
+        };
+        // Where there are no trees, both are the same.
+        let (model, own_trees) = (prepared(Trees::OnnxRuntime), prepared(Trees::Auto));
         Setup {
             package: model.package.name.clone(),
             records,
             bare: Bare::new(&model, records),
             stages: Stages::new(&model, records),
+            stages_own_trees: Stages::new(&own_trees, records),
             lane: LaneWay::new(&model, records),
+            lane_own_trees: LaneWay::new(&own_trees, records),
             typed: Typed::new(&model, records),
             generic: Generic::new(&model, records),
         }
     }
 
     fn ways(&mut self) -> [&mut dyn Way; NAMES.len()] {
-        [&mut self.bare, &mut self.stages, &mut self.lane, &mut self.typed, &mut self.generic]
+        [
+            &mut self.bare,
+            &mut self.stages,
+            &mut self.stages_own_trees,
+            &mut self.lane,
+            &mut self.lane_own_trees,
+            &mut self.typed,
+            &mut self.generic,
+        ]
     }
 
     /// All ways give the same scores, bit by bit, over the whole pool and in every batch size, and their outcomes name
@@ -136,7 +160,12 @@ impl Setup {
                 }
             }
         }
+        self.assert_finished();
+    }
+
+    fn assert_finished(&mut self) {
         self.lane.assert_finished();
+        self.lane_own_trees.assert_finished();
     }
 }
 
@@ -168,7 +197,7 @@ fn journey_of(criterion: &mut Criterion, setup: &mut Setup) {
         }
     }
     group.finish();
-    setup.lane.assert_finished();
+    setup.assert_finished();
     if measures() {
         print_ratios(setup);
     }
@@ -199,7 +228,7 @@ fn print_ratios(setup: &mut Setup) {
         }));
         println!("{rows:>6} {:<20} {copy:>13.0} ns", "(copying the rows)");
     }
-    setup.lane.assert_finished();
+    setup.assert_finished();
     println!("{:.1} % of the lane's records had a review copy as well", setup.lane.review_share() * 100.0);
 }
 

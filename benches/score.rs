@@ -1,10 +1,10 @@
-//! What a score costs on top of ONNX Runtime itself: `Session::score` beside the same model and batches through the
-//! `ort` crate's own calls. CPU time of the thread, not wall time, because machines are shared. Fresh rows each call:
+//! What a score costs beside ONNX Runtime itself: `Session::score` with tree ensembles by our own kernel and by ONNX
+//! Runtime's nodes, and the same model and batches through the `ort` crate's own calls. CPU time of the thread, not wall time, because machines are shared. Fresh rows each call:
 //! the same ones again would teach the branch predictor a tree's way and look more than twice as fast.
 //!
 //!     scripts/onnxruntime && cargo bench --bench score
 //!
-//! `SCOREWIRE_BENCH_PACKAGE=DIR` takes another model package. At the end the two are run in turn, pair by pair: the
+//! `SCOREWIRE_BENCH_PACKAGE=DIR` takes another model package. At the end all are run in turn, pair by pair: the
 //! median ratio of those pairs is the figure to quote.
 
 #[path = "bare.rs"]
@@ -17,11 +17,13 @@ use bare::BareSession;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
 use ndarray::{Array2, ArrayView2, s};
 use scorewire::edge::{Clock, Scorer};
-use scorewire::model::{MANIFEST, Model, ModelSettings, prepare, varied_rows};
+use scorewire::model::{MANIFEST, Model, ModelSettings, Session, Trees, prepare, varied_rows};
 
 const BATCHES: [usize; 5] = [1, 8, 64, 128, 512];
 const POOL_ROWS: usize = 120_000;
 const PAIRS: usize = 15;
+/// In the order of [`Setup`]'s sessions.
+const NAMES: [&str; 2] = ["scorewire", "scorewire, trees by ort"];
 
 struct MonotonicClock;
 
@@ -46,12 +48,12 @@ fn cpu_ns() -> u64 {
 }
 
 /// The model of the repository where it is there, else the tests' small trees.
-fn model() -> Model {
+fn model(trees: Trees) -> Model {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let chosen = std::env::var_os("SCOREWIRE_BENCH_PACKAGE").map(PathBuf::from);
     let dir = chosen.unwrap_or_else(|| root.join("models/card-fraud-gbdt"));
     let dir = if dir.is_dir() { dir } else { small_package(root) };
-    let settings = ModelSettings::default();
+    let settings = ModelSettings { trees, ..ModelSettings::default() };
     prepare(&dir, &settings, &MonotonicClock).unwrap_or_else(|fatal| panic!("{fatal}"))
 }
 
@@ -97,7 +99,8 @@ impl Batches {
 }
 
 struct Setup {
-    ours: scorewire::model::Session,
+    /// With our kernel, and with ONNX Runtime's nodes: the same where there are no trees.
+    ours: [Session; 2],
     bare: BareSession,
     batches: Batches,
     scores: Vec<f64>,
@@ -105,20 +108,23 @@ struct Setup {
 
 impl Setup {
     fn new() -> Setup {
-        let model = model();
-        println!("{} {}: {:?}", model.package.name, model.package.version, model.report);
+        let models = [Trees::Auto, Trees::OnnxRuntime].map(model);
+        for model in &models {
+            println!("{} {}: {:?}\n{:?}", model.package.name, model.package.version, model.graph.nodes, model.report);
+        }
+        let model = &models[0];
         let pool = varied_rows(&model.package.golden.rows, POOL_ROWS);
         let buffer = Array2::zeros((BATCHES[BATCHES.len() - 1], pool.ncols()));
-        let bare = BareSession::new(&model);
-        let ours = model.session().unwrap_or_else(|fatal| panic!("{fatal}"));
+        let bare = BareSession::new(model);
+        let ours = models.map(|model| model.session().unwrap_or_else(|fatal| panic!("{fatal}")));
         let scores = vec![0.0; buffer.nrows()];
         Setup { ours, bare, batches: Batches { pool, buffer, at: 0 }, scores }
     }
 
-    fn ours(&mut self, rows: usize, calls: u64) -> u64 {
+    fn ours(&mut self, way: usize, rows: usize, calls: u64) -> u64 {
         let start = cpu_ns();
         for _ in 0..calls {
-            self.ours.score(self.batches.next(rows), &mut self.scores).unwrap();
+            self.ours[way].score(self.batches.next(rows), &mut self.scores).unwrap();
         }
         cpu_ns() - start
     }
@@ -138,9 +144,11 @@ fn score(criterion: &mut Criterion) {
     group.warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2)).sample_size(20);
     for rows in BATCHES {
         group.throughput(Throughput::Elements(rows as u64));
-        group.bench_with_input(BenchmarkId::new("scorewire", rows), &rows, |bencher, &rows| {
-            bencher.iter_custom(|calls| Duration::from_nanos(setup.ours(rows, calls)));
-        });
+        for (way, name) in NAMES.into_iter().enumerate() {
+            group.bench_with_input(BenchmarkId::new(name, rows), &rows, |bencher, &rows| {
+                bencher.iter_custom(|calls| Duration::from_nanos(setup.ours(way, rows, calls)));
+            });
+        }
         group.bench_with_input(BenchmarkId::new("bare_ort", rows), &rows, |bencher, &rows| {
             bencher.iter_custom(|calls| Duration::from_nanos(setup.bare(rows, calls)));
         });
@@ -151,19 +159,20 @@ fn score(criterion: &mut Criterion) {
 /// Both in turn, so that a slow moment of the machine hits both.
 fn print_ratios() {
     let mut setup = Setup::new();
-    println!("{:>6} {:>14} {:>14} {:>24}", "batch", "scorewire", "bare ort", "ratio of CPU time");
-    for rows in BATCHES {
+    println!("{:>6} {:<24} {:>13} {:>14} {:>24}", "batch", "", "", "bare ort", "ratio of CPU time");
+    for (rows, way) in BATCHES.into_iter().flat_map(|rows| [(rows, 0), (rows, 1)]) {
         let calls = (40_000 / rows).clamp(200, 20_000) as u64;
         let mut pairs = Vec::with_capacity(PAIRS);
         for _ in 0..PAIRS {
-            let (ours, bare) = (setup.ours(rows, calls), setup.bare(rows, calls));
+            let (ours, bare) = (setup.ours(way, rows, calls), setup.bare(rows, calls));
             pairs.push((ours as f64 / bare as f64, ours, bare));
         }
         pairs.sort_by(|one, other| one.0.total_cmp(&other.0));
         let (ratio, ours, bare) = pairs[PAIRS / 2];
         let per_row = |ns: u64| ns as f64 / (calls as f64 * rows as f64);
         let range = format!("{ratio:.3} ({:.3}..{:.3})", pairs[0].0, pairs[PAIRS - 1].0);
-        println!("{rows:>6} {:>9.0} ns/row {:>9.0} ns/row {range:>22}", per_row(ours), per_row(bare));
+        let name = NAMES[way];
+        println!("{rows:>6} {name:<24} {:>6.0} ns/row {:>7.0} ns/row {range:>24}", per_row(ours), per_row(bare));
     }
 }
 

@@ -27,7 +27,7 @@
 //! | [`record`] | the values that travel: positions, ids, decisions, tags, acknowledgements |
 //! | [`edge`] | the doors to the world: `Source`, `Scorer`, `Sink`, `Delivery`, `Clock` |
 //! | [`avro`] | wire forms, schemas, the compiled decode plan, the encoding of outcomes |
-//! | [`model`] | package, hash, contract, ONNX Runtime session, probe; alone knows `ort` |
+//! | [`model`] | package, hash, contract, ONNX Runtime session, probe, the kernel for tree ensembles; alone knows `ort` |
 //! | [`kafka`] | client settings, consumer, producer, embedded broker; alone knows `rdkafka` |
 //! | [`pipeline`] | the stages, the lane that runs them, and the threads that run lanes |
 //! | [`observe`] | histograms, counters, metrics, health and status over HTTP, logs |
@@ -60,7 +60,8 @@
 //! 4. A queue without a named limit ([`pipeline::limits`]).
 //! 5. A score that depends on its batch, unless the probe said so at start ([`model`]).
 //! 6. Anything produced or committed for a partition that is no longer ours ([`pipeline::slots`]).
-//! 7. A record scored by a model that did not pass its hash, contract and golden rows.
+//! 7. A record scored by a model that did not pass its hash, contract and golden rows, or by a kernel of ours that did
+//!    not give ONNX Runtime's bits.
 //! 8. A shutdown that loses or doubles: SIGTERM drains, commits and leaves.
 //! 9. A payload value in a log or a metric.
 

@@ -287,6 +287,10 @@ fn model_settings(config: &Config) -> ModelSettings {
             config::Provider::Cpu => model::Provider::Cpu,
             config::Provider::Cuda => model::Provider::Cuda { device: 0 },
         },
+        trees: match config.model.trees {
+            config::Trees::Auto => model::Trees::Auto,
+            config::Trees::OnnxRuntime => model::Trees::OnnxRuntime,
+        },
         probe: ProbeSettings {
             rows_max: config.limits.batch_rows_max,
             slice: Duration::from_micros(config.model.batch_slice_us),

@@ -6,7 +6,7 @@ mod model_support;
 use model_support::{Draft, settings};
 use ndarray::{Array2, s};
 use scorewire::edge::Scorer;
-use scorewire::model::{Model, Session};
+use scorewire::model::{Model, ModelSettings, Session, TreeNode, Trees, varied_rows};
 
 /// Scores all golden rows as one batch.
 fn scores(session: &mut Session, rows: &Array2<f32>) -> Vec<f64> {
@@ -40,6 +40,22 @@ fn trees_give_the_column_of_the_class() {
     let other = Draft::new("trees", "probabilities", Some(1)).replace("column = 1", "column = 0");
     let fatal = other.refused();
     assert!(fatal.what.contains("golden row 1"), "the other class is not what the golden rows say: {fatal}");
+}
+
+#[test]
+fn trees_score_alike_by_our_kernel_and_by_onnx_runtime() {
+    let draft = || Draft::new("trees", "probabilities", Some(1));
+    let ours = draft().prepare(&settings()).unwrap();
+    let theirs = draft().prepare(&ModelSettings { trees: Trees::OnnxRuntime, ..settings() }).unwrap();
+    assert!(matches!(ours.graph.nodes[..], [TreeNode::Kernel { trees: 10, .. }]), "{:?}", ours.graph.nodes);
+    assert!(theirs.graph.nodes.is_empty());
+    assert_eq!(ours.report.placement.nodes_total, theirs.report.placement.nodes_total, "the graph around it stays");
+    let mut rows = varied_rows(&ours.package.golden.rows, 1_000);
+    rows.iter_mut().step_by(13).for_each(|value| *value = f32::NAN);
+    let bits = |model: &Model| -> Vec<u64> {
+        scores(&mut model.session().unwrap(), &rows).iter().map(|score| score.to_bits()).collect()
+    };
+    assert_eq!(bits(&ours), bits(&theirs));
 }
 
 #[test]

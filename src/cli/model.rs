@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 
 use super::output;
 use crate::error::{Fatal, exit};
-use crate::model::{Model, ModelSettings, prepare};
+use crate::model::{Model, ModelSettings, TreeNode, Trees, prepare};
 use crate::pipeline::clock::SystemClock;
 
 #[derive(Debug, Subcommand)]
@@ -24,6 +24,9 @@ pub struct CheckArgs {
     /// ONNX Runtime's shared library; otherwise looked for in the usual places
     #[arg(long, value_name = "FILE", env = "SCOREWIRE_ONNXRUNTIME")]
     onnxruntime: Option<PathBuf>,
+    /// Score tree ensembles by ONNX Runtime's own nodes, as `model.trees = "onnxruntime"` does
+    #[arg(long)]
+    trees_by_onnxruntime: bool,
     /// Print the result as one JSON object
     #[arg(long)]
     json: bool,
@@ -36,7 +39,8 @@ pub fn execute(command: ModelCommand) -> Result<u8, Fatal> {
 }
 
 fn check(args: &CheckArgs) -> Result<u8, Fatal> {
-    let settings = ModelSettings { onnxruntime: args.onnxruntime.clone(), ..ModelSettings::default() };
+    let trees = if args.trees_by_onnxruntime { Trees::OnnxRuntime } else { Trees::Auto };
+    let settings = ModelSettings { onnxruntime: args.onnxruntime.clone(), trees, ..ModelSettings::default() };
     let model = prepare(&args.package, &settings, &SystemClock::new())?;
     for warning in model.package.warnings.iter().chain(&model.report.warnings) {
         output::note(&format!("warning: {warning}"));
@@ -56,6 +60,7 @@ fn json(model: &Model) -> serde_json::Value {
         "sha256": package.sha256,
         "onnxruntime": model.runtime.version(),
         "provider": report.placement.provider,
+        "trees": model.graph.nodes.iter().map(tree_node).collect::<Vec<_>>(),
         "features": package.wanted.features.len(),
         "thresholds": {
             "review": package.thresholds.review,
@@ -71,6 +76,28 @@ fn json(model: &Model) -> serde_json::Value {
     })
 }
 
+fn tree_node(node: &TreeNode) -> serde_json::Value {
+    match node {
+        TreeNode::Kernel { trees, instructions, rows_checked } => serde_json::json!({
+            "by": "scorewire", "trees": trees, "instructions": instructions, "rows_checked": rows_checked,
+        }),
+        TreeNode::OnnxRuntime { why } => serde_json::json!({ "by": "onnxruntime", "why": why }),
+    }
+}
+
+fn trees(model: &Model) -> String {
+    let node = |node: &TreeNode| match node {
+        TreeNode::Kernel { trees, instructions, rows_checked } => {
+            format!("{trees} by scorewire's kernel ({instructions}); ONNX Runtime's bits on {rows_checked} hard rows")
+        }
+        TreeNode::OnnxRuntime { why } => format!("by ONNX Runtime: the node {why}"),
+    };
+    match &model.graph.nodes[..] {
+        [] => "by ONNX Runtime, if there are any".to_owned(),
+        nodes => nodes.iter().map(node).collect::<Vec<_>>().join("; "),
+    }
+}
+
 fn table(model: &Model) -> String {
     let (package, report) = (&model.package, &model.report);
     let placement = &report.placement;
@@ -82,6 +109,7 @@ fn table(model: &Model) -> String {
         ("sha256", package.sha256.clone()),
         ("runtime", format!("ONNX Runtime {}", model.runtime.version())),
         ("provider", format!("{} ({} of {} nodes)", placement.provider, placement.nodes, placement.nodes_total)),
+        ("trees", trees(model)),
         ("features", package.wanted.features.len().to_string()),
         ("golden rows", format!("{rows} hold, largest difference {difference:.1e}")),
         ("thresholds", format!("review {}, decline {}", thresholds.review, thresholds.decline)),

@@ -18,6 +18,7 @@ pub const KEYS: &[&str] = &[
     "model.package",
     "model.onnxruntime",
     "model.provider",
+    "model.trees",
     "model.batch_slice_us",
     "model.batch_latency_us_max",
     "model.batch_rows",

@@ -52,6 +52,14 @@ pub enum Provider {
     Cuda,
 }
 
+/// Who scores tree ensembles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trees {
+    /// The own kernel, where it is proven to give ONNX Runtime's bits and pays.
+    Auto,
+    OnnxRuntime,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelConfig {
     /// Directory of the model package.
@@ -59,6 +67,7 @@ pub struct ModelConfig {
     /// ONNX Runtime's shared library; `None` looks in the usual places.
     pub onnxruntime: Option<PathBuf>,
     pub provider: Provider,
+    pub trees: Trees,
     /// Longest model call that the batch cap is chosen for, microseconds.
     pub batch_slice_us: u64,
     /// Longest model call accepted when no batch size fits the slice, microseconds.
@@ -148,6 +157,7 @@ impl Config {
                 package: package.into(),
                 onnxruntime: None,
                 provider: Provider::Cpu,
+                trees: Trees::Auto,
                 batch_slice_us: 1_000,
                 batch_latency_us_max: 10_000,
                 batch_rows: None,

@@ -10,7 +10,9 @@ use super::machine::Machine;
 use super::problem::{Origin, Problem};
 use super::raw::{RawConfig, Value};
 use super::read::Reader;
-use super::{Config, DeliveryMode, LaneConfig, LogFormat, Provider, UnknownSchema, WireForms, checks, properties};
+use super::{
+    Config, DeliveryMode, LaneConfig, LogFormat, Provider, Trees, UnknownSchema, WireForms, checks, properties,
+};
 use crate::kafka::settings::{StartAt, is_secret};
 use crate::pipeline::settings::{
     Cores, Deadline, DeadlineFrom, ForwardHeaders, HeaderStyle, Layout, PayloadPolicy, Thresholds,
@@ -18,6 +20,7 @@ use crate::pipeline::settings::{
 
 pub const START_AT: &[(&str, StartAt)] = &[("earliest", StartAt::Earliest), ("latest", StartAt::Latest)];
 pub const PROVIDERS: &[(&str, Provider)] = &[("cpu", Provider::Cpu), ("cuda", Provider::Cuda)];
+pub const TREES: &[(&str, Trees)] = &[("auto", Trees::Auto), ("onnxruntime", Trees::OnnxRuntime)];
 pub const ON_UNKNOWN: &[(&str, UnknownSchema)] =
     &[("dead_letter", UnknownSchema::DeadLetter), ("wait", UnknownSchema::Wait)];
 pub const LAYOUTS: &[(&str, Layout)] = &[("inline", Layout::Inline), ("dedicated", Layout::Dedicated)];
@@ -255,6 +258,7 @@ fn model(reader: &mut Reader<'_>, config: &mut Config) {
     }
     model.onnxruntime = reader.path("model.onnxruntime");
     set(&mut model.provider, reader.choice("model.provider", PROVIDERS));
+    set(&mut model.trees, reader.choice("model.trees", TREES));
     set(&mut model.batch_slice_us, reader.integer("model.batch_slice_us", 1..=1_000_000));
     set(&mut model.batch_latency_us_max, reader.integer("model.batch_latency_us_max", 1..=10_000_000));
     model.batch_rows = reader.integer("model.batch_rows", 1..=65_536).map(|rows| rows as usize);

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::plan::{DEADLINE_FROM, HEADER_STYLES, LAYOUTS, LOG_FORMATS, ON_UNKNOWN, PAYLOAD, PROVIDERS, START_AT};
+use super::plan::{
+    DEADLINE_FROM, HEADER_STYLES, LAYOUTS, LOG_FORMATS, ON_UNKNOWN, PAYLOAD, PROVIDERS, START_AT, TREES,
+};
 use super::problem::Origin;
 use super::secret::MASK;
 use super::{Config, DeliveryMode, Loaded};
@@ -129,6 +131,7 @@ fn model(config: &Config) -> Vec<(String, serde_json::Value)> {
         pair("model.package", model.package.display().to_string()),
         pair("model.onnxruntime", path(&model.onnxruntime)),
         pair("model.provider", word(PROVIDERS, model.provider)),
+        pair("model.trees", word(TREES, model.trees)),
         pair("model.batch_slice_us", model.batch_slice_us),
         pair("model.batch_latency_us_max", model.batch_latency_us_max),
         pair("model.batch_rows", model.batch_rows),

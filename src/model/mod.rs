@@ -15,6 +15,7 @@ mod runner;
 mod runtime;
 mod section;
 mod session;
+mod trees;
 mod wire;
 
 pub use golden::Golden;
@@ -23,3 +24,4 @@ pub use prepare::{Model, ModelSettings, prepare};
 pub use probe::{CurvePoint, ProbeReport, ProbeSettings, choose_cap, varied_rows};
 pub use runtime::{PINNED_VERSION, Runtime};
 pub use session::{Placement, Provider, Session, SessionSettings};
+pub use trees::{Graph, TreeNode, Trees};

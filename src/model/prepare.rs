@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::edge::Clock;
 use crate::error::Fatal;
 use crate::model::native;
+use crate::model::open::builder;
 use crate::model::package::Package;
 use crate::model::probe::{ProbeReport, ProbeSettings, check_golden, probe, varied_rows, warm_up};
 use crate::model::runtime::Runtime;
 use crate::model::session::{Provider, Session, SessionSettings};
+use crate::model::trees::{Graph, TreeNode, Trees};
 
 /// What the configuration says about the model.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +19,7 @@ pub struct ModelSettings {
     /// ONNX Runtime's library; `None` looks in the usual places.
     pub onnxruntime: Option<PathBuf>,
     pub provider: Provider,
+    pub trees: Trees,
     pub probe: ProbeSettings,
     /// Rows of one batch, whatever the probe measures; at most `probe.rows_max`.
     pub batch_rows: Option<usize>,
@@ -29,6 +32,7 @@ impl Default for ModelSettings {
         ModelSettings {
             onnxruntime: None,
             provider: Provider::Cpu,
+            trees: Trees::default(),
             probe: ProbeSettings::default(),
             batch_rows: None,
             pad_rows: None,
@@ -43,6 +47,8 @@ pub struct Model {
     pub runtime: Runtime,
     pub report: ProbeReport,
     settings: SessionSettings,
+    /// As every session opens it.
+    pub graph: Graph,
     /// The session that was probed, for the first lane.
     first: Arc<Mutex<Option<Session>>>,
 }
@@ -59,8 +65,12 @@ pub fn prepare(dir: &Path, settings: &ModelSettings, clock: &dyn Clock) -> Resul
     let rows_max = settings.probe.rows_max.max(1);
     let session_settings =
         SessionSettings { provider: settings.provider, rows_max, pad_rows: settings.pad_rows.map(|rows| rows.max(1)) };
+    let graph = match settings.trees {
+        Trees::Auto if settings.provider == Provider::Cpu => exchange_trees(&runtime, &package),
+        _ => Graph::unchanged(),
+    };
     let native_before = native::allocated_bytes();
-    let mut session = Session::open(&runtime, &package, session_settings)?;
+    let mut session = Session::open(&runtime, &package, &graph, session_settings)?;
     let mut report = probe(&mut session, &package, &settings.probe, clock, native_before)?;
     if let Some(rows) = settings.batch_rows {
         report.batch_rows_cap = rows.clamp(1, rows_max);
@@ -74,8 +84,25 @@ pub fn prepare(dir: &Path, settings: &ModelSettings, clock: &dyn Clock) -> Resul
         runtime,
         report,
         settings: session_settings,
+        graph,
         first: Arc::new(Mutex::new(Some(session))),
     })
+}
+
+fn exchange_trees(runtime: &Runtime, package: &Package) -> Graph {
+    let graph = Graph::exchange(&package.model, &|| builder(runtime, Provider::Cpu).map_err(|fatal| fatal.to_string()));
+    for node in &graph.nodes {
+        match node {
+            TreeNode::Kernel { trees, instructions, rows_checked } => tracing::info!(
+                trees,
+                instructions,
+                rows_checked,
+                "tree ensemble scored by scorewire's kernel: the same bits as ONNX Runtime's on every row checked"
+            ),
+            TreeNode::OnnxRuntime { why } => tracing::info!("tree ensemble scored by ONNX Runtime: the node {why}"),
+        }
+    }
+    graph
 }
 
 impl Model {
@@ -89,7 +116,7 @@ impl Model {
         if let Some(session) = first {
             return Ok(session);
         }
-        let mut session = Session::open(&self.runtime, &self.package, self.settings)?;
+        let mut session = Session::open(&self.runtime, &self.package, &self.graph, self.settings)?;
         check_golden(&mut session, &self.package)?;
         let pool = varied_rows(&self.package.golden.rows, self.report.batch_rows_cap);
         warm_up(&mut session, &self.package, &pool, self.report.batch_rows_cap)?;

@@ -6,6 +6,7 @@ use crate::model::open::{builder, check_outlets, choose_way_back, fixed_rows, le
 use crate::model::package::Package;
 use crate::model::runner::{Answers, Runner};
 use crate::model::runtime::Runtime;
+use crate::model::trees::Graph;
 use std::fmt;
 
 use ndarray::ArrayView2;
@@ -90,15 +91,21 @@ impl fmt::Debug for Session {
 }
 
 impl Session {
-    /// Opens the package's model and checks it against the contract: one `float32` input `[N, features]`, an output
+    /// Opens the package's model, as `graph` has it, and checks it against the contract: one `float32` input `[N, features]`, an output
     /// of floats with one score per row, in the contract's column.
     ///
     /// # Errors
     /// [`exit::MODEL`] when the model does not fit its contract, [`exit::SYSTEM`] when the provider is not there.
-    pub fn open(runtime: &Runtime, package: &Package, settings: SessionSettings) -> Result<Session, Fatal> {
+    pub fn open(
+        runtime: &Runtime,
+        package: &Package,
+        graph: &Graph,
+        settings: SessionSettings,
+    ) -> Result<Session, Fatal> {
         let width = package.wanted.features.len();
-        let opened = builder(runtime, settings.provider)?
-            .commit_from_memory(&package.model)
+        let opened = graph
+            .with_operators(builder(runtime, settings.provider)?)
+            .and_then(|mut builder| builder.commit_from_memory(graph.bytes(&package.model)))
             .map_err(|error| refused(package, settings.provider, &error))?;
         let (input, rows_declared) = check_outlets(&opened, package)?;
         let mut warnings = Vec::new();

@@ -11,7 +11,7 @@ pub struct Malformed;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Value<'a> {
     Varint(u64),
-    Fixed32,
+    Fixed32(u32),
     Fixed64,
     /// A string, bytes, a packed list or a message.
     Bytes(&'a [u8]),
@@ -92,7 +92,7 @@ impl<'a> Fields<'a> {
                 let len = self.varint()?;
                 Value::Bytes(self.take(len)?)
             }
-            5 => self.take(4).map(|_| Value::Fixed32)?,
+            5 => Value::Fixed32(self.take(4).and_then(little_endian)?),
             // Groups ended with protobuf 2; ONNX never had them.
             _ => return Err(Malformed),
         };
@@ -116,6 +116,47 @@ impl<'a> Iterator for Fields<'a> {
         }
         Some(field)
     }
+}
+
+fn little_endian(bytes: &[u8]) -> Result<u32, Malformed> {
+    bytes.try_into().map(u32::from_le_bytes).map_err(|_| Malformed)
+}
+
+impl Field<'_> {
+    /// Appends the elements that this field brings to a `repeated float`: one, or a packed list.
+    pub fn floats(&self, out: &mut Vec<f32>) -> Result<(), Malformed> {
+        match self.value {
+            Value::Fixed32(bits) => out.push(f32::from_bits(bits)),
+            Value::Bytes(packed) => {
+                for bytes in packed.chunks(4) {
+                    out.push(f32::from_bits(little_endian(bytes)?));
+                }
+            }
+            _ => return Err(Malformed),
+        }
+        Ok(())
+    }
+
+    /// As [`Field::floats`], for a `repeated int64`.
+    pub fn ints(&self, out: &mut Vec<i64>) -> Result<(), Malformed> {
+        match self.value {
+            Value::Varint(value) => out.push(value as i64),
+            Value::Bytes(packed) => {
+                let mut list = Fields::new(packed);
+                while list.at < packed.len() {
+                    out.push(list.varint()? as i64);
+                }
+            }
+            _ => return Err(Malformed),
+        }
+        Ok(())
+    }
+}
+
+/// Appends a field that is a number.
+pub fn put_number(out: &mut Vec<u8>, number: u32, value: u64) {
+    put_varint(out, u64::from(number) << 3);
+    put_varint(out, value);
 }
 
 /// Appends a length-delimited field.

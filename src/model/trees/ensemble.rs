@@ -1,0 +1,267 @@
+//! A `TreeEnsembleClassifier` or `TreeEnsembleRegressor` node of `ai.onnx.ml`, read into trees whose splits all ask
+//! the same way round. Meaning by the ONNX operators' text, and where that is silent by what ONNX Runtime 1.28 does
+//! (`tree_ensemble_aggregator.h`, `ml_common.h`); [`super::check`] holds both together.
+
+use std::collections::HashMap;
+
+use crate::model::trees::attributes::Attributes;
+
+/// Why a node stays with ONNX Runtime, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfit(pub String);
+
+fn unfit<T>(why: impl Into<String>) -> Result<T, Unfit> {
+    Err(Unfit(why.into()))
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Node {
+    /// Goes left where `row[feature] <= threshold`, and where it is NaN if `nan_left`. Children by index.
+    Split { feature: u32, threshold: f32, nan_left: bool, left: u32, right: u32 },
+    /// What this tree adds to the sum.
+    Leaf(f32),
+}
+
+/// The root comes first.
+pub type Tree = Vec<Node>;
+
+/// What becomes of a row's sum.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Finish {
+    /// A regressor: `sum + base`.
+    Sum { base: f32 },
+    /// A classifier of two classes that sums up the second one's score.
+    Binary { base: Option<f32>, logistic: bool, labels: [i64; 2], weights_all_positive: bool },
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ensemble {
+    pub trees: Vec<Tree>,
+    pub finish: Finish,
+}
+
+const KNOWN: [&str; 25] = [
+    "aggregate_function",
+    "base_values",
+    "class_ids",
+    "class_nodeids",
+    "class_treeids",
+    "class_weights",
+    "classlabels_int64s",
+    "n_targets",
+    "nodes_falsenodeids",
+    "nodes_featureids",
+    "nodes_hitrates",
+    "nodes_missing_value_tracks_true",
+    "nodes_modes",
+    "nodes_nodeids",
+    "nodes_treeids",
+    "nodes_truenodeids",
+    "nodes_values",
+    "post_transform",
+    "target_ids",
+    "target_nodeids",
+    "target_treeids",
+    "target_weights",
+    "nodes_names",
+    "class_names",
+    "name",
+];
+
+impl Ensemble {
+    /// # Errors
+    /// Why this node is not one that [`super::forest`] scores.
+    pub fn read(op_type: &str, attributes: &Attributes<'_>) -> Result<Ensemble, Unfit> {
+        if let Some(other) = attributes.names().find(|name| !KNOWN.contains(name)) {
+            return unfit(format!("has the attribute `{other}`"));
+        }
+        let (role, finish) = match op_type {
+            "TreeEnsembleClassifier" => ("class", read_classifier(attributes)?),
+            "TreeEnsembleRegressor" => ("target", read_regressor(attributes)?),
+            other => return unfit(format!("is a {other}")),
+        };
+        let leaves = Leaves::read(attributes, role)?;
+        let trees = read_trees(attributes, &leaves)?;
+        Ok(Ensemble { trees, finish })
+    }
+}
+
+fn read_classifier(attributes: &Attributes<'_>) -> Result<Finish, Unfit> {
+    let &[no, yes] = attributes.ints("classlabels_int64s") else {
+        return unfit("does not have two classes with whole numbers as labels");
+    };
+    let base = match attributes.floats("base_values") {
+        [] => None,
+        [base] => Some(*base),
+        _ => return unfit("has a base value for each class"),
+    };
+    let logistic = match attributes.text("post_transform") {
+        None | Some("NONE") => false,
+        Some("LOGISTIC") => true,
+        Some(other) => return unfit(format!("has the post transform {other}")),
+    };
+    let weights = attributes.floats("class_weights");
+    let weights_all_positive = weights.iter().all(|weight| *weight >= 0.0);
+    Ok(Finish::Binary { base, logistic, labels: [no, yes], weights_all_positive })
+}
+
+fn read_regressor(attributes: &Attributes<'_>) -> Result<Finish, Unfit> {
+    if !matches!(attributes.int("n_targets"), None | Some(1)) {
+        return unfit("has several targets");
+    }
+    if !matches!(attributes.text("aggregate_function"), None | Some("SUM")) {
+        return unfit("does not sum its trees up");
+    }
+    if !matches!(attributes.text("post_transform"), None | Some("NONE")) {
+        return unfit("is a regressor with a post transform");
+    }
+    match attributes.floats("base_values") {
+        [] => Ok(Finish::Sum { base: 0.0 }),
+        [base] => Ok(Finish::Sum { base: *base }),
+        _ => unfit("has several base values"),
+    }
+}
+
+/// Weights of leaves by tree and node.
+struct Leaves(HashMap<(i64, i64), f32>);
+
+impl Leaves {
+    fn read(attributes: &Attributes<'_>, role: &str) -> Result<Leaves, Unfit> {
+        let trees = attributes.ints(&format!("{role}_treeids"));
+        let nodes = attributes.ints(&format!("{role}_nodeids"));
+        let columns = attributes.ints(&format!("{role}_ids"));
+        let weights = attributes.floats(&format!("{role}_weights"));
+        if [nodes.len(), columns.len(), weights.len()] != [trees.len(); 3] {
+            return unfit("has lists of leaves of different lengths");
+        }
+        if columns.windows(2).any(|pair| pair[0] != pair[1]) {
+            return unfit("gives its leaves weights for several classes or targets");
+        }
+        if weights.iter().any(|weight| !weight.is_finite()) {
+            return unfit("has a leaf that is not finite");
+        }
+        let keys = trees.iter().copied().zip(nodes.iter().copied());
+        let leaves: HashMap<_, _> = keys.zip(weights.iter().copied()).collect();
+        match leaves.len() == trees.len() {
+            true => Ok(Leaves(leaves)),
+            false => unfit("gives a leaf several weights"),
+        }
+    }
+}
+
+/// The node lists, all of one length.
+struct Lists<'a> {
+    trees: &'a [i64],
+    nodes: &'a [i64],
+    modes: &'a [&'a str],
+    features: &'a [i64],
+    values: &'a [f32],
+    on_true: &'a [i64],
+    on_false: &'a [i64],
+    /// Empty: NaN is never true.
+    nan_true: &'a [i64],
+}
+
+fn read_trees(attributes: &Attributes<'_>, leaves: &Leaves) -> Result<Vec<Tree>, Unfit> {
+    let lists = Lists {
+        trees: attributes.ints("nodes_treeids"),
+        nodes: attributes.ints("nodes_nodeids"),
+        modes: attributes.texts("nodes_modes"),
+        features: attributes.ints("nodes_featureids"),
+        values: attributes.floats("nodes_values"),
+        on_true: attributes.ints("nodes_truenodeids"),
+        on_false: attributes.ints("nodes_falsenodeids"),
+        nan_true: attributes.ints("nodes_missing_value_tracks_true"),
+    };
+    let len = lists.trees.len();
+    let others = [lists.nodes, lists.features, lists.on_true, lists.on_false].map(<[i64]>::len);
+    let nan_fits = lists.nan_true.is_empty() || lists.nan_true.len() == len;
+    if others != [len; 4] || lists.modes.len() != len || lists.values.len() != len || !nan_fits {
+        return unfit("has lists of nodes of different lengths");
+    }
+    let mut trees = Vec::new();
+    let mut seen = HashMap::new();
+    let mut used = 0;
+    let mut start = 0;
+    while start < len {
+        let id = lists.trees[start];
+        let end = lists.trees[start..].iter().position(|other| *other != id).map_or(len, |after| start + after);
+        if seen.insert(id, ()).is_some() {
+            return unfit("has a tree whose nodes do not stand together");
+        }
+        let tree = read_tree(&lists, start..end, leaves)?;
+        used += tree.iter().filter(|node| matches!(node, Node::Leaf(_))).count();
+        trees.push(tree);
+        start = end;
+    }
+    match used == leaves.0.len() {
+        true if !trees.is_empty() => Ok(trees),
+        true => unfit("has no trees"),
+        false => unfit("gives weights to nodes that are not leaves"),
+    }
+}
+
+fn read_tree(lists: &Lists<'_>, range: std::ops::Range<usize>, leaves: &Leaves) -> Result<Tree, Unfit> {
+    let place: HashMap<i64, u32> = lists.nodes[range.clone()].iter().copied().zip(0..).collect();
+    if place.len() != range.len() {
+        return unfit("has a tree with two nodes of one number");
+    }
+    let mut parents = vec![0u32; range.len()];
+    let mut child = |id: i64| match place.get(&id) {
+        Some(&at) => {
+            parents[at as usize] += 1;
+            Ok(at)
+        }
+        None => unfit("has a split that leads out of its tree"),
+    };
+    let mut tree = Tree::with_capacity(range.len());
+    for index in range {
+        if lists.modes[index] == "LEAF" {
+            let key = (lists.trees[index], lists.nodes[index]);
+            let Some(&weight) = leaves.0.get(&key) else { return unfit("has a leaf without a weight") };
+            tree.push(Node::Leaf(weight));
+            continue;
+        }
+        let (on_true, on_false) = (child(lists.on_true[index])?, child(lists.on_false[index])?);
+        let nan_true = lists.nan_true.get(index).is_some_and(|flag| *flag != 0);
+        tree.push(split(lists.modes[index], lists.features[index], lists.values[index], nan_true, on_true, on_false)?);
+    }
+    // With one parent for each but the first, what hangs on the first is a tree; whatever else there is, is a ring.
+    let one_each = parents[0] == 0 && parents[1..].iter().all(|parents| *parents == 1);
+    match one_each && reachable(&tree) == tree.len() {
+        true => Ok(tree),
+        false => unfit("has a tree that does not grow from its first node"),
+    }
+}
+
+/// The four orders as one: `x < t` is `x <=` the next number below `t`, and the others are those, turned round.
+fn split(mode: &str, feature: i64, value: f32, nan_true: bool, on_true: u32, on_false: u32) -> Result<Node, Unfit> {
+    let Ok(feature) = u32::try_from(feature) else { return unfit("asks for a feature below 0") };
+    // Nothing is below the lowest, and no threshold says so.
+    let is_below_all = value == f32::NEG_INFINITY && (mode == "BRANCH_LT" || mode == "BRANCH_GTE");
+    if value.is_nan() || is_below_all {
+        return unfit("has a threshold that no value is on the one side of");
+    }
+    let (threshold, turned) = match mode {
+        "BRANCH_LEQ" => (value, false),
+        "BRANCH_LT" => (value.next_down(), false),
+        "BRANCH_GT" => (value, true),
+        "BRANCH_GTE" => (value.next_down(), true),
+        other => return unfit(format!("has splits of the kind {other}")),
+    };
+    Ok(match turned {
+        false => Node::Split { feature, threshold, nan_left: nan_true, left: on_true, right: on_false },
+        true => Node::Split { feature, threshold, nan_left: !nan_true, left: on_false, right: on_true },
+    })
+}
+
+fn reachable(tree: &Tree) -> usize {
+    let (mut count, mut open) = (0, vec![0u32]);
+    while let Some(at) = open.pop() {
+        count += 1;
+        if let Node::Split { left, right, .. } = tree[at as usize] {
+            open.extend([left, right]);
+        }
+    }
+    count
+}

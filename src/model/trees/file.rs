@@ -1,0 +1,199 @@
+//! The model file's bytes: tree nodes found, exchanged, and each put into a small model of its own.
+//!
+//! Field numbers are those of `onnx.proto` (ONNX 1.23, IR version 13).
+
+use std::ops::Range;
+
+use crate::model::trees::attributes::Attributes;
+use crate::model::trees::ensemble::{Ensemble, Unfit};
+use crate::model::trees::operator::DOMAIN;
+use crate::model::wire::{Fields, Malformed, put_bytes, put_number};
+
+mod model {
+    pub const IR_VERSION: u32 = 1;
+    pub const GRAPH: u32 = 7;
+    pub const OPSET_IMPORT: u32 = 8;
+}
+
+mod graph {
+    pub const NODE: u32 = 1;
+    pub const NAME: u32 = 2;
+    pub const INPUT: u32 = 11;
+    pub const OUTPUT: u32 = 12;
+}
+
+mod node {
+    pub const INPUT: u32 = 1;
+    pub const OUTPUT: u32 = 2;
+    pub const OP_TYPE: u32 = 4;
+    pub const ATTRIBUTE: u32 = 5;
+    pub const DOMAIN: u32 = 7;
+}
+
+const NAME: u32 = 1;
+const VERSION: u32 = 2;
+
+mod value_info {
+    pub const TYPE: u32 = 2;
+    pub const TENSOR: u32 = 1;
+    pub const ELEMENT: u32 = 1;
+    pub const SHAPE: u32 = 2;
+    pub const DIMENSION: u32 = 1;
+    pub const SIZE: u32 = 1;
+    pub const SYMBOL: u32 = 2;
+    pub const FLOAT: u64 = 1;
+    pub const INT64: u64 = 7;
+}
+
+/// A tree node of the top graph.
+#[derive(Debug)]
+pub struct Found {
+    /// Its field within the graph.
+    range: Range<usize>,
+    pub input: String,
+    pub outputs: Vec<String>,
+    pub ensemble: Result<Ensemble, Unfit>,
+}
+
+/// A model file, cut where nodes are.
+pub struct File<'a> {
+    bytes: &'a [u8],
+    graph: Range<usize>,
+    graph_field: Range<usize>,
+    pub found: Vec<Found>,
+}
+
+impl<'a> File<'a> {
+    pub fn read(bytes: &'a [u8]) -> Result<File<'a>, Malformed> {
+        let mut file = File { bytes, graph: 0..0, graph_field: 0..0, found: Vec::new() };
+        for field in Fields::new(bytes) {
+            let field = field?;
+            if field.number == model::GRAPH {
+                file.graph = field.range.end - field.bytes()?.len()..field.range.end;
+                file.graph_field = field.range;
+            }
+        }
+        for field in Fields::new(&bytes[file.graph.clone()]) {
+            let field = field?;
+            if field.number == graph::NODE {
+                file.found.extend(read_node(field.bytes()?, field.range)?);
+            }
+        }
+        Ok(file)
+    }
+
+    /// The file with some nodes exchanged for operators of [`DOMAIN`]; each with its operator's name.
+    pub fn exchange(&self, exchanged: &[(&Found, &str)]) -> Vec<u8> {
+        let graph = &self.bytes[self.graph.clone()];
+        let mut changed = Vec::with_capacity(graph.len());
+        let mut at = 0;
+        for (found, operator) in exchanged {
+            changed.extend_from_slice(&graph[at..found.range.start]);
+            put_bytes(&mut changed, graph::NODE, &node_of(found, operator));
+            at = found.range.end;
+        }
+        changed.extend_from_slice(&graph[at..]);
+        let mut file = self.bytes[..self.graph_field.start].to_vec();
+        put_bytes(&mut file, model::GRAPH, &changed);
+        file.extend_from_slice(&self.bytes[self.graph_field.end..]);
+        put_opset(&mut file);
+        file
+    }
+
+    /// A model that is this node alone, on rows of `width` values: as it stands in the file, or as `operator`.
+    pub fn alone(&self, found: &Found, width: usize, operator: Option<&str>) -> Vec<u8> {
+        let mut inner = Vec::new();
+        match operator {
+            Some(operator) => put_bytes(&mut inner, graph::NODE, &node_of(found, operator)),
+            None => inner.extend_from_slice(&self.bytes[self.graph.clone()][found.range.clone()]),
+        }
+        put_bytes(&mut inner, graph::NAME, b"trees");
+        let rows = value_info(&found.input, value_info::FLOAT, Some(width));
+        put_bytes(&mut inner, graph::INPUT, &rows);
+        for (index, output) in found.outputs.iter().enumerate() {
+            let is_label = index + 1 < found.outputs.len();
+            let element = if is_label { value_info::INT64 } else { value_info::FLOAT };
+            put_bytes(&mut inner, graph::OUTPUT, &value_info(output, element, None));
+        }
+        let mut file = Vec::new();
+        for field in Fields::new(self.bytes).flatten() {
+            if [model::IR_VERSION, model::OPSET_IMPORT].contains(&field.number) {
+                file.extend_from_slice(&self.bytes[field.range]);
+            }
+        }
+        put_opset(&mut file);
+        put_bytes(&mut file, model::GRAPH, &inner);
+        file
+    }
+}
+
+fn read_node(bytes: &[u8], range: Range<usize>) -> Result<Option<Found>, Malformed> {
+    let (mut op_type, mut domain, mut inputs, mut outputs) = ("", "", Vec::new(), Vec::new());
+    let mut attributes = Vec::new();
+    for part in Fields::new(bytes) {
+        let part = part?;
+        match part.number {
+            node::INPUT => inputs.push(part.text()?.to_owned()),
+            node::OUTPUT => outputs.push(part.text()?.to_owned()),
+            node::OP_TYPE => op_type = part.text()?,
+            node::DOMAIN => domain = part.text()?,
+            node::ATTRIBUTE => attributes.push(part.bytes()?),
+            _ => {}
+        }
+    }
+    if domain != "ai.onnx.ml" || !op_type.starts_with("TreeEnsemble") {
+        return Ok(None);
+    }
+    let ensemble = read_ensemble(op_type, &attributes, &inputs, &outputs);
+    Ok(Some(Found { range, input: inputs.into_iter().next().unwrap_or_default(), outputs, ensemble }))
+}
+
+fn read_ensemble(op_type: &str, messages: &[&[u8]], inputs: &[String], outputs: &[String]) -> Result<Ensemble, Unfit> {
+    let mut attributes = Attributes::default();
+    for message in messages {
+        attributes.add(message).map_err(|Malformed| Unfit("has an attribute of an unexpected kind".to_owned()))?;
+    }
+    let ensemble = Ensemble::read(op_type, &attributes)?;
+    let wanted = if op_type == "TreeEnsembleClassifier" { 2 } else { 1 };
+    match inputs.len() == 1 && outputs.len() == wanted && outputs.iter().all(|output| !output.is_empty()) {
+        true => Ok(ensemble),
+        false => Err(Unfit("has other inputs and outputs than usual".to_owned())),
+    }
+}
+
+fn node_of(found: &Found, operator: &str) -> Vec<u8> {
+    let mut node = Vec::new();
+    put_bytes(&mut node, node::INPUT, found.input.as_bytes());
+    for output in &found.outputs {
+        put_bytes(&mut node, node::OUTPUT, output.as_bytes());
+    }
+    put_bytes(&mut node, node::OP_TYPE, operator.as_bytes());
+    put_bytes(&mut node, node::DOMAIN, DOMAIN.as_bytes());
+    node
+}
+
+fn put_opset(file: &mut Vec<u8>) {
+    let mut opset = Vec::new();
+    put_bytes(&mut opset, NAME, DOMAIN.as_bytes());
+    put_number(&mut opset, VERSION, 1);
+    put_bytes(file, model::OPSET_IMPORT, &opset);
+}
+
+/// A tensor's name and type; where `width` is given, its shape `[rows, width]` too.
+fn value_info(name: &str, element: u64, width: Option<usize>) -> Vec<u8> {
+    let mut tensor = Vec::new();
+    put_number(&mut tensor, value_info::ELEMENT, element);
+    if let Some(width) = width {
+        let (mut rows, mut columns, mut shape) = (Vec::new(), Vec::new(), Vec::new());
+        put_bytes(&mut rows, value_info::SYMBOL, b"rows");
+        put_number(&mut columns, value_info::SIZE, width as u64);
+        put_bytes(&mut shape, value_info::DIMENSION, &rows);
+        put_bytes(&mut shape, value_info::DIMENSION, &columns);
+        put_bytes(&mut tensor, value_info::SHAPE, &shape);
+    }
+    let (mut kind, mut info) = (Vec::new(), Vec::new());
+    put_bytes(&mut kind, value_info::TENSOR, &tensor);
+    put_bytes(&mut info, NAME, name.as_bytes());
+    put_bytes(&mut info, value_info::TYPE, &kind);
+    info
+}

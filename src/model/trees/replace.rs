@@ -1,0 +1,106 @@
+//! Exchanging a model's tree nodes, where that changes no bit and pays.
+
+use std::sync::Arc;
+
+use ort::operator::OperatorDomain;
+use ort::session::builder::SessionBuilder;
+
+use crate::model::trees::check::agrees;
+use crate::model::trees::ensemble::{Ensemble, Node};
+use crate::model::trees::file::File;
+use crate::model::trees::forest::Forest;
+use crate::model::trees::kernel::Kernel;
+use crate::model::trees::operator::{DOMAIN, TreeOperator};
+
+/// Who scores tree ensembles.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Trees {
+    /// The own kernel where it gives ONNX Runtime's bits and is the faster one, else ONNX Runtime.
+    #[default]
+    Auto,
+    OnnxRuntime,
+}
+
+/// What became of one tree node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TreeNode {
+    Kernel {
+        trees: usize,
+        instructions: &'static str,
+        /// Rows on which it gave the bits of ONNX Runtime's own node.
+        rows_checked: usize,
+    },
+    /// And why, in words that follow "the node".
+    OnnxRuntime { why: String },
+}
+
+/// The graph that sessions are opened with. Checked once, shared by all lanes.
+#[derive(Clone, Debug, Default)]
+pub struct Graph {
+    /// The changed file; `None`: the package's own.
+    changed: Option<Arc<[u8]>>,
+    operators: Vec<TreeOperator>,
+    pub nodes: Vec<TreeNode>,
+}
+
+impl Graph {
+    /// The package's file as it is.
+    pub fn unchanged() -> Graph {
+        Graph::default()
+    }
+
+    /// The package's file with its tree nodes exchanged. Whatever cannot be, stays, and [`Graph::nodes`] says why.
+    /// `builder` makes a session's settings, as those of the sessions to come.
+    pub fn exchange(file: &[u8], builder: &dyn Fn() -> Result<SessionBuilder, String>) -> Graph {
+        // What ONNX Runtime itself cannot read, it will say better.
+        let Ok(file) = File::read(file) else { return Graph::unchanged() };
+        let mut graph = Graph::default();
+        let mut exchanged = Vec::new();
+        for (index, found) in file.found.iter().enumerate() {
+            let ensemble = found.ensemble.as_ref().map_err(|unfit| unfit.0.clone());
+            let node = ensemble.and_then(pays).and_then(|ensemble| {
+                let forest = Arc::new(Forest::new(ensemble));
+                let operator = TreeOperator { name: format!("Trees{index}"), forest, finish: ensemble.finish };
+                let rows_checked = agrees(builder, &file, found, &operator)?;
+                let (trees, instructions) = (operator.forest.trees(), operator.forest.instructions());
+                exchanged.push((found, operator.name.clone()));
+                graph.operators.push(operator);
+                Ok(TreeNode::Kernel { trees, instructions, rows_checked })
+            });
+            graph.nodes.push(node.unwrap_or_else(|why| TreeNode::OnnxRuntime { why }));
+        }
+        if !exchanged.is_empty() {
+            let exchanged: Vec<_> = exchanged.iter().map(|(found, name)| (*found, name.as_str())).collect();
+            graph.changed = Some(file.exchange(&exchanged).into());
+        }
+        graph
+    }
+
+    /// What ONNX Runtime is given: `file`, or what became of it.
+    pub(in crate::model) fn bytes<'a>(&'a self, file: &'a [u8]) -> &'a [u8] {
+        self.changed.as_deref().unwrap_or(file)
+    }
+
+    /// `builder` with the operators that the graph needs.
+    pub(in crate::model) fn with_operators(&self, builder: SessionBuilder) -> ort::Result<SessionBuilder> {
+        if self.operators.is_empty() {
+            return Ok(builder);
+        }
+        Ok(builder.with_operators(domain(&self.operators)?)?)
+    }
+}
+
+pub fn domain<'a>(operators: impl IntoIterator<Item = &'a TreeOperator>) -> ort::Result<OperatorDomain> {
+    operators.into_iter().try_fold(OperatorDomain::new(DOMAIN)?, |domain, operator| domain.add(operator.clone()))
+}
+
+/// The ensemble, unless its trees are so large that walking down one, as ONNX Runtime does, costs less than asking all
+/// of its splits: that pays up to about 128 leaves a tree with AVX2 or AVX-512, up to 64 without.
+fn pays(ensemble: &Ensemble) -> Result<&Ensemble, String> {
+    let splits: usize = ensemble.trees.iter().flatten().filter(|node| matches!(node, Node::Split { .. })).count();
+    let visits: f64 = ensemble.trees.iter().map(|tree| (tree.len() as f64).log2()).sum();
+    match splits as f64 <= visits * Kernel::best().splits_per_visit() {
+        true => Ok(ensemble),
+        false => Err(format!("has {splits} splits in {} trees: walking down is cheaper", ensemble.trees.len())),
+    }
+}
