@@ -29,8 +29,8 @@ FULL_RATES = "1000,10000,50000,20%,50%,80%,drain"
 QUICK_RATES = "10000,drain"
 # What the models after the first one are measured at.
 FURTHER_RATES = "10000,drain"
-FULL_SYSTEMS = "echo,inline,dedicated,loop,streams"
-QUICK_SYSTEMS = "echo,inline,loop"
+FULL_SYSTEMS = "echo,inline,inline-ort,dedicated,loop,streams"
+QUICK_SYSTEMS = "echo,inline,inline-ort,loop"
 
 
 @dataclass
@@ -86,11 +86,11 @@ def parser():
     add("--package", type=Path, metavar="DIR", help="one package folder instead")
     add("--from", dest="records_from", type=Path, metavar="FILE.avro", help="records of a file, not the simulator's")
     add("--key-field", metavar="FIELD", help="with --from: the field that becomes the record's key")
-    add("--seconds", type=positive(float), metavar="S", help="measured time of a steady run (default: 12; quick: 6)")
+    add("--seconds", type=positive(float), metavar="S", help="measured time of a steady run (default: 12; quick: 5)")
     add("--drain", type=positive(int), dest="drain_records", metavar="N",
         help="records of a drain (default: 400000; quick: 250000)")
     add("--broker-warmup", type=positive(float), dest="broker_warmup_s", metavar="S",
-        help="load on the fresh broker before anything is measured (default: 60; quick: 40)")
+        help="load on the fresh broker before anything is measured (default: 60; quick: 30)")
     add("--seed", type=int, default=1, metavar="N", help="first seed; the same one gives the same records")
     add("--long", action="store_true", help="also the resident memory of scorewire over 10 million records")
     add("--allocations", action="store_true",
@@ -128,9 +128,9 @@ def parse(arguments):
     return Settings(
         rounds=args.rounds, cells=cells, further_cells=further, systems=systems, models=models(args),
         records_from=args.records_from, key_field=args.key_field, out=args.out.absolute(),
-        seconds=args.seconds or (6.0 if quick else 12.0), warmup_s=2.0 if quick else 4.0,
+        seconds=args.seconds or (5.0 if quick else 12.0), warmup_s=1.5 if quick else 4.0,
         drain_records=args.drain_records or (250_000 if quick else 400_000),
-        warm_records=100_000 if quick else 200_000, broker_warmup_s=args.broker_warmup_s or (40.0 if quick else 60.0),
+        warm_records=100_000 if quick else 200_000, broker_warmup_s=args.broker_warmup_s or (30.0 if quick else 60.0),
         quiet_limit_s=2.0 if quick else 10.0, seed=args.seed, quick=quick, long=args.long,
         allocations=args.allocations or not (quick or args.systems or args.rates),
         scorewire=args.scorewire and args.scorewire.absolute(), build=args.build, render=args.render,

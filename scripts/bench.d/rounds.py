@@ -153,8 +153,8 @@ def line_of(settings, package, system, number, cell, run):
 
 
 def measure_bare_runtime(bench, package, number):
-    """ONNX Runtime alone on this model, at the batch size that scorewire would take."""
-    words = [bench.programs.scorewire, "model", "check", package, "--json"]
+    """ONNX Runtime alone on this model, with its own tree nodes, at the batch size that scorewire would then take."""
+    words = [bench.programs.scorewire, "model", "check", package, "--trees-by-onnxruntime", "--json"]
     told = subprocess.run(words, capture_output=True, text=True)
     if told.returncode != 0:
         bench.say(f"model check of {package.name} failed: {told.stderr.strip()[-300:]}")

@@ -45,6 +45,8 @@ def catalogue():
     return {
         "echo": [System("echo-a", "echo", "echo A"), System("echo-b", "echo", "echo B")],
         "inline": [System("inline", "scorewire", "scorewire inline", ("lanes.layout=inline",))],
+        "inline-ort": [System("inline-ort", "scorewire", "the same, trees by ort",
+                              ("lanes.layout=inline", "model.trees=onnxruntime"))],
         "dedicated": [System("dedicated", "scorewire", "scorewire dedicated", ("lanes.layout=dedicated",))],
         "loop": [System("loop", "java", "Java loop", main_class="scorewire.rivals.PlainLoop")],
         "streams": [System("streams", "java", "Kafka Streams", main_class="scorewire.rivals.StreamsApp")],
