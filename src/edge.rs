@@ -208,6 +208,8 @@ pub enum SendError {
     Full,
     /// This outcome can never be sent: too large for the client or the broker.
     TooLarge,
+    /// The transaction that it belongs to can only be aborted. Never said by a sink without transactions.
+    Aborted,
     /// The producer cannot go on.
     Fatal(Fatal),
 }
@@ -231,15 +233,74 @@ pub trait Sink<R: SourceRecord> {
     fn purge(&mut self);
 }
 
-/// How outcomes and progress become durable together. At-least-once commits offsets after the acknowledgements;
-/// exactly-once will put both into one transaction.
+/// What became of a transaction's step that did not succeed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TransactionError {
+    /// Nothing is decided: ask again.
+    Retry(String),
+    /// This transaction can only be aborted; the next one may succeed.
+    Abort(String),
+    /// This producer can do nothing more; a new one under the same name can.
+    Renew(String),
+    /// Another producer has the name now: whatever this one does is refused.
+    Fenced(String),
+}
+
+/// A sink whose outcomes become visible together with the progress they stand for, or not at all. Its name is its own
+/// in the whole cluster: whoever takes it over ends the open transaction of whoever had it before. Every call but
+/// [`Transactional::begin`] waits for the cluster, for no longer than its limit.
+pub trait Transactional<S: Source>: Sink<S::Record> {
+    /// Opens a transaction, which every outcome sent from now on belongs to.
+    fn begin(&mut self) -> Result<(), TransactionError>;
+
+    /// Puts progress into the open transaction, as the member of the group that `source` is now.
+    fn send_offsets(&mut self, source: &S, progress: &[Progress], limit: Duration) -> Result<(), TransactionError>;
+
+    /// Ends the open transaction. Every outcome of it must have been acknowledged.
+    fn commit(&mut self, limit: Duration) -> Result<(), TransactionError>;
+
+    /// Gives the open transaction up. Nothing of it is in flight afterwards, and no [`Ack`] of it comes any more.
+    fn abort(&mut self, limit: Duration) -> Result<(), TransactionError>;
+
+    /// Goes on with a new producer under the same name. What the old one left open is aborted, nothing is in flight,
+    /// and whatever is still under way from the old one is refused from here on.
+    fn renew(&mut self, limit: Duration) -> Result<(), TransactionError>;
+
+    /// Whether the client reported a lost connection or a time-out since it was asked last.
+    fn take_trouble(&mut self) -> bool;
+
+    /// The group's committed offsets of partitions; one without any keeps the offset that is given.
+    fn committed(&self, source: &S, partitions: &[Progress]) -> Result<Vec<Progress>, Fatal>;
+}
+
+/// What a commit came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Committing {
+    /// Its end comes as [`SourceEvent::Committed`].
+    Started,
+    /// The progress is durable.
+    Done,
+    /// Nothing of it is (or nobody knows), for this reason; [`Delivery::abort`] comes next.
+    Refused(String),
+}
+
+/// How outcomes and progress become durable together: offsets after the acknowledgements (at-least-once), or both in
+/// one transaction (exactly-once).
 pub trait Delivery<S: Source, K: Sink<S::Record>> {
-    /// Called before the first outcome that belongs to the next commit.
+    /// A commit covers exactly the outcomes since [`Delivery::begin`], and an abort undoes them. Then nothing may be
+    /// in flight when a commit starts, and a delivery that failed gives all of them up.
+    const ATOMIC: bool;
+
+    /// Called before outcomes are handed over, each batch.
     fn begin(&mut self, sink: &mut K) -> Result<(), Fatal>;
 
-    /// Makes `progress` durable. Every outcome below it has been acknowledged.
-    fn commit(&mut self, source: &mut S, sink: &mut K, progress: &[Progress]) -> Result<(), Fatal>;
+    /// Outcomes were handed over since the last commit. Always false where delivery is not atomic.
+    fn is_open(&self) -> bool;
 
-    /// Gives up everything since the last commit; the pipeline goes on from the returned offsets.
+    /// Makes `progress` durable. Every outcome below it has been acknowledged.
+    fn commit(&mut self, source: &mut S, sink: &mut K, progress: &[Progress]) -> Result<Committing, Fatal>;
+
+    /// Gives up everything since the last commit. Takes where each partition stood then, as far as the lane knows, and
+    /// returns where it goes on.
     fn abort(&mut self, source: &mut S, sink: &mut K, partitions: &[Progress]) -> Result<Vec<Progress>, Fatal>;
 }

@@ -10,18 +10,21 @@ use crate::avro::decoder::Decoder;
 use crate::avro::encode::{OutcomeEncoder, OutcomeIdentity, Provider};
 use crate::avro::schemas::{AvroSchema, OnUnknown, SchemaDirectory, SchemaError};
 use crate::avro::wire::Accept;
-use crate::config::{self, Config, UnknownSchema};
+use crate::config::{self, Config, DeliveryMode, UnknownSchema};
+use crate::edge::Delivery;
 use crate::error::{Fatal, exit};
 use crate::kafka::cluster::{self, PartitionCounts};
 use crate::kafka::consumer::KafkaSource;
 use crate::kafka::delivery::AtLeastOnce;
 use crate::kafka::producer::KafkaSink;
+use crate::kafka::settings::transactional_id;
 use crate::model::{self, Model, ModelSettings, ProbeSettings, Session};
 use crate::observe::admin::{self, AdminServer, ModelInfo, Phase};
 use crate::observe::stats::LaneStats;
 use crate::pipeline::clock::SystemClock;
 use crate::pipeline::dead_letter::DeadLetterHeaders;
 use crate::pipeline::emit::{Emit, EmitSettings};
+use crate::pipeline::exactly_once::ExactlyOnce;
 use crate::pipeline::intake::Intake;
 use crate::pipeline::judge::Judge;
 use crate::pipeline::lane::{Lane, Parts};
@@ -31,7 +34,8 @@ use crate::pipeline::threads::{Conductor, Lanes};
 /// How long the cluster may take to answer the questions asked at start.
 const INSPECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-type NodeLane = Lane<KafkaSource, Session, KafkaSink, AtLeastOnce, SystemClock>;
+/// A lane on the real doors.
+type NodeLane<D> = Lane<KafkaSource, Session, KafkaSink, D, SystemClock>;
 
 /// A node at work.
 pub struct Node {
@@ -67,8 +71,17 @@ impl Node {
         let mut lanes = Lanes::new(clock, config.limits.clone());
         for (index, (lane, stats)) in config.lanes.iter().zip(&stats).enumerate() {
             let (shared, until, lane_stats) = (Arc::clone(&shared), until.clone(), Arc::clone(stats));
-            let build = move || shared.build_lane(index, counts, until, lane_stats, clock);
-            lanes.start(format!("lane-{index}"), lane.cores, Arc::clone(stats), build)?;
+            let (name, stats) = (format!("lane-{index}"), Arc::clone(stats));
+            let made = Made { index, counts, until, stats: lane_stats, clock };
+            match config.delivery {
+                DeliveryMode::AtLeastOnce => {
+                    lanes.start(name, lane.cores, stats, move || shared.build_lane(made, Shared::sink, AtLeastOnce))?
+                }
+                DeliveryMode::ExactlyOnce => lanes.start(name, lane.cores, stats, move || {
+                    let delivery = ExactlyOnce::new(&shared.config.limits, clock);
+                    shared.build_lane(made, Shared::transactional_sink, delivery)
+                })?,
+            }
         }
         phase.set_warm();
         Ok(Node { lanes, stats, model, phase, admin, until_end })
@@ -166,6 +179,15 @@ impl RunningNode {
     }
 }
 
+/// What one lane is made with.
+struct Made {
+    index: usize,
+    counts: PartitionCounts,
+    until: Option<Vec<i64>>,
+    stats: Arc<LaneStats>,
+    clock: SystemClock,
+}
+
 /// What all lanes have in common.
 struct Shared {
     config: Config,
@@ -244,27 +266,42 @@ impl Shared {
         }))
     }
 
+    fn sink(&self, made: &Made) -> Result<KafkaSink, Fatal> {
+        let config = &self.config;
+        KafkaSink::new(&config.kafka, &config.topics, &made.counts, &config.forward_headers)
+    }
+
+    /// It has fenced its predecessor when it is there: before the consumer reads where to go on.
+    fn transactional_sink(&self, made: &Made) -> Result<KafkaSink, Fatal> {
+        let config = &self.config;
+        let id = transactional_id(&config.kafka, made.index);
+        let identity = (&config.kafka, id.as_str(), config.limits.commit_timeout);
+        KafkaSink::transactional(identity, &config.topics, &made.counts, &config.forward_headers)
+    }
+
     /// Everything a lane owns, made on its own thread: the session first, so that a member that cannot score never
     /// joins the group.
-    fn build_lane(
+    fn build_lane<D>(
         &self,
-        lane: usize,
-        counts: PartitionCounts,
-        until: Option<Vec<i64>>,
-        stats: Arc<LaneStats>,
-        clock: SystemClock,
-    ) -> Result<NodeLane, Fatal> {
+        made: Made,
+        make_sink: fn(&Shared, &Made) -> Result<KafkaSink, Fatal>,
+        delivery: D,
+    ) -> Result<NodeLane<D>, Fatal>
+    where
+        D: Delivery<KafkaSource, KafkaSink>,
+    {
         let config = &self.config;
         let scorer = self.model.session()?;
         let intake = Intake::new(self.decoder()?, config.limits.payload_bytes_max);
-        let emit = self.emit(lane, counts)?;
-        let sink = KafkaSink::new(&config.kafka, &config.topics, &counts, &config.forward_headers)?;
+        let emit = self.emit(made.index, made.counts)?;
+        let sink = make_sink(self, &made)?;
+        let Made { until, stats, clock, .. } = made;
         let source = KafkaSource::subscribe(&config.kafka, &config.topics.input, until.is_some())?;
         let parts = Parts {
             source,
             scorer,
             sink,
-            delivery: AtLeastOnce,
+            delivery,
             clock,
             intake,
             emit,

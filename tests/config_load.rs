@@ -9,7 +9,7 @@ use scorewire::config::keys::{self, KEYS};
 use scorewire::config::machine::Machine;
 use scorewire::config::problem::{ConfigError, Origin, Problem};
 use scorewire::config::raw::{FlagValue, Sources};
-use scorewire::config::{Config, LaneConfig, Loaded, REFERENCE, show};
+use scorewire::config::{Config, DeliveryMode, LaneConfig, Loaded, REFERENCE, show};
 use scorewire::error::{Fatal, exit};
 use scorewire::kafka::settings::StartAt;
 use scorewire::pipeline::settings::{Cores, Deadline, DeadlineFrom, ForwardHeaders, Layout};
@@ -240,8 +240,27 @@ fn what_contradicts_itself_is_a_problem() {
         let problems = bench.problems(more);
         assert!(of(&problems, key).what.contains(what), "{more}: {problems:#?}");
     }
-    let problems = bench.load(&format!("delivery = \"exactly_once\"\n{MINIMAL}"), &[], &[]).unwrap_err().problems;
-    assert_eq!(of(&problems, "delivery").what, "exactly_once is not in this version");
+}
+
+#[test]
+fn exactly_once_needs_a_name_that_lasts_and_room_in_the_interval() {
+    let bench = Bench::new();
+    let with = |more: &str, set: &[(&str, &str)]| {
+        bench.load(&format!("delivery = \"exactly_once\"\n{MINIMAL}{more}"), &[], set)
+    };
+    let problems = with("", &[]).unwrap_err().problems;
+    assert!(of(&problems, "kafka.node").what.contains("names the transactions"), "{problems:#?}");
+    assert_eq!(problems.len(), 1, "{problems:#?}");
+    let named = [("kafka.node", "a")];
+    let loaded = with("", &named).unwrap();
+    assert_eq!(loaded.config.delivery, DeliveryMode::ExactlyOnce);
+    assert!(show::toml(&loaded).contains("delivery = \"exactly_once\""));
+    let problems = with("[limits]\ncommit_interval_ms = 10001\n", &named).unwrap_err().problems;
+    assert!(of(&problems, "limits.commit_interval_ms").what.contains("more than a third"), "{problems:#?}");
+    let problems = with("[kafka.producer.properties]\nretry.backoff.ms = 100\n", &named).unwrap_err().problems;
+    assert!(of(&problems, "kafka.producer.properties.retry.backoff.ms").what.contains("sent twice"), "{problems:#?}");
+    let problems = bench.load(&format!("delivery = \"at_most_once\"\n{MINIMAL}"), &[], &[]).unwrap_err().problems;
+    assert!(of(&problems, "delivery").fix.contains("exactly_once"), "{problems:#?}");
 }
 
 #[test]

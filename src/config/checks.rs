@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::Config;
 use super::read::Reader;
+use super::{Config, DeliveryMode};
 
 /// librdkafka's defaults for properties that the checks need when they are not set.
 const MESSAGE_BYTES_MAX: u64 = 1_000_000;
@@ -13,6 +13,9 @@ const SESSION_TIMEOUT_MS: u64 = 10_000;
 const HEARTBEAT_INTERVAL_MS: u64 = 200;
 /// Requests in flight per connection beyond which the idempotent producer cannot keep order.
 const IDEMPOTENT_IN_FLIGHT_MAX: u64 = 5;
+
+/// Properties that [`crate::kafka::settings::transaction_settings`] owns.
+const TRANSACTION_PROPERTIES: [&str; 2] = ["retry.backoff.ms", "retry.backoff.max.ms"];
 
 /// `small` must not exceed `large`, for this reason. Values share their unit.
 struct Rule {
@@ -38,6 +41,9 @@ pub fn check(reader: &mut Reader<'_>, config: &Config) {
     schemas(reader, config);
     session(reader, config);
     producer(reader, config);
+    if config.delivery == DeliveryMode::ExactlyOnce {
+        exactly_once(reader, config);
+    }
     if reader.raw.get("deadline.from").is_some() && config.deadline.is_none() {
         reader.problem(
             "deadline.from",
@@ -207,6 +213,38 @@ fn producer(reader: &mut Reader<'_>, config: &Config) {
         let what = format!("limits.outcome_bytes_max = {outcome} exceeds the producer's message.max.bytes = {largest}");
         let fix = format!("give at most {largest}, or raise message.max.bytes in [kafka.producer.properties]");
         reader.problem("limits.outcome_bytes_max", what, fix);
+    }
+}
+
+/// A transaction's name must come back after a restart, and be nobody else's meanwhile.
+fn exactly_once(reader: &mut Reader<'_>, config: &Config) {
+    if reader.raw.get("kafka.node").is_none() {
+        reader.problem(
+            "kafka.node",
+            "not given, and with delivery = \"exactly_once\" it names the transactions of this process",
+            "give a name that stays the same over restarts and that no other process of the group has",
+        );
+    }
+    let ms = |span: std::time::Duration| span.as_millis() as u64;
+    let (interval, timeout) = (ms(config.limits.commit_interval), ms(config.limits.commit_timeout));
+    if interval.saturating_mul(3) > timeout {
+        let key = match reader.raw.get("limits.commit_interval_ms") {
+            Some(_) => "limits.commit_interval_ms",
+            None => "limits.commit_timeout_ms",
+        };
+        let what = format!("an interval of {interval} ms is more than a third of limits.commit_timeout_ms = {timeout}");
+        let fix = "leave a transaction the time to be delivered (another third) and committed (the last one)";
+        reader.problem(key, what, fix);
+    }
+    let kafka = &config.kafka;
+    for (section, properties) in
+        [("kafka.properties", &kafka.properties), ("kafka.producer.properties", &kafka.producer_properties)]
+    {
+        for name in TRANSACTION_PROPERTIES.iter().filter(|name| properties.contains_key(**name)) {
+            let what = "with delivery = \"exactly_once\" scorewire tells by it whether the end of a transaction was \
+                        sent twice";
+            reader.problem(&format!("{section}.{name}"), what, "remove it");
+        }
     }
 }
 

@@ -107,10 +107,13 @@ pub struct SchemasConfig {
     pub raw_schema: Option<PathBuf>,
 }
 
-/// How outcomes and offsets become durable together. Exactly-once will be another word here.
+/// How outcomes and offsets become durable together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeliveryMode {
+    /// Outcomes first, then their offsets.
     AtLeastOnce,
+    /// Both in one transaction per lane and commit interval.
+    ExactlyOnce,
 }
 
 /// The checked plan of a process.

@@ -18,6 +18,8 @@ use crate::pipeline::settings::{
     Cores, Deadline, DeadlineFrom, ForwardHeaders, HeaderStyle, Layout, PayloadPolicy, Thresholds,
 };
 
+pub const DELIVERY: &[(&str, DeliveryMode)] =
+    &[("at_least_once", DeliveryMode::AtLeastOnce), ("exactly_once", DeliveryMode::ExactlyOnce)];
 pub const START_AT: &[(&str, StartAt)] = &[("earliest", StartAt::Earliest), ("latest", StartAt::Latest)];
 pub const PROVIDERS: &[(&str, Provider)] = &[("cpu", Provider::Cpu), ("cuda", Provider::Cuda)];
 pub const TREES: &[(&str, Trees)] = &[("auto", Trees::Auto), ("onnxruntime", Trees::OnnxRuntime)];
@@ -40,7 +42,7 @@ pub fn plan(raw: &RawConfig, machine: &Machine) -> (Config, Vec<Problem>, Vec<St
     let mut reader = Reader { raw, problems: Vec::new(), warnings: Vec::new() };
     let mut config = Config::new("", "", "");
     config.kafka.node = machine.host.clone();
-    config.delivery = delivery(&mut reader);
+    set(&mut config.delivery, reader.choice("delivery", DELIVERY));
     reader.require("kafka.group", "name the consumer group; its committed offsets are this job's progress");
     kafka(&mut reader, &mut config);
     topics(&mut reader, &mut config);
@@ -71,21 +73,6 @@ fn set<T>(place: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *place = value;
     }
-}
-
-fn delivery(reader: &mut Reader<'_>) -> DeliveryMode {
-    const KEY: &str = "delivery";
-    match reader.text(KEY).as_deref() {
-        None | Some("at_least_once") => {}
-        Some("exactly_once") => {
-            reader.problem(KEY, "exactly_once is not in this version", "say \"at_least_once\", or remove the key");
-        }
-        Some(other) => {
-            let what = format!("{other:?} is none of its words");
-            reader.problem(KEY, what, "give \"at_least_once\"");
-        }
-    }
-    DeliveryMode::AtLeastOnce
 }
 
 fn kafka(reader: &mut Reader<'_>, config: &mut Config) {

@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 
 use super::plan::{
-    DEADLINE_FROM, HEADER_STYLES, LAYOUTS, LOG_FORMATS, ON_UNKNOWN, PAYLOAD, PROVIDERS, START_AT, TREES,
+    DEADLINE_FROM, DELIVERY, HEADER_STYLES, LAYOUTS, LOG_FORMATS, ON_UNKNOWN, PAYLOAD, PROVIDERS, START_AT, TREES,
 };
 use super::problem::Origin;
 use super::secret::MASK;
-use super::{Config, DeliveryMode, Loaded};
+use super::{Config, Loaded};
 use crate::kafka::settings::is_secret;
 use crate::pipeline::limits::Limits;
 use crate::pipeline::settings::ForwardHeaders;
@@ -100,13 +100,10 @@ fn path(path: &Option<std::path::PathBuf>) -> Option<String> {
 
 fn connection(config: &Config) -> Vec<(String, serde_json::Value)> {
     let (kafka, topics) = (&config.kafka, &config.topics);
-    let delivery = match config.delivery {
-        DeliveryMode::AtLeastOnce => "at_least_once",
-    };
     let cores: Vec<usize> =
         config.lanes.iter().flat_map(|lane| [lane.cores.lane, lane.cores.model]).flatten().collect();
     vec![
-        pair("delivery", delivery),
+        pair("delivery", word(DELIVERY, config.delivery)),
         pair("kafka.bootstrap", kafka.bootstrap.as_str()),
         pair("kafka.group", kafka.group.as_str()),
         pair("kafka.node", kafka.node.as_str()),

@@ -13,7 +13,7 @@ use super::events::Events;
 use super::inbox::{self, Inbox};
 use super::message::{HandedOut, KafkaRecord};
 use super::native::{CallbackState, Client, Conf, NO_ERROR, PartitionList, c_string, describe};
-use super::native::{is_moving_coordinator, take_error, timeout_ms, to_result};
+use super::native::{take_error, timeout_ms, to_result};
 use super::settings::{KafkaSettings, StartAt, consumer_settings};
 use super::wakeup::Wakeup;
 use crate::edge::{PartitionLag, Progress, Source, SourceEvent, SourceRecord, Waker};
@@ -22,21 +22,17 @@ use crate::error::{Fatal, exit};
 /// Records taken with one call of the client, at most.
 const TAKE_MAX: usize = 1024;
 /// How long the questions that cannot wait for an answer later (committed offsets, watermarks) may take.
-const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// A group's coordinator that moves or loads answers again after this long, and so often it is asked.
-const COMMITTED_RETRY: Duration = Duration::from_millis(100);
-const COMMITTED_ATTEMPTS: u32 = 100;
+pub(super) const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub struct KafkaSource {
     // Field order: the client is destroyed in `drop` before the box its callbacks write to is freed.
-    client: Client,
+    pub(super) client: Client,
     inbox: CallbackState<Inbox>,
     queue: *mut rd::rd_kafka_queue_t,
     pub(super) wakeup: Arc<Wakeup>,
-    topic: CString,
-    group: String,
-    start_at: Option<StartAt>,
+    pub(super) topic: CString,
+    pub(super) group: String,
+    pub(super) start_at: Option<StartAt>,
     taken: Box<[*mut rd::rd_kafka_message_t]>,
     events: Events,
     /// The first share: others are those of records that are alive.
@@ -79,11 +75,11 @@ impl KafkaSource {
         Ok(source)
     }
 
-    fn check(&self, err: Err, what: &str) -> Result<(), Fatal> {
+    pub(super) fn check(&self, err: Err, what: &str) -> Result<(), Fatal> {
         to_result(err).map_err(|code| self.failure(what, &describe(code)))
     }
 
-    fn failure(&self, what: &str, why: &str) -> Fatal {
+    pub(super) fn failure(&self, what: &str, why: &str) -> Fatal {
         let topic = self.topic.to_string_lossy();
         Fatal::new(
             exit::UNAVAILABLE,
@@ -170,58 +166,6 @@ impl KafkaSource {
 
     fn push(&mut self, event: SourceEvent) {
         self.inbox.get().events.push_back(event);
-    }
-
-    /// Committed offsets; where there are none, the configured start as a real offset, so that a crash before the
-    /// first commit cannot move it.
-    fn first_offsets(&self, partitions: &[i32]) -> Result<Vec<Progress>, Fatal> {
-        let list = PartitionList::of(&self.topic, partitions);
-        for attempts_left in (0..COMMITTED_ATTEMPTS).rev() {
-            // SAFETY: client and list are alive; the call fills in the list's offsets.
-            let err = unsafe { rd::rd_kafka_committed(self.client.as_ptr(), list.as_ptr(), timeout_ms(QUERY_TIMEOUT)) };
-            if attempts_left == 0 || !is_moving_coordinator(err) {
-                self.check(err, "read the group's committed offsets")?;
-                break;
-            }
-            std::thread::sleep(COMMITTED_RETRY);
-        }
-        let mut first = Vec::with_capacity(partitions.len());
-        for (at, result) in list.entries() {
-            result.map_err(|code| self.failure("read a committed offset", &describe(code)))?;
-            let offset = if at.offset >= 0 { at.offset } else { self.start_offset(at.partition)? };
-            first.push(Progress { partition: at.partition, offset });
-        }
-        Ok(first)
-    }
-
-    fn start_offset(&self, partition: i32) -> Result<i64, Fatal> {
-        let Some(start_at) = self.start_at else {
-            return Result::Err(Fatal::new(
-                exit::CONFIG,
-                format!(
-                    "group {} has no committed offset for partition {partition}, and kafka.start_at is not set",
-                    self.group
-                ),
-                "set kafka.start_at = \"earliest\" (score everything kept) or \"latest\" (only what is new)",
-            ));
-        };
-        let (mut low, mut high) = (0, 0);
-        // SAFETY: client and name are alive; both numbers are written on success.
-        let err = unsafe {
-            rd::rd_kafka_query_watermark_offsets(
-                self.client.as_ptr(),
-                self.topic.as_ptr(),
-                partition,
-                &mut low,
-                &mut high,
-                timeout_ms(QUERY_TIMEOUT),
-            )
-        };
-        self.check(err, "read a partition's first and last offset")?;
-        Ok(match start_at {
-            StartAt::Earliest => low,
-            StartAt::Latest => high,
-        })
     }
 
     fn with_list(

@@ -1,6 +1,6 @@
 //! At-least-once delivery: outcomes are acknowledged first, then offsets are committed.
 
-use crate::edge::{Delivery, Progress, Sink, Source};
+use crate::edge::{Committing, Delivery, Progress, Sink, Source};
 use crate::error::Fatal;
 
 /// Commits progress to the group as it comes; there is nothing to begin, and nothing to undo: after a failed
@@ -9,18 +9,22 @@ use crate::error::Fatal;
 pub struct AtLeastOnce;
 
 impl<S: Source, K: Sink<S::Record>> Delivery<S, K> for AtLeastOnce {
+    const ATOMIC: bool = false;
+
     fn begin(&mut self, _: &mut K) -> Result<(), Fatal> {
         Ok(())
     }
 
-    fn commit(&mut self, source: &mut S, _: &mut K, progress: &[Progress]) -> Result<(), Fatal> {
-        source.commit(progress)
+    fn is_open(&self) -> bool {
+        false
     }
 
-    fn abort(&mut self, source: &mut S, _: &mut K, resume: &[Progress]) -> Result<Vec<Progress>, Fatal> {
-        for &to in resume {
-            source.seek(to)?;
-        }
-        Ok(resume.to_vec())
+    fn commit(&mut self, source: &mut S, _: &mut K, progress: &[Progress]) -> Result<Committing, Fatal> {
+        source.commit(progress)?;
+        Ok(Committing::Started)
+    }
+
+    fn abort(&mut self, _: &mut S, _: &mut K, partitions: &[Progress]) -> Result<Vec<Progress>, Fatal> {
+        Ok(partitions.to_vec())
     }
 }

@@ -10,8 +10,10 @@ pub mod load_consumer;
 pub mod load_producer;
 pub mod message;
 pub mod native;
+mod offsets;
 pub mod producer;
 pub mod settings;
+pub mod transactions;
 mod wakeup;
 
 /// The client library's version, as it says it: `2.12.1`.

@@ -10,7 +10,7 @@ use rdkafka::types::{RDKafkaRespErr as Err, RDKafkaType};
 use super::cluster::PartitionCounts;
 use super::message::KafkaRecord;
 use super::native::{CallbackState, Client, Conf, NO_ERROR, c_string, describe, timeout_ms, to_result};
-use super::settings::{KafkaSettings, Topics, producer_settings};
+use super::settings::{KafkaSettings, Topics, producer_settings, transaction_settings};
 use crate::edge::{Destination, Outgoing, SendError, Sink, SourceRecord};
 use crate::error::{Fatal, exit};
 use crate::pipeline::settings::ForwardHeaders;
@@ -24,9 +24,11 @@ const UNASSIGNED: i32 = -1;
 
 /// What the delivery callback leaves behind for the owner.
 #[derive(Default)]
-struct Reports {
-    acks: Vec<Ack>,
+pub(super) struct Reports {
+    pub(super) acks: Vec<Ack>,
     fatal: bool,
+    /// A connection was lost, or an answer did not come in time.
+    pub(super) trouble: bool,
 }
 
 struct Topic {
@@ -36,11 +38,28 @@ struct Topic {
 
 pub struct KafkaSink {
     // Field order: the client is destroyed in `drop` before the box its callbacks write to is freed.
-    client: Client,
-    reports: CallbackState<Reports>,
+    pub(super) client: Client,
+    pub(super) reports: CallbackState<Reports>,
     topics: [Topic; 4],
     forward: Forward,
-    in_flight: usize,
+    pub(super) in_flight: usize,
+    blueprint: Blueprint,
+    /// Sends in transactions only.
+    pub(super) transaction: Option<Transaction>,
+}
+
+/// What a producer is made from.
+struct Blueprint {
+    settings: Vec<(String, String)>,
+    topics: Vec<(CString, i32)>,
+}
+
+/// Where a transactional producer stands.
+#[derive(Default)]
+pub(super) struct Transaction {
+    pub(super) open: bool,
+    /// The name is this producer's.
+    pub(super) initialised: bool,
 }
 
 /// [`ForwardHeaders`] with names as the client wants them.
@@ -52,15 +71,15 @@ enum Forward {
 // SAFETY: one owner at a time; librdkafka's handles are not bound to a thread.
 unsafe impl Send for KafkaSink {}
 
-impl KafkaSink {
-    pub fn new(
-        settings: &KafkaSettings,
-        topics: &Topics,
-        counts: &PartitionCounts,
-        forward: &ForwardHeaders,
-    ) -> Result<KafkaSink, Fatal> {
-        let conf = Conf::new(&producer_settings(settings))?;
-        let reports = CallbackState::new(Reports::default());
+impl Blueprint {
+    fn new(settings: Vec<(String, String)>, topics: &Topics, counts: &PartitionCounts) -> Result<Blueprint, Fatal> {
+        let named = DESTINATIONS.into_iter().map(|to| Ok((c_string(topics.of(to))?, counts.of(to))));
+        Ok(Blueprint { settings, topics: named.collect::<Result<_, Fatal>>()? })
+    }
+
+    /// A client that reports to `reports`, which must outlive it.
+    fn build(&self, reports: &CallbackState<Reports>) -> Result<(Client, [Topic; 4]), Fatal> {
+        let conf = Conf::new(&self.settings)?;
         // SAFETY: the callbacks match their C types; the opaque box outlives the client.
         unsafe {
             rd::rd_kafka_conf_set_opaque(conf.as_ptr(), reports.opaque());
@@ -69,23 +88,86 @@ impl KafkaSink {
         }
         let client = conf.create(RDKafkaType::RD_KAFKA_PRODUCER)?;
         let mut handles = Vec::with_capacity(DESTINATIONS.len());
-        for destination in DESTINATIONS {
-            let name = c_string(topics.of(destination))?;
+        for (name, partitions) in &self.topics {
             // SAFETY: client and name are alive; a null configuration means the client's defaults.
             let handle = unsafe { rd::rd_kafka_topic_new(client.as_ptr(), name.as_ptr(), ptr::null_mut()) };
             let handle = NonNull::new(handle).ok_or_else(|| {
                 Fatal::new(exit::CONFIG, format!("topic name {name:?} is refused by the client"), "correct [topics]")
             })?;
-            handles.push(Topic { handle, partitions: counts.of(destination) });
+            handles.push(Topic { handle, partitions: *partitions });
         }
         let topics = <[Topic; 4]>::try_from(handles).unwrap_or_else(|_| unreachable!("one handle per destination"));
+        Ok((client, topics))
+    }
+}
+
+impl KafkaSink {
+    pub fn new(
+        settings: &KafkaSettings,
+        topics: &Topics,
+        counts: &PartitionCounts,
+        forward: &ForwardHeaders,
+    ) -> Result<KafkaSink, Fatal> {
+        KafkaSink::build(Blueprint::new(producer_settings(settings), topics, counts)?, forward)
+    }
+
+    /// One that sends in transactions, under the name `id`. It has taken the name over when this returns: the open
+    /// transaction of whoever had it before is aborted, and that one is refused from here on. Read offsets afterwards.
+    ///
+    /// # Errors
+    /// [`exit::UNAVAILABLE`] when the cluster does not give the name away within `timeout`.
+    pub fn transactional(
+        (settings, id, timeout): (&KafkaSettings, &str, Duration),
+        topics: &Topics,
+        counts: &PartitionCounts,
+        forward: &ForwardHeaders,
+    ) -> Result<KafkaSink, Fatal> {
+        let blueprint = Blueprint::new(transaction_settings(settings, id, timeout), topics, counts)?;
+        let mut sink = KafkaSink::build(blueprint, forward)?;
+        sink.transaction = Some(Transaction::default());
+        sink.take_name_over(id, timeout)?;
+        Ok(sink)
+    }
+
+    fn build(blueprint: Blueprint, forward: &ForwardHeaders) -> Result<KafkaSink, Fatal> {
+        let reports = CallbackState::new(Reports::default());
+        let (client, topics) = blueprint.build(&reports)?;
         let forward = match forward {
             ForwardHeaders::All => Forward::All,
             ForwardHeaders::Only(names) => {
                 Forward::Only(names.iter().map(|name| c_string(name)).collect::<Result<_, _>>()?)
             }
         };
-        Ok(KafkaSink { client, reports, topics, forward, in_flight: 0 })
+        Ok(KafkaSink { client, reports, topics, forward, in_flight: 0, blueprint, transaction: None })
+    }
+
+    /// Goes on with a new client; whatever the old one still had is given up, and its reports with it.
+    pub(super) fn replace_client(&mut self) -> Result<(), Fatal> {
+        let (client, topics) = self.blueprint.build(&self.reports)?;
+        self.destroy_client();
+        *self.reports.get() = Reports::default();
+        self.in_flight = 0;
+        (self.client, self.topics) = (client, topics);
+        self.transaction = self.transaction.take().map(|_| Transaction::default());
+        Ok(())
+    }
+
+    /// What is still queued is given up: its records are not committed. Without the purge the client would wait for
+    /// messages that have no time-out.
+    fn destroy_client(&mut self) {
+        self.purge_all();
+        // SAFETY: ours, freed once, before the client; both are replaced or gone for good after this.
+        unsafe {
+            rd::rd_kafka_poll(self.client.as_ptr(), 0);
+            self.topics.iter().for_each(|topic| rd::rd_kafka_topic_destroy(topic.handle.as_ptr()));
+        }
+        self.client.destroy();
+    }
+
+    pub(super) fn purge_all(&mut self) {
+        let all = (rd::RD_KAFKA_PURGE_F_QUEUE | rd::RD_KAFKA_PURGE_F_INFLIGHT) as c_int;
+        // SAFETY: the client is alive. Purged messages come back through the delivery callback.
+        unsafe { rd::rd_kafka_purge(self.client.as_ptr(), all) };
     }
 
     /// The source's headers, as configured, followed by our own. Null when there are none.
@@ -227,12 +309,16 @@ impl Sink<KafkaRecord> for KafkaSink {
         }
         self.reclaim_headers(headers, outcome, source);
         // SAFETY: not null, and ours to free.
-        let code = unsafe {
-            let code = rd::rd_kafka_error_code(error);
+        let (code, is_fatal) = unsafe {
+            let (code, is_fatal) = (rd::rd_kafka_error_code(error), rd::rd_kafka_error_is_fatal(error) == 1);
             rd::rd_kafka_error_destroy(error);
-            code
+            (code, is_fatal)
         };
         Result::Err(match code {
+            // Why, and whether another transaction or another producer helps, its end will say.
+            code if self.transaction.is_some() && (is_fatal || code == Err::RD_KAFKA_RESP_ERR__STATE) => {
+                SendError::Aborted
+            }
             Err::RD_KAFKA_RESP_ERR__QUEUE_FULL => SendError::Full,
             Err::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE => SendError::TooLarge,
             Err::RD_KAFKA_RESP_ERR__FATAL => SendError::Fatal(self.fatal()),
@@ -254,7 +340,8 @@ impl Sink<KafkaRecord> for KafkaSink {
             tracing::warn!(target: "kafka", "outcomes were not delivered: {}", describe(code));
         }
         acks.append(&mut reports.acks);
-        if reports.fatal { Result::Err(self.fatal()) } else { Ok(()) }
+        let ends_here = reports.fatal && self.transaction.is_none();
+        if ends_here { Result::Err(self.fatal()) } else { Ok(()) }
     }
 
     fn in_flight(&self) -> usize {
@@ -273,17 +360,8 @@ impl Sink<KafkaRecord> for KafkaSink {
 
 impl Drop for KafkaSink {
     fn drop(&mut self) {
-        // SAFETY: ours, freed once, before the client. What is still queued is given up: its records are not
-        // committed. Without the purge the client would wait for messages that have no time-out.
-        unsafe {
-            rd::rd_kafka_purge(
-                self.client.as_ptr(),
-                (rd::RD_KAFKA_PURGE_F_QUEUE | rd::RD_KAFKA_PURGE_F_INFLIGHT) as c_int,
-            );
-            rd::rd_kafka_poll(self.client.as_ptr(), 0);
-            self.topics.iter().for_each(|topic| rd::rd_kafka_topic_destroy(topic.handle.as_ptr()));
-        }
-        self.client.destroy();
+        self.leave_no_transaction();
+        self.destroy_client();
     }
 }
 
@@ -304,10 +382,10 @@ unsafe extern "C" fn on_delivery(_: *mut rd::rd_kafka_t, message: *const rd::rd_
 }
 
 unsafe extern "C" fn on_error(_: *mut rd::rd_kafka_t, err: c_int, reason: *const c_char, opaque: *mut c_void) {
-    if err == Err::RD_KAFKA_RESP_ERR__FATAL as c_int {
-        // SAFETY: as in `on_delivery`.
-        unsafe { reports(opaque) }.fatal = true;
-    }
+    // SAFETY: as in `on_delivery`.
+    let reports = unsafe { reports(opaque) };
+    reports.fatal |= err == Err::RD_KAFKA_RESP_ERR__FATAL as c_int;
+    reports.trouble |= super::transactions::is_trouble(err);
     // SAFETY: librdkafka's own string.
     unsafe { super::native::log_error("producer", err, reason) };
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use crate::edge::Destination;
 
@@ -182,6 +183,35 @@ pub fn producer_settings(settings: &KafkaSettings) -> Vec<(String, String)> {
     ]));
     extend(&mut list, &settings.producer_properties);
     list
+}
+
+/// Before the client repeats a request. Long, so that a transaction's end that was sent twice shows by the time it took
+/// ([`crate::pipeline::limits::DOUBT_AFTER`]): the client does not say so.
+pub const RETRY_BACKOFF_MS: u64 = 500;
+
+/// The producer of a lane that delivers exactly once, under its own name in the cluster.
+pub fn transaction_settings(settings: &KafkaSettings, id: &str, timeout: Duration) -> Vec<(String, String)> {
+    let mut list = producer_settings(settings);
+    let timeout_ms = timeout.as_millis().max(3);
+    let own = owned(&[
+        ("transactional.id", id),
+        // The broker aborts the transaction of a process that is gone after this long; until then readers at
+        // read_committed wait for it.
+        ("transaction.timeout.ms", &timeout_ms.to_string()),
+        // An outcome may expire, since its transaction is aborted then. The rest of the time is for its end. A failover
+        // takes up to 10 s.
+        ("message.timeout.ms", &(timeout_ms * 2 / 3).to_string()),
+        ("retry.backoff.ms", &RETRY_BACKOFF_MS.to_string()),
+        ("retry.backoff.max.ms", "1000"),
+    ]);
+    extend(&mut list, &own.into_iter().collect());
+    list
+}
+
+/// The name of a lane's transactions: the same after a restart, and no other lane's. A node's name has no slash, so no
+/// two of these are the same by chance.
+pub fn transactional_id(settings: &KafkaSettings, lane: usize) -> String {
+    format!("{}/{}/{lane}", settings.group, settings.node)
 }
 
 fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {

@@ -1,19 +1,21 @@
 //! Acknowledgements come home, the watermark moves, progress is committed.
 
-use crate::edge::{Clock, Delivery, Progress, Scorer, Sink, Source};
+use crate::edge::{Clock, Committing, Delivery, Progress, Scorer, Sink, Source};
 use crate::error::{Fatal, exit};
 use crate::observe::latency::Step;
+use crate::observe::stats::LaneStats;
 use crate::pipeline::lane::Lane;
 use crate::pipeline::limits::{Limits, nanoseconds};
 use crate::pipeline::slots::Phase;
+use crate::pipeline::transaction::Broken;
 use crate::pipeline::watermark::Fate;
 
 /// When to commit next, and since when an answer is awaited.
 #[derive(Debug)]
 pub struct CommitClock {
-    interval_ns: u64,
-    timeout_ns: u64,
-    next_ns: u64,
+    pub(super) interval_ns: u64,
+    pub(super) timeout_ns: u64,
+    pub(super) next_ns: u64,
     started_ns: Option<u64>,
 }
 
@@ -33,6 +35,14 @@ impl CommitClock {
 
     pub fn is_waiting(&self) -> bool {
         self.started_ns.is_some()
+    }
+}
+
+/// Records that have come to their end.
+pub(super) fn count(stats: &LaneStats, fate: Fate, records: u64) {
+    match fate {
+        Fate::Scored => stats.scored.add(records),
+        Fate::Rejected(reject) => stats.rejected[reject.index()].add(records),
     }
 }
 
@@ -57,15 +67,18 @@ where
             // An acknowledgement for a slot that is gone counts for nothing: its record was handed back.
             let Some(slot) = self.slots.by_id(ack.tag.slot()) else { continue };
             if let Err(code) = ack.result {
-                if failed.iter().all(|(id, _)| *id != slot.id) {
+                if D::ATOMIC {
+                    self.transaction.fail(Broken::Delivery { partition: slot.partition, code });
+                } else if failed.iter().all(|(id, _)| *id != slot.id) {
                     failed.push((slot.id, code));
                 }
                 continue;
             }
             let Some(finished) = slot.watermark.acknowledge(ack.tag.sequence()) else { continue };
-            match finished.fate {
-                Fate::Scored => self.stats.scored.add(1),
-                Fate::Rejected(reject) => self.stats.rejected[reject.index()].add(1),
+            if D::ATOMIC {
+                self.transaction.finished(finished.fate);
+            } else {
+                count(&self.stats, finished.fate, 1);
             }
             self.times.record(Step::Ack, ack.latency_us * 1_000, 1);
             self.times.record(Step::Journey, (u64::from(finished.inside_us) + ack.latency_us) * 1_000, 1);
@@ -98,6 +111,7 @@ where
         if old.phase == Phase::Flowing {
             let resume = self.delivery.abort(&mut self.source, &mut self.sink, &[to])?;
             to = resume.into_iter().find(|at| at.partition == partition).unwrap_or(to);
+            self.source.seek(to)?;
             if old.waiting && !self.gate.is_paused() && !self.draining {
                 self.source.resume(&[partition])?;
             }
@@ -122,26 +136,39 @@ where
                 "the group's coordinator does not answer: check the brokers; what was not committed is scored again",
             ));
         }
-        if now_ns < self.commits.next_ns && self.revoke.is_none() && !self.draining {
+        if now_ns < self.commits.next_ns && self.revoke.is_none() && !self.draining && !self.transaction.is_closing() {
+            return Ok(());
+        }
+        if D::ATOMIC && !self.is_ready_to_commit(now_ns) {
             return Ok(());
         }
         self.commits.next_ns = now_ns + self.commits.interval_ns;
+        let progress = self.take_progress();
+        if progress.is_empty() && !self.delivery.is_open() {
+            return Ok(());
+        }
+        self.stats.commits.add(1);
+        match self.delivery.commit(&mut self.source, &mut self.sink, &progress)? {
+            Committing::Started => self.commits.started_ns = Some(now_ns),
+            Committing::Done => self.transaction_committed(&progress),
+            Committing::Refused(why) => self.transaction.fail(Broken::Refused(why)),
+        }
+        Ok(())
+    }
+
+    /// What is finished and not requested yet; it is requested from here on.
+    fn take_progress(&mut self) -> Vec<Progress> {
         self.pass_markers();
         let mut progress = Vec::new();
         for slot in self.slots.iter_mut().filter(|slot| slot.watermark.committable() > slot.requested) {
             slot.requested = slot.watermark.committable();
             progress.push(Progress { partition: slot.partition, offset: slot.requested });
         }
-        if progress.is_empty() {
-            return Ok(());
-        }
-        self.commits.started_ns = Some(now_ns);
-        self.stats.commits.add(1);
-        self.delivery.commit(&mut self.source, &mut self.sink, &progress)
+        progress
     }
 
     /// Moves idle partitions past what is no record: only when everything the source handed out is finished.
-    fn pass_markers(&mut self) {
+    pub(super) fn pass_markers(&mut self) {
         if self.stuck || !self.inbox.is_empty() {
             return;
         }

@@ -22,6 +22,7 @@ use crate::pipeline::limits::{Limits, nanoseconds};
 use crate::pipeline::rebalance::Revoke;
 use crate::pipeline::scoring::{AT_DESK_MAX, Model, Queues, Scoring};
 use crate::pipeline::slots::{Phase, Slots};
+use crate::pipeline::transaction::{Broken, Transaction};
 use crate::record::Ack;
 
 /// How long a held lane waits for acknowledgements at a time.
@@ -64,6 +65,8 @@ pub struct Lane<S: Source, M, K, D, C> {
     pub(super) slots: Slots,
     pub(super) acks: Vec<Ack>,
     pub(super) commits: CommitClock,
+    /// Exactly-once delivery; as new in every other lane.
+    pub(super) transaction: Transaction,
     pub(super) revoke: Option<Revoke>,
     /// Stopping: nothing more is taken in.
     pub(super) draining: bool,
@@ -133,6 +136,7 @@ where
             slots: Slots::default(),
             acks: Vec::with_capacity(1024),
             commits: CommitClock::new(&parts.limits),
+            transaction: Transaction::default(),
             revoke: None,
             draining: false,
             limits: parts.limits,
@@ -157,11 +161,14 @@ where
     pub fn duty_cycle(&mut self) -> Result<(), Fatal> {
         let start_ns = self.clock.now_ns();
         self.answer_events(start_ns)?;
+        self.abort_if_broken(start_ns)?;
         let mut acknowledged = false;
         if self.stuck {
             // First what the broker said meanwhile: a partition that went back gets nothing more of this batch.
             acknowledged = self.settle()?;
-            self.hand_over()?;
+            if !self.transaction.is_broken() {
+                self.hand_over()?;
+            }
         }
         self.advance()?;
         self.move_records(start_ns)?;
@@ -186,7 +193,7 @@ where
 
     /// Takes a batch in and through all stages, as far as the limits allow.
     fn move_records(&mut self, now_ns: u64) -> Result<(), Fatal> {
-        if self.draining {
+        if self.draining || self.holds_outcomes() {
             return self.serve_clients(SINK_WAIT);
         }
         let (records, bytes) = (self.slots.open_records(), self.slots.open_bytes());
@@ -316,7 +323,8 @@ where
 
     /// With every cycle, so that the counters add up whenever the lane stands between two.
     pub(super) fn count_open(&self) {
-        self.stats.in_flight_records.set(self.slots.open_records() as u64);
+        let uncommitted = if D::ATOMIC { self.transaction.uncommitted() } else { 0 };
+        self.stats.in_flight_records.set(self.slots.open_records() as u64 + uncommitted);
         self.stats.in_flight_bytes.set(self.slots.open_bytes() as u64);
     }
 
@@ -339,6 +347,11 @@ where
                 Ok(())
             }
             Err(SendError::Fatal(fatal)) => Err(fatal),
+            Err(SendError::Aborted) => {
+                self.stuck = true;
+                self.transaction.fail(Broken::Refused("the producer takes no more outcomes".into()));
+                Ok(())
+            }
             Err(SendError::Full | SendError::TooLarge) => Err(Fatal::new(
                 exit::DELIVERY,
                 "a dead letter without payload is still too large for the producer",

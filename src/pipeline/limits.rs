@@ -7,6 +7,11 @@ pub fn nanoseconds(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// A transaction's end that takes longer may have been sent twice, and the second one may still be under way. Ends take
+/// 2 to 5 ms; the client repeats one after its back-off ([`crate::kafka::settings::RETRY_BACKOFF_MS`], which it may
+/// shorten by a fifth), so that none is repeated sooner than this.
+pub const DOUBT_AFTER: Duration = Duration::from_millis(350);
+
 /// Bounds that one lane keeps. [`Default`] is what the configuration reference documents.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Limits {

@@ -20,7 +20,7 @@ where
     /// Sends to the model what may go, and lets leave what is back. Part of every duty cycle; tests that drive the
     /// model's side by hand call it when that has answered.
     pub fn advance(&mut self) -> Result<(), Fatal> {
-        while !self.stuck {
+        while !self.stuck && !self.holds_outcomes() {
             let leaves = self.scoring.advance(&mut self.batches, &self.clock);
             if !leaves.map_err(|Gone| scoring_thread_gone())? {
                 break;
@@ -33,7 +33,7 @@ where
     /// Waits for the model where it is what the lane waits for, and otherwise for acknowledgements.
     pub(super) fn wait_for_room(&mut self, longest: Duration) -> Result<(), Fatal> {
         let mut wait = longest;
-        if !self.stuck && self.scoring.is_busy() {
+        if !self.stuck && !self.holds_outcomes() && self.scoring.is_busy() {
             self.scoring.wait(longest.min(self.limits.idle_wait));
             wait = Duration::ZERO;
         }

@@ -8,6 +8,7 @@ use crate::error::Fatal;
 use crate::pipeline::lane::Lane;
 use crate::pipeline::limits::nanoseconds;
 use crate::pipeline::slots::Phase;
+use crate::pipeline::transaction::Broken;
 
 /// Partitions that the group waits for.
 #[derive(Debug)]
@@ -90,10 +91,15 @@ where
         if !settled && now_ns < revoke.deadline_ns {
             return Ok(());
         }
-        let Some(Revoke { partitions, .. }) = self.revoke.take() else { return Ok(()) };
         if !settled {
-            tracing::warn!(?partitions, "not drained in time: outcomes in flight may be repeated by the next owner");
+            tracing::warn!("partitions asked back were not drained in time: what is not finished is given up");
+            if D::ATOMIC && self.delivery.is_open() {
+                // It ends before they go: the next owner could not read on where it is open.
+                self.transaction.fail(Broken::Left);
+                self.abort_if_broken(now_ns)?;
+            }
         }
+        let Some(Revoke { partitions, .. }) = self.revoke.take() else { return Ok(()) };
         self.drop_slots(&partitions);
         self.source.release(&partitions)?;
         if settled { Ok(()) } else { self.purge() }
@@ -117,6 +123,12 @@ where
     /// Whatever has not left the process must not: it would come after the outcomes of the next owner. Partitions
     /// that are still ours go back for theirs at once, before anything passes what was purged.
     fn purge(&mut self) -> Result<(), Fatal> {
+        if D::ATOMIC {
+            if self.delivery.is_open() {
+                self.transaction.fail(Broken::Left);
+            }
+            return Ok(());
+        }
         self.sink.purge();
         self.settle().map(drop)
     }
@@ -147,7 +159,12 @@ where
 
     /// Every record taken in has its outcome acknowledged, and the broker confirmed the commit.
     pub fn is_drained(&self) -> bool {
-        !self.stuck && !self.commits.is_waiting() && self.revoke.is_none() && self.slots.iter().all(|s| s.is_settled())
+        let in_transaction = self.delivery.is_open() || self.transaction.is_broken();
+        !self.stuck
+            && !in_transaction
+            && !self.commits.is_waiting()
+            && self.revoke.is_none()
+            && self.slots.iter().all(|s| s.is_settled())
     }
 
     /// Bounded runs: every assigned partition is finished and committed up to the end seen at start.
@@ -166,6 +183,7 @@ where
         let drained = self.is_drained();
         let open: usize = self.slots.open_records();
         self.stats.handed_back.add(open as u64);
+        self.give_up_transaction();
         let partitions: Vec<i32> = self.slots.iter().map(|slot| slot.partition).collect();
         partitions.iter().for_each(|&partition| drop(self.slots.close(partition)));
         self.publish(self.clock.now_ns());

@@ -45,6 +45,12 @@ impl Slot {
         self.watermark.open() == 0 && self.confirmed >= self.watermark.committable()
     }
 
+    /// Where the group has this partition, as far as this slot knows; where the slot began if it committed nothing.
+    pub fn last_commit(&self) -> Progress {
+        let offset = if self.confirmed >= 0 { self.confirmed } else { self.first_offset };
+        Progress { partition: self.partition, offset }
+    }
+
     /// Failed deliveries in a row, counting the one that ends this slot. Neighbours that arrived are no progress:
     /// only what moved the watermark is.
     pub fn failures_with_this_one(&self) -> u32 {

@@ -1,0 +1,203 @@
+//! Exactly-once delivery, the producer's side: when a transaction begins, how it ends, and when its producer has to be
+//! replaced.
+//!
+//! The client repeats the request that ends a transaction by itself and says nothing of it. The one that was thought lost
+//! may arrive later and end a later transaction: commit what is to be aborted. (Brokers of KIP-890 refuse it; the client
+//! does not speak that yet.) So a producer whose end took longer than one request takes, or met trouble, is never used
+//! again: its successor under the same name has a new epoch, and the broker refuses whatever comes of the old one.
+
+use std::time::Duration;
+
+use crate::edge::{Clock, Committing, Delivery, Progress, Source, TransactionError, Transactional};
+use crate::error::{Fatal, exit};
+use crate::pipeline::limits::{DOUBT_AFTER, Limits, nanoseconds};
+
+/// How long an abort is waited for. A new producer aborts as well.
+const ABORT_MAX: Duration = Duration::from_secs(5);
+
+/// Between two tries of a step that the client wants asked again.
+const RETRY_AFTER: Duration = Duration::from_millis(10);
+
+/// Where the producer stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Nothing handed over since the last transaction.
+    Idle,
+    /// Outcomes belong to an open transaction.
+    Open,
+    /// The transaction can only be aborted.
+    Broken,
+    /// The transaction is over, as far as this producer can tell; another one must go on.
+    Spent,
+    /// The same, and whether the transaction was committed is for the group to say.
+    InDoubt,
+}
+
+/// Outcomes and offsets in one transaction, of a sink that was made for it.
+#[derive(Debug)]
+pub struct ExactlyOnce<C> {
+    clock: C,
+    /// For a commit with its offsets, and for a new producer.
+    timeout: Duration,
+    state: State,
+    /// How often the producer was replaced.
+    renewals: u64,
+}
+
+/// A transaction's step that came to an end.
+struct Ended {
+    result: Result<(), TransactionError>,
+    /// Something of it may still be under way.
+    doubtful: bool,
+}
+
+impl<C: Clock> ExactlyOnce<C> {
+    /// For a sink that has been initialised and has no transaction open.
+    pub fn new(limits: &Limits, clock: C) -> ExactlyOnce<C> {
+        ExactlyOnce { clock, timeout: limits.commit_timeout, state: State::Idle, renewals: 0 }
+    }
+
+    pub fn renewals(&self) -> u64 {
+        self.renewals
+    }
+
+    /// Does one step after the other, each again as long as it wants to be and the time allows.
+    fn end<S, K>(&self, sink: &mut K, limit: Duration, steps: &mut [Step<'_, K>]) -> Result<Ended, Fatal>
+    where
+        S: Source,
+        K: Transactional<S>,
+    {
+        let (mut result, mut repeated, mut acks) = (Ok(()), false, Vec::new());
+        // What was before is no trouble of this.
+        sink.poll(Duration::ZERO, &mut acks)?;
+        sink.take_trouble();
+        let start_ns = self.clock.now_ns();
+        let spent = || Duration::from_nanos(self.clock.now_ns().saturating_sub(start_ns));
+        'steps: for step in steps {
+            loop {
+                result = step(sink, limit.saturating_sub(spent()));
+                match &result {
+                    Ok(()) => break,
+                    Err(TransactionError::Retry(_)) if spent() < limit => {
+                        repeated = true;
+                        sink.poll(RETRY_AFTER, &mut acks)?;
+                    }
+                    Err(_) => break 'steps,
+                }
+            }
+        }
+        // What the client has to report of the time it took.
+        sink.poll(Duration::ZERO, &mut acks)?;
+        let doubtful = sink.take_trouble() || repeated || spent() >= DOUBT_AFTER;
+        Ok(Ended { result, doubtful })
+    }
+
+    fn renew<S, K>(&mut self, sink: &mut K) -> Result<(), Fatal>
+    where
+        S: Source,
+        K: Transactional<S>,
+    {
+        self.renewals += 1;
+        tracing::warn!(renewals = self.renewals, "a new producer takes the transactions over");
+        let limit_ns = nanoseconds(self.timeout);
+        let start_ns = self.clock.now_ns();
+        loop {
+            let left = limit_ns.saturating_sub(self.clock.now_ns().saturating_sub(start_ns));
+            match sink.renew(Duration::from_nanos(left)) {
+                Ok(()) => break,
+                Err(TransactionError::Fenced(why)) => return Err(fenced(&why)),
+                Err(TransactionError::Retry(_)) if left > 0 => {}
+                Err(error) => return Err(unavailable(&error)),
+            }
+        }
+        self.state = State::Idle;
+        Ok(())
+    }
+}
+
+/// One of the steps that end a transaction, within the time that is left.
+type Step<'a, K> = &'a mut dyn FnMut(&mut K, Duration) -> Result<(), TransactionError>;
+
+impl<S: Source, K: Transactional<S>, C: Clock> Delivery<S, K> for ExactlyOnce<C> {
+    const ATOMIC: bool = true;
+
+    fn begin(&mut self, sink: &mut K) -> Result<(), Fatal> {
+        match self.state {
+            State::Open | State::Broken => return Ok(()),
+            State::Idle => {}
+            State::Spent | State::InDoubt => self.renew(sink)?,
+        }
+        let begun = sink.begin().or_else(|error| {
+            if let TransactionError::Fenced(why) = error {
+                return Err(fenced(&why));
+            }
+            // Nothing is open and nothing in flight: a producer that cannot begin has broken since its last commit.
+            self.renew(sink)?;
+            sink.begin().map_err(|error| unavailable(&error))
+        });
+        begun.map(|()| self.state = State::Open)
+    }
+
+    fn is_open(&self) -> bool {
+        matches!(self.state, State::Open | State::Broken | State::InDoubt)
+    }
+
+    fn commit(&mut self, source: &mut S, sink: &mut K, progress: &[Progress]) -> Result<Committing, Fatal> {
+        self.begin(sink)?;
+        let offsets = &mut |sink: &mut K, left: Duration| sink.send_offsets(source, progress, left);
+        let commit = &mut |sink: &mut K, left: Duration| sink.commit(left);
+        let ended = self.end::<S, K>(sink, self.timeout, &mut [offsets, commit])?;
+        let (state, committing) = match ended.result {
+            Ok(()) if ended.doubtful => (State::Spent, Committing::Done),
+            Ok(()) => (State::Idle, Committing::Done),
+            Err(TransactionError::Fenced(why)) => return Err(fenced(&why)),
+            Err(TransactionError::Abort(why)) if !ended.doubtful => (State::Broken, Committing::Refused(why)),
+            Err(TransactionError::Abort(why) | TransactionError::Renew(why) | TransactionError::Retry(why)) => {
+                (State::InDoubt, Committing::Refused(why))
+            }
+        };
+        self.state = state;
+        Ok(committing)
+    }
+
+    fn abort(&mut self, source: &mut S, sink: &mut K, partitions: &[Progress]) -> Result<Vec<Progress>, Fatal> {
+        if matches!(self.state, State::Open | State::Broken) {
+            let abort = &mut |sink: &mut K, left: Duration| sink.abort(left);
+            let ended = self.end::<S, K>(sink, ABORT_MAX.min(self.timeout), &mut [abort])?;
+            self.state = match ended.result {
+                Ok(()) if !ended.doubtful => State::Idle,
+                Err(TransactionError::Fenced(why)) => return Err(fenced(&why)),
+                _ => State::Spent,
+            };
+        }
+        if partitions.is_empty() {
+            // Nothing goes on from here; what does later begins with a new producer.
+            self.state = if self.state == State::InDoubt { State::Spent } else { self.state };
+            return Ok(Vec::new());
+        }
+        if matches!(self.state, State::Spent | State::InDoubt) {
+            // Before the offsets are read: until the name is taken over, they may still move.
+            self.renew(sink)?;
+        }
+        sink.committed(source, partitions)
+    }
+}
+
+fn fenced(why: &str) -> Fatal {
+    Fatal::new(
+        exit::DELIVERY,
+        format!("another producer has taken this lane's transactions over: {why}"),
+        "give each process of the group its own kafka.node; after a pause longer than limits.commit_timeout_ms a \
+         restart is all it needs: what was not committed is scored again",
+    )
+}
+
+fn unavailable(error: &TransactionError) -> Fatal {
+    use TransactionError::{Abort, Fenced, Renew, Retry};
+    let (Retry(why) | Abort(why) | Renew(why) | Fenced(why)) = error;
+    Fatal::new(
+        exit::UNAVAILABLE,
+        format!("transactions cannot go on: {why}"),
+        "check the brokers, and the access rights to the transactional ids; what was not committed is scored again",
+    )
+}
