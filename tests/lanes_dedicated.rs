@@ -15,6 +15,10 @@ mod dead_letters;
 mod delivery;
 #[path = "lane_drain.rs"]
 mod drain;
+#[path = "lane_exactly_once.rs"]
+mod exactly_once;
+#[path = "lane_exactly_once_property.rs"]
+mod exactly_once_property;
 #[path = "lane_flow.rs"]
 mod flow;
 #[path = "lane_model_failure.rs"]

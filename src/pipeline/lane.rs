@@ -193,16 +193,16 @@ where
 
     /// Takes a batch in and through all stages, as far as the limits allow.
     fn move_records(&mut self, now_ns: u64) -> Result<(), Fatal> {
-        if self.draining || self.holds_outcomes() {
+        if self.draining {
             return self.serve_clients(SINK_WAIT);
         }
         let (records, bytes) = (self.slots.open_records(), self.slots.open_bytes());
         let was_holding = self.gate.is_holding();
-        let room = self.batches.open.room();
-        match self.gate.ask(now_ns, records, bytes, self.stuck || room == 0, room) {
+        let (room, closing) = (self.batches.open.room(), self.holds_outcomes());
+        match self.gate.ask(now_ns, records, bytes, self.stuck || closing || room == 0, room) {
             Permission::Take(room) => self.take(now_ns, room),
             Permission::Hold => {
-                self.stats.backpressure_stalls.add(u64::from(!was_holding));
+                self.stats.backpressure_stalls.add(u64::from(!was_holding && !closing));
                 self.serve_clients(SINK_WAIT)
             }
             Permission::Pause => {

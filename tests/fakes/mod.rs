@@ -16,6 +16,7 @@ pub mod schemas;
 pub mod scorer;
 pub mod sink;
 pub mod source;
+pub mod transactions;
 pub mod world;
 
 pub use clock::ManualClock;

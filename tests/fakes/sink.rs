@@ -10,6 +10,7 @@ use scorewire::record::{Ack, Position, Tag};
 
 use super::journal::{Entry, Journal};
 use super::record::{FakeRecord, Headers};
+use super::transactions::Transactions;
 
 /// librdkafka's code for an outcome that was purged from the queue.
 pub const PURGED: i32 = -152;
@@ -56,7 +57,7 @@ impl Sent {
 pub struct SinkState {
     /// In the order handed over.
     pub sent: Vec<Sent>,
-    ready: Vec<Ack>,
+    pub(super) ready: Vec<Ack>,
     /// Outcomes in flight at most.
     pub capacity: usize,
     /// Key, value and headers of one outcome, bytes.
@@ -68,6 +69,8 @@ pub struct SinkState {
     in_flight_max: usize,
     pub refused_full: usize,
     pub refuse_with: Option<Fatal>,
+    /// A sink that sends in transactions only.
+    pub(super) transactions: Option<Transactions>,
 }
 
 /// [`Destination`] with an order, for the map.
@@ -92,6 +95,7 @@ impl SinkState {
             self.ready.push(Ack { tag: sent.tag, result, latency_us: 1_000 });
             answered += 1;
         }
+        self.note_failure(result, answered);
         self.in_flight -= answered;
         answered
     }
@@ -104,6 +108,14 @@ impl SinkState {
             sent.stand = if result.is_ok() { Stand::Delivered } else { Stand::Failed };
             self.ready.push(Ack { tag: sent.tag, result, latency_us: 1_000 });
             self.in_flight -= 1;
+        }
+        self.note_failure(result, places.len());
+    }
+
+    /// One failed delivery costs the whole transaction.
+    fn note_failure(&mut self, result: Result<(), i32>, answered: usize) {
+        if let Some(transactions) = self.transactions.as_mut().filter(|_| result.is_err() && answered > 0) {
+            transactions.break_open();
         }
     }
 
@@ -165,6 +177,7 @@ impl FakeSink {
             in_flight_max: 0,
             refused_full: 0,
             refuse_with: None,
+            transactions: None,
         };
         FakeSink { state: Arc::new(Mutex::new(state)), journal }
     }
@@ -191,6 +204,9 @@ impl Sink<FakeRecord> for FakeSink {
         let state = &mut *self.state.lock().unwrap();
         if let Some(fatal) = state.refuse_with.take() {
             return Err(SendError::Fatal(fatal));
+        }
+        if state.transactions.as_ref().is_some_and(|transactions| !transactions.takes_outcomes()) {
+            return Err(SendError::Aborted);
         }
         assert!(!source.headers_taken, "the last outcome of this record was sent before");
         let sent = Sent {

@@ -7,13 +7,14 @@ use std::time::Duration;
 use scorewire::avro::decoder::Decoder;
 use scorewire::avro::encode::{OutcomeEncoder, OutcomeIdentity, Provider};
 use scorewire::avro::wire::Accept;
-use scorewire::edge::{Destination, SourceEvent, SourceRecord};
+use scorewire::edge::{Delivery, Destination, SourceEvent, SourceRecord};
 use scorewire::error::Fatal;
 use scorewire::kafka::delivery::AtLeastOnce;
 use scorewire::observe::stats::LaneStats;
 use scorewire::pipeline::dead_letter::DeadLetterHeaders;
 use scorewire::pipeline::desk::Desk;
 use scorewire::pipeline::emit::{Emit, EmitSettings};
+use scorewire::pipeline::exactly_once::ExactlyOnce;
 use scorewire::pipeline::intake::Intake;
 use scorewire::pipeline::judge::Judge;
 use scorewire::pipeline::lane::{Lane, Parts};
@@ -28,8 +29,9 @@ use super::schemas::FakeSchemas;
 use super::scorer::{FakeScorer, ScorerState};
 use super::sink::{FakeSink, Sent};
 use super::source::FakeSource;
+use super::transactions::Transactions;
 
-pub type FakeLane = Lane<FakeSource, FakeScorer, FakeSink, AtLeastOnce, ManualClock>;
+pub type FakeLane<D = AtLeastOnce> = Lane<FakeSource, FakeScorer, FakeSink, D, ManualClock>;
 
 pub const TOPIC: &str = "enriched-context";
 pub const MODEL_VERSION: &str = "3.1.4";
@@ -130,14 +132,22 @@ impl Setup {
 
     /// A lane that has joined and owns partitions `0..partitions`.
     pub fn build(self) -> World {
-        let mut world = self.build_unassigned();
-        let all: Vec<i32> = (0..world.setup.partitions).collect();
-        world.source.tell(SourceEvent::Assigned(all));
-        world.cycles(2);
-        world
+        self.build_unassigned().joined()
     }
 
     pub fn build_unassigned(self) -> World {
+        self.with_delivery(AtLeastOnce)
+    }
+
+    /// The same with exactly-once delivery; transactions that take time move the clock.
+    pub fn build_exactly_once(self) -> World<ExactlyOnce<ManualClock>> {
+        let delivery = ExactlyOnce::new(&self.limits, self.clock.clone());
+        let world = self.with_delivery(delivery);
+        world.sink.state().transactions = Some(Transactions::new(world.clock.clone()));
+        world.joined()
+    }
+
+    fn with_delivery<D: Delivery<FakeSource, FakeSink>>(self, delivery: D) -> World<D> {
         let journal = Journal::default();
         let (clock, schemas) = (self.clock.clone(), self.schemas());
         let (source, sink) = (FakeSource::new(journal.clone()), FakeSink::new(journal.clone(), self.partitions));
@@ -149,7 +159,7 @@ impl Setup {
             source: source.clone(),
             scorer: FakeScorer(scorer.clone()),
             sink: sink.clone(),
-            delivery: AtLeastOnce,
+            delivery,
             clock: clock.clone(),
             intake: self.intake(&schemas),
             emit: self.emit(),
@@ -167,7 +177,7 @@ impl Setup {
 }
 
 /// A lane and everything around it.
-pub struct World {
+pub struct World<D = AtLeastOnce> {
     pub setup: Setup,
     pub clock: ManualClock,
     pub source: FakeSource,
@@ -176,14 +186,22 @@ pub struct World {
     pub schemas: FakeSchemas,
     pub stats: Arc<LaneStats>,
     pub journal: Journal,
-    pub lane: FakeLane,
+    pub lane: FakeLane<D>,
     /// The model's side of a dedicated lane, once it has turned.
     desk: Option<Desk<FakeScorer, ManualClock>>,
     /// Layout `dedicated`: the model answers when the test says so ([`World::serve`]), not within the cycle.
     pub by_hand: bool,
 }
 
-impl World {
+impl<D: Delivery<FakeSource, FakeSink>> World<D> {
+    /// It owns all partitions.
+    fn joined(mut self) -> World<D> {
+        let all: Vec<i32> = (0..self.setup.partitions).collect();
+        self.source.tell(SourceEvent::Assigned(all));
+        self.cycles(2);
+        self
+    }
+
     /// One duty cycle, after which time has moved and every counter adds up.
     pub fn try_cycle(&mut self) -> Result<(), Fatal> {
         self.clock.advance(CYCLE);
@@ -220,7 +238,7 @@ impl World {
     }
 
     /// Cycles until a condition holds; panics when it does not for long.
-    pub fn cycle_until(&mut self, what: &str, mut holds: impl FnMut(&World) -> bool) {
+    pub fn cycle_until(&mut self, what: &str, mut holds: impl FnMut(&World<D>) -> bool) {
         for _ in 0..10_000 {
             if holds(self) {
                 return;
