@@ -28,8 +28,9 @@ fn run(world: &mut Eos, cycles: usize) {
     }
 }
 
-/// Until the next commit has been tried.
+/// What is there is scored, and then the next commit is tried.
 fn until_due(world: &mut Eos) {
+    run(world, 2);
     world.clock.advance(world.setup.limits.commit_interval);
     run(world, 4);
 }
