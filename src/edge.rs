@@ -104,7 +104,7 @@ pub trait Source {
     fn next_event(&mut self) -> Option<SourceEvent>;
 
     /// Accepts partitions and starts them at the committed offset or, for a new group, where the configuration
-    /// says. Returns each partition's first offset.
+    /// says; they flow, whatever was paused when they were ours before. Returns each partition's first offset.
     fn assign(&mut self, partitions: &[i32]) -> Result<Vec<Progress>, Fatal>;
 
     /// Lets partitions go; they must be drained and committed, or lost.

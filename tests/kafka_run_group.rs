@@ -40,6 +40,25 @@ fn a_rolling_restart_under_load_loses_and_doubles_nothing() {
     job.assert_all_committed();
 }
 
+/// A partition that is asked back is paused first. The client remembers a pause over every rebalance; a lane that does
+/// not know would wait for ever for records of a partition that it owns.
+#[test]
+fn a_partition_that_comes_back_flows_again() {
+    let Some(kafka) = RealKafka::connect() else { return };
+    let job = Job::new(&kafka, "comes-back", 2);
+    let mut a = job.start(&["kafka.node=a"]);
+    a.wait_until_assigned(2);
+    let mut b = job.start(&["kafka.node=b"]);
+    b.wait_until_assigned(1);
+    wait_until("a has given one away", STEP, || a.sum("partitions.assigned") == 1);
+    b.stop();
+    a.wait_until_assigned(2);
+    let load = job.load(&["--rate", "500", "--seconds", "1", "--warmup", "0"]).wait(STEP);
+    assert_sound(&load);
+    a.stop();
+    job.assert_all_committed();
+}
+
 #[test]
 fn a_stop_before_it_has_joined_is_a_stop() {
     let Some(kafka) = RealKafka::connect() else { return };

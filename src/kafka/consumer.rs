@@ -239,6 +239,8 @@ impl Source for KafkaSource {
     fn assign(&mut self, partitions: &[i32]) -> Result<Vec<Progress>, Fatal> {
         self.events.forget(partitions);
         let first = self.first_offsets(partitions)?;
+        // One that was ours before left paused, and the client remembers that for as long as it lives.
+        self.resume(partitions)?;
         let list = PartitionList::new(&self.topic, first.iter().copied());
         // SAFETY: client and list are alive; the client copies the list.
         let result = unsafe { take_error(rd::rd_kafka_incremental_assign(self.client.as_ptr(), list.as_ptr())) };
