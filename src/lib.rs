@@ -59,7 +59,9 @@
 //! 3. Outcomes of one partition and topic out of source order ([`pipeline::emit`]).
 //! 4. A queue without a named limit ([`pipeline::limits`]).
 //! 5. A score that depends on its batch, unless the probe said so at start ([`model`]).
-//! 6. Anything produced or committed for a partition that is no longer ours ([`pipeline::slots`]).
+//! 6. Anything produced or committed for a partition that is no longer ours ([`pipeline::slots`]); exactly-once: an
+//!    outcome that readers see without its offset, or the other way round ([`pipeline::transaction`],
+//!    [`pipeline::exactly_once`]).
 //! 7. A record scored by a model that did not pass its hash, contract and golden rows, or by a kernel of ours that did
 //!    not give ONNX Runtime's bits.
 //! 8. A shutdown that loses or doubles: SIGTERM drains, commits and leaves.

@@ -7,12 +7,16 @@
 mod common;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use common::{Job, Node, Outcome, RealKafka, STEP, assert_sound, wait_until};
+use common::{Job, Node, Outcome, OwnKafka, RealKafka, STEP, assert_sound, wait_until};
+use rustix::process::Signal;
 
 const EXACTLY_ONCE: &str = "delivery=exactly_once";
 /// The group misses a dead member soon.
 const SESSION: &str = "kafka.consumer.properties.session.timeout.ms=6000";
+/// Longer than an end of a transaction may take, shorter than a session.
+const FROZEN: Duration = Duration::from_secs(2);
 
 /// Every record of the input has one outcome among the outputs that were committed.
 #[track_caller]
@@ -129,6 +133,56 @@ fn members_that_come_and_go_leave_no_transaction_open() {
     // The verifier reads to the end at read_committed: an open transaction would stop it.
     assert_sound(&load.wait(STEP));
     b.stop();
+    job.assert_all_committed();
+}
+
+/// Silent for longer than the session: its partitions go to another member while its transaction is open.
+#[test]
+fn a_zombie_that_wakes_up_doubles_nothing() {
+    let Some(kafka) = RealKafka::connect() else { return };
+    let job = Job::new(&kafka, "eos-zombie", 4);
+    let slow = "limits.commit_interval_ms=400";
+    let mut a = job.start(&[EXACTLY_ONCE, SESSION, slow, "kafka.node=a"]);
+    a.wait_until_assigned(4);
+    let mut b = job.start(&[EXACTLY_ONCE, SESSION, slow, "kafka.node=b"]);
+    wait_until("both own partitions", STEP, || a.sum("partitions.assigned") == 2 && b.sum("partitions.assigned") == 2);
+    let mut load = job.load(&["--rate", "1000", "--seconds", "600", "--warmup", "0", "--poison", "0.01"]);
+    wait_until("a is in a transaction", STEP, || a.sum("records.scored") > 500 && a.sum("records.in_flight") > 50);
+    a.process.signal(Signal::STOP);
+    b.wait_until_assigned(4);
+    let before = b.sum("records.scored");
+    wait_until("b scores for both", STEP, || b.sum("records.scored") > before + 1_000);
+    a.process.signal(Signal::CONT);
+    wait_until("a is back", STEP, || a.sum("partitions.assigned") == 2);
+    let before = a.sum("records.scored");
+    wait_until("a scores again", STEP, || a.sum("records.scored") > before + 1_000);
+    load.terminate();
+    assert_sound(&load.wait(STEP));
+    b.stop();
+    a.stop();
+    job.assert_all_committed();
+}
+
+/// Answers that come late are the client's reason to send twice.
+#[test]
+fn a_broker_that_stands_still_for_a_moment_costs_time_and_nothing_else() {
+    let Some(own) = OwnKafka::up("eos-frozen", 1) else { return };
+    let job = Job::new(own.kafka(), "eos-frozen", 3);
+    let mut node = job.start(&[EXACTLY_ONCE, "limits.commit_interval_ms=20"]);
+    node.wait_until_assigned(3);
+    let mut load = job.load(&["--rate", "1000", "--seconds", "600", "--warmup", "0", "--poison", "0.01"]);
+    for _ in 0..4 {
+        let before = node.sum("records.scored");
+        wait_until("it scores", STEP, || node.sum("records.scored") > before + 300);
+        own.freeze(1);
+        std::thread::sleep(FROZEN);
+        own.thaw(1);
+    }
+    let before = node.sum("records.scored");
+    wait_until("it scores again", STEP, || node.sum("records.scored") > before + 500);
+    load.terminate();
+    assert_sound(&load.wait(STEP));
+    node.stop();
     job.assert_all_committed();
 }
 
