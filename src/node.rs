@@ -275,8 +275,8 @@ impl Shared {
     fn transactional_sink(&self, made: &Made) -> Result<KafkaSink, Fatal> {
         let config = &self.config;
         let id = transactional_id(&config.kafka, made.index);
-        let identity = (&config.kafka, id.as_str(), config.limits.commit_timeout);
-        KafkaSink::transactional(identity, &config.topics, &made.counts, &config.forward_headers)
+        let named = (id.as_str(), config.limits.commit_timeout);
+        KafkaSink::transactional(&config.kafka, named, &config.topics, &made.counts, &config.forward_headers)
     }
 
     /// Everything a lane owns, made on its own thread: the session first, so that a member that cannot score never

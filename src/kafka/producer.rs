@@ -117,7 +117,8 @@ impl KafkaSink {
     /// # Errors
     /// [`exit::UNAVAILABLE`] when the cluster does not give the name away within `timeout`.
     pub fn transactional(
-        (settings, id, timeout): (&KafkaSettings, &str, Duration),
+        settings: &KafkaSettings,
+        (id, timeout): (&str, Duration),
         topics: &Topics,
         counts: &PartitionCounts,
         forward: &ForwardHeaders,

@@ -106,7 +106,7 @@ impl<C: Clock> ExactlyOnce<C> {
             match sink.renew(Duration::from_nanos(left)) {
                 Ok(()) => break,
                 Err(TransactionError::Fenced(why)) => return Err(fenced(&why)),
-                Err(TransactionError::Retry(_)) if left > 0 => {}
+                Err(TransactionError::Retry(_)) if left > 0 => sink.poll(RETRY_AFTER, &mut Vec::new())?,
                 Err(error) => return Err(unavailable(&error)),
             }
         }
