@@ -98,6 +98,11 @@ fn a_batch_that_is_half_handed_over_is_finished_before_the_commit() {
     world.clock.advance(world.setup.limits.commit_interval);
     world.cycles(3);
     assert_eq!(world.sink.state().sent.len(), 1, "the copy alone");
+    // Its acknowledgement makes no room: the queue is full of somebody else's.
+    world.sink.state().capacity = 0;
+    run(&mut world, 4);
+    assert_eq!(world.sink.state().visible(Destination::Review).len(), 0, "a copy without its output");
+    world.sink.state().capacity = 1;
     run(&mut world, 4);
     let visible = [Destination::Review, Destination::Outputs].map(|to| world.sink.state().visible(to).len());
     assert_eq!(visible, [1, 1]);

@@ -4,7 +4,7 @@
 //! Panics where the lane breaks its side: a transaction within another, an outcome outside of one, a commit with
 //! outcomes in flight.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use scorewire::edge::{Destination, Progress, TransactionError, Transactional};
@@ -30,6 +30,11 @@ pub fn assert_atomic(world: &ExactlyOnceWorld) {
         }
     }
     let source = world.source.state();
+    let mut copies = BTreeSet::new();
+    for copy in sink.visible(Destination::Review) {
+        let committed = source.committed.get(&copy.source.partition).copied().unwrap_or(0);
+        assert!(copy.source.offset < committed && copies.insert(copy.source), "a copy of {:?}", copy.source);
+    }
     for (&partition, log) in &source.logs {
         let committed = source.committed.get(&partition).copied().unwrap_or(0);
         for record in &log.records {
