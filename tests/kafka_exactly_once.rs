@@ -9,8 +9,10 @@ mod common;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use common::{Job, Node, Outcome, OwnKafka, RealKafka, STEP, assert_sound, wait_until};
+use common::{Job, Node, Outcome, OwnKafka, RealKafka, STEP, TestRecord, Transactions, assert_sound, wait_until};
 use rustix::process::Signal;
+use scorewire::error::exit;
+use scorewire::load::payloads::Framing;
 
 const EXACTLY_ONCE: &str = "delivery=exactly_once";
 /// The group misses a dead member soon.
@@ -186,6 +188,32 @@ fn a_broker_that_stands_still_for_a_moment_costs_time_and_nothing_else() {
     job.assert_all_committed();
 }
 
+/// The end of a process that cannot go on ends its transaction too: readers do not wait for its time-out.
+#[test]
+fn outputs_that_the_broker_refuses_end_the_process_and_nothing_is_seen_or_left_open() {
+    let Some(kafka) = RealKafka::connect() else { return };
+    let job = Job::without_topics(&kafka, "eos-refused");
+    for topic in [&job.input, &job.review, &job.dead_letters, &job.timeouts] {
+        kafka.create_topic(topic, 1, &[]);
+    }
+    kafka.create_topic(&job.outputs, 1, &[("max.message.bytes", "100")]);
+    let mut transactions = Transactions::new(Framing::SingleObject);
+    // The dead letter of the same transaction is delivered, and must not be seen without the output.
+    let records = [transactions.next(0), TestRecord::new(0).value("poison"), transactions.next(0)];
+    kafka.produce(&job.input, &records);
+    let finished = job.start(&[EXACTLY_ONCE]).process.wait(STEP);
+    assert_eq!(finished.code(), Some(exit::DELIVERY.into()), "{}", finished.stderr);
+    for part in ["delivery failed 9 times", "MSG_SIZE_TOO_LARGE", "max.message.bytes"] {
+        assert!(finished.stderr.contains(part), "no {part}: {}", finished.stderr);
+    }
+    assert!(kafka.watermarks(&job.dead_letters, 0).1 > 0, "dead letters were written, and aborted");
+    // Written after the last abort: a transaction left open would hide it for half a minute.
+    kafka.produce(&job.dead_letters, &[TestRecord::new(0).value("after")]);
+    let seen = kafka.read(&job.dead_letters);
+    assert_eq!(seen.len(), 1, "{seen:?}");
+    assert!(job.committed().iter().all(|(_, offset)| *offset == 0), "nothing was finished: {:?}", job.committed());
+}
+
 #[test]
 fn a_second_process_of_the_same_name_takes_over_and_the_first_ends() {
     let Some(kafka) = RealKafka::connect() else { return };
@@ -196,7 +224,7 @@ fn a_second_process_of_the_same_name_takes_over_and_the_first_ends() {
     wait_until("the first scores", STEP, || first.sum("records.scored") > 200);
     let mut second = job.start(&[EXACTLY_ONCE, SESSION]);
     let ended = first.process.wait(STEP);
-    assert_eq!(ended.code(), Some(scorewire::error::exit::DELIVERY.into()), "{}", ended.stderr);
+    assert_eq!(ended.code(), Some(exit::DELIVERY.into()), "{}", ended.stderr);
     assert!(ended.stderr.contains("another producer has taken"), "{}", ended.stderr);
     second.wait_until_assigned(2);
     wait_until("the second scores", STEP, || second.sum("records.scored") > 500);

@@ -136,7 +136,7 @@ where
                 "the group's coordinator does not answer: check the brokers; what was not committed is scored again",
             ));
         }
-        if now_ns < self.commits.next_ns && self.revoke.is_none() && !self.draining && !self.transaction.is_closing() {
+        if now_ns < self.commits.next_ns && self.revoke.is_none() && !self.draining && !self.holds_outcomes() {
             return Ok(());
         }
         if D::ATOMIC && !self.is_ready_to_commit(now_ns) {

@@ -161,7 +161,9 @@ where
     pub fn duty_cycle(&mut self) -> Result<(), Fatal> {
         let start_ns = self.clock.now_ns();
         self.answer_events(start_ns)?;
-        self.abort_if_broken(start_ns)?;
+        if D::ATOMIC {
+            self.abort_if_broken(start_ns)?;
+        }
         let mut acknowledged = false;
         if self.stuck {
             // First what the broker said meanwhile: a partition that went back gets nothing more of this batch.
