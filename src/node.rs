@@ -78,7 +78,7 @@ impl Node {
                     lanes.start(name, lane.cores, stats, move || shared.build_lane(made, Shared::sink, AtLeastOnce))?
                 }
                 DeliveryMode::ExactlyOnce => lanes.start(name, lane.cores, stats, move || {
-                    let delivery = ExactlyOnce::new(&shared.config.limits, clock);
+                    let delivery = ExactlyOnce::new(&shared.config.limits, clock, Arc::clone(&made.stats));
                     shared.build_lane(made, Shared::transactional_sink, delivery)
                 })?,
             }

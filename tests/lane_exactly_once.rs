@@ -253,6 +253,7 @@ fn an_abort_that_fails_and_a_producer_that_cannot_begin_are_replaced() {
     world.put_payments(0, 2);
     until_due(&mut world);
     assert_eq!((count(&world, Call::Renew), world.source.committed(0)), (2, Some(4)));
+    assert_eq!(world.stats.producers_replaced.get(), 2);
 }
 
 #[test]

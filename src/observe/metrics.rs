@@ -51,7 +51,10 @@ const COUNTERS: &[PerLane] = &[
     ("backpressure_stalls", "Times intake stopped at a limit", |lane| lane.backpressure_stalls.get()),
     ("rebalances", "Rebalances of the group seen", |lane| lane.rebalances.get()),
     ("commits", "Commits that the broker acknowledged", |lane| lane.commits.get()),
-    ("commit_failures", "Commits that failed", |lane| lane.commit_failures.get()),
+    ("commit_failures", "Commits that failed, and transactions that were aborted", |lane| lane.commit_failures.get()),
+    ("producers_replaced", "Transactional producers that were in doubt or broken", |lane| {
+        lane.producers_replaced.get()
+    }),
     ("delivery_failures", "Outcomes that the broker did not take", |lane| lane.delivery_failures.get()),
 ];
 

@@ -68,6 +68,8 @@ pub struct LaneStats {
     pub rebalances: Counter,
     pub commits: Counter,
     pub commit_failures: Counter,
+    /// Exactly-once: new producers under the lane's name, because the one before was in doubt or broken.
+    pub producers_replaced: Counter,
     pub delivery_failures: Counter,
     /// Longest way of a batch since start, nanoseconds: from the first look at its first record to the hand-over of its
     /// last outcome. Where the lane calls its model itself this is its longest duty cycle.

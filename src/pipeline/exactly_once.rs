@@ -6,10 +6,12 @@
 //! does not speak that yet.) So a producer whose end took longer than one request takes, or met trouble, is never used
 //! again: its successor under the same name has a new epoch, and the broker refuses whatever comes of the old one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::edge::{Clock, Committing, Delivery, Progress, Source, TransactionError, Transactional};
 use crate::error::{Fatal, exit};
+use crate::observe::stats::LaneStats;
 use crate::pipeline::limits::{DOUBT_AFTER, Limits, nanoseconds};
 
 /// How long an abort is waited for. A new producer aborts as well.
@@ -40,8 +42,7 @@ pub struct ExactlyOnce<C> {
     /// For a commit with its offsets, and for a new producer.
     timeout: Duration,
     state: State,
-    /// How often the producer was replaced.
-    renewals: u64,
+    stats: Arc<LaneStats>,
 }
 
 /// A transaction's step that came to an end.
@@ -53,12 +54,8 @@ struct Ended {
 
 impl<C: Clock> ExactlyOnce<C> {
     /// For a sink that has been initialised and has no transaction open.
-    pub fn new(limits: &Limits, clock: C) -> ExactlyOnce<C> {
-        ExactlyOnce { clock, timeout: limits.commit_timeout, state: State::Idle, renewals: 0 }
-    }
-
-    pub fn renewals(&self) -> u64 {
-        self.renewals
+    pub fn new(limits: &Limits, clock: C, stats: Arc<LaneStats>) -> ExactlyOnce<C> {
+        ExactlyOnce { clock, timeout: limits.commit_timeout, state: State::Idle, stats }
     }
 
     /// Does one step after the other, each again as long as it wants to be and the time allows.
@@ -97,8 +94,8 @@ impl<C: Clock> ExactlyOnce<C> {
         S: Source,
         K: Transactional<S>,
     {
-        self.renewals += 1;
-        tracing::warn!(renewals = self.renewals, "a new producer takes the transactions over");
+        self.stats.producers_replaced.add(1);
+        tracing::warn!("a new producer takes the transactions over");
         let limit_ns = nanoseconds(self.timeout);
         let start_ns = self.clock.now_ns();
         loop {

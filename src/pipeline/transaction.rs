@@ -66,10 +66,6 @@ impl Transaction {
         self.broken.is_some()
     }
 
-    pub(super) fn is_closing(&self) -> bool {
-        self.closing
-    }
-
     fn count(&mut self, stats: &LaneStats) {
         count(stats, Fate::Scored, std::mem::take(&mut self.scored));
         for (reject, records) in Reject::ALL.into_iter().zip(&mut self.rejected) {

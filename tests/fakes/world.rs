@@ -136,18 +136,21 @@ impl Setup {
     }
 
     pub fn build_unassigned(self) -> World {
-        self.with_delivery(AtLeastOnce)
+        self.with_delivery(|_| AtLeastOnce)
     }
 
     /// The same with exactly-once delivery; transactions that take time move the clock.
     pub fn build_exactly_once(self) -> World<ExactlyOnce<ManualClock>> {
-        let delivery = ExactlyOnce::new(&self.limits, self.clock.clone());
-        let world = self.with_delivery(delivery);
+        let (limits, clock) = (self.limits.clone(), self.clock.clone());
+        let world = self.with_delivery(|stats| ExactlyOnce::new(&limits, clock, stats));
         world.sink.state().transactions = Some(Transactions::new(world.clock.clone()));
         world.joined()
     }
 
-    fn with_delivery<D: Delivery<FakeSource, FakeSink>>(self, delivery: D) -> World<D> {
+    fn with_delivery<D>(self, delivery: impl FnOnce(Arc<LaneStats>) -> D) -> World<D>
+    where
+        D: Delivery<FakeSource, FakeSink>,
+    {
         let journal = Journal::default();
         let (clock, schemas) = (self.clock.clone(), self.schemas());
         let (source, sink) = (FakeSource::new(journal.clone()), FakeSink::new(journal.clone(), self.partitions));
@@ -159,7 +162,7 @@ impl Setup {
             source: source.clone(),
             scorer: FakeScorer(scorer.clone()),
             sink: sink.clone(),
-            delivery,
+            delivery: delivery(Arc::clone(&stats)),
             clock: clock.clone(),
             intake: self.intake(&schemas),
             emit: self.emit(),
