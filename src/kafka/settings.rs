@@ -223,3 +223,37 @@ fn extend(list: &mut Vec<(String, String)>, more: &BTreeMap<String, String>) {
     list.retain(|(key, _)| !more.contains_key(key));
     list.extend(more.iter().map(|(key, value)| (key.clone(), value.clone())));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::limits::DOUBT_AFTER;
+
+    #[test]
+    fn a_transactional_producer_expires_its_outcomes_before_its_transaction_and_shows_what_it_repeats() {
+        let settings = KafkaSettings {
+            bootstrap: "127.0.0.1:1".into(),
+            group: "g/h".into(),
+            node: "n".into(),
+            start_at: None,
+            properties: BTreeMap::new(),
+            consumer_properties: BTreeMap::new(),
+            producer_properties: BTreeMap::from([("linger.ms".to_owned(), "1".to_owned())]),
+        };
+        assert_eq!(transactional_id(&settings, 3), "g/h/n/3");
+        let list = transaction_settings(&settings, "g/h/n/3", Duration::from_secs(30));
+        let value = |name: &str| {
+            let found: Vec<&str> =
+                list.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect();
+            assert_eq!(found.len(), 1, "{name}: {found:?}");
+            found[0]
+        };
+        let expires: [u64; 2] =
+            ["message.timeout.ms", "transaction.timeout.ms"].map(|name| value(name).parse().unwrap());
+        assert_eq!(expires, [20_000, 30_000], "a failover takes up to 10 s");
+        assert_eq!((value("enable.idempotence"), value("acks"), value("linger.ms")), ("true", "all", "1"));
+        // The client shortens its back-off by a fifth at most.
+        let repeated_after = Duration::from_millis(RETRY_BACKOFF_MS * 8 / 10);
+        assert!(repeated_after > DOUBT_AFTER && value("retry.backoff.ms") == RETRY_BACKOFF_MS.to_string());
+    }
+}
