@@ -19,12 +19,13 @@
 //! # Layers
 //!
 //! Imports point one way: `main -> cli -> node -> {avro, model, kafka, observe} -> pipeline -> edge -> {record,
-//! error}`, with `load` beside the node, since the verifier must not believe it. `tests/tidy.rs` holds this.
+//! error, failpoint}`, with `load` beside the node, since the verifier must not believe it. `tests/tidy.rs` holds this.
 //!
 //! | module | what it knows |
 //! |---|---|
 //! | [`error`] | [`error::Reject`], a record's fate, and [`error::Fatal`], the process's, with its exit code |
 //! | [`record`] | the values that travel: positions, ids, decisions, tags, acknowledgements |
+//! | [`failpoint`] | test builds only: moments to die at, and mistakes to make on purpose |
 //! | [`edge`] | the doors to the world: `Source`, `Scorer`, `Sink`, `Delivery`, `Clock` |
 //! | [`avro`] | wire forms, schemas, the compiled decode plan, the encoding of outcomes |
 //! | [`model`] | package, hash, contract, ONNX Runtime session, probe, the kernel for tree ensembles; alone knows `ort` |
@@ -72,6 +73,7 @@ pub mod cli;
 pub mod config;
 pub mod edge;
 pub mod error;
+pub mod failpoint;
 pub mod kafka;
 pub mod load;
 pub mod model;

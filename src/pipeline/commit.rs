@@ -2,6 +2,7 @@
 
 use crate::edge::{Clock, Committing, Delivery, Progress, Scorer, Sink, Source};
 use crate::error::{Fatal, exit};
+use crate::failpoint::{self, Point};
 use crate::observe::latency::Step;
 use crate::observe::stats::LaneStats;
 use crate::pipeline::lane::Lane;
@@ -85,6 +86,7 @@ where
         }
         self.acks = acks;
         self.acks.clear();
+        failpoint::pass(Point::AfterAck);
         for (id, code) in failed {
             self.rewind(id, code)?;
         }
@@ -160,10 +162,11 @@ where
     fn take_progress(&mut self) -> Vec<Progress> {
         self.pass_markers();
         let mut progress = Vec::new();
-        for slot in self.slots.iter_mut().filter(|slot| slot.watermark.committable() > slot.requested) {
-            slot.requested = slot.watermark.committable();
+        for slot in self.slots.iter_mut().filter(|slot| slot.committable() > slot.requested) {
+            slot.requested = slot.committable();
             progress.push(Progress { partition: slot.partition, offset: slot.requested });
         }
+        progress.extend(failpoint::late_commits().map(|(partition, offset)| Progress { partition, offset }));
         progress
     }
 
@@ -184,6 +187,9 @@ where
         if let Err(code) = result {
             self.stats.commit_failures.add(1);
             tracing::warn!(code, "a commit failed; it is tried again");
+        }
+        if result.is_ok() {
+            failpoint::pass(Point::AfterCommit);
         }
         for &partition in partitions {
             let Some(slot) = self.slots.by_partition(partition) else { continue };

@@ -6,6 +6,7 @@ use std::ffi::{CStr, CString};
 use crate::avro::encode::OutcomeEncoder;
 use crate::edge::{Destination, Outgoing, Part, SendError, Sink, SourceRecord};
 use crate::error::Reject;
+use crate::failpoint::{Bug, planted};
 use crate::observe::stats::LaneStats;
 use crate::pipeline::batch::{Batch, Item, Verdict};
 use crate::pipeline::dead_letter::DeadLetterHeaders;
@@ -121,6 +122,9 @@ impl Emit {
                 let score = if let Verdict::Row(row) = item.verdict { batch.sheet.scores[row] } else { f64::NAN };
                 match self.one(item, score, &mut way) {
                     Ok(()) => {}
+                    Err(SendError::Full) if planted(Bug::DropOnQueueFull) => {
+                        way.slots.by_id(item.slot).map(|slot| slot.watermark.acknowledge(item.sequence));
+                    }
                     Err(SendError::Full) => return Ok(Emitted::Full),
                     Err(other) => return Err(other),
                 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::edge::{Clock, Delivery, Scorer, SendError, Sink, Source, SourceRecord};
 use crate::error::{Fatal, exit};
+use crate::failpoint::{self, Point};
 use crate::observe::latency::{Step, StepTimes};
 use crate::observe::stats::LaneStats;
 use crate::pipeline::backpressure::{Gate, Permission};
@@ -301,6 +302,9 @@ where
             }
         }
         self.stats.received.add(received);
+        if received > 0 {
+            failpoint::pass(Point::AfterReceive);
+        }
         if !pause.is_empty() {
             self.source.pause(&pause)?;
         }
@@ -339,6 +343,7 @@ where
             }
             Ok(Emitted::All) => {
                 self.stuck = false;
+                failpoint::pass(Point::AfterProduce);
                 let (batch, now_ns) = (&self.batches.leaving, self.clock.now_ns());
                 let emitted_ns = now_ns.saturating_sub(batch.sheet.scored_ns);
                 self.times.record(Step::Emit, emitted_ns, batch.items.len() as u64);

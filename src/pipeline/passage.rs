@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::edge::{Clock, Delivery, Scorer, Sink, Source, SourceRecord};
 use crate::error::{Fatal, Reject, exit};
+use crate::failpoint::{self, Point};
 use crate::observe::latency::Step;
 use crate::pipeline::batch::{Take, Verdict};
 use crate::pipeline::lane::Lane;
@@ -61,6 +62,7 @@ where
 
     fn emit_scored(&mut self) -> Result<(), Fatal> {
         self.count_scored();
+        failpoint::pass(Point::AfterScore);
         let batch = &mut self.batches.leaving;
         let sheet = &batch.sheet;
         if sheet.calls_failed > 0 || sheet.broken {

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use crate::edge::{Clock, Delivery, Scorer, Sink, Source, SourceEvent, SourceRecord};
 use crate::error::Fatal;
+use crate::failpoint::{self, Bug, Point};
+use crate::observe::stats::LaneStats;
 use crate::pipeline::lane::Lane;
 use crate::pipeline::limits::nanoseconds;
 use crate::pipeline::slots::Phase;
@@ -66,6 +68,7 @@ where
                 slot.phase = Phase::Revoking;
             }
         }
+        failpoint::pass(Point::InRevoke);
         let timeout_ns = nanoseconds(self.limits.revoke_timeout);
         self.revoke = Some(Revoke { partitions, deadline_ns: now_ns.saturating_add(timeout_ns) });
         Ok(())
@@ -80,7 +83,7 @@ where
         if let Some(sequence) = self.intake.drop_parked(slot.id) {
             slot.forgot = true;
             let abandoned = slot.watermark.abandon_from(sequence);
-            self.stats.handed_back.add(abandoned as u64);
+            count_handed_back(&self.stats, abandoned);
         }
     }
 
@@ -135,7 +138,8 @@ where
 
     fn drop_slots(&mut self, partitions: &[i32]) {
         for slot in partitions.iter().filter_map(|&partition| self.slots.close(partition)) {
-            self.stats.handed_back.add(slot.watermark.open() as u64);
+            failpoint::commit_late(slot.partition, slot.confirmed);
+            count_handed_back(&self.stats, slot.watermark.open());
         }
     }
 
@@ -217,4 +221,10 @@ where
             }
         }
     }
+}
+
+fn count_handed_back(stats: &LaneStats, records: usize) {
+    let wrong = failpoint::planted(Bug::HandedBackAsScored);
+    let counter = if wrong { &stats.scored } else { &stats.handed_back };
+    counter.add(records as u64);
 }

@@ -3,6 +3,7 @@
 //! can never count for the new.
 
 use crate::edge::Progress;
+use crate::failpoint::{Bug, planted};
 use crate::pipeline::watermark::Watermark;
 use crate::record::Tag;
 
@@ -40,6 +41,14 @@ pub struct Slot {
 }
 
 impl Slot {
+    /// The offset to commit.
+    pub fn committable(&self) -> i64 {
+        if planted(Bug::CommitBeforeAck) {
+            return self.next_offset;
+        }
+        self.watermark.committable() + i64::from(planted(Bug::OffsetOffByOne))
+    }
+
     /// Nothing of it is under way, and the broker knows.
     pub fn is_settled(&self) -> bool {
         self.watermark.open() == 0 && self.confirmed >= self.watermark.committable()

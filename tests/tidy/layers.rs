@@ -7,13 +7,14 @@ use super::scan::Source;
 /// What each folder (or file) under `src/` may import of the crate. `lib.rs` only declares; `main.rs` only calls.
 pub const LAYERS: &[(&str, &[&str])] = &[
     ("error", &[]),
+    ("failpoint", &[]),
     ("record", &["error"]),
     ("edge", &["error", "record"]),
     ("avro", &["error", "record", "edge"]),
     ("observe", &["error", "record", "edge"]),
     ("model", &["error", "record", "edge", "avro"]),
     ("kafka", &["error", "record", "edge"]),
-    ("pipeline", &["error", "record", "edge", "avro", "observe"]),
+    ("pipeline", &["error", "failpoint", "record", "edge", "avro", "observe"]),
     ("config", &["error", "record", "edge", "avro", "model", "observe"]),
     ("load", &["error", "record", "edge", "avro", "observe", "kafka"]),
     // Where the real doors meet the pipeline.

@@ -1,0 +1,235 @@
+//! Named moments at which a test build ends itself as `kill -9` would, and named mistakes that it makes on purpose, so
+//! that `scripts/faults` can show that its checker finds them. Without the feature `test-faults` nothing of it is
+//! compiled: the functions are empty, and every mistake is never made.
+//!
+//! `SCOREWIRE_TEST_FAILPOINT=after_produce@7` dies at the seventh passage of that moment;
+//! `SCOREWIRE_TEST_BUG=commit_before_ack` makes that mistake all the time.
+
+/// A moment in the life of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Point {
+    /// Records were polled and decoded; nothing is scored.
+    AfterReceive,
+    /// The model has answered; nothing is handed to the producer.
+    AfterScore,
+    /// A batch is handed to the producer; nobody has heard of an acknowledgement.
+    AfterProduce,
+    /// Outcomes are acknowledged; the offsets are not committed.
+    AfterAck,
+    /// The broker has confirmed a commit.
+    AfterCommit,
+    /// The group wants partitions back; they are not drained.
+    InRevoke,
+}
+
+impl Point {
+    pub const ALL: [Point; 6] = [
+        Point::AfterReceive,
+        Point::AfterScore,
+        Point::AfterProduce,
+        Point::AfterAck,
+        Point::AfterCommit,
+        Point::InRevoke,
+    ];
+
+    /// As the environment variable names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Point::AfterReceive => "after_receive",
+            Point::AfterScore => "after_score",
+            Point::AfterProduce => "after_produce",
+            Point::AfterAck => "after_ack",
+            Point::AfterCommit => "after_commit",
+            Point::InRevoke => "in_revoke",
+        }
+    }
+}
+
+/// A mistake that other systems have made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bug {
+    /// Commits what was received instead of what was acknowledged.
+    CommitBeforeAck,
+    /// Commits one offset too many.
+    OffsetOffByOne,
+    /// Drops an outcome that the producer's full queue refuses, and calls it done.
+    DropOnQueueFull,
+    /// Commits a partition's old progress when it is another's already.
+    CommitAfterRevoke,
+    /// Counts records as scored that went back unfinished.
+    HandedBackAsScored,
+}
+
+impl Bug {
+    pub const ALL: [Bug; 5] = [
+        Bug::CommitBeforeAck,
+        Bug::OffsetOffByOne,
+        Bug::DropOnQueueFull,
+        Bug::CommitAfterRevoke,
+        Bug::HandedBackAsScored,
+    ];
+
+    /// As the environment variable names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Bug::CommitBeforeAck => "commit_before_ack",
+            Bug::OffsetOffByOne => "offset_off_by_one",
+            Bug::DropOnQueueFull => "drop_on_queue_full",
+            Bug::CommitAfterRevoke => "commit_after_revoke",
+            Bug::HandedBackAsScored => "handed_back_as_scored",
+        }
+    }
+}
+
+/// Passes a moment; does not return where the process is told to die there.
+#[inline]
+pub fn pass(point: Point) {
+    #[cfg(feature = "test-faults")]
+    switches::pass(point);
+    let _ = point;
+}
+
+/// Whether this mistake is to be made.
+#[inline]
+pub fn planted(bug: Bug) -> bool {
+    #[cfg(feature = "test-faults")]
+    return switches::planted(bug);
+    #[cfg(not(feature = "test-faults"))]
+    {
+        let _ = bug;
+        false
+    }
+}
+
+/// Keeps the old progress of a partition that went back, for [`late_commits`].
+#[inline]
+pub fn commit_late(partition: i32, offset: i64) {
+    #[cfg(feature = "test-faults")]
+    switches::commit_late(partition, offset);
+    let _ = (partition, offset);
+}
+
+/// What [`Bug::CommitAfterRevoke`] commits now: partition and offset, once, some commits after it was kept.
+#[inline]
+pub fn late_commits() -> impl Iterator<Item = (i32, i64)> {
+    #[cfg(feature = "test-faults")]
+    return switches::late_commits();
+    #[cfg(not(feature = "test-faults"))]
+    std::iter::empty()
+}
+
+#[cfg(feature = "test-faults")]
+mod switches {
+    use std::cell::RefCell;
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::{Bug, Point};
+
+    #[derive(Debug, Default)]
+    struct Switches {
+        point: Option<Point>,
+        /// Passages until the end.
+        left: AtomicU64,
+        bug: Option<Bug>,
+    }
+
+    fn switches() -> &'static Switches {
+        static SWITCHES: OnceLock<Switches> = OnceLock::new();
+        SWITCHES.get_or_init(|| {
+            let read = |name| std::env::var(name).ok();
+            parse(read("SCOREWIRE_TEST_FAILPOINT").as_deref(), read("SCOREWIRE_TEST_BUG").as_deref())
+        })
+    }
+
+    /// A misspelt switch would make a test pass that tests nothing.
+    fn parse(point: Option<&str>, bug: Option<&str>) -> Switches {
+        let mut switches = Switches::default();
+        if let Some(text) = point {
+            let (name, passage) = text.split_once('@').unwrap_or((text, "1"));
+            switches.point = Point::ALL.into_iter().find(|point| point.name() == name);
+            assert!(switches.point.is_some(), "SCOREWIRE_TEST_FAILPOINT: no point {name}");
+            switches.left = AtomicU64::new(passage.parse().expect("SCOREWIRE_TEST_FAILPOINT: POINT@PASSAGE"));
+        }
+        if let Some(name) = bug {
+            switches.bug = Bug::ALL.into_iter().find(|bug| bug.name() == name);
+            assert!(switches.bug.is_some(), "SCOREWIRE_TEST_BUG: no mistake {name}");
+        }
+        switches
+    }
+
+    impl Switches {
+        /// Whether this passage is the last.
+        fn ends_at(&self, point: Point) -> bool {
+            self.point == Some(point) && self.left.fetch_sub(1, Ordering::Relaxed) == 1
+        }
+    }
+
+    pub fn pass(point: Point) {
+        if switches().ends_at(point) {
+            // Nothing is flushed, said or left in order.
+            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        }
+    }
+
+    pub fn planted(bug: Bug) -> bool {
+        switches().bug == Some(bug)
+    }
+
+    /// Commit intervals that pass before it is made: the new owner has got further by then.
+    const LATE_BY: u32 = 10;
+
+    thread_local! {
+        /// Partition, offset, and intervals left.
+        static LATE: RefCell<Vec<(i32, i64, u32)>> = const { RefCell::new(Vec::new()) };
+    }
+
+    pub fn commit_late(partition: i32, offset: i64) {
+        if planted(Bug::CommitAfterRevoke) {
+            LATE.with_borrow_mut(|late| late.push((partition, offset, LATE_BY)));
+        }
+    }
+
+    pub fn late_commits() -> impl Iterator<Item = (i32, i64)> {
+        let due = LATE.with_borrow_mut(|late| {
+            late.iter_mut().for_each(|(_, _, left)| *left -= 1);
+            late.extract_if(.., |(_, _, left)| *left == 0).collect::<Vec<_>>()
+        });
+        due.into_iter().map(|(partition, offset, _)| (partition, offset))
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn a_point_ends_its_passage_and_no_other() {
+            let switches = parse(Some("after_ack@2"), None);
+            assert!(!switches.ends_at(Point::AfterCommit));
+            assert!(!switches.ends_at(Point::AfterAck));
+            assert!(switches.ends_at(Point::AfterAck));
+            assert!(!switches.ends_at(Point::AfterAck), "a process dies once");
+            assert!(
+                parse(Some("in_revoke"), None).ends_at(Point::InRevoke),
+                "the first one, unless a number says more"
+            );
+        }
+
+        #[test]
+        fn every_name_is_understood() {
+            for point in Point::ALL {
+                assert_eq!(parse(Some(point.name()), None).point, Some(point));
+            }
+            for bug in Bug::ALL {
+                assert_eq!(parse(None, Some(bug.name())).bug, Some(bug));
+            }
+            assert!(!planted(Bug::OffsetOffByOne), "nothing is planted unless somebody asks");
+        }
+
+        #[test]
+        #[should_panic(expected = "no mistake typo")]
+        fn a_misspelt_switch_is_no_switch() {
+            parse(None, Some("typo"));
+        }
+    }
+}
