@@ -1,0 +1,111 @@
+"""A run as the checker sees it: plain values, so that tests can plant whatever they want to see found."""
+
+from dataclasses import dataclass, field
+
+AT_LEAST_ONCE, EXACTLY_ONCE = "at_least_once", "exactly_once"
+
+# Kinds of outcomes. A record has one of the first three; a review copy is extra.
+SCORE, DEAD, TIMEOUT, REVIEW = "score", "dead letter", "timeout", "review"
+
+
+@dataclass(frozen=True)
+class Record:
+    """An input record that a read_committed reader sees."""
+
+    partition: int
+    offset: int
+    key: bytes | None = None
+    poison: bool = False
+    # Of the sample that is scored again: what the reference made of it. None: not in the sample.
+    reference: float | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the job wrote about one input record; `appended_ms` is the broker's clock."""
+
+    kind: str
+    partition: int
+    offset: int
+    source: tuple
+    appended_ms: int = 0
+    key: bytes | None = None
+    # Dead letters name neither node nor score.
+    node: str = ""
+    score: bytes = b""
+    decision: str = ""
+    model: str = ""
+    reason: str = ""
+    id: str = ""
+    received_ms: int = 0
+    # Visible to read_uncommitted readers only: its transaction was aborted.
+    aborted: bool = False
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One committed offset, in the order of the group's own log; `at_ms` is the coordinator's clock."""
+
+    partition: int
+    offset: int
+    at_ms: int = 0
+
+
+@dataclass
+class Mark:
+    """A fault: when it began, what was committed and what lay in the input just before, and when all of that was
+    finished again. Between the two, records from `committed` up to `upper` may be scored again."""
+
+    kind: str
+    begin_ms: int
+    committed: dict
+    ends: dict
+    end_ms: int = 1 << 62
+    upper: dict = field(default_factory=dict)
+    # A clean stop scores nothing twice.
+    may_double: bool = True
+    # Nodes that were stopped and woke up after others had taken over.
+    zombies: frozenset = frozenset()
+
+    @property
+    def in_flight(self):
+        """Records that were in the input before the fault, and not committed when it had struck."""
+        return sum(max(0, end - self.committed.get(partition, 0)) for partition, end in self.ends.items())
+
+    def covers(self, partition, offset, at_ms):
+        upper = self.upper.get(partition, 1 << 62)
+        return self.begin_ms <= at_ms <= self.end_ms and self.committed.get(partition, 0) <= offset < upper
+
+
+@dataclass(frozen=True)
+class Counters:
+    """A node's own account of itself, taken while nothing moved."""
+
+    node: str
+    received: int
+    scored: int
+    rejected: int
+    handed_back: int
+    in_flight: int
+
+
+@dataclass
+class History:
+    delivery: str
+    records: list
+    outcomes: list
+    commits: list
+    # End of each input partition, after everything was finished.
+    ends: dict
+    marks: list = field(default_factory=list)
+    counters: list = field(default_factory=list)
+    # Offsets of input records whose transaction was aborted.
+    aborted_inputs: set = field(default_factory=set)
+    # (topic, partition, offset) that a read_committed reader saw while the run went on; None where nobody looked.
+    seen_live: set | None = None
+    visible: set = field(default_factory=set)
+    thresholds: tuple = (0.0, 1.0)
+    model: str = ""
+    sample_per_million: int = 0
+    # Output partition = source partition, where the counts match.
+    keeps_partition: bool = True

@@ -1,0 +1,347 @@
+"""The properties of a consume-transform-produce job. Each is a function from a history to findings, and says in which
+delivery mode it holds. Findings are named with Jepsen's words where Jepsen has one."""
+
+import math
+import struct
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+from .history import AT_LEAST_ONCE, DEAD, EXACTLY_ONCE, REVIEW, SCORE, TIMEOUT
+
+BOTH = (AT_LEAST_ONCE, EXACTLY_ONCE)
+NEVER = math.inf
+EXAMPLES = 5
+
+
+@dataclass
+class Finding:
+    """`name` in Jepsen's words; `count` of what was found, and the first few of it."""
+
+    name: str
+    words: str
+    count: int = 0
+    examples: list = field(default_factory=list)
+
+    def add(self, example):
+        self.count += 1
+        if len(self.examples) < EXAMPLES:
+            self.examples.append(example)
+
+    def shown(self):
+        return {"name": self.name, "what": self.words, "count": self.count, "examples": self.examples}
+
+
+class View:
+    """A history with the look-ups that several properties need."""
+
+    def __init__(self, history):
+        self.history = history
+        self.by_source = defaultdict(list)
+        self.reviews = defaultdict(list)
+        for outcome in history.outcomes:
+            if not outcome.aborted:
+                (self.reviews if outcome.kind == REVIEW else self.by_source)[outcome.source].append(outcome)
+        for copies in self.by_source.values():
+            copies.sort(key=lambda copy: (copy.appended_ms, copy.offset))
+        self.records = {(record.partition, record.offset): record for record in history.records}
+        self.by_partition = defaultdict(list)
+        for record in sorted(history.records, key=lambda record: record.offset):
+            self.by_partition[record.partition].append(record)
+        self.committed = {}
+        for commit in history.commits:
+            self.committed[commit.partition] = commit.offset
+        self.windows = [mark for mark in history.marks if mark.may_double]
+
+    def first_ms(self, record):
+        copies = self.by_source.get((record.partition, record.offset))
+        return copies[0].appended_ms if copies else NEVER
+
+
+def lost_below_committed(view):
+    """Every record below the committed offset has an outcome."""
+    found = Finding("lost write", "below the committed offset, without an outcome")
+    for partition, records in view.by_partition.items():
+        for record in records:
+            if record.offset < view.committed.get(partition, 0) and view.first_ms(record) == NEVER:
+                found.add(f"{partition}-{record.offset}")
+    return [found]
+
+
+def committed_too_early(view):
+    """At each moment, every record below the committed offset has its outcome in the topic already: what is committed
+    before is lost with the next crash."""
+    found = Finding("lost write (latent)", "committed before its outcome was in the topic")
+    latest = {}
+    for partition, records in view.by_partition.items():
+        offsets, top = [], []
+        for record in records:
+            offsets.append(record.offset)
+            top.append(max(top[-1] if top else 0, view.first_ms(record)))
+        latest[partition] = (offsets, top)
+    for commit in view.history.commits:
+        offsets, top = latest.get(commit.partition, ([], []))
+        below = bisect_left(offsets, commit.offset)
+        if below and top[below - 1] > commit.at_ms:
+            found.add(f"{commit.partition}-{commit.offset} committed at {commit.at_ms}, outcome at {top[below - 1]}")
+    return [found]
+
+
+def committed_beyond_the_end(view):
+    """Nothing is committed that does not exist."""
+    found = Finding("unexpected commit", "committed beyond the end of the input")
+    for commit in view.history.commits:
+        end = view.history.ends.get(commit.partition, 0)
+        if commit.offset > end:
+            found.add(f"{commit.partition}-{commit.offset}, the input ends at {end}")
+    return [found]
+
+
+def unfinished(view):
+    """After the run everything in the input is finished and committed."""
+    found = Finding("stalled", "the group never came to the end of the input")
+    for partition, end in view.history.ends.items():
+        if view.committed.get(partition, 0) < end:
+            found.add(f"{partition}: committed {view.committed.get(partition, 0)}, the input ends at {end}")
+    return [found]
+
+
+def committed_goes_back(view):
+    """The committed offset of a partition never goes back."""
+    found, last = Finding("non-monotonic commit", "a committed offset went back"), {}
+    for commit in view.history.commits:
+        before = last.get(commit.partition, -1)
+        if commit.offset < before:
+            found.add(f"partition {commit.partition}: {before}, then {commit.offset} at {commit.at_ms}")
+        last[commit.partition] = commit.offset
+    return [found]
+
+
+def one_kind_of_outcome(view):
+    """A score or a dead letter, never both; poison is never scored, and nothing else is a dead letter."""
+    both = Finding("contradiction", "has a score and a dead letter")
+    wrong = Finding("dirty write", "poison that was scored, or a good record that was rejected")
+    for source, copies in view.by_source.items():
+        kinds = {copy.kind for copy in copies}
+        if len(kinds) > 1:
+            both.add(f"{source}: {sorted(kinds)}")
+        record = view.records.get(source)
+        if record and record.poison == (SCORE in kinds):
+            wrong.add(f"{source}: {sorted(kinds)}, {copies[0].reason}")
+    return [both, wrong]
+
+
+def doubled(view):
+    """The later copies of each record: `(inside the uncommitted window, outside of it)`."""
+    inside, outside = [], []
+    for source, copies in view.by_source.items():
+        for copy in copies[1:]:
+            covered = any(mark.covers(*source, copy.appended_ms) for mark in view.windows)
+            (inside if covered and not was_committed(view, source, copy) else outside).append(copy)
+    return inside, outside
+
+
+def was_committed(view, source, copy):
+    """Whether the record was committed already when this copy's node received it. A zombie reads what it had fetched
+    before it was stopped, so nobody holds that against it."""
+    if not copy.received_ms or any(copy.node in mark.zombies for mark in view.windows):
+        return False
+    return view.commit_times.get(source[0], NO_COMMITS).reached_ms(source[1]) < copy.received_ms
+
+
+class CommitTimes:
+    """When a partition's committed offset first passed an offset."""
+
+    def __init__(self):
+        self.offsets, self.times = [], []
+
+    def add(self, commit):
+        if not self.offsets or commit.offset > self.offsets[-1]:
+            self.offsets.append(commit.offset)
+            self.times.append(commit.at_ms)
+
+    def reached_ms(self, offset):
+        index = bisect_left(self.offsets, offset + 1)
+        return self.times[index] if index < len(self.times) else NEVER
+
+
+NO_COMMITS = CommitTimes()
+
+
+def doubled_outside(view):
+    """At-least-once: copies lie inside the uncommitted window of a fault. Exactly-once: there are none."""
+    found = Finding("duplicate", "scored again though no fault explains it")
+    inside, outside = doubled(view)
+    exactly_once = view.history.delivery == EXACTLY_ONCE
+    for copy in outside + (inside if exactly_once else []):
+        found.add(f"{copy.source} again by {copy.node or copy.kind} at {copy.appended_ms}")
+    return [found]
+
+
+def copies_differ(view):
+    """Copies of one outcome are equal in key, source position, score bits, decision and model."""
+    found = Finding("inconsistent duplicate", "two copies of an outcome say different things")
+    for group in (view.by_source, view.reviews):
+        for source, copies in group.items():
+            said = {(copy.kind, copy.key, copy.score, copy.decision, copy.model, copy.reason) for copy in copies}
+            if len(said) > 1 and len({copy.kind for copy in copies}) == 1:
+                found.add(str(source))
+    return [found]
+
+
+def out_of_order(view):
+    """Per source partition and topic, records appear for the first time in source order, so that each key's do; key and
+    partition are the source's."""
+    order = Finding("non-monotonic order", "an outcome overtook an earlier one of its partition")
+    place = Finding("misplaced write", "an outcome with another key or partition than its source")
+    zombies = {node for mark in view.windows for node in mark.zombies}
+    last = {}
+    for outcome in sorted(view.history.outcomes, key=lambda outcome: (outcome.kind, outcome.partition, outcome.offset)):
+        if outcome.kind == REVIEW or outcome.aborted:
+            continue
+        record = view.records.get(outcome.source)
+        moved = view.history.keeps_partition and outcome.partition != outcome.source[0]
+        if record and (moved or outcome.key != record.key):
+            place.add(f"{outcome.kind} of {outcome.source}")
+        if view.by_source[outcome.source][0] is not outcome:
+            continue
+        lane = (outcome.kind, outcome.source[0], outcome.partition)
+        if outcome.source[1] < last.get(lane, -1) and outcome.node not in zombies:
+            order.add(f"{outcome.kind} of {outcome.source} behind {last[lane]}")
+        last[lane] = max(last.get(lane, -1), outcome.source[1])
+    return [order, place]
+
+
+def unexpected(view):
+    """Every outcome belongs to a record of the input; none to one whose transaction was aborted."""
+    phantom = Finding("unexpected write", "an outcome of a record that is not in the input")
+    aborted = Finding("G1a (aborted read)", "an outcome of an input record whose transaction was aborted")
+    for group in (view.by_source, view.reviews):
+        for source in group:
+            if source in view.history.aborted_inputs:
+                aborted.add(str(source))
+            elif source not in view.records:
+                phantom.add(str(source))
+    return [phantom, aborted]
+
+
+def aborted_outputs(view):
+    """A read_committed reader never saw an outcome whose transaction was aborted, neither after the run nor during it."""
+    found = Finding("G1a (aborted read)", "an aborted outcome that a read_committed reader saw")
+    for place in sorted((view.history.seen_live or set()) - view.history.visible):
+        found.add(str(place))
+    return [found]
+
+
+def scores(view):
+    """Score bits equal the reference's, the decision follows from score and thresholds, the model is the package's."""
+    wrong = Finding("wrong score", "score bits differ from the reference's")
+    decision = Finding("wrong decision", "the decision does not follow from score and thresholds")
+    model = Finding("wrong model", "scored by a model that is not the package's")
+    review_at, decline_at = view.history.thresholds
+    for source, copies in view.by_source.items():
+        record = view.records.get(source)
+        for copy in (copy for copy in copies if copy.kind == SCORE):
+            if record and record.reference is not None and struct.pack("<d", record.reference) != copy.score:
+                wrong.add(f"{source}: {struct.unpack('<d', copy.score)[0]!r}, reference {record.reference!r}")
+            score = struct.unpack("<d", copy.score)[0]
+            due = "DECLINE" if score >= decline_at else "REVIEW" if score >= review_at else "APPROVE"
+            if copy.decision != due:
+                decision.add(f"{source}: {copy.decision}, due {due}")
+            if copy.model != view.history.model:
+                model.add(str(source))
+    return [wrong, decision, model]
+
+
+def sample_hash(text):
+    """FNV-1a, 64 bits, then MurmurHash3's finaliser: as the product's documentation has it."""
+    mask = (1 << 64) - 1
+    value = 0xCBF29CE484222325
+    for byte in text:
+        value = ((value ^ byte) * 0x100000001B3) & mask
+    for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
+        value = ((value ^ (value >> 33)) * factor) & mask
+    return value ^ (value >> 33)
+
+
+def reviews(view):
+    """What is in the review band or the sample has a review copy that says the same; nothing else has one."""
+    lost = Finding("lost write (review)", "a review copy is missing")
+    extra = Finding("unexpected write (review)", "a review copy that should not be, or says something else")
+    below = (view.history.sample_per_million << 64) // 1_000_000
+    for source, copies in view.by_source.items():
+        for copy in copies[:1]:
+            due = copy.kind == SCORE and (copy.decision == "REVIEW" or sample_hash(copy.id.encode()) < below)
+            have = view.reviews.get(source, [])
+            if due and not have:
+                lost.add(str(source))
+            if have and (not due or any((one.score, one.decision) != (copy.score, copy.decision) for one in have)):
+                extra.add(str(source))
+            if view.history.delivery == EXACTLY_ONCE and len(have) > 1:
+                extra.add(f"{source}: {len(have)} review copies")
+    orphans = set(view.reviews) - set(view.by_source)
+    for source in sorted(orphans):
+        extra.add(f"{source}: a review copy without an outcome")
+    return [lost, extra]
+
+
+def counted_wrong(view):
+    """received = scored + rejected + handed back + in flight, and a node says "scored" only of what is in the topic."""
+    found = Finding("wrong count", "a node's counters do not fit what it did")
+    written = Counter(copy.node for copies in view.by_source.values() for copy in copies if copy.kind == SCORE)
+    for own in view.history.counters:
+        if own.received != own.scored + own.rejected + own.handed_back + own.in_flight:
+            found.add(f"{own}: does not add up")
+        if own.scored > written[own.node]:
+            found.add(f"{own.node} counts {own.scored} scored, {written[own.node]} are in the topic")
+    return [found]
+
+
+# Property, and the delivery modes it is checked in. What differs between the two is written in the function.
+PROPERTIES = [
+    (lost_below_committed, BOTH),
+    (committed_too_early, BOTH),
+    (committed_beyond_the_end, BOTH),
+    (unfinished, BOTH),
+    (committed_goes_back, BOTH),
+    (one_kind_of_outcome, BOTH),
+    (doubled_outside, BOTH),
+    (copies_differ, BOTH),
+    (out_of_order, BOTH),
+    (unexpected, BOTH),
+    (aborted_outputs, (EXACTLY_ONCE,)),
+    (scores, BOTH),
+    (reviews, BOTH),
+    (counted_wrong, BOTH),
+]
+
+
+def view_of(history):
+    view = View(history)
+    view.commit_times = defaultdict(CommitTimes)
+    for commit in history.commits:
+        view.commit_times[commit.partition].add(commit)
+    return view
+
+
+def check(history):
+    """All findings that are not empty, and the figures of the table."""
+    view = view_of(history)
+    findings = [finding for function, modes in PROPERTIES if history.delivery in modes for finding in function(view)]
+    inside, outside = doubled(view)
+    count = Counter()
+    for finding in findings:
+        count[finding.name] += finding.count
+    figures = {
+        "records": len(view.records),
+        "scored": sum(1 for copies in view.by_source.values() if copies[0].kind == SCORE),
+        "rejected": sum(1 for copies in view.by_source.values() if copies[0].kind in (DEAD, TIMEOUT)),
+        "lost": count["lost write"],
+        "doubled_inside": len(inside),
+        "doubled_outside": len(outside),
+        "out_of_order": count["non-monotonic order"],
+        "wrong_score": count["wrong score"],
+        "checked_scores": sum(1 for record in history.records if record.reference is not None),
+        "commits": len(history.commits),
+    }
+    return [finding for finding in findings if finding.count], figures

@@ -1,0 +1,115 @@
+"""The input: simulated transactions, and poison among them, at a steady rate or as a backlog."""
+
+import random
+import threading
+import time
+
+import fastavro
+from confluent_kafka import Producer
+
+from checker.read import POISON_HEADER
+from checker.reference import SINGLE_OBJECT, fingerprint
+from waits import FaultError
+
+FLUSH_S = 120.0
+BEAT_S = 0.01
+
+
+class Pool:
+    """Encoded transactions with their keys, from `scorewire load --export`; read once, used round and round."""
+
+    def __init__(self, file, schema):
+        import io
+        self.prefix = SINGLE_OBJECT + fingerprint(schema)
+        parsed, self.items = fastavro.parse_schema(schema), []
+        with open(file, "rb") as source:
+            for record in fastavro.reader(source):
+                body = io.BytesIO()
+                fastavro.schemaless_writer(body, parsed, record)
+                self.items.append((record["card"]["token"].encode(), self.prefix + body.getvalue()))
+
+    def poison(self, chance, good):
+        """`(kind, value)` of a record that cannot be scored."""
+        return chance.choice([
+            ("tombstone", None), ("json", b'{"amount": 1}'), ("truncated", good[:-3]), ("trailing", good + b"\0"),
+            ("unknown schema", SINGLE_OBJECT + b"\x01" * 8 + good[10:]), ("no prefix", good[:6]),
+        ])
+
+
+class Feed:
+    """Sends records to the input topic. A function of its seed, apart from the moments."""
+
+    def __init__(self, bootstrap, topic, partitions, pool, seed, poison=0.01, transactional=False):
+        self.topic, self.partitions, self.pool, self.share = topic, partitions, pool, poison
+        self.chance = random.Random(f"{seed}:feed")
+        settings = {"bootstrap.servers": bootstrap, "enable.idempotence": True, "acks": "all", "linger.ms": 2,
+                    "message.timeout.ms": 0 if not transactional else 25_000, "queue.buffering.max.messages": 1_000_000}
+        self.transactional = transactional
+        if transactional:
+            settings |= {"transactional.id": f"feed-{topic}"}
+        self.producer = Producer(settings)
+        if transactional:
+            self.producer.init_transactions(FLUSH_S)
+        self.sent, self.thread, self.ended, self.failure = 0, None, threading.Event(), None
+
+    def send_one(self):
+        key, value = self.pool.items[self.sent % len(self.pool.items)]
+        headers = None
+        if self.chance.random() < self.share:
+            kind, value = self.pool.poison(self.chance, value)
+            headers = [(POISON_HEADER, kind.encode())]
+        while True:
+            try:
+                self.producer.produce(self.topic, value, key, self.sent % self.partitions, headers=headers)
+                break
+            except BufferError:
+                self.producer.poll(0.1)
+        self.sent += 1
+
+    def send(self, count):
+        """A backlog, acknowledged when this returns."""
+        for _ in range(count):
+            self.send_one()
+        self.flush()
+
+    def send_in_transactions(self, count, size=50, abort_share=0.4):
+        """The same in transactions, some of them aborted: offsets have holes then."""
+        while count > 0:
+            self.producer.begin_transaction()
+            for _ in range(min(size, count)):
+                self.send_one()
+            count -= size
+            # An abort drops what is still queued; flushed first, the records are in the topic and stay invisible.
+            self.flush()
+            if self.chance.random() < abort_share:
+                self.producer.abort_transaction(FLUSH_S)
+            else:
+                self.producer.commit_transaction(FLUSH_S)
+
+    def flush(self):
+        if self.producer.flush(FLUSH_S):
+            raise FaultError("the input cannot be written")
+
+    def start(self, rate):
+        """Sends on a thread of its own until `stop`."""
+        self.ended.clear()
+        self.thread = threading.Thread(target=self.steadily, args=(rate,), daemon=True)
+        self.thread.start()
+
+    def steadily(self, rate):
+        started, sent = time.monotonic(), 0
+        while not self.ended.is_set():
+            due = int((time.monotonic() - started) * rate)
+            # A broker that was away does not make a flood of what is overdue.
+            for _ in range(min(due - sent, int(rate * BEAT_S * 5) + 1)):
+                self.send_one()
+            sent = due
+            self.producer.poll(0)
+            self.ended.wait(BEAT_S)
+
+    def stop(self):
+        if self.thread:
+            self.ended.set()
+            self.thread.join()
+            self.thread = None
+        self.flush()

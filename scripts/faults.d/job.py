@@ -1,0 +1,154 @@
+"""One scoring job of the suite: topics, nodes, input, the marks of its faults, and its verdict."""
+
+import time
+import uuid
+from pathlib import Path
+
+from checker import properties, read
+from checker.history import Counters, Mark
+from cluster import OUTCOMES
+from feed import Feed
+from node import Node
+from waits import FaultError, Miss, now_ms, wait_for
+
+SETTLE_S = 120.0
+SAMPLE_PER_MILLION = 20_000
+
+
+class Job:
+    """A context: whatever happens, its processes end with it."""
+
+    def __init__(self, suite, cluster, name, seed, partitions=4, settings=(), package=None, outcome_configs=None):
+        self.suite, self.cluster, self.seed, self.partitions = suite, cluster, seed, partitions
+        self.name = name
+        base = f"{name.replace(' ', '-')}-{seed}-{uuid.uuid4().hex[:6]}"
+        self.group, self.delivery = f"{base}.group", suite.delivery
+        self.topics = {key: f"{base}.{key}" for key in ("input", "outputs", "review", "dead_letters", "timeouts")}
+        self.folder = Path(suite.work) / base
+        self.folder.mkdir(parents=True)
+        self.package = package or suite.package_folder
+        self.node_bootstrap = cluster.bootstrap
+        self.sample_per_million = SAMPLE_PER_MILLION
+        self.settings = [f"review.sample_per_million={SAMPLE_PER_MILLION}", *settings]
+        self.nodes, self.marks, self.counters, self.ends, self.seen_live = [], [], [], {}, None
+        configs = {topic: {} if key == "input" else OUTCOMES | (outcome_configs or {}).get(key, {})
+                   for key, topic in self.topics.items()}
+        cluster.create(configs, partitions)
+        self.feed = Feed(cluster.bootstrap, self.topics["input"], partitions, suite.pool, seed)
+        self.live = None
+
+    def __enter__(self):
+        if self.delivery == "exactly_once":
+            self.live = read.LiveReader(self.cluster.bootstrap, self.topics)
+            self.live.start()
+        return self
+
+    def __exit__(self, *_failure):
+        self.feed.ended.set()
+        if self.live:
+            self.live.ended.set()
+        for node in self.nodes:
+            node.give_up()
+
+    def start(self, settings=(), environment=None):
+        environment = (environment or {}) | self.suite.environment
+        node = Node(self.suite.program, self, f"n{len(self.nodes) + 1}", settings, environment)
+        self.nodes.append(node)
+        return node
+
+    def running(self):
+        return [node for node in self.nodes if node.is_running()]
+
+    # --- faults -------------------------------------------------------------------------------------------------------
+
+    def committed(self):
+        known = self.cluster.committed(self.group, self.topics["input"])
+        return {partition: known.get(partition, 0) for partition in range(self.partitions)}
+
+    def input_ends(self):
+        return self.cluster.ends(self.topics["input"])
+
+    def wait_until_scored(self, more=300):
+        """Until the group has committed some records more than now, so that the fault comes in the middle."""
+        before = sum(self.committed().values())
+
+        def look():
+            for node in self.nodes[-2:]:
+                if not node.is_running() and node.process.returncode not in (0, -9):
+                    raise FaultError(f"{node.name} ended with {node.process.returncode}:\n{node.tail()}")
+            return sum(self.committed().values()) >= before + more
+        wait_for("nothing is scored", SETTLE_S, look)
+
+    def strike(self, kind, fault, may_double=True, zombies=(), dead=False):
+        """Carries out `fault()` and marks it; `dead`: who could commit is gone afterwards. Raises Miss when nothing was
+        in flight."""
+        ends, begin_ms, committed = self.input_ends(), now_ms(), self.committed()
+        fault()
+        if dead:
+            # Nobody moves it any more. Asked too early, the answer is only lower, and the window larger.
+            committed = self.committed()
+        mark = Mark(kind, begin_ms, committed, ends, may_double=may_double, zombies=frozenset(zombies))
+        if mark.in_flight == 0:
+            raise Miss(f"{kind}: nothing was in flight")
+        self.marks.append(mark)
+        return mark
+
+    def recovered(self, mark, limit_s=SETTLE_S):
+        """Waits until everything that was in the input at the fault is committed; closes the mark's window."""
+        def look():
+            have = self.committed()
+            return all(have[partition] >= end for partition, end in mark.ends.items())
+        wait_for(f"not recovered from {mark.kind}", limit_s, look)
+        mark.end_ms, mark.upper = now_ms(), self.input_ends()
+        return (mark.end_ms - mark.begin_ms) / 1_000
+
+    # --- the end ------------------------------------------------------------------------------------------------------
+
+    def finish(self, stop=True):
+        """Stops the input, waits until all of it is committed, and stops the nodes in order."""
+        self.feed.stop()
+        self.ends = self.input_ends()
+
+        def settled():
+            have = self.committed()
+            if not self.running():
+                raise FaultError(f"no node runs any more; the last one said:\n{self.nodes[-1].tail()}")
+            return all(have[partition] >= end for partition, end in self.ends.items())
+        try:
+            wait_for("the rest is not finished", SETTLE_S, settled, 0.1)
+        except FaultError:
+            # A verdict all the same: the checker says what is missing.
+            pass
+        self.count()
+        if stop:
+            for node in self.running():
+                node.stop()
+        if self.live:
+            self.wait_for_live_reader()
+            self.seen_live = self.live.finish()
+
+    def wait_for_live_reader(self):
+        size, since = -1, time.monotonic()
+        while time.monotonic() - since < 2:
+            if len(self.live.seen) != size:
+                size, since = len(self.live.seen), time.monotonic()
+            time.sleep(0.1)
+
+    def count(self):
+        """The nodes' own accounts, now that nothing moves."""
+        for node in self.running():
+            status = node.status()
+            if status:
+                total = {name: sum(lane["records"][name] for lane in status["lanes"])
+                         for name in ("received", "scored", "rejected", "handed_back", "in_flight")}
+                self.counters.append(Counters(node=node.name, **total))
+
+    def peak_bytes(self):
+        for node in self.running():
+            node.note_memory()
+        return max(node.peak_bytes for node in self.nodes)
+
+    def verdict(self):
+        """`(findings, figures)` by the checker, which reads everything anew."""
+        package = self.suite.package_of(self.package)
+        return properties.check(read.history(self.cluster.bootstrap, self, package, self.suite.avro, self.seed))

@@ -1,0 +1,167 @@
+"""scripts/faults: scenarios against a real Kafka, each judged by the independent checker."""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import unittest
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "lib")]
+
+import table  # noqa: E402 (the path comes first)
+from checker.read import Avro  # noqa: E402
+from checker.reference import Package  # noqa: E402
+from cluster import ROOT, Cluster  # noqa: E402
+from feed import Pool  # noqa: E402
+from scenarios import CATALOGUE, Run  # noqa: E402
+from waits import FaultError, Miss  # noqa: E402
+
+OUT = ROOT / "target" / "faults"
+POOL_RECORDS = 5_000
+MISSES_MAX = 3
+SCHEMAS = ROOT / "src" / "avro" / "schemas"
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="scripts/faults", description=__doc__)
+    parser.add_argument("--list", action="store_true", help="the scenarios, and how many faults each has")
+    parser.add_argument("--quick", action="store_true", help="a few faults of the main scenarios: a few minutes")
+    parser.add_argument("--whole", action="store_true", help="as many faults as tests/FAULTS.md promises: hours")
+    parser.add_argument("--only", action="append", metavar="NAME", help="these scenarios alone; may be repeated")
+    parser.add_argument("--seed", type=int, default=1, help="moments, input and sample follow from it")
+    parser.add_argument("--rounds", type=int, metavar="N", help="faults per scenario")
+    parser.add_argument("--delivery", default="at_least_once", choices=("at_least_once", "exactly_once"))
+    parser.add_argument("--self-test", action="store_true", help="the checker against planted histories, and no Kafka")
+    return parser.parse_args()
+
+
+class Suite:
+    """What all runs share."""
+
+    def __init__(self, options):
+        self.delivery, self.program = options.delivery, Path(os.environ["SCOREWIRE_BIN"]).resolve()
+        self.work = OUT / f"work-{os.getpid()}"
+        self.work.mkdir(parents=True)
+        self.environment = {}
+        self.package_folder = ROOT / "models" / "card-fraud-gbdt"
+        self.packages = {}
+        self.avro = Avro(SCHEMAS / "model_output.avsc", SCHEMAS / "human_review.avsc")
+        self.pool = Pool(self.export(options.seed), self.package_of(self.package_folder).writer)
+
+    def package_of(self, folder):
+        if folder not in self.packages:
+            self.packages[folder] = Package(folder)
+        return self.packages[folder]
+
+    def export(self, seed):
+        file = OUT / f"transactions-{seed}.avro"
+        if not file.exists():
+            subprocess.run([self.program, "load", "--export", self.work / "pool.avro", "--count", str(POOL_RECORDS),
+                            "--seed", str(seed)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            (self.work / "pool.avro").rename(file)
+        return file
+
+    def close(self, keep):
+        if not keep:
+            shutil.rmtree(self.work)
+
+
+def carry_out(suite, cluster, scenario, options, rounds):
+    """One scenario, repeated where its fault struck nothing; answers its line of the results."""
+    started = time.monotonic()
+    result = {"scenario": scenario.name, "delivery": suite.delivery, "seed": options.seed, "faults": rounds,
+              "misses": 0, "figures": {}, "findings": [], "in_flight": [], "recoveries_s": [], "peak_bytes": 0}
+    for attempt in range(1, MISSES_MAX + 1):
+        run = Run(suite, cluster, scenario.name, options.seed, rounds, options.whole)
+        try:
+            scenario.carry_out(run)
+        except Miss as miss:
+            say(f"{scenario.name}: {miss}; again ({attempt} of {MISSES_MAX})")
+            result |= {"misses": attempt, "verdict": "MISSED"}
+            continue
+        except (FaultError, TimeoutError) as error:
+            say(f"{scenario.name}: {error}")
+            result |= {"verdict": "BROKEN", "error": str(error)}
+            break
+        result |= {"figures": run.figures, "findings": [finding.shown() for finding in run.findings],
+                   "in_flight": run.in_flight, "recoveries_s": run.recoveries, "peak_bytes": run.peak_bytes,
+                   "notes": run.notes, "verdict": "FAILED" if run.findings else "ok"}
+        break
+    result["seconds"] = round(time.monotonic() - started, 1)
+    return result
+
+
+def say(words):
+    print(f"faults: {words}", file=sys.stderr, flush=True)
+
+
+def chosen(options):
+    """`(scenario, rounds)` of this call, those that share a cluster beside each other."""
+    names = options.only or [name for name in CATALOGUE if not options.quick or CATALOGUE[name].quick]
+    unknown = [name for name in names if name not in CATALOGUE]
+    if unknown:
+        raise SystemExit(f"faults: no scenario {', '.join(unknown)}; scripts/faults --list names them")
+    found = []
+    for name in names:
+        scenario = CATALOGUE[name]
+        rounds = scenario.quick if options.quick else scenario.whole if options.whole else scenario.usual
+        found.append((scenario, options.rounds or rounds or scenario.usual))
+    return sorted(found, key=lambda pair: (pair[0].brokers, pair[0].proxied))
+
+
+def run_all(suite, options):
+    results, cluster = [], None
+    try:
+        for scenario, rounds in chosen(options):
+            kind = (scenario.brokers, scenario.proxied)
+            if cluster is None or (cluster.brokers, cluster.proxied) != kind:
+                if cluster:
+                    cluster.__exit__()
+                    cluster = None
+                cluster = Cluster(*kind).__enter__()
+            say(f"{scenario.name}: {rounds} faults, seed {options.seed}, {suite.delivery}")
+            results.append(carry_out(suite, cluster, scenario, options, rounds))
+            for finding in results[-1]["findings"]:
+                say(f"  FOUND {finding['count']} x {finding['name']}: {finding['what']}; {finding['examples'][0]}")
+            say(f"  {results[-1]['verdict']} after {results[-1]['seconds']} s")
+    finally:
+        if cluster:
+            cluster.__exit__()
+    return results
+
+
+def self_test():
+    tests = unittest.defaultTestLoader.discover(str(Path(__file__).parent / "tests"), top_level_dir=str(Path(__file__).parent))
+    return 0 if unittest.TextTestRunner(verbosity=1).run(tests).wasSuccessful() else 1
+
+
+def main():
+    options = arguments()
+    if options.self_test:
+        return self_test()
+    if options.list:
+        for name, scenario in CATALOGUE.items():
+            words = " ".join(scenario.carry_out.__doc__.split())
+            print(f"{name:<16} quick {scenario.quick or '-'}, usual {scenario.usual}, whole {scenario.whole}: {words}")
+        return 0
+    suite = Suite(options)
+    results = []
+    try:
+        results = run_all(suite, options)
+    finally:
+        clean = bool(results) and all(result["verdict"] == "ok" for result in results)
+        suite.close(keep=not clean)
+    file = OUT / f"results-{options.seed}-{options.delivery}-{time.strftime('%Y%m%d-%H%M%S')}.json"
+    file.write_text(json.dumps(results, indent=1))
+    print(table.text(results))
+    say(f"raw figures: {file.relative_to(ROOT)}" + ("" if clean else f"; logs of the nodes: {suite.work.relative_to(ROOT)}"))
+    return 0 if clean else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,123 @@
+"""One scoring process: started, watched, and struck."""
+
+import json
+import os
+import signal
+import subprocess
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from cluster import free_port
+from waits import FaultError, now_ms, wait_for
+
+START_S = 60.0
+STOP_S = 60.0
+SESSION_MS = 6_000
+
+
+class Node:
+    """Each process has a name of its own, which its outcomes carry: copies can be told apart by who wrote them."""
+
+    def __init__(self, program, job, name, settings=(), environment=None):
+        self.name, self.port, self.log_path = name, free_port(), Path(job.folder) / f"{name}.log"
+        words = [str(program), "run", "--bootstrap", job.node_bootstrap, "--group", job.group, "--start-at", "earliest",
+                 "--package", str(job.package), "--listen", f"127.0.0.1:{self.port}", "--log-level", "info"]
+        keys = [f"delivery={job.delivery}", f"kafka.node={name}",
+                f"kafka.consumer.properties.session.timeout.ms={SESSION_MS}",
+                *(f"topics.{key}={topic}" for key, topic in job.topics.items()), *job.settings, *settings]
+        for key in keys:
+            words += ["--set", key]
+        self.log = open(self.log_path, "wb")
+        self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+                                        env=os.environ | (environment or {}))
+        self.peak_bytes, self.started_ms = 0, now_ms()
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def is_running(self):
+        return self.process.poll() is None
+
+    def tail(self):
+        self.log.flush()
+        return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-12:])
+
+    def status(self):
+        """`/status`, or None while it does not answer."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/status", timeout=5) as answer:
+                return json.load(answer)
+        except (urllib.error.URLError, OSError, ValueError):
+            return None
+
+    def total(self, section, name):
+        """Sum over the lanes of one number of `/status`; None while it does not answer."""
+        status = self.status()
+        return sum(lane[section][name] for lane in status["lanes"]) if status else None
+
+    def assigned(self):
+        return self.total("partitions", "assigned") or 0
+
+    def wait_until_assigned(self, at_least=1):
+        def look():
+            if not self.is_running():
+                raise FaultError(f"{self.name} ended with {self.process.returncode}:\n{self.tail()}")
+            return self.assigned() >= at_least
+        wait_for(f"{self.name} is assigned fewer than {at_least} partitions", START_S, look)
+        return self
+
+    def wait_until_shared(self, other, partitions):
+        """Until both own some, and together all."""
+        def look():
+            own, others = self.assigned(), other.assigned()
+            return own and others and own + others == partitions
+        wait_for(f"{self.name} and {other.name} do not share", START_S, look)
+
+    def note_memory(self):
+        """Its highest resident memory so far: the kernel keeps it."""
+        try:
+            with open(f"/proc/{self.pid}/status") as lines:
+                peak = next((line for line in lines if line.startswith("VmHWM:")), None)
+        except OSError:
+            return
+        if peak:
+            self.peak_bytes = max(self.peak_bytes, int(peak.split()[1]) * 1024)
+
+    def kill(self):
+        self.note_memory()
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(STOP_S)
+
+    def pause(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def terminate(self):
+        self.note_memory()
+        self.process.send_signal(signal.SIGTERM)
+
+    def stop(self):
+        """SIGTERM, and the clean end it must come to."""
+        self.terminate()
+        self.wait(0)
+
+    def wait(self, *codes):
+        try:
+            code = self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            raise FaultError(f"{self.name} does not end:\n{self.tail()}") from None
+        if codes and code not in codes:
+            raise FaultError(f"{self.name} ended with {code}, not {codes}:\n{self.tail()}")
+        return code
+
+    def give_up(self):
+        """However the run ends, nothing stays."""
+        if self.is_running():
+            self.process.send_signal(signal.SIGCONT)
+            self.process.kill()
+            self.process.wait(STOP_S)
+        self.log.close()

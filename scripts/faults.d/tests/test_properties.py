@@ -1,0 +1,301 @@
+"""The checker against planted histories: a clean one passes, and each mistake is found under its name and no other."""
+
+import dataclasses
+import struct
+import unittest
+
+from checker.history import (AT_LEAST_ONCE, DEAD, EXACTLY_ONCE, REVIEW, SCORE, Commit, Counters, History, Mark, Outcome,
+                             Record)
+from checker.properties import check, sample_hash
+
+MODEL = "cafe"
+BOTH = (AT_LEAST_ONCE, EXACTLY_ONCE)
+
+
+def bits(score):
+    return struct.pack("<d", score)
+
+
+def scored(partition, offset, at, node="n1", **other):
+    fields = {"key": b"k%d" % offset, "node": node, "score": bits(0.01), "decision": "APPROVE", "model": MODEL,
+              "id": f"id-{partition}-{offset}", "received_ms": 1_000 + offset}
+    return Outcome(SCORE, partition, at, (partition, offset), **({"appended_ms": 1_010 + offset} | fields | other))
+
+
+def clean(delivery=AT_LEAST_ONCE):
+    """Two partitions of ten records; record 3 of each is poison, record 5 is in the review band."""
+    records, outcomes, commits = [], [], []
+    for partition in (0, 1):
+        place = 0
+        for offset in range(10):
+            poison = offset == 3
+            records.append(Record(partition, offset, b"k%d" % offset, poison, None if poison else 0.01))
+            if poison:
+                outcomes.append(Outcome(DEAD, partition, 0, (partition, 3), 1_013, b"k3", reason="truncated"))
+                continue
+            one = scored(partition, offset, place)
+            place += 1
+            if offset == 5:
+                records[-1] = dataclasses.replace(records[-1], reference=0.3)
+                one = dataclasses.replace(one, score=bits(0.3), decision="REVIEW")
+                outcomes.append(dataclasses.replace(one, kind=REVIEW, key=one.id.encode(), offset=0))
+            outcomes.append(one)
+        commits += [Commit(partition, 4, 1_015), Commit(partition, 10, 1_030)]
+    counters = [Counters("n1", 20, 18, 2, 0, 0)]
+    return History(delivery, records, outcomes, commits, {0: 10, 1: 10}, counters=counters, thresholds=(0.2, 0.8),
+                   model=MODEL)
+
+
+def crash(**other):
+    """A kill at 1,016 with 4 committed: records from 4 on may come again."""
+    fields = {"begin_ms": 1_016, "committed": {0: 4, 1: 4}, "ends": {0: 8, 1: 8}, "end_ms": 2_000,
+              "upper": {0: 10, 1: 10}}
+    return Mark("kill -9", **(fields | other))
+
+
+def again(history, offset, at_ms=1_500, **other):
+    """The record once more, by the next process."""
+    fields = {"node": "n2", "appended_ms": at_ms, "received_ms": at_ms - 5}
+    history.outcomes.append(scored(0, offset, 100 + offset, **(fields | other)))
+
+
+def find(history, offset, kind=SCORE):
+    return next(one for one in history.outcomes if one.source == (0, offset) and one.kind == kind)
+
+
+def swap(history, old, **changes):
+    history.outcomes[history.outcomes.index(old)] = dataclasses.replace(old, **changes)
+
+
+class Clean(unittest.TestCase):
+    def test_a_clean_history_passes_in_both_modes(self):
+        for delivery in BOTH:
+            findings, figures = check(clean(delivery))
+            self.assertEqual([], [finding.shown() for finding in findings])
+            self.assertEqual((20, 18, 2, 0, 0), tuple(figures[name] for name in (
+                "records", "scored", "rejected", "lost", "doubled_outside")))
+
+    def test_holes_in_offsets_are_no_loss(self):
+        history = clean()
+        history.aborted_inputs.add((0, 10))
+        history.ends[0] = 12
+        history.commits.append(Commit(0, 12, 1_040))
+        self.assertEqual(([], 0), (check(history)[0], check(history)[1]["lost"]))
+
+
+class Found(unittest.TestCase):
+    def only(self, history, *names):
+        findings, _ = check(history)
+        self.assertEqual(sorted(names), sorted({finding.name for finding in findings}))
+        self.assertTrue(all(finding.count >= 1 and finding.examples for finding in findings))
+
+    def test_a_lost_write(self):
+        for delivery in BOTH:
+            history = clean(delivery)
+            history.outcomes.remove(find(history, 7))
+            history.counters = []
+            self.only(history, "lost write", "lost write (latent)")
+
+    def test_a_lost_dead_letter(self):
+        history = clean()
+        history.outcomes.remove(find(history, 3, DEAD))
+        self.only(history, "lost write", "lost write (latent)")
+
+    def test_a_commit_before_the_outcome(self):
+        history = clean()
+        history.commits.insert(0, Commit(0, 9, 1_012))
+        history.commits.remove(Commit(0, 4, 1_015))
+        self.only(history, "lost write (latent)")
+
+    def test_a_commit_beyond_the_end(self):
+        history = clean()
+        history.commits.append(Commit(1, 11, 1_050))
+        self.only(history, "unexpected commit")
+
+    def test_an_offset_that_goes_back(self):
+        history = clean()
+        history.commits += [Commit(0, 6, 1_050), Commit(0, 10, 1_060)]
+        self.only(history, "non-monotonic commit")
+
+    def test_a_group_that_stands_still(self):
+        history = clean()
+        history.commits = [commit for commit in history.commits if commit != Commit(1, 10, 1_030)]
+        self.only(history, "stalled")
+
+    def test_a_score_beside_a_dead_letter(self):
+        history = clean()
+        history.marks.append(crash())
+        history.outcomes.append(Outcome(DEAD, 0, 9, (0, 8), 1_500, b"k8", reason="truncated"))
+        self.only(history, "contradiction")
+
+    def test_poison_that_was_scored(self):
+        history = clean()
+        history.outcomes.remove(find(history, 3, DEAD))
+        history.outcomes.append(scored(0, 3, 2, appended_ms=1_013))
+        history.counters = []
+        swap(history, find(history, 2), offset=-1)
+        swap(history, find(history, 1), offset=-2)
+        swap(history, find(history, 0), offset=-3)
+        self.only(history, "dirty write")
+
+    def test_a_good_record_that_was_rejected(self):
+        history = clean()
+        history.outcomes.remove(find(history, 8))
+        history.outcomes.append(Outcome(DEAD, 0, 9, (0, 8), 1_018, b"k8", reason="unknown_schema"))
+        history.counters = []
+        self.only(history, "dirty write")
+
+    def test_a_copy_inside_the_window_is_one_only_for_exactly_once(self):
+        for delivery, names in ((AT_LEAST_ONCE, ()), (EXACTLY_ONCE, ("duplicate",))):
+            history = clean(delivery)
+            history.marks.append(crash())
+            history.commits = [Commit(0, 4, 1_015), Commit(1, 10, 1_030), Commit(0, 10, 1_600)]
+            again(history, 6)
+            self.only(history, *names)
+            self.assertEqual((1, 0), (check(history)[1]["doubled_inside"], check(history)[1]["doubled_outside"]))
+
+    def test_a_copy_without_a_fault(self):
+        history = clean()
+        again(history, 6)
+        self.only(history, "duplicate")
+
+    def test_a_copy_after_a_clean_stop(self):
+        history = clean()
+        history.marks.append(crash(may_double=False))
+        again(history, 6)
+        self.only(history, "duplicate")
+
+    def test_a_copy_of_what_was_committed_at_the_fault(self):
+        history = clean()
+        history.marks.append(crash())
+        again(history, 2)
+        self.only(history, "duplicate")
+
+    def test_a_copy_of_what_was_committed_before_it_was_read_again(self):
+        history = clean()
+        history.marks.append(crash())
+        # The log says that 10 was committed at 1,030, long before the second process read record 6.
+        again(history, 6)
+        self.only(history, "duplicate")
+
+    def test_a_copy_after_the_window_has_closed(self):
+        history = clean()
+        history.marks.append(crash(end_ms=1_400))
+        again(history, 6)
+        self.only(history, "duplicate")
+
+    def test_a_zombie_may_write_what_it_had_fetched_but_not_out_of_its_window(self):
+        history = clean()
+        history.marks.append(crash(zombies=frozenset({"n9"})))
+        again(history, 6, node="n9")
+        self.only(history)
+        again(history, 2, node="n9")
+        self.only(history, "duplicate")
+
+    def test_copies_that_differ(self):
+        for change in ({"score": bits(0.02)}, {"decision": "DECLINE"}, {"model": "beef"}, {"key": b"other"}):
+            history = clean()
+            history.marks.append(crash())
+            history.commits = [Commit(0, 4, 1_015), Commit(1, 10, 1_030), Commit(0, 10, 1_600)]
+            again(history, 6, **change)
+            self.assertIn("inconsistent duplicate", {finding.name for finding in check(history)[0]})
+
+    def test_an_outcome_that_overtakes(self):
+        history = clean()
+        six, seven = find(history, 6), find(history, 7)
+        swap(history, six, offset=seven.offset)
+        swap(history, find(history, 7), offset=six.offset)
+        self.only(history, "non-monotonic order")
+
+    def test_another_key_or_partition(self):
+        history = clean()
+        swap(history, find(history, 6), key=b"other")
+        self.only(history, "misplaced write")
+        history = clean()
+        swap(history, find(history, 6), partition=1, offset=100)
+        self.only(history, "misplaced write")
+
+    def test_an_outcome_of_nothing(self):
+        history = clean()
+        history.outcomes.append(scored(0, 77, 50))
+        self.only(history, "unexpected write")
+
+    def test_an_outcome_of_an_aborted_input(self):
+        history = clean()
+        history.aborted_inputs.add((0, 77))
+        history.outcomes.append(scored(0, 77, 50))
+        self.only(history, "G1a (aborted read)")
+
+    def test_an_aborted_outcome_is_none(self):
+        history = clean(EXACTLY_ONCE)
+        again(history, 6, aborted=True)
+        self.only(history)
+        history.outcomes = [one if one.source != (0, 7) else dataclasses.replace(one, aborted=True)
+                            for one in history.outcomes]
+        history.counters = []
+        self.only(history, "lost write", "lost write (latent)")
+
+    def test_an_aborted_outcome_that_a_reader_saw(self):
+        history = clean(EXACTLY_ONCE)
+        history.seen_live, history.visible = {("out", 0, 1), ("out", 0, 2)}, {("out", 0, 1)}
+        self.only(history, "G1a (aborted read)")
+
+    def test_wrong_score_bits(self):
+        history = clean()
+        swap(history, find(history, 6), score=bits(0.01 + 2**-56))
+        self.only(history, "wrong score")
+
+    def test_a_decision_that_does_not_follow(self):
+        history = clean()
+        swap(history, find(history, 6), decision="DECLINE")
+        self.only(history, "wrong decision")
+
+    def test_another_model(self):
+        history = clean()
+        swap(history, find(history, 6), model="beef")
+        self.only(history, "wrong model")
+
+    def test_a_missing_review_copy(self):
+        history = clean()
+        history.outcomes.remove(find(history, 5, REVIEW))
+        self.only(history, "lost write (review)")
+
+    def test_a_missing_copy_of_the_sample(self):
+        history = clean()
+        history.sample_per_million = 1_000_000
+        self.only(history, "lost write (review)")
+
+    def test_a_review_copy_too_many(self):
+        history = clean()
+        history.outcomes.append(dataclasses.replace(find(history, 6), kind=REVIEW, offset=9))
+        self.only(history, "unexpected write (review)")
+
+    def test_a_review_copy_that_says_something_else(self):
+        history = clean()
+        swap(history, find(history, 5, REVIEW), score=bits(0.4))
+        self.only(history, "unexpected write (review)")
+
+    def test_exactly_once_has_one_review_copy(self):
+        history = clean(EXACTLY_ONCE)
+        history.outcomes.append(dataclasses.replace(find(history, 5, REVIEW), offset=9))
+        self.only(history, "unexpected write (review)")
+
+    def test_counters_that_do_not_add_up(self):
+        history = clean()
+        history.counters = [Counters("n1", 20, 18, 2, 1, 0)]
+        self.only(history, "wrong count")
+
+    def test_counters_that_call_scored_what_was_handed_back(self):
+        history = clean()
+        history.counters = [Counters("n1", 23, 21, 2, 0, 0)]
+        self.only(history, "wrong count")
+
+
+class Sample(unittest.TestCase):
+    def test_the_hash_is_the_documented_one(self):
+        self.assertEqual(0xEFD01F60BA992926, sample_hash(b""))
+        self.assertNotEqual(sample_hash(b"a-1"), sample_hash(b"a-2"))
+
+
+if __name__ == "__main__":
+    unittest.main()
