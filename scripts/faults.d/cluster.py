@@ -5,11 +5,13 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic, OffsetSpec, ResourceType
 
+from proxy import Proxy
 from waits import FaultError, now_ms, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,6 +48,15 @@ class Cluster:
     def read_pid(self, node):
         return int((self.folder / f"node-{node}" / "pid").read_text())
 
+    @contextmanager
+    def proxy(self):
+        """The proxy in front of this cluster's second listener."""
+        proxy = Proxy(self.proxy_port, self.behind_proxy)
+        try:
+            yield proxy
+        finally:
+            proxy.close()
+
     # --- topics and offsets -------------------------------------------------------------------------------------------
 
     def create(self, topics, partitions):
@@ -63,6 +74,13 @@ class Cluster:
         return known.error is None and len(known.partitions) == partitions and all(
             partition.leader >= 0 for partition in known.partitions.values())
 
+    def wait_until_in_sync(self, topic):
+        """Until each partition has all its copies again."""
+        def look():
+            known = self.admin.list_topics(topic, timeout=ANSWER_S).topics[topic].partitions.values()
+            return all(len(partition.isrs) == len(partition.replicas) for partition in known)
+        wait_for(f"{topic} lacks copies", START_S, look, 0.2)
+
     def delete(self, names):
         for future in self.admin.delete_topics(list(names)).values():
             future.result(ANSWER_S)
@@ -77,10 +95,16 @@ class Cluster:
 
     def ends(self, topic):
         """End offset of each partition, as a read_uncommitted reader sees it."""
-        known = self.admin.list_topics(topic, timeout=ANSWER_S).topics[topic].partitions
-        asked = self.admin.list_offsets({TopicPartition(topic, partition): OffsetSpec.latest() for partition in known},
-                                        request_timeout=ANSWER_S)
-        return {place.partition: future.result(ANSWER_S).offset for place, future in asked.items()}
+        def ask():
+            known = self.admin.list_topics(topic, timeout=ANSWER_S).topics[topic].partitions
+            asked = self.admin.list_offsets(
+                {TopicPartition(topic, partition): OffsetSpec.latest() for partition in known}, request_timeout=ANSWER_S)
+            try:
+                return {place.partition: future.result(ANSWER_S).offset for place, future in asked.items()}
+            except KafkaException:
+                # A partition that was just made or moved has a leader on paper first.
+                return None
+        return wait_for(f"the ends of {topic} are not known", ANSWER_S, ask)
 
     def committed(self, group, topic):
         """The group's committed offsets; 0 where it has none yet."""

@@ -1,5 +1,6 @@
 """The input: simulated transactions, and poison among them, at a steady rate or as a backlog."""
 
+import io
 import random
 import threading
 import time
@@ -15,18 +16,37 @@ FLUSH_S = 120.0
 BEAT_S = 0.01
 
 
+def encoded(record, schema, prefix):
+    """`(key, value)`"""
+    body = io.BytesIO()
+    fastavro.schemaless_writer(body, schema, record)
+    return record["card"]["token"].encode(), prefix + body.getvalue()
+
+
 class Pool:
     """Encoded transactions with their keys, from `scorewire load --export`; read once, used round and round."""
 
     def __init__(self, file, schema):
-        import io
+        self.schema = schema
         self.prefix = SINGLE_OBJECT + fingerprint(schema)
-        parsed, self.items = fastavro.parse_schema(schema), []
         with open(file, "rb") as source:
-            for record in fastavro.reader(source):
-                body = io.BytesIO()
-                fastavro.schemaless_writer(body, parsed, record)
-                self.items.append((record["card"]["token"].encode(), self.prefix + body.getvalue()))
+            self.records = list(fastavro.reader(source))
+        parsed = fastavro.parse_schema(schema)
+        self.items = [encoded(record, parsed, self.prefix) for record in self.records]
+
+    def large(self, size, number):
+        """A good record whose merchant has a very long name."""
+        record = self.records[number % len(self.records)]
+        merchant = record["merchant"] | {"name": "m" * size}
+        return encoded(record | {"merchant": merchant}, fastavro.parse_schema(self.schema), self.prefix)
+
+    def of_next_schema(self, count):
+        """`(schema, items)` of a writer that is one field ahead."""
+        field = {"name": "note", "type": "string", "default": ""}
+        writer = self.schema | {"fields": [field, *self.schema["fields"]]}
+        parsed, prefix = fastavro.parse_schema(writer), SINGLE_OBJECT + fingerprint(writer)
+        chosen = (self.records[index % len(self.records)] for index in range(count))
+        return writer, [encoded(record | {"note": "ahead"}, parsed, prefix) for record in chosen]
 
     def poison(self, chance, good):
         """`(kind, value)` of a record that cannot be scored."""
@@ -43,7 +63,8 @@ class Feed:
         self.topic, self.partitions, self.pool, self.share = topic, partitions, pool, poison
         self.chance = random.Random(f"{seed}:feed")
         settings = {"bootstrap.servers": bootstrap, "enable.idempotence": True, "acks": "all", "linger.ms": 2,
-                    "message.timeout.ms": 0 if not transactional else 25_000, "queue.buffering.max.messages": 1_000_000}
+                    "message.timeout.ms": 0 if not transactional else 25_000, "queue.buffering.max.messages": 1_000_000,
+                    "message.max.bytes": 2_000_000, "topic.metadata.refresh.interval.ms": 1_000}
         self.transactional = transactional
         if transactional:
             settings |= {"transactional.id": f"feed-{topic}"}
@@ -85,6 +106,30 @@ class Feed:
                 self.producer.abort_transaction(FLUSH_S)
             else:
                 self.producer.commit_transaction(FLUSH_S)
+
+    def in_background(self, function, *arguments):
+        thread = threading.Thread(target=function, args=arguments, daemon=True)
+        thread.start()
+        return thread
+
+    def produce(self, key, value, headers=None):
+        self.producer.produce(self.topic, value, key, self.sent % self.partitions, headers=headers)
+        self.sent += 1
+
+    def send_large(self):
+        """A good record that is large, and poison that is larger than the job takes."""
+        key, value = self.pool.large(600_000, self.sent)
+        self.produce(key, value)
+        self.produce(key, b"{" * 1_500_000, [(POISON_HEADER, b"oversized")])
+        self.flush()
+
+    def send_of_new_schema(self, count):
+        """Good records of a schema with one field more, and that schema."""
+        writer, items = self.pool.of_next_schema(count)
+        for key, value in items:
+            self.produce(key, value)
+        self.flush()
+        return writer
 
     def flush(self):
         if self.producer.flush(FLUSH_S):

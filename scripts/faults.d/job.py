@@ -4,6 +4,8 @@ import time
 import uuid
 from pathlib import Path
 
+from confluent_kafka import KafkaException
+
 from checker import properties, read
 from checker.history import Counters, Mark
 from cluster import OUTCOMES
@@ -11,8 +13,9 @@ from feed import Feed
 from node import Node
 from waits import FaultError, Miss, now_ms, wait_for
 
-SETTLE_S = 120.0
 SAMPLE_PER_MILLION = 20_000
+# Records of a run that are scored again by the reference.
+SAMPLE = 500
 
 
 class Job:
@@ -28,6 +31,7 @@ class Job:
         self.folder.mkdir(parents=True)
         self.package = package or suite.package_folder
         self.node_bootstrap = cluster.bootstrap
+        self.keeps_partition, self.sample = True, SAMPLE
         self.sample_per_million = SAMPLE_PER_MILLION
         self.settings = [f"review.sample_per_million={SAMPLE_PER_MILLION}", *settings]
         self.nodes, self.marks, self.counters, self.ends, self.seen_live = [], [], [], {}, None
@@ -43,8 +47,14 @@ class Job:
             self.live.start()
         return self
 
-    def __exit__(self, *_failure):
+    def __exit__(self, failure, *_):
         self.feed.ended.set()
+        if failure is FaultError and not self.ends:
+            # The checker still says what is missing.
+            try:
+                self.finish(stop=False)
+            except (FaultError, KafkaException):
+                pass
         if self.live:
             self.live.ended.set()
         for node in self.nodes:
@@ -55,6 +65,15 @@ class Job:
         node = Node(self.suite.program, self, f"n{len(self.nodes) + 1}", settings, environment)
         self.nodes.append(node)
         return node
+
+    def use_transactional_feed(self):
+        self.feed = Feed(self.cluster.bootstrap, self.topics["input"], self.partitions, self.suite.pool, self.seed,
+                         transactional=True)
+
+    def add_partitions(self, more):
+        self.partitions += more
+        self.cluster.add_partitions(self.topics["input"], self.partitions)
+        self.feed.partitions = self.partitions
 
     def running(self):
         return [node for node in self.nodes if node.is_running()]
@@ -77,7 +96,7 @@ class Job:
                 if not node.is_running() and node.process.returncode not in (0, -9):
                     raise FaultError(f"{node.name} ended with {node.process.returncode}:\n{node.tail()}")
             return sum(self.committed().values()) >= before + more
-        wait_for("nothing is scored", SETTLE_S, look)
+        wait_for("nothing is scored", self.suite.settle_s, look)
 
     def strike(self, kind, fault, may_double=True, zombies=(), dead=False):
         """Carries out `fault()` and marks it; `dead`: who could commit is gone afterwards. Raises Miss when nothing was
@@ -93,12 +112,31 @@ class Job:
         self.marks.append(mark)
         return mark
 
-    def recovered(self, mark, limit_s=SETTLE_S):
+    def strike_itself(self, kind, doomed):
+        """Waits until a process ends itself, and marks that: with what was in the input while it still ran."""
+        def look():
+            ends, begin_ms = self.input_ends(), now_ms()
+            # Asked in this order: what is in the input was there before its end.
+            if doomed.is_running():
+                last[:] = [ends, begin_ms]
+                doomed.note_memory()
+            return not doomed.is_running()
+        last = []
+        wait_for(f"{kind} is never passed", self.suite.settle_s, look, 0.01)
+        if doomed.process.returncode != -9 or not last:
+            raise FaultError(f"{doomed.name} ended with {doomed.process.returncode}, not by itself:\n{doomed.tail()}")
+        mark = Mark(kind, last[1], self.committed(), last[0])
+        if mark.in_flight == 0:
+            raise Miss(f"{kind}: nothing was in flight")
+        self.marks.append(mark)
+        return mark
+
+    def recovered(self, mark, limit_s=None):
         """Waits until everything that was in the input at the fault is committed; closes the mark's window."""
         def look():
             have = self.committed()
             return all(have[partition] >= end for partition, end in mark.ends.items())
-        wait_for(f"not recovered from {mark.kind}", limit_s, look)
+        wait_for(f"not recovered from {mark.kind}", limit_s or self.suite.settle_s, look)
         mark.end_ms, mark.upper = now_ms(), self.input_ends()
         return (mark.end_ms - mark.begin_ms) / 1_000
 
@@ -115,7 +153,7 @@ class Job:
                 raise FaultError(f"no node runs any more; the last one said:\n{self.nodes[-1].tail()}")
             return all(have[partition] >= end for partition, end in self.ends.items())
         try:
-            wait_for("the rest is not finished", SETTLE_S, settled, 0.1)
+            wait_for("the rest is not finished", self.suite.settle_s, settled, 0.1)
         except FaultError:
             # A verdict all the same: the checker says what is missing.
             pass

@@ -13,6 +13,9 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "lib")]
 
+from confluent_kafka import KafkaException  # noqa: E402 (the path comes first)
+
+import planted  # noqa: E402
 import table  # noqa: E402 (the path comes first)
 from checker.read import Avro  # noqa: E402
 from checker.reference import Package  # noqa: E402
@@ -24,6 +27,8 @@ from waits import FaultError, Miss  # noqa: E402
 OUT = ROOT / "target" / "faults"
 POOL_RECORDS = 5_000
 MISSES_MAX = 3
+# From a fault to its end; far above what the product takes.
+SETTLE_S = 120.0
 SCHEMAS = ROOT / "src" / "avro" / "schemas"
 
 
@@ -36,6 +41,8 @@ def arguments():
     parser.add_argument("--seed", type=int, default=1, help="moments, input and sample follow from it")
     parser.add_argument("--rounds", type=int, metavar="N", help="faults per scenario")
     parser.add_argument("--delivery", default="at_least_once", choices=("at_least_once", "exactly_once"))
+    parser.add_argument("--planted", action="store_true",
+                        help="mistakes planted in the program must be found, each at three seeds from --seed on")
     parser.add_argument("--self-test", action="store_true", help="the checker against planted histories, and no Kafka")
     return parser.parse_args()
 
@@ -47,7 +54,7 @@ class Suite:
         self.delivery, self.program = options.delivery, Path(os.environ["SCOREWIRE_BIN"]).resolve()
         self.work = OUT / f"work-{os.getpid()}"
         self.work.mkdir(parents=True)
-        self.environment = {}
+        self.environment, self.settle_s = {}, SETTLE_S
         self.package_folder = ROOT / "models" / "card-fraud-gbdt"
         self.packages = {}
         self.avro = Avro(SCHEMAS / "model_output.avsc", SCHEMAS / "human_review.avsc")
@@ -71,26 +78,27 @@ class Suite:
             shutil.rmtree(self.work)
 
 
-def carry_out(suite, cluster, scenario, options, rounds):
+def carry_out(suite, cluster, scenario, seed, rounds):
     """One scenario, repeated where its fault struck nothing; answers its line of the results."""
     started = time.monotonic()
-    result = {"scenario": scenario.name, "delivery": suite.delivery, "seed": options.seed, "faults": rounds,
+    result = {"scenario": scenario.name, "delivery": suite.delivery, "seed": seed, "faults": rounds,
               "misses": 0, "figures": {}, "findings": [], "in_flight": [], "recoveries_s": [], "peak_bytes": 0}
     for attempt in range(1, MISSES_MAX + 1):
-        run = Run(suite, cluster, scenario.name, options.seed, rounds, options.whole)
+        run = Run(suite, cluster, scenario.name, seed, rounds)
         try:
             scenario.carry_out(run)
         except Miss as miss:
             say(f"{scenario.name}: {miss}; again ({attempt} of {MISSES_MAX})")
             result |= {"misses": attempt, "verdict": "MISSED"}
             continue
-        except (FaultError, TimeoutError) as error:
+        except (FaultError, TimeoutError, KafkaException) as error:
             say(f"{scenario.name}: {error}")
-            result |= {"verdict": "BROKEN", "error": str(error)}
-            break
+            result["error"] = str(error)
+            run.judge_what_is_there()
         result |= {"figures": run.figures, "findings": [finding.shown() for finding in run.findings],
                    "in_flight": run.in_flight, "recoveries_s": run.recoveries, "peak_bytes": run.peak_bytes,
-                   "notes": run.notes, "verdict": "FAILED" if run.findings else "ok"}
+                   "notes": run.notes,
+                   "verdict": "FAILED" if run.findings else "BROKEN" if "error" in result else "ok"}
         break
     result["seconds"] = round(time.monotonic() - started, 1)
     return result
@@ -125,7 +133,7 @@ def run_all(suite, options):
                     cluster = None
                 cluster = Cluster(*kind).__enter__()
             say(f"{scenario.name}: {rounds} faults, seed {options.seed}, {suite.delivery}")
-            results.append(carry_out(suite, cluster, scenario, options, rounds))
+            results.append(carry_out(suite, cluster, scenario, options.seed, rounds))
             for finding in results[-1]["findings"]:
                 say(f"  FOUND {finding['count']} x {finding['name']}: {finding['what']}; {finding['examples'][0]}")
             say(f"  {results[-1]['verdict']} after {results[-1]['seconds']} s")
@@ -133,6 +141,13 @@ def run_all(suite, options):
         if cluster:
             cluster.__exit__()
     return results
+
+
+def run_planted(suite, options):
+    with Cluster() as cluster:
+        def one(name, seed, rounds):
+            return carry_out(suite, cluster, CATALOGUE[name], seed, rounds)
+        return planted.run_planted(suite, options.seed, one, say)
 
 
 def self_test():
@@ -152,13 +167,14 @@ def main():
     suite = Suite(options)
     results = []
     try:
-        results = run_all(suite, options)
+        results = run_planted(suite, options) if options.planted else run_all(suite, options)
     finally:
-        clean = bool(results) and all(result["verdict"] == "ok" for result in results)
+        clean = bool(results) and all(result.get("ok", result.get("verdict") == "ok") for result in results)
         suite.close(keep=not clean)
-    file = OUT / f"results-{options.seed}-{options.delivery}-{time.strftime('%Y%m%d-%H%M%S')}.json"
+    kind = "planted" if options.planted else "results"
+    file = OUT / f"{kind}-{options.seed}-{options.delivery}-{time.strftime('%Y%m%d-%H%M%S')}.json"
     file.write_text(json.dumps(results, indent=1))
-    print(table.text(results))
+    print(planted.text(results) if options.planted else table.text(results))
     say(f"raw figures: {file.relative_to(ROOT)}" + ("" if clean else f"; logs of the nodes: {suite.work.relative_to(ROOT)}"))
     return 0 if clean else 1
 

@@ -1,6 +1,7 @@
 """From topics to a history. Reads everything a job left behind, with Kafka's own client for Python."""
 
 import io
+import math
 import random
 import struct
 import threading
@@ -144,6 +145,9 @@ def inputs(bootstrap, topic, package, sample, seed):
         reference = expected.get(index)
         if index in expected and (reference is None) != poison:
             raise ValueError(f"the reference and the writer disagree about {place(message)}: poison is {poison}")
+        if reference is not None and math.isnan(reference):
+            # A good record that the model has no answer for: no score may come of it.
+            poison, reference = True, None
         records.append(Record(message.partition(), message.offset(), message.key(), poison, reference))
     committed = {(message.partition(), message.offset()) for message in messages}
     everything = read_topic(bootstrap, topic, "read_uncommitted")
@@ -177,11 +181,12 @@ class LiveReader(threading.Thread):
         return self.seen
 
 
-def history(bootstrap, job, package, avro, seed, sample=500):
-    """Everything of a job. `job` has group, topics, delivery, ends, marks, counters, seen_live and partitions."""
-    records, aborted = inputs(bootstrap, job.topics["input"], package, sample, seed)
+def history(bootstrap, job, package, avro, seed):
+    """Everything of a job. `job` has sample, group, topics, delivery, ends, marks, counters, seen_live and partitions."""
+    records, aborted = inputs(bootstrap, job.topics["input"], package, job.sample, seed)
     found, visible = outcomes(bootstrap, job.topics, avro)
     return History(
         job.delivery, records, found, commits(bootstrap, job.group, job.topics["input"]), job.ends, job.marks,
         job.counters, aborted, job.seen_live, visible, package.thresholds, package.sha256, job.sample_per_million,
+        job.keeps_partition,
     )

@@ -11,6 +11,8 @@ import fastavro
 import numpy
 import onnxruntime
 
+# Where its errors are.
+STATE = onnxruntime.capi.onnxruntime_pybind11_state
 SINGLE_OBJECT = b"\xc3\x01"
 
 
@@ -60,12 +62,25 @@ class Package:
         good = [row for row in rows if row is not None]
         if not good:
             return [None] * len(rows)
-        feed = {self.manifest["input"]["tensor"]: numpy.asarray(good, dtype=numpy.float32)}
+        try:
+            scored = iter(self.run(good))
+        except (STATE.Fail, STATE.InvalidArgument):
+            scored = (self.run_alone(row) for row in good)
+        return [None if row is None else next(scored) for row in rows]
+
+    def run(self, rows):
+        feed = {self.manifest["input"]["tensor"]: numpy.asarray(rows, dtype=numpy.float32)}
         (answer,) = self.session.run([self.manifest["output"]["tensor"]], feed)
         answer = numpy.asarray(answer)
-        column = answer[:, self.manifest["output"]["column"]] if answer.ndim == 2 else answer
-        scored = iter(column.tolist())
-        return [None if row is None else next(scored) for row in rows]
+        column = answer[:, self.manifest["output"].get("column", 0)] if answer.ndim == 2 else answer
+        return column.tolist()
+
+    def run_alone(self, row):
+        """NaN where the model fails: there is no score."""
+        try:
+            return self.run([row])[0]
+        except (STATE.Fail, STATE.InvalidArgument):
+            return math.nan
 
 
 def number(feature, record):

@@ -1,0 +1,57 @@
+"""Is the checker awake? Builds with a mistake planted (src/failpoint.rs) must be found out at several seeds, by the very
+runs that the clean build passes."""
+
+from dataclasses import dataclass
+
+SEEDS = 3
+# A planted mistake may stall its job for good; what goes on at all is done long before.
+SETTLE_S = 25.0
+
+
+@dataclass(frozen=True)
+class Planted:
+    bug: str
+    # What it is shown with, and how many faults of it.
+    scenario: str
+    rounds: int
+    # One of these must be among the findings.
+    names: tuple
+
+
+PLANTED = (
+    Planted("commit_before_ack", "kill", 1, ("lost write (latent)", "lost write")),
+    Planted("offset_off_by_one", "kill", 1, ("unexpected commit", "lost write (latent)")),
+    Planted("drop_on_queue_full", "queue full", 1, ("lost write",)),
+    Planted("commit_after_revoke", "rolling", 2, ("non-monotonic commit",)),
+    Planted("handed_back_as_scored", "schema wait", 1, ("wrong count",)),
+)
+
+
+def run_planted(suite, first_seed, carry_out, say):
+    """`carry_out(scenario, seed, rounds)` answers a result. Answers the lines of the table."""
+    lines, clean = [], {}
+    for planted in PLANTED:
+        for seed in range(first_seed, first_seed + SEEDS):
+            key = (planted.scenario, seed, planted.rounds)
+            if key not in clean:
+                suite.environment, suite.settle_s = {}, 120.0
+                clean[key] = carry_out(*key)
+                say(f"clean, {planted.scenario}, seed {seed}: {clean[key]['verdict']}")
+            suite.environment, suite.settle_s = {"SCOREWIRE_TEST_BUG": planted.bug}, SETTLE_S
+            spoilt = carry_out(*key)
+            found = {finding["name"]: finding["count"] for finding in spoilt["findings"]}
+            caught = any(name in found for name in planted.names)
+            say(f"{planted.bug}, seed {seed}: {'found' if caught else 'NOT FOUND'}: {found}")
+            lines.append({"bug": planted.bug, "scenario": planted.scenario, "seed": seed, "found": found,
+                          "clean": clean[key]["verdict"], "ok": caught and clean[key]["verdict"] == "ok"})
+    return lines
+
+
+def text(lines):
+    """As a table for people."""
+    shown = ["| planted mistake | scenario | seed | clean build | found | verdict |", "|---|---|---|---|---|---|"]
+    for line in lines:
+        found = ", ".join(f"{count} x {name}" for name, count in sorted(line["found"].items())) or "nothing"
+        shown.append(f"| {line['bug']} | {line['scenario']} | {line['seed']} | {line['clean']} | {found} | "
+                     f"{'ok' if line['ok'] else 'FAILED'} |")
+    return "\n".join(shown)
