@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic, OffsetSpec, ResourceType
+from confluent_kafka.admin import (AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic,
+                                   OffsetSpec, ResourceType)
 
 from proxy import Proxy
 from waits import FaultError, now_ms, wait_for
@@ -81,6 +82,9 @@ class Cluster:
             return all(len(partition.isrs) == len(partition.replicas) for partition in known)
         wait_for(f"{topic} lacks copies", START_S, look, 0.2)
 
+    def knows(self, topic):
+        return topic in self.admin.list_topics(timeout=ANSWER_S).topics
+
     def delete(self, names):
         for future in self.admin.delete_topics(list(names)).values():
             future.result(ANSWER_S)
@@ -90,8 +94,9 @@ class Cluster:
         wait_for(f"no leader for {topic}", ANSWER_S, lambda: self.has_leaders(topic, count))
 
     def set_topic(self, topic, key, value):
-        resource = ConfigResource(ResourceType.TOPIC, topic, set_config={key: value})
-        self.admin.alter_configs([resource])[resource].result(ANSWER_S)
+        entry = ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
+        resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+        self.admin.incremental_alter_configs([resource])[resource].result(ANSWER_S)
 
     def ends(self, topic):
         """End offset of each partition, as a read_uncommitted reader sees it."""

@@ -6,7 +6,7 @@ import threading
 import time
 
 import fastavro
-from confluent_kafka import Producer
+from confluent_kafka import KafkaException, Producer
 
 from checker.read import POISON_HEADER
 from checker.reference import SINGLE_OBJECT, fingerprint
@@ -107,6 +107,11 @@ class Feed:
             else:
                 self.producer.commit_transaction(FLUSH_S)
 
+    def spread_over(self, partitions):
+        """As many partitions from now on; the client must have heard of them."""
+        self.producer.list_topics(self.topic, FLUSH_S)
+        self.partitions = partitions
+
     def in_background(self, function, *arguments):
         thread = threading.Thread(target=function, args=arguments, daemon=True)
         thread.start()
@@ -142,6 +147,12 @@ class Feed:
         self.thread.start()
 
     def steadily(self, rate):
+        try:
+            self.send_until_ended(rate)
+        except KafkaException as error:
+            self.failure = error
+
+    def send_until_ended(self, rate):
         started, sent = time.monotonic(), 0
         while not self.ended.is_set():
             due = int((time.monotonic() - started) * rate)
@@ -157,4 +168,6 @@ class Feed:
             self.ended.set()
             self.thread.join()
             self.thread = None
+        if self.failure:
+            raise FaultError(f"the input cannot be written: {self.failure}")
         self.flush()

@@ -31,7 +31,7 @@ class Job:
         self.folder.mkdir(parents=True)
         self.package = package or suite.package_folder
         self.node_bootstrap = cluster.bootstrap
-        self.keeps_partition, self.sample = True, SAMPLE
+        self.keeps_partition, self.sample, self.since_ms = True, SAMPLE, 0
         self.sample_per_million = SAMPLE_PER_MILLION
         self.settings = [f"review.sample_per_million={SAMPLE_PER_MILLION}", *settings]
         self.nodes, self.marks, self.counters, self.ends, self.seen_live = [], [], [], {}, None
@@ -70,10 +70,21 @@ class Job:
         self.feed = Feed(self.cluster.bootstrap, self.topics["input"], self.partitions, self.suite.pool, self.seed,
                          transactional=True)
 
+    def recreate_input(self):
+        """Another topic of the same name; what was in the first one and its offsets are gone."""
+        self.feed.stop()
+        topic = self.topics["input"]
+        self.cluster.delete([topic])
+        wait_for("a deleted topic is still there", self.suite.settle_s, lambda: not self.cluster.knows(topic))
+        self.since_ms = now_ms()
+        self.cluster.create({topic: {}}, self.partitions)
+        self.feed = Feed(self.cluster.bootstrap, topic, self.partitions, self.suite.pool, self.seed)
+
     def add_partitions(self, more):
         self.partitions += more
         self.cluster.add_partitions(self.topics["input"], self.partitions)
-        self.feed.partitions = self.partitions
+        self.feed.spread_over(self.partitions)
+        wait_for("nothing is sent to the new partitions", self.suite.settle_s, lambda: all(self.input_ends().values()))
 
     def running(self):
         return [node for node in self.nodes if node.is_running()]
@@ -104,13 +115,23 @@ class Job:
         ends, begin_ms, committed = self.input_ends(), now_ms(), self.committed()
         fault()
         if dead:
-            # Nobody moves it any more. Asked too early, the answer is only lower, and the window larger.
-            committed = self.committed()
+            committed = self.last_words()
         mark = Mark(kind, begin_ms, committed, ends, may_double=may_double, zombies=frozenset(zombies))
-        if mark.in_flight == 0:
+        mark.proof = mark.in_flight
+        if mark.proof == 0:
             raise Miss(f"{kind}: nothing was in flight")
         self.marks.append(mark)
         return mark
+
+    def last_words(self):
+        """What is committed when nobody commits any more: a dead process's last request may still be under way."""
+        seen = []
+
+        def look():
+            seen.append(self.committed())
+            return len(seen) > 3 and seen[-1] == seen[-4]
+        wait_for("a dead process still commits", self.suite.settle_s, look, 0.1)
+        return seen[-1]
 
     def strike_itself(self, kind, doomed):
         """Waits until a process ends itself, and marks that: with what was in the input while it still ran."""
@@ -125,17 +146,21 @@ class Job:
         wait_for(f"{kind} is never passed", self.suite.settle_s, look, 0.01)
         if doomed.process.returncode != -9 or not last:
             raise FaultError(f"{doomed.name} ended with {doomed.process.returncode}, not by itself:\n{doomed.tail()}")
-        mark = Mark(kind, last[1], self.committed(), last[0])
-        if mark.in_flight == 0:
+        mark = Mark(kind, last[1], self.last_words(), last[0])
+        mark.proof = mark.in_flight
+        if mark.proof == 0:
             raise Miss(f"{kind}: nothing was in flight")
         self.marks.append(mark)
         return mark
 
     def recovered(self, mark, limit_s=None):
-        """Waits until everything that was in the input at the fault is committed; closes the mark's window."""
+        """Waits until everything that is in the input by now is committed, so that whoever took over has worked; closes
+        the mark's window."""
+        target = self.input_ends()
+
         def look():
             have = self.committed()
-            return all(have[partition] >= end for partition, end in mark.ends.items())
+            return all(have[partition] >= end for partition, end in target.items())
         wait_for(f"not recovered from {mark.kind}", limit_s or self.suite.settle_s, look)
         mark.end_ms, mark.upper = now_ms(), self.input_ends()
         return (mark.end_ms - mark.begin_ms) / 1_000

@@ -11,7 +11,7 @@ from pathlib import Path
 from cluster import free_port
 from waits import FaultError, now_ms, wait_for
 
-START_S = 60.0
+START_S = 120.0
 STOP_S = 60.0
 SESSION_MS = 6_000
 

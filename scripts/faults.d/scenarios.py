@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 
 import models
 from job import Job
-from waits import wait_for
+from waits import FaultError, wait_for
 
 RATE = 1_500
 PARTITIONS = 4
 # The exit code of a process whose outcomes are refused.
 DELIVERY_FAILED = 74
+# How long a running process has to go on with a topic that was made again.
+RECREATED_S = 20.0
 
 
 @dataclass
@@ -46,9 +48,9 @@ class Run:
         """Where in its work the fault finds the job: by the seed, and by whatever the machine adds."""
         time.sleep(self.chance.uniform(0, longest_s))
 
-    def recovered(self, job, mark):
-        self.in_flight.append(mark.in_flight)
-        self.recoveries.append(job.recovered(mark))
+    def recovered(self, job, mark, limit_s=None):
+        self.recoveries.append(job.recovered(mark, limit_s))
+        self.in_flight.append(mark.proof)
 
     def end(self, job):
         job.finish()
@@ -383,7 +385,7 @@ def dead_letters_refused(run):
             def refuse():
                 run.cluster.set_topic(job.topics["dead_letters"], "max.message.bytes", "10")
                 node.wait(DELIVERY_FAILED)
-            mark = job.strike("dead letters refused", refuse, dead=True)
+            mark = job.strike("dead letters refused", refuse)
             run.cluster.set_topic(job.topics["dead_letters"], "max.message.bytes", "1048588")
             node = job.start()
             run.recovered(job, mark)
@@ -422,5 +424,32 @@ def model_fails(run):
 
 @scenario("model is slow", 0, 1, 5)
 def model_is_slow(run):
-    """A model call takes some ten milliseconds, and kill -9 meanwhile."""
+    """A model call takes some milliseconds, and kill -9 meanwhile."""
     with_model(run, "slow", ("model.batch_latency_us_max=1000000",))
+
+
+@scenario("topic recreated", 0, 1, 5)
+def topic_recreated(run):
+    """The input topic is deleted under load and made again: what is in the new one is scored, if need be after a restart."""
+    often = ("kafka.properties.topic.metadata.refresh.interval.ms=1000",)
+    with run.job(settings=often) as job:
+        (node,) = loaded(run, job)
+        for _ in range(run.rounds):
+            job.wait_until_scored()
+            run.moment()
+            mark = job.strike("topic recreated", job.recreate_input)
+            mark.committed = {}
+            job.feed.send(2_000)
+            try:
+                run.recovered(job, mark, RECREATED_S)
+            except FaultError:
+                # It stopped its partitions, with an alarm, instead of jumping. That must be seen, and a restart must help.
+                if not (node.is_running() and node.total("partitions", "failed")) and node.process.returncode in (None, 0):
+                    raise
+                run.notes.append("a restart was needed")
+                if node.is_running():
+                    node.terminate()
+                node.wait()
+                node = job.start()
+                run.recovered(job, mark)
+        run.end(job)

@@ -66,6 +66,8 @@ class Mark:
     may_double: bool = True
     # Nodes that were stopped and woke up after others had taken over.
     zombies: frozenset = frozenset()
+    # What `in_flight` said when it struck.
+    proof: int = 0
 
     @property
     def in_flight(self):

@@ -182,11 +182,14 @@ class LiveReader(threading.Thread):
 
 
 def history(bootstrap, job, package, avro, seed):
-    """Everything of a job. `job` has sample, group, topics, delivery, ends, marks, counters, seen_live and partitions."""
+    """Everything of a job. `job` has sample, since_ms, group, topics, delivery, ends, marks, counters, seen_live and partitions."""
     records, aborted = inputs(bootstrap, job.topics["input"], package, job.sample, seed)
     found, visible = outcomes(bootstrap, job.topics, avro)
+    # Of an input topic that was made again, only what came after.
+    found = [outcome for outcome in found if outcome.appended_ms >= job.since_ms]
+    committed = [commit for commit in commits(bootstrap, job.group, job.topics["input"]) if commit.at_ms >= job.since_ms]
     return History(
-        job.delivery, records, found, commits(bootstrap, job.group, job.topics["input"]), job.ends, job.marks,
-        job.counters, aborted, job.seen_live, visible, package.thresholds, package.sha256, job.sample_per_million,
+        job.delivery, records, found, committed, job.ends, job.marks,
+        [] if job.since_ms else job.counters, aborted, job.seen_live, visible, package.thresholds, package.sha256, job.sample_per_million,
         job.keeps_partition,
     )
