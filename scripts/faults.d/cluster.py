@@ -82,6 +82,12 @@ class Cluster:
             return all(len(partition.isrs) == len(partition.replicas) for partition in known)
         wait_for(f"{topic} lacks copies", START_S, look, 0.2)
 
+    def forget(self, group):
+        """Deletes a group without members, and its offsets."""
+        wait_for(f"{group} still has members", ANSWER_S, lambda: not self.admin.describe_consumer_groups(
+            [group])[group].result(ANSWER_S).members)
+        self.admin.delete_consumer_groups([group])[group].result(ANSWER_S)
+
     def knows(self, topic):
         return topic in self.admin.list_topics(timeout=ANSWER_S).topics
 

@@ -1,5 +1,6 @@
 """One scoring job of the suite: topics, nodes, input, the marks of its faults, and its verdict."""
 
+import json
 import time
 import uuid
 from pathlib import Path
@@ -49,6 +50,9 @@ class Job:
 
     def __exit__(self, failure, *_):
         self.feed.ended.set()
+        if failure is FaultError:
+            for node in self.running():
+                (Path(self.folder) / f"{node.name}.status.json").write_text(json.dumps(node.status(), indent=1))
         if failure is FaultError and not self.ends:
             # The checker still says what is missing.
             try:

@@ -37,7 +37,7 @@ def arguments():
     parser.add_argument("--list", action="store_true", help="the scenarios, and how many faults each has")
     parser.add_argument("--quick", action="store_true", help="a few faults of the main scenarios: a few minutes")
     parser.add_argument("--whole", action="store_true", help="as many faults as tests/FAULTS.md promises: hours")
-    parser.add_argument("--only", action="append", metavar="NAME", help="these scenarios alone; may be repeated")
+    parser.add_argument("--only", action="append", metavar="NAME", help="these scenarios (with --planted: mistakes) alone; may be repeated")
     parser.add_argument("--seed", type=int, default=1, help="moments, input and sample follow from it")
     parser.add_argument("--rounds", type=int, metavar="N", help="faults per scenario")
     parser.add_argument("--delivery", default="at_least_once", choices=("at_least_once", "exactly_once"))
@@ -147,7 +147,7 @@ def run_planted(suite, options):
     with Cluster() as cluster:
         def one(name, seed, rounds):
             return carry_out(suite, cluster, CATALOGUE[name], seed, rounds)
-        return planted.run_planted(suite, options.seed, one, say)
+        return planted.run_planted(suite, options.seed, options.only, one, say)
 
 
 def self_test():

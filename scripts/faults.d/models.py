@@ -66,9 +66,8 @@ KINDS = {"nan": nan, "failing": failing, "slow": slow}
 
 
 def package(kind, base, folder):
-    """Writes the package and answers its folder."""
+    """Writes the package into an empty folder, and answers that."""
     base, folder = Path(base), Path(folder)
-    folder.mkdir()
     manifest = (base / "model.toml").read_text()
     with open(base / "golden.csv", newline="") as file:
         header, *rows = list(csv.reader(file))

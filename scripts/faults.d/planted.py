@@ -27,10 +27,10 @@ PLANTED = (
 )
 
 
-def run_planted(suite, first_seed, carry_out, say):
-    """`carry_out(scenario, seed, rounds)` answers a result. Answers the lines of the table."""
+def run_planted(suite, first_seed, only, carry_out, say):
+    """`only`: names of mistakes, or none for all. `carry_out(scenario, seed, rounds)` answers a result. Answers the lines of the table."""
     lines, clean = [], {}
-    for planted in PLANTED:
+    for planted in (one for one in PLANTED if not only or one.bug in only):
         for seed in range(first_seed, first_seed + SEEDS):
             key = (planted.scenario, seed, planted.rounds)
             if key not in clean:
