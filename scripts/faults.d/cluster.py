@@ -112,7 +112,7 @@ class Cluster:
                 {TopicPartition(topic, partition): OffsetSpec.latest() for partition in known}, request_timeout=ANSWER_S)
             try:
                 return {place.partition: future.result(ANSWER_S).offset for place, future in asked.items()}
-            except KafkaException:
+            except (KafkaException, TimeoutError):
                 # A partition that was just made or moved has a leader on paper first.
                 return None
         return wait_for(f"the ends of {topic} are not known", ANSWER_S, ask)
@@ -122,7 +122,8 @@ class Cluster:
         request = ConsumerGroupTopicPartitions(group)
         try:
             answer = self.admin.list_consumer_group_offsets([request], request_timeout=ANSWER_S)[group].result(ANSWER_S)
-        except KafkaException:
+        except (KafkaException, TimeoutError):
+            # The coordinator is away: whoever waits asks again.
             return {}
         return {place.partition: max(0, place.offset) for place in answer.topic_partitions if place.topic == topic}
 
