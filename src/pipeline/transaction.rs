@@ -102,7 +102,7 @@ where
         }
         if !self.transaction.closing {
             self.pass_markers();
-            let has_moved = self.slots.iter().any(|slot| slot.watermark.committable() > slot.requested);
+            let has_moved = self.slots.iter().any(|slot| slot.committable() > slot.requested);
             if !self.delivery.is_open() && !has_moved {
                 self.commits.next_ns = now_ns + self.commits.interval_ns;
                 return false;
