@@ -29,8 +29,21 @@ def reader(bootstrap, isolation):
     })
 
 
+def ends_of(bootstrap, topic):
+    """Where each partition ends, open transactions included."""
+    consumer = reader(bootstrap, "read_uncommitted")
+    try:
+        known = consumer.list_topics(topic, READ_LIMIT_S).topics[topic].partitions
+        return {partition: consumer.get_watermark_offsets(TopicPartition(topic, partition), READ_LIMIT_S, False)[1]
+                for partition in known}
+    finally:
+        consumer.close()
+
+
 def read_topic(bootstrap, topic, isolation="read_committed"):
-    """All messages of a topic, partition by partition in offset order."""
+    """All messages of a topic, partition by partition in offset order. Where a killed process left a transaction open,
+    whatever stands behind it is waited for: the broker ends it after its time-out."""
+    ends = ends_of(bootstrap, topic)
     consumer = reader(bootstrap, isolation)
     try:
         known = consumer.list_topics(topic, READ_LIMIT_S).topics[topic].partitions
@@ -47,7 +60,8 @@ def read_topic(bootstrap, topic, isolation="read_committed"):
                 if message.error() is None:
                     messages.append(message)
                 elif message.error().code() == KafkaError._PARTITION_EOF:
-                    left.discard(message.partition())
+                    if message.offset() >= ends[message.partition()]:
+                        left.discard(message.partition())
                 else:
                     raise RuntimeError(f"{topic}: {message.error()}")
         return sorted(messages, key=lambda message: (message.partition(), message.offset()))
