@@ -14,6 +14,7 @@ mod problem;
 mod runner;
 mod runtime;
 mod section;
+mod sequence;
 mod session;
 mod trees;
 mod wire;

@@ -8,6 +8,7 @@ use ndarray::{Array2, ArrayView2, s};
 use crate::edge::{Clock, Scorer};
 use crate::error::{Fatal, exit};
 use crate::model::package::Package;
+use crate::model::sequence::Sequence;
 use crate::model::session::{Placement, Session};
 
 /// Bounds of the probe.
@@ -122,14 +123,8 @@ fn answer(
 /// moved a little. Keeping most of a row together matters: values mixed freely make trees guess wrong more often than
 /// real rows do, and the model look slower. Deterministic; `[rows, features]`.
 pub fn varied_rows(golden: &Array2<f32>, rows: usize) -> Array2<f32> {
-    let mut state = 0x9e37_79b9_7f4a_7c15u64;
-    let mut next = move || {
-        // xorshift64*: any sequence without a short period would do.
-        state ^= state >> 12;
-        state ^= state << 25;
-        state ^= state >> 27;
-        state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32
-    };
+    let mut sequence = Sequence::default();
+    let mut next = move || sequence.next();
     let count = golden.nrows() as u64;
     let mut varied = Array2::zeros((rows, golden.ncols()));
     for mut row in varied.rows_mut() {

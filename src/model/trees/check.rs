@@ -5,6 +5,7 @@ use ort::session::Session as OrtSession;
 use ort::session::builder::SessionBuilder;
 use ort::value::TensorRef;
 
+use crate::model::sequence::Sequence;
 use crate::model::trees::file::{File, Found};
 use crate::model::trees::forest::Forest;
 use crate::model::trees::operator::TreeOperator;
@@ -86,13 +87,8 @@ fn hard_rows(forest: &Forest, width: usize) -> Array2<f32> {
     for &(feature, threshold) in &thresholds {
         by_feature[feature].push(threshold);
     }
-    let mut state = 0x9e37_79b9_7f4a_7c15u64;
-    let mut next = move |below: usize| {
-        state ^= state >> 12;
-        state ^= state << 25;
-        state ^= state >> 27;
-        ((state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) as usize) % below
-    };
+    let mut sequence = Sequence::default();
+    let mut next = move |bound: usize| sequence.below(bound);
     let beside = |threshold: f32, way: usize| [threshold, threshold.next_up(), threshold.next_down()][way];
     let step = thresholds.len().div_ceil(THRESHOLDS_MAX).max(1);
     let edges: Vec<_> = thresholds.into_iter().step_by(step).collect();

@@ -12,26 +12,16 @@ use super::operator::TreeOperator;
 use super::replace::{Graph, TreeNode};
 use crate::model::open::builder;
 use crate::model::runtime::Runtime;
+use crate::model::sequence::Sequence;
 use crate::model::session::Provider;
 use crate::model::wire::{put_bytes, put_number};
 
 const WIDTH: usize = 5;
 const MODES: [&str; 4] = ["BRANCH_LEQ", "BRANCH_LT", "BRANCH_GT", "BRANCH_GTE"];
 
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        ((self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) as usize) % bound
-    }
-
-    /// Few values, so that rows often stand on a threshold.
-    fn value(&mut self) -> f32 {
-        self.below(41) as f32 / 8.0 - 2.5
-    }
+/// Few values, so that rows often stand on a threshold.
+fn value(random: &mut Sequence) -> f32 {
+    random.below(41) as f32 / 8.0 - 2.5
 }
 
 /// A node as the ONNX lists have it.
@@ -62,12 +52,12 @@ const CLASSIFIER: Style =
     Style { op_type: "TreeEnsembleClassifier", post: Some("LOGISTIC"), base: None, positive: false, mode: None };
 
 /// A tree of `leaves` leaves, split anywhere: from balanced to a mere chain.
-fn grow(random: &mut Random, style: Style, tree: i64, leaves: usize, lists: &mut Vec<Drawn>) {
+fn grow(random: &mut Sequence, style: Style, tree: i64, leaves: usize, lists: &mut Vec<Drawn>) {
     let start = lists.len();
     let mut open = vec![(0i64, leaves)];
     let mut free = 1;
     while let Some((node, leaves)) = open.pop() {
-        let weight = random.value() / 3.0;
+        let weight = value(random) / 3.0;
         let weight = if style.positive { weight.abs() / 10.0 } else { weight };
         let mut drawn =
             Drawn { tree, node, mode: "LEAF", feature: 0, value: 0.0, on_true: 0, on_false: 0, nan_true: 0, weight };
@@ -75,7 +65,7 @@ fn grow(random: &mut Random, style: Style, tree: i64, leaves: usize, lists: &mut
             let on_true = 1 + random.below(leaves - 1);
             drawn.mode = style.mode.unwrap_or(MODES[random.below(MODES.len())]);
             drawn.feature = random.below(WIDTH) as i64;
-            drawn.value = if random.below(40) == 0 { f32::INFINITY } else { random.value() };
+            drawn.value = if random.below(40) == 0 { f32::INFINITY } else { value(random) };
             drawn.nan_true = random.below(2) as i64;
             (drawn.on_true, drawn.on_false) = (free, free + 1);
             open.extend([(free, on_true), (free + 1, leaves - on_true)]);
@@ -194,7 +184,7 @@ fn model(op_type: &str, named: &Named<'_>) -> Vec<u8> {
 }
 
 fn drawn(seed: u64, style: Style, leaves: &[usize]) -> Vec<Drawn> {
-    let (mut random, mut lists) = (Random(seed), Vec::new());
+    let (mut random, mut lists) = (Sequence::new(seed), Vec::new());
     for (tree, leaves) in leaves.iter().enumerate() {
         grow(&mut random, style, tree as i64, *leaves, &mut lists);
     }
@@ -215,7 +205,7 @@ fn every_kernel_sums_as_a_walk_down_the_trees_does() {
     for (seed, leaves) in (1..).zip(SIZES) {
         let lists = drawn(seed, CLASSIFIER, leaves);
         let ensemble = read(CLASSIFIER, &lists);
-        let mut random = Random(seed + 100);
+        let mut random = Sequence::new(seed + 100);
         // Not whole steps of sixteen, and wider than the trees ask for.
         let rows: Vec<f32> = (0..77 * (WIDTH + 1))
             .map(|_| match random.below(12) {
@@ -223,7 +213,7 @@ fn every_kernel_sums_as_a_walk_down_the_trees_does() {
                 1 => f32::INFINITY,
                 2 => f32::NEG_INFINITY,
                 3 => -0.0,
-                _ => random.value(),
+                _ => value(&mut random),
             })
             .collect();
         let expected: Vec<u32> = rows.chunks(WIDTH + 1).map(|row| walk(&lists, row).to_bits()).collect();
