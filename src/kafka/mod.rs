@@ -5,6 +5,8 @@ pub mod consumer;
 pub mod delivery;
 pub mod embedded;
 mod events;
+#[cfg(wrapped_client)]
+mod idle_wait;
 mod inbox;
 pub mod load_consumer;
 pub mod load_producer;

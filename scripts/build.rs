@@ -1,0 +1,14 @@
+//! Puts `src/kafka/idle_wait.rs` between two parts of the Kafka client: the linker gives the client's calls of this
+//! function to ours, and the client's own function goes by `__real_` and its name.
+
+const WRAPPED: &str = "rd_kafka_msgq_allow_wakeup_at";
+
+fn main() {
+    println!("cargo:rerun-if-changed=scripts/build.rs");
+    println!("cargo:rustc-check-cfg=cfg(wrapped_client)");
+    // GNU ld, gold, lld and mold have it; elsewhere the client is linked as it is.
+    if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux") {
+        println!("cargo:rustc-cfg=wrapped_client");
+        println!("cargo:rustc-link-arg=-Wl,--wrap={WRAPPED}");
+    }
+}
