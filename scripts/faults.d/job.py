@@ -116,7 +116,8 @@ class Job:
     def strike(self, kind, fault, may_double=True, zombies=(), dead=False):
         """Carries out `fault()` and marks it; `dead`: who could commit is gone afterwards. Raises Miss when nothing was
         in flight."""
-        ends, begin_ms, committed = self.input_ends(), now_ms(), self.committed()
+        # The ends last: whatever else is asked takes time in which all that was there then would be finished.
+        begin_ms, committed, ends = now_ms(), self.committed(), self.input_ends()
         fault()
         if dead:
             committed = self.last_words()

@@ -14,6 +14,11 @@ use crate::error::{Fatal, exit};
 const COMMITTED_RETRY: Duration = Duration::from_millis(100);
 const COMMITTED_ATTEMPTS: u32 = 100;
 
+/// Offsets that a killed process left in an open transaction hold the answer back until the broker ends that: after the
+/// transaction's time-out ([`crate::pipeline::limits::Limits::commit_timeout`], 30 s) and up to 10 s more. The lane's
+/// watchdog is longer.
+const COMMITTED_TIMEOUT: Duration = Duration::from_secs(50);
+
 impl KafkaSource {
     /// Committed offsets; negative where there is none. While a transaction with offsets of these partitions is ending,
     /// the answer waits for its end.
@@ -21,7 +26,8 @@ impl KafkaSource {
         let list = PartitionList::of(&self.topic, partitions);
         for attempts_left in (0..COMMITTED_ATTEMPTS).rev() {
             // SAFETY: client and list are alive; the call fills in the list's offsets.
-            let err = unsafe { rd::rd_kafka_committed(self.client.as_ptr(), list.as_ptr(), timeout_ms(QUERY_TIMEOUT)) };
+            let err =
+                unsafe { rd::rd_kafka_committed(self.client.as_ptr(), list.as_ptr(), timeout_ms(COMMITTED_TIMEOUT)) };
             if attempts_left == 0 || !is_moving_coordinator(err) {
                 self.check(err, "read the group's committed offsets")?;
                 break;
