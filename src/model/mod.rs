@@ -2,6 +2,7 @@
 //! before the first record. The only place that knows `ort`.
 
 mod contract;
+mod fields;
 mod golden;
 mod library;
 mod native;

@@ -1,11 +1,10 @@
 //! A look into an ONNX file before ONNX Runtime opens it: what must not be in there (data in other files, operators
 //! from elsewhere), and ZipMap outputs, which are taken off.
-//!
-//! Field numbers are those of `onnx.proto` (ONNX 1.23, IR version 13).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use crate::model::fields::{attribute, function, graph, model, node, opset, sparse_tensor, tensor, value_info};
 use crate::model::wire::{Field, Fields, Malformed, put_bytes};
 
 /// Operators that come with every build of ONNX Runtime. Others would have to be loaded from a library beside the
@@ -14,52 +13,6 @@ const DOMAINS: [&str; 4] = ["", "ai.onnx", "ai.onnx.ml", "com.microsoft"];
 
 /// Graphs within attributes of nodes (`If`, `Loop`) nest; deeper than this is no model.
 const DEPTH_MAX: u32 = 16;
-
-mod model {
-    pub const GRAPH: u32 = 7;
-    pub const OPSET_IMPORT: u32 = 8;
-    pub const FUNCTIONS: u32 = 25;
-}
-
-mod graph {
-    pub const NODE: u32 = 1;
-    pub const INITIALIZER: u32 = 5;
-    pub const OUTPUT: u32 = 12;
-    pub const SPARSE_INITIALIZER: u32 = 15;
-}
-
-mod node {
-    pub const INPUT: u32 = 1;
-    pub const OUTPUT: u32 = 2;
-    pub const OP_TYPE: u32 = 4;
-    pub const ATTRIBUTE: u32 = 5;
-    pub const DOMAIN: u32 = 7;
-}
-
-mod attribute {
-    pub const TENSOR: u32 = 5;
-    pub const GRAPH: u32 = 6;
-    pub const TENSORS: u32 = 10;
-    pub const GRAPHS: u32 = 11;
-    pub const SPARSE_TENSOR: u32 = 22;
-    pub const SPARSE_TENSORS: u32 = 23;
-}
-
-mod tensor {
-    pub const NAME: u32 = 8;
-    pub const EXTERNAL_DATA: u32 = 13;
-    pub const DATA_LOCATION: u32 = 14;
-}
-
-mod function {
-    pub const NODE: u32 = 7;
-    pub const OPSET_IMPORT: u32 = 9;
-    pub const DOMAIN: u32 = 10;
-}
-
-/// The `name` of a ValueInfoProto, the `domain` of an OperatorSetIdProto, the parts of a SparseTensorProto.
-const FIRST: u32 = 1;
-const SECOND: u32 = 2;
 
 /// A node that turns a tensor of probabilities into a list of maps from class to probability.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,7 +60,7 @@ pub fn inspect(file: &[u8]) -> Result<Inspection, Malformed> {
                 found.walk_graph(bytes, 0)?;
             }
             model::OPSET_IMPORT => {
-                found.domains_imported.insert(first_text(field.bytes()?)?);
+                found.domains_imported.insert(text_of(field.bytes()?, opset::DOMAIN)?);
             }
             model::FUNCTIONS => found.walk_function(field.bytes()?)?,
             _ => {}
@@ -120,11 +73,11 @@ pub fn inspect(file: &[u8]) -> Result<Inspection, Malformed> {
     Ok(found)
 }
 
-fn first_text(message: &[u8]) -> Result<String, Malformed> {
+fn text_of(message: &[u8], number: u32) -> Result<String, Malformed> {
     let mut text = String::new();
     for field in Fields::new(message) {
         let field = field?;
-        if field.number == FIRST {
+        if field.number == number {
             text = field.text()?.to_owned();
         }
     }
@@ -161,7 +114,7 @@ impl Inspection {
         kept.extend_from_slice(&graph[at..]);
         if !self.outputs.contains_key(&zip_map.input) {
             let mut output = Vec::new();
-            put_bytes(&mut output, FIRST, zip_map.input.as_bytes());
+            put_bytes(&mut output, value_info::NAME, zip_map.input.as_bytes());
             put_bytes(&mut kept, graph::OUTPUT, &output);
         }
         let mut without = file[..self.graph_field.start].to_vec();
@@ -176,7 +129,7 @@ impl Inspection {
             match field.number {
                 graph::NODE => self.zip_maps.extend(zip_map(&field)?),
                 graph::OUTPUT => {
-                    self.outputs.insert(first_text(field.bytes()?)?, field.range);
+                    self.outputs.insert(text_of(field.bytes()?, value_info::NAME)?, field.range);
                 }
                 _ => {}
             }
@@ -206,7 +159,7 @@ impl Inspection {
             match field.number {
                 function::NODE => self.walk_node(field.bytes()?, 0)?,
                 function::OPSET_IMPORT => {
-                    self.domains_imported.insert(first_text(field.bytes()?)?);
+                    self.domains_imported.insert(text_of(field.bytes()?, opset::DOMAIN)?);
                 }
                 function::DOMAIN => {
                     self.domains_defined.insert(field.text()?.to_owned());
@@ -248,7 +201,7 @@ impl Inspection {
     fn walk_sparse(&mut self, sparse: &[u8]) -> Result<(), Malformed> {
         for field in Fields::new(sparse) {
             let field = field?;
-            if field.number == FIRST || field.number == SECOND {
+            if [sparse_tensor::VALUES, sparse_tensor::INDICES].contains(&field.number) {
                 self.walk_tensor(field.bytes()?)?;
             }
         }

@@ -2,18 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::fields::attribute;
 use crate::model::wire::{Fields, Malformed};
 
-mod field {
-    pub const NAME: u32 = 1;
-    pub const INT: u32 = 3;
-    pub const STRING: u32 = 4;
-    pub const FLOATS: u32 = 7;
-    pub const INTS: u32 = 8;
-    pub const STRINGS: u32 = 9;
-    /// `doc_string`, `type`: say nothing that the value does not.
-    pub const SILENT: [u32; 2] = [13, 20];
-}
+/// They say nothing that the value does not.
+const SILENT: [u32; 2] = [attribute::DOC_STRING, attribute::TYPE];
 
 #[derive(Debug, Default)]
 struct Attribute<'a> {
@@ -30,21 +23,21 @@ pub struct Attributes<'a>(BTreeMap<&'a str, Attribute<'a>>);
 impl<'a> Attributes<'a> {
     /// Adds one AttributeProto. `Err` when it is malformed, stands there twice, or holds another kind of value.
     pub fn add(&mut self, message: &'a [u8]) -> Result<(), Malformed> {
-        let (mut name, mut attribute) = ("", Attribute::default());
+        let (mut name, mut found) = ("", Attribute::default());
         for part in Fields::new(message) {
             let part = part?;
             match part.number {
-                field::NAME => name = part.text()?,
-                field::INT => attribute.int = part.varint()? as i64,
-                field::STRING => attribute.text = part.text()?,
-                field::FLOATS => part.floats(&mut attribute.floats)?,
-                field::INTS => part.ints(&mut attribute.ints)?,
-                field::STRINGS => attribute.texts.push(part.text()?),
-                silent if field::SILENT.contains(&silent) => {}
+                attribute::NAME => name = part.text()?,
+                attribute::INT => found.int = part.varint()? as i64,
+                attribute::STRING => found.text = part.text()?,
+                attribute::FLOATS => part.floats(&mut found.floats)?,
+                attribute::INTS => part.ints(&mut found.ints)?,
+                attribute::STRINGS => found.texts.push(part.text()?),
+                silent if SILENT.contains(&silent) => {}
                 _ => return Err(Malformed),
             }
         }
-        match self.0.insert(name, attribute) {
+        match self.0.insert(name, found) {
             None => Ok(()),
             Some(_) => Err(Malformed),
         }

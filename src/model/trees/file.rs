@@ -1,49 +1,12 @@
 //! The model file's bytes: tree nodes found, exchanged, and each put into a small model of its own.
-//!
-//! Field numbers are those of `onnx.proto` (ONNX 1.23, IR version 13).
 
 use std::ops::Range;
 
+use crate::model::fields::{element, graph, model, node, opset, value_info};
 use crate::model::trees::attributes::Attributes;
 use crate::model::trees::ensemble::{Ensemble, Unfit};
 use crate::model::trees::operator::DOMAIN;
 use crate::model::wire::{Fields, Malformed, put_bytes, put_number};
-
-mod model {
-    pub const IR_VERSION: u32 = 1;
-    pub const GRAPH: u32 = 7;
-    pub const OPSET_IMPORT: u32 = 8;
-}
-
-mod graph {
-    pub const NODE: u32 = 1;
-    pub const NAME: u32 = 2;
-    pub const INPUT: u32 = 11;
-    pub const OUTPUT: u32 = 12;
-}
-
-mod node {
-    pub const INPUT: u32 = 1;
-    pub const OUTPUT: u32 = 2;
-    pub const OP_TYPE: u32 = 4;
-    pub const ATTRIBUTE: u32 = 5;
-    pub const DOMAIN: u32 = 7;
-}
-
-const NAME: u32 = 1;
-const VERSION: u32 = 2;
-
-mod value_info {
-    pub const TYPE: u32 = 2;
-    pub const TENSOR: u32 = 1;
-    pub const ELEMENT: u32 = 1;
-    pub const SHAPE: u32 = 2;
-    pub const DIMENSION: u32 = 1;
-    pub const SIZE: u32 = 1;
-    pub const SYMBOL: u32 = 2;
-    pub const FLOAT: u64 = 1;
-    pub const INT64: u64 = 7;
-}
 
 /// A tree node of the top graph.
 #[derive(Debug)]
@@ -108,11 +71,11 @@ impl<'a> File<'a> {
             None => inner.extend_from_slice(&self.bytes[self.graph.clone()][found.range.clone()]),
         }
         put_bytes(&mut inner, graph::NAME, b"trees");
-        let rows = value_info(&found.input, value_info::FLOAT, Some(width));
+        let rows = value_info(&found.input, element::FLOAT, Some(width));
         put_bytes(&mut inner, graph::INPUT, &rows);
         for (index, output) in found.outputs.iter().enumerate() {
             let is_label = index + 1 < found.outputs.len();
-            let element = if is_label { value_info::INT64 } else { value_info::FLOAT };
+            let element = if is_label { element::INT64 } else { element::FLOAT };
             put_bytes(&mut inner, graph::OUTPUT, &value_info(output, element, None));
         }
         let mut file = Vec::new();
@@ -174,8 +137,8 @@ fn node_of(found: &Found, operator: &str) -> Vec<u8> {
 
 fn put_opset(file: &mut Vec<u8>) {
     let mut opset = Vec::new();
-    put_bytes(&mut opset, NAME, DOMAIN.as_bytes());
-    put_number(&mut opset, VERSION, 1);
+    put_bytes(&mut opset, opset::DOMAIN, DOMAIN.as_bytes());
+    put_number(&mut opset, opset::VERSION, 1);
     put_bytes(file, model::OPSET_IMPORT, &opset);
 }
 
@@ -193,7 +156,7 @@ fn value_info(name: &str, element: u64, width: Option<usize>) -> Vec<u8> {
     }
     let (mut kind, mut info) = (Vec::new(), Vec::new());
     put_bytes(&mut kind, value_info::TENSOR, &tensor);
-    put_bytes(&mut info, NAME, name.as_bytes());
+    put_bytes(&mut info, value_info::NAME, name.as_bytes());
     put_bytes(&mut info, value_info::TYPE, &kind);
     info
 }

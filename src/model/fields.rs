@@ -1,0 +1,85 @@
+//! Field numbers of `onnx.proto` (ONNX 1.23, IR version 13), as far as anybody here reads or writes them.
+
+pub mod model {
+    pub const IR_VERSION: u32 = 1;
+    pub const GRAPH: u32 = 7;
+    pub const OPSET_IMPORT: u32 = 8;
+    pub const FUNCTIONS: u32 = 25;
+}
+
+pub mod opset {
+    pub const DOMAIN: u32 = 1;
+    pub const VERSION: u32 = 2;
+}
+
+pub mod graph {
+    pub const NODE: u32 = 1;
+    pub const NAME: u32 = 2;
+    pub const INITIALIZER: u32 = 5;
+    pub const INPUT: u32 = 11;
+    pub const OUTPUT: u32 = 12;
+    pub const SPARSE_INITIALIZER: u32 = 15;
+}
+
+pub mod node {
+    pub const INPUT: u32 = 1;
+    pub const OUTPUT: u32 = 2;
+    pub const OP_TYPE: u32 = 4;
+    pub const ATTRIBUTE: u32 = 5;
+    pub const DOMAIN: u32 = 7;
+}
+
+pub mod attribute {
+    pub const NAME: u32 = 1;
+    pub const INT: u32 = 3;
+    pub const STRING: u32 = 4;
+    pub const TENSOR: u32 = 5;
+    pub const GRAPH: u32 = 6;
+    pub const FLOATS: u32 = 7;
+    pub const INTS: u32 = 8;
+    pub const STRINGS: u32 = 9;
+    pub const TENSORS: u32 = 10;
+    pub const GRAPHS: u32 = 11;
+    pub const DOC_STRING: u32 = 13;
+    pub const TYPE: u32 = 20;
+    pub const SPARSE_TENSOR: u32 = 22;
+    pub const SPARSE_TENSORS: u32 = 23;
+}
+
+pub mod tensor {
+    pub const NAME: u32 = 8;
+    pub const EXTERNAL_DATA: u32 = 13;
+    pub const DATA_LOCATION: u32 = 14;
+}
+
+pub mod sparse_tensor {
+    pub const VALUES: u32 = 1;
+    pub const INDICES: u32 = 2;
+}
+
+pub mod function {
+    pub const NODE: u32 = 7;
+    pub const OPSET_IMPORT: u32 = 9;
+    pub const DOMAIN: u32 = 10;
+}
+
+pub mod value_info {
+    pub const NAME: u32 = 1;
+    pub const TYPE: u32 = 2;
+    /// Of the type: a tensor's.
+    pub const TENSOR: u32 = 1;
+    /// Of the tensor's type.
+    pub const ELEMENT: u32 = 1;
+    pub const SHAPE: u32 = 2;
+    /// Of the shape.
+    pub const DIMENSION: u32 = 1;
+    /// Of a dimension.
+    pub const SIZE: u32 = 1;
+    pub const SYMBOL: u32 = 2;
+}
+
+/// Element types of tensors, as far as they are asked for.
+pub mod element {
+    pub const FLOAT: u64 = 1;
+    pub const INT64: u64 = 7;
+}
