@@ -58,15 +58,24 @@ pub enum Bug {
     CommitAfterRevoke,
     /// Counts records as scored that went back unfinished.
     HandedBackAsScored,
+    /// Goes on where it stands after an aborted transaction.
+    MissingSeek,
+    /// Sends offsets in a transaction as no member of the group: no generation, so nobody is fenced.
+    StaleGroupMetadata,
+    /// Goes on with a producer whose request to end a transaction may still be under way.
+    ReuseAfterLostEnd,
 }
 
 impl Bug {
-    pub const ALL: [Bug; 5] = [
+    pub const ALL: [Bug; 8] = [
         Bug::CommitBeforeAck,
         Bug::OffsetOffByOne,
         Bug::DropOnQueueFull,
         Bug::CommitAfterRevoke,
         Bug::HandedBackAsScored,
+        Bug::MissingSeek,
+        Bug::StaleGroupMetadata,
+        Bug::ReuseAfterLostEnd,
     ];
 
     /// As the environment variable names it.
@@ -77,6 +86,9 @@ impl Bug {
             Bug::DropOnQueueFull => "drop_on_queue_full",
             Bug::CommitAfterRevoke => "commit_after_revoke",
             Bug::HandedBackAsScored => "handed_back_as_scored",
+            Bug::MissingSeek => "missing_seek",
+            Bug::StaleGroupMetadata => "stale_group_metadata",
+            Bug::ReuseAfterLostEnd => "reuse_after_lost_end",
         }
     }
 }

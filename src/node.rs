@@ -22,7 +22,7 @@ use crate::model::{self, Model, ModelSettings, ProbeSettings, Session};
 use crate::observe::admin::{self, AdminServer, ModelInfo, Phase};
 use crate::observe::stats::LaneStats;
 use crate::pipeline::clock::SystemClock;
-use crate::pipeline::dead_letter::DeadLetterHeaders;
+use crate::pipeline::dead_letter::{DeadLetterHeaders, Place};
 use crate::pipeline::emit::{Emit, EmitSettings};
 use crate::pipeline::exactly_once::ExactlyOnce;
 use crate::pipeline::intake::Intake;
@@ -237,12 +237,13 @@ impl Shared {
             "CUDA" => Provider::Cuda,
             _ => Provider::Cpu,
         };
+        let place = Place { node: config.kafka.node.clone(), lane: u32::try_from(lane).unwrap_or(u32::MAX) };
         let encoder = OutcomeEncoder::new(&OutcomeIdentity {
             review_threshold: stages.thresholds.review,
             decline_threshold: stages.thresholds.decline,
             thresholds_version: stages.thresholds.version.clone(),
-            node: config.kafka.node.clone(),
-            lane: u32::try_from(lane).unwrap_or(u32::MAX),
+            node: place.node.clone(),
+            lane: place.lane,
             model_name: package.name.clone(),
             model_version: package.version.clone(),
             model_sha256: package.sha256.clone(),
@@ -257,7 +258,7 @@ impl Shared {
         Ok(Emit::new(EmitSettings {
             encoder,
             judge: Judge::new(stages.thresholds.clone(), &stages.review, stages.deadline),
-            headers: DeadLetterHeaders::new(style, &config.topics.input, &package.version, features),
+            headers: DeadLetterHeaders::new(style, &config.topics.input, &package.version, place, features),
             model_version,
             input_partitions: counts.input,
             outcome_bytes_max: config.limits.outcome_bytes_max,

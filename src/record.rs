@@ -119,6 +119,8 @@ pub struct Scored<'a> {
     pub score: f64,
     pub decision: Decision,
     pub late: bool,
+    /// Which of the lane's assignments of the partition scored it: the slot of its tag.
+    pub epoch: u32,
     /// Wall clock, microseconds since the epoch.
     pub received_us: i64,
     pub scored_us: i64,

@@ -93,6 +93,7 @@ fn decoding_and_encoding_allocate_nothing() {
                 score: 0.5,
                 decision: Decision::Review,
                 late: false,
+                epoch: 0,
                 received_us: 1,
                 scored_us: 2,
             };

@@ -36,6 +36,7 @@ fn scored(payload: &[u8]) -> Scored<'_> {
         score: 0.1 + 0.2,
         decision: Decision::Review,
         late: true,
+        epoch: 7,
         received_us: 1_700_000_000_123_456,
         scored_us: 1_700_000_000_123_999,
     }
@@ -97,6 +98,7 @@ fn check_common_fields(value: &Value) {
         ("scored_at", Value::TimestampMicros(1_700_000_000_123_999)),
         ("fallback", Value::Boolean(false)),
         ("late", Value::Boolean(true)),
+        ("epoch", Value::Long(7)),
     ];
     for (path, expected) in expected {
         assert_eq!(at(value, path), expected, "{path}");
@@ -110,7 +112,7 @@ fn every_field_of_an_output_is_where_the_schema_says() {
     let value = read(&out, &output_schema());
     check_common_fields(&value);
     let Value::Record(fields) = value else { panic!("no record") };
-    assert_eq!(fields.len(), 15, "a field of the schema is not checked here");
+    assert_eq!(fields.len(), 16, "a field of the schema is not checked here");
 }
 
 #[test]
@@ -226,6 +228,6 @@ fn the_schema_symbols_are_the_enums_names() {
         assert_eq!(symbols("provider"), serde_json::json!(Provider::ALL.map(Provider::name)));
     }
     let review = serde_json::to_value(review_schema().schema()).unwrap();
-    let reasons = &review["fields"].as_array().unwrap()[15]["type"]["symbols"];
+    let reasons = &review["fields"].as_array().unwrap()[16]["type"]["symbols"];
     assert_eq!(*reasons, serde_json::json!(ReviewReason::ALL.map(ReviewReason::name)));
 }

@@ -228,6 +228,8 @@ fn dead_letters_keep_the_record_and_say_why() {
         let error = |name: &str| letter.header_text(&format!("__scorewire.errors.{name}")).unwrap_or("(none)");
         assert_eq!((error("reason"), error("stage"), error("schema_id")), (*reason, *stage, *schema));
         assert_eq!((error("topic"), error("model_version"), error("attempt")), (job.input.as_str(), "1.0.0", *attempt));
+        assert_eq!((error("node"), error("lane")), ("test", "0"));
+        assert!(error("epoch").parse::<u32>().is_ok());
         assert!(error("message").contains(reason) && error("timestamp").parse::<i64>().is_ok_and(|ms| ms > 0));
     }
 }

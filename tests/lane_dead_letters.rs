@@ -51,7 +51,9 @@ fn each_style_tells_why_where_and_by_which_model() {
         let now_ms: i64 = header("timestamp").unwrap().parse().unwrap();
         assert_eq!(now_ms, fakes::clock::WALL_START_US / 1_000 + 3);
         assert_eq!(sent.header("traceparent").as_deref(), Some("00-ab"));
-        assert_eq!(sent.headers.len(), 11);
+        let who = ["node", "lane", "epoch"].map(|name| header(name).unwrap());
+        assert_eq!(who, ["node", "0", "1"], "as outputs name theirs; two partitions, and this is the second one");
+        assert_eq!(sent.headers.len(), 14);
         assert_eq!(sent.partition, Some(1), "where counts match, the dead letter keeps its partition too");
     }
 }
@@ -140,7 +142,7 @@ fn a_key_or_headers_above_the_limit_leave_a_stub_that_says_where_the_record_is()
         world.cycle();
         let sent = only_dead_letter(&world);
         assert!(sent.key.is_none() && sent.value.is_none());
-        assert_eq!(sent.headers.len(), 10, "why and where, and nothing of the source");
+        assert_eq!(sent.headers.len(), 13, "why and where, and nothing of the source");
     }
 }
 
@@ -152,7 +154,7 @@ fn what_the_client_refuses_as_too_large_leaves_a_stub() {
     world.put_payments(0, 1);
     world.cycle();
     let sent = only_dead_letter(&world);
-    assert_eq!((sent.key.as_deref(), sent.value.as_deref(), sent.headers.len()), (None, None, 10));
+    assert_eq!((sent.key.as_deref(), sent.value.as_deref(), sent.headers.len()), (None, None, 13));
     assert_eq!(sent.header("__scorewire.errors.offset").as_deref(), Some("5"));
     world.settle();
     assert_eq!(world.source.committed(0), Some(7));

@@ -22,7 +22,7 @@ use scorewire::kafka::delivery::AtLeastOnce;
 use scorewire::load::transaction::id_text;
 use scorewire::model::{Model, Session, prepare};
 use scorewire::observe::stats::LaneStats;
-use scorewire::pipeline::dead_letter::DeadLetterHeaders;
+use scorewire::pipeline::dead_letter::{DeadLetterHeaders, Place};
 use scorewire::pipeline::emit::{Emit, EmitSettings};
 use scorewire::pipeline::intake::Intake;
 use scorewire::pipeline::judge::Judge;
@@ -61,11 +61,12 @@ fn emit(model: &Model, limits: &Limits) -> Emit {
         fallback: false,
     });
     let review = ReviewSettings { sample_per_million: 0, payload: PayloadPolicy::Raw };
+    let place = Place { node: "node".into(), lane: 0 };
     let features = package.wanted.features.iter().map(|feature| feature.name.clone()).collect();
     Emit::new(EmitSettings {
         encoder,
         judge: Judge::new(package.thresholds.clone(), &review, None),
-        headers: DeadLetterHeaders::new(HeaderStyle::Scorewire, fakes::world::TOPIC, &package.version, features),
+        headers: DeadLetterHeaders::new(HeaderStyle::Scorewire, fakes::world::TOPIC, &package.version, place, features),
         model_version: CString::new(package.version.as_str()).unwrap(),
         input_partitions: PARTITIONS,
         outcome_bytes_max: limits.outcome_bytes_max,

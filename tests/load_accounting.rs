@@ -204,6 +204,7 @@ fn an_output() -> Vec<u8> {
         score: 0.625,
         decision: Decision::Review,
         late: true,
+        epoch: 0,
         received_us: 1,
         scored_us: 2,
     };

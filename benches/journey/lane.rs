@@ -16,7 +16,7 @@ use scorewire::kafka::delivery::AtLeastOnce;
 use scorewire::model::{Model, Session};
 use scorewire::observe::stats::LaneStats;
 use scorewire::pipeline::clock::SystemClock;
-use scorewire::pipeline::dead_letter::DeadLetterHeaders;
+use scorewire::pipeline::dead_letter::{DeadLetterHeaders, Place};
 use scorewire::pipeline::emit::{Emit, EmitSettings};
 use scorewire::pipeline::intake::Intake;
 use scorewire::pipeline::lane::{Lane, Parts};
@@ -236,11 +236,12 @@ impl Way for LaneWay {
 
 fn emit(model: &Model, limits: &Limits) -> Emit {
     let package = &model.package;
+    let place = Place { node: "bench".into(), lane: 0 };
     let features = package.wanted.features.iter().map(|feature| feature.name.clone()).collect();
     Emit::new(EmitSettings {
         encoder: encoder(model),
         judge: judge(model),
-        headers: DeadLetterHeaders::new(HeaderStyle::Scorewire, TOPIC, &package.version, features),
+        headers: DeadLetterHeaders::new(HeaderStyle::Scorewire, TOPIC, &package.version, place, features),
         model_version: CString::new(package.version.as_str()).unwrap(),
         input_partitions: PARTITIONS,
         outcome_bytes_max: limits.outcome_bytes_max,

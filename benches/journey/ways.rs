@@ -221,6 +221,7 @@ impl Way for Typed {
                 score,
                 decision: self.judge.decide(score).unwrap(),
                 late: false,
+                epoch: 0,
                 received_us: TIMESTAMP_MS * 1_000,
                 scored_us: TIMESTAMP_MS * 1_000,
             };

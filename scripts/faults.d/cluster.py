@@ -3,21 +3,27 @@
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import (AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic,
                                    OffsetSpec, ResourceType)
 
+from kafka_net import free_ports, read_exactly
 from proxy import Proxy
 from waits import FaultError, now_ms, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "scripts" / "kafka"
 ANSWER_S = 30.0
+# One question that is asked again and again.
+ASK_S = 5.0
+FIND_COORDINATOR = 10
+GROUP, TRANSACTIONS = 0, 1
 START_S = 90.0
 OUTCOMES = {"message.timestamp.type": "LogAppendTime"}
 
@@ -40,6 +46,7 @@ class Cluster:
         self.bootstrap = lines[-1].removeprefix("bootstrap=")
         self.behind_proxy = next((line.removeprefix("proxied=") for line in lines if line.startswith("proxied=")), None)
         self.admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        self.askers = {}
         self.pids = {node: self.read_pid(node) for node in range(1, self.brokers + 1)}
         return self
 
@@ -50,9 +57,9 @@ class Cluster:
         return int((self.folder / f"node-{node}" / "pid").read_text())
 
     @contextmanager
-    def proxy(self):
+    def proxy(self, kind=Proxy):
         """The proxy in front of this cluster's second listener."""
-        proxy = Proxy(self.proxy_port, self.behind_proxy)
+        proxy = kind(self.proxy_port, self.behind_proxy)
         try:
             yield proxy
         finally:
@@ -75,12 +82,13 @@ class Cluster:
         return known.error is None and len(known.partitions) == partitions and all(
             partition.leader >= 0 for partition in known.partitions.values())
 
-    def wait_until_in_sync(self, topic):
-        """Until each partition has all its copies again."""
+    def wait_until_in_sync(self):
+        """Until each partition of each topic has all its copies again."""
         def look():
-            known = self.admin.list_topics(topic, timeout=ANSWER_S).topics[topic].partitions.values()
-            return all(len(partition.isrs) == len(partition.replicas) for partition in known)
-        wait_for(f"{topic} lacks copies", START_S, look, 0.2)
+            topics = self.admin.list_topics(timeout=ANSWER_S).topics.values()
+            return all(len(partition.isrs) == len(partition.replicas)
+                       for topic in topics for partition in topic.partitions.values())
+        wait_for("copies are missing", START_S, look, 0.2)
 
     def forget(self, group):
         """Deletes a group without members, and its offsets."""
@@ -117,23 +125,49 @@ class Cluster:
                 return None
         return wait_for(f"the ends of {topic} are not known", ANSWER_S, ask)
 
-    def committed(self, group, topic):
-        """The group's committed offsets; 0 where it has none yet."""
-        request = ConsumerGroupTopicPartitions(group)
+    def committed(self, group, topic, partitions):
+        """The group's committed offsets; 0 where it has none yet, and nothing while its coordinator is away. Asked by a
+        consumer that never joins: after a broker's restart the admin client's question may stay without an answer for good."""
+        if group not in self.askers:
+            self.askers[group] = Consumer({
+                "bootstrap.servers": self.bootstrap, "group.id": group, "enable.auto.commit": False,
+                # Otherwise offsets of an open transaction hide those of the last one.
+                "isolation.level": "read_uncommitted", "coordinator.query.interval.ms": 1_000,
+            })
         try:
-            answer = self.admin.list_consumer_group_offsets([request], request_timeout=ANSWER_S)[group].result(ANSWER_S)
-        except (KafkaException, TimeoutError):
-            # The coordinator is away: whoever waits asks again.
+            asked = [TopicPartition(topic, partition) for partition in range(partitions)]
+            answer = self.askers[group].committed(asked, ASK_S)
+        except KafkaException:
             return {}
-        return {place.partition: max(0, place.offset) for place in answer.topic_partitions if place.topic == topic}
+        return {place.partition: max(0, place.offset) for place in answer if place.error is None}
 
-    def coordinator(self, group):
-        """The broker that leads the group's partition of the offsets topic (KIP-447's hash of the group's name)."""
-        code = 0
-        for char in group:
-            code = (31 * code + ord(char)) & 0xFFFFFFFF
-        partitions = self.admin.list_topics("__consumer_offsets", timeout=ANSWER_S).topics["__consumer_offsets"].partitions
-        return partitions[(code & 0x7FFFFFFF) % len(partitions)].leader
+    def stop_asking(self, group):
+        asker = self.askers.pop(group, None)
+        if asker:
+            asker.close()
+
+    def coordinator(self, name, kind=GROUP):
+        """The broker that coordinates a group or the transactions of a name, by FindCoordinator (version 1)."""
+        client, key = b"faults", name.encode()
+        request = struct.pack(">hhih", FIND_COORDINATOR, 1, 1, len(client)) + client
+        request += struct.pack(">h", len(key)) + key + struct.pack(">b", kind)
+
+        def ask():
+            try:
+                host, port = self.bootstrap.split(",")[self.alive()[0] - 1].rsplit(":", 1)
+                with socket.create_connection((host, int(port)), ASK_S) as connection:
+                    connection.sendall(struct.pack(">i", len(request)) + request)
+                    (size,) = struct.unpack(">i", read_exactly(connection, 4))
+                    answer = read_exactly(connection, size)
+            except OSError:
+                return None
+            _correlation, _throttled, code, words = struct.unpack_from(">iihh", answer)
+            (node,) = struct.unpack_from(">i", answer, 12 + max(0, words))
+            return node if code == 0 else None
+        return wait_for(f"nobody coordinates {name}", ANSWER_S, ask)
+
+    def alive(self):
+        return [node for node in self.pids if self.is_alive(node)]
 
     # --- faults -------------------------------------------------------------------------------------------------------
 
@@ -172,9 +206,8 @@ class Cluster:
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Below Linux's range for outgoing connections, so that none of those takes it before its owner does."""
+    return free_ports(1)[0]
 
 
 __all__ = ["Cluster", "OUTCOMES", "ROOT", "free_port", "now_ms"]

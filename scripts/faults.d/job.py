@@ -63,6 +63,7 @@ class Job:
             self.live.ended.set()
         for node in self.nodes:
             node.give_up()
+        self.cluster.stop_asking(self.group)
 
     def start(self, settings=(), environment=None):
         environment = (environment or {}) | self.suite.environment
@@ -90,13 +91,17 @@ class Job:
         self.feed.spread_over(self.partitions)
         wait_for("nothing is sent to the new partitions", self.suite.settle_s, lambda: all(self.input_ends().values()))
 
+    def transactional_id(self):
+        """Of the newest node's only lane, as the product names it."""
+        return f"{self.group}/{self.nodes[-1].name}/0"
+
     def running(self):
         return [node for node in self.nodes if node.is_running()]
 
     # --- faults -------------------------------------------------------------------------------------------------------
 
     def committed(self):
-        known = self.cluster.committed(self.group, self.topics["input"])
+        known = self.cluster.committed(self.group, self.topics["input"], self.partitions)
         return {partition: known.get(partition, 0) for partition in range(self.partitions)}
 
     def input_ends(self):
@@ -121,7 +126,8 @@ class Job:
         fault()
         if dead:
             committed = self.last_words()
-        mark = Mark(kind, begin_ms, committed, ends, may_double=may_double, zombies=frozenset(zombies))
+        mark = Mark(kind, begin_ms, committed, ends, may_double=may_double, zombies=frozenset(zombies),
+                    reach=self.input_ends() if zombies else {})
         mark.proof = mark.in_flight
         if mark.proof == 0:
             raise Miss(f"{kind}: nothing was in flight")

@@ -40,7 +40,8 @@ def arguments():
     parser.add_argument("--only", action="append", metavar="NAME", help="these scenarios (with --planted: mistakes) alone; may be repeated")
     parser.add_argument("--seed", type=int, default=1, help="moments, input and sample follow from it")
     parser.add_argument("--rounds", type=int, metavar="N", help="faults per scenario")
-    parser.add_argument("--delivery", default="at_least_once", choices=("at_least_once", "exactly_once"))
+    parser.add_argument("--delivery", default="at_least_once", choices=("at_least_once", "exactly_once"),
+                        help="which promise is tested; planted mistakes have their own")
     parser.add_argument("--planted", action="store_true",
                         help="mistakes planted in the program must be found, each at three seeds from --seed on")
     parser.add_argument("--self-test", action="store_true", help="the checker against planted histories, and no Kafka")
@@ -115,38 +116,56 @@ def chosen(options):
     if unknown:
         raise SystemExit(f"faults: no scenario {', '.join(unknown)}; scripts/faults --list names them")
     found = []
-    for name in names:
-        scenario = CATALOGUE[name]
+    for scenario in (CATALOGUE[name] for name in names):
+        if options.delivery not in scenario.modes:
+            say(f"*** LEFT OUT: {scenario.name}: it has a meaning in {', '.join(scenario.modes)} only")
+            continue
         rounds = scenario.quick if options.quick else scenario.whole if options.whole else scenario.usual
         found.append((scenario, options.rounds or rounds or scenario.usual))
+    if not found:
+        raise SystemExit("faults: nothing is left to be done")
     return sorted(found, key=lambda pair: (pair[0].brokers, pair[0].proxied))
 
 
+class Clusters:
+    """A context: one cluster at a time, of the kind that the scenario at hand needs."""
+
+    def __init__(self):
+        self.cluster = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_failure):
+        if self.cluster:
+            self.cluster.__exit__()
+            self.cluster = None
+
+    def of(self, scenario):
+        kind = (scenario.brokers, scenario.proxied)
+        if self.cluster is None or (self.cluster.brokers, self.cluster.proxied) != kind:
+            self.__exit__()
+            self.cluster = Cluster(*kind).__enter__()
+        return self.cluster
+
+
 def run_all(suite, options):
-    results, cluster = [], None
-    try:
+    results = []
+    with Clusters() as clusters:
         for scenario, rounds in chosen(options):
-            kind = (scenario.brokers, scenario.proxied)
-            if cluster is None or (cluster.brokers, cluster.proxied) != kind:
-                if cluster:
-                    cluster.__exit__()
-                    cluster = None
-                cluster = Cluster(*kind).__enter__()
+            cluster = clusters.of(scenario)
             say(f"{scenario.name}: {rounds} faults, seed {options.seed}, {suite.delivery}")
             results.append(carry_out(suite, cluster, scenario, options.seed, rounds))
             for finding in results[-1]["findings"]:
                 say(f"  FOUND {finding['count']} x {finding['name']}: {finding['what']}; {finding['examples'][0]}")
             say(f"  {results[-1]['verdict']} after {results[-1]['seconds']} s")
-    finally:
-        if cluster:
-            cluster.__exit__()
     return results
 
 
 def run_planted(suite, options):
-    with Cluster() as cluster:
+    with Clusters() as clusters:
         def one(name, seed, rounds):
-            return carry_out(suite, cluster, CATALOGUE[name], seed, rounds)
+            return carry_out(suite, clusters.of(CATALOGUE[name]), CATALOGUE[name], seed, rounds)
         return planted.run_planted(suite, options.seed, options.only, one, say)
 
 
@@ -162,7 +181,8 @@ def main():
     if options.list:
         for name, scenario in CATALOGUE.items():
             words = " ".join(scenario.carry_out.__doc__.split())
-            print(f"{name:<16} quick {scenario.quick or '-'}, usual {scenario.usual}, whole {scenario.whole}: {words}")
+            print(f"{name:<24} quick {scenario.quick or '-'}, usual {scenario.usual}, whole {scenario.whole}: {words}"
+                  + ("" if len(scenario.modes) > 1 else f" ({scenario.modes[0]} only)"))
         return 0
     suite = Suite(options)
     results = []

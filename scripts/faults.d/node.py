@@ -57,6 +57,10 @@ class Node:
         status = self.status()
         return sum(lane[section][name] for lane in status["lanes"]) if status else None
 
+    def delivery_failures(self):
+        status = self.status()
+        return sum(lane["delivery_failures"] for lane in status["lanes"]) if status else None
+
     def assigned(self):
         return self.total("partitions", "assigned") or 0
 

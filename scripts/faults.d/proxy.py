@@ -25,7 +25,8 @@ class Proxy:
         self.thread.start()
 
     def close(self):
-        self.on_loop(self.end_all)
+        # The port first: the next one may be at the same place.
+        self.on_loop(lambda: (self.server.close(), self.end_all()))
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join()
 
@@ -59,12 +60,15 @@ class Proxy:
     def end_all(self, with_reset=False):
         for writer in list(self.writers):
             if with_reset:
-                # Closed with nothing lingering: the peer gets RST.
-                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                writer.transport.abort()
+                self.reset(writer)
             else:
                 writer.close()
         self.writers.clear()
+
+    def reset(self, writer):
+        # Closed with nothing lingering: the peer gets RST.
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
 
     async def serve(self, reader, writer):
         if self.kind == "cut":

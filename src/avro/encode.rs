@@ -148,6 +148,7 @@ impl OutcomeEncoder {
         long(out, scored.received_us);
         long(out, scored.scored_us);
         out.extend_from_slice(&[u8::from(self.fallback), u8::from(scored.late)]);
+        long(out, i64::from(scored.epoch));
     }
 }
 

@@ -11,10 +11,11 @@ use rdkafka::bindings as rd;
 use rdkafka::types::RDKafkaRespErr as Err;
 
 use super::consumer::KafkaSource;
-use super::native::{Client, PartitionList, describe, timeout_ms};
+use super::native::{Client, PartitionList, c_string, describe, timeout_ms};
 use super::producer::KafkaSink;
 use crate::edge::{Progress, Sink, TransactionError, Transactional};
 use crate::error::{Fatal, exit};
+use crate::failpoint::{Bug, planted};
 
 /// How long a process that ends by an error waits for its open transaction to be aborted. Otherwise readers would wait
 /// for the transaction's time-out.
@@ -69,6 +70,19 @@ unsafe fn told(client: &Client, error: *mut rd::rd_kafka_error_t) -> Result<(), 
         () if retriable => TransactionError::Retry(text),
         () => TransactionError::Renew(text),
     })
+}
+
+/// Who commits, for the broker to fence; null for no member. Asked for each time: the broker refuses a generation that
+/// is over, and accepts a member that never was. The caller frees it.
+fn member_of(source: &KafkaSource) -> *mut rd::rd_kafka_consumer_group_metadata_t {
+    if planted(Bug::StaleGroupMetadata)
+        && let Ok(group) = c_string(&source.group)
+    {
+        // SAFETY: a string that lives during the call; it is copied.
+        return unsafe { rd::rd_kafka_consumer_group_metadata_new(group.as_ptr()) };
+    }
+    // SAFETY: the client is alive.
+    unsafe { rd::rd_kafka_consumer_group_metadata(source.client.as_ptr()) }
 }
 
 impl KafkaSink {
@@ -133,10 +147,9 @@ impl Transactional<KafkaSource> for KafkaSink {
             return Ok(());
         }
         let list = PartitionList::new(&source.topic, progress.iter().copied());
-        // SAFETY: both clients, list and metadata are alive during the call, and the metadata is freed once. It is asked
-        // for each time: the broker refuses a generation that is over, and accepts a member that never was.
+        // SAFETY: both clients, list and metadata are alive during the call, and the metadata is freed once.
         unsafe {
-            let member = rd::rd_kafka_consumer_group_metadata(source.client.as_ptr());
+            let member = member_of(source);
             if member.is_null() {
                 return Result::Err(TransactionError::Abort("the consumer is no member of its group".into()));
             }

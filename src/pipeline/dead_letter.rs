@@ -9,7 +9,7 @@ use crate::error::Reject;
 use crate::pipeline::settings::HeaderStyle;
 use crate::record::Decoded;
 
-const FIELDS: usize = 10;
+const FIELDS: usize = 13;
 
 /// Suffixes in the order they are written. The other styles spell those they have a word for in their own way.
 const SUFFIXES: [&str; FIELDS] = [
@@ -23,6 +23,9 @@ const SUFFIXES: [&str; FIELDS] = [
     "model_version",
     "attempt",
     "timestamp",
+    "node",
+    "lane",
+    "epoch",
 ];
 const ATTEMPT: usize = 8;
 
@@ -43,11 +46,19 @@ fn streams(suffix: &str) -> &str {
     }
 }
 
+/// Who rejects: outputs name the same two.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub node: String,
+    pub lane: u32,
+}
+
 /// Writes the headers of one dead letter at a time into reused memory.
 pub struct DeadLetterHeaders {
     names: [CString; FIELDS],
     topic: String,
     model_version: String,
+    place: Place,
     features: Vec<String>,
     text: String,
     ends: [usize; FIELDS],
@@ -55,7 +66,13 @@ pub struct DeadLetterHeaders {
 
 impl DeadLetterHeaders {
     /// `features`: the contract's names in order, so that a reject can say which one it is about.
-    pub fn new(style: HeaderStyle, topic: &str, model_version: &str, features: Vec<String>) -> DeadLetterHeaders {
+    pub fn new(
+        style: HeaderStyle,
+        topic: &str,
+        model_version: &str,
+        place: Place,
+        features: Vec<String>,
+    ) -> DeadLetterHeaders {
         let names = SUFFIXES.map(|suffix| {
             let name = match style {
                 HeaderStyle::Scorewire => format!("__scorewire.errors.{suffix}"),
@@ -68,14 +85,22 @@ impl DeadLetterHeaders {
             names,
             topic: topic.to_owned(),
             model_version: model_version.to_owned(),
+            place,
             features,
             text: String::with_capacity(512),
             ends: [0; FIELDS],
         }
     }
 
-    /// Prepares the headers of one record.
-    pub fn fill(&mut self, record: &impl SourceRecord, reject: Reject, decoded: Option<&Decoded>, now_ms: i64) {
+    /// Prepares the headers of one record. `epoch`: the slot that it came through, as outputs name theirs.
+    pub fn fill(
+        &mut self,
+        record: &impl SourceRecord,
+        reject: Reject,
+        decoded: Option<&Decoded>,
+        epoch: u32,
+        now_ms: i64,
+    ) {
         let attempt = self.earlier_attempts(record).saturating_add(1);
         let position = record.position();
         self.text.clear();
@@ -95,7 +120,10 @@ impl DeadLetterHeaders {
                 },
                 "model_version" => write!(text, "{}", self.model_version),
                 "attempt" => write!(text, "{attempt}"),
-                _ => write!(text, "{now_ms}"),
+                "timestamp" => write!(text, "{now_ms}"),
+                "node" => write!(text, "{}", self.place.node),
+                "lane" => write!(text, "{}", self.place.lane),
+                _ => write!(text, "{epoch}"),
             };
             *end = self.text.len();
         }

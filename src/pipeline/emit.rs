@@ -86,6 +86,7 @@ impl Judged {
             score: self.score,
             decision: self.decision,
             late: item.late,
+            epoch: item.slot,
             received_us: item.received_us,
             scored_us,
         }
@@ -256,7 +257,7 @@ impl Emit {
         } else {
             way.announce(item, 1, fate);
         }
-        self.settings.headers.fill(&item.record, reject, item.decoded.as_ref(), way.scored_us / 1_000);
+        self.settings.headers.fill(&item.record, reject, item.decoded.as_ref(), item.slot, way.scored_us / 1_000);
         let headers = self.settings.headers.list();
         let destination = match reject {
             Reject::ModelFailed => Destination::Timeouts,

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::edge::{Clock, Committing, Delivery, Progress, Source, TransactionError, Transactional};
 use crate::error::{Fatal, exit};
+use crate::failpoint::{Bug, planted};
 use crate::observe::stats::LaneStats;
 use crate::pipeline::limits::{DOUBT_AFTER, Limits, nanoseconds};
 
@@ -86,7 +87,7 @@ impl<C: Clock> ExactlyOnce<C> {
         // What the client has to report of the time it took.
         sink.poll(Duration::ZERO, &mut acks)?;
         let doubtful = sink.take_trouble() || repeated || spent() >= DOUBT_AFTER;
-        Ok(Ended { result, doubtful })
+        Ok(Ended { result, doubtful: doubtful && !planted(Bug::ReuseAfterLostEnd) })
     }
 
     fn renew<S, K>(&mut self, sink: &mut K) -> Result<(), Fatal>

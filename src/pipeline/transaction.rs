@@ -7,6 +7,7 @@
 
 use crate::edge::{Clock, Delivery, Progress, Scorer, Sink, Source};
 use crate::error::{Fatal, Reject, exit};
+use crate::failpoint::{Bug, planted};
 use crate::observe::stats::LaneStats;
 use crate::pipeline::commit::count;
 use crate::pipeline::lane::Lane;
@@ -184,7 +185,9 @@ where
         let Some(old) = self.slots.close(to.partition) else { return Ok(()) };
         self.stats.handed_back.add(old.watermark.open() as u64);
         if old.phase == Phase::Flowing {
-            self.source.seek(to)?;
+            if !planted(Bug::MissingSeek) {
+                self.source.seek(to)?;
+            }
             if old.waiting && !self.gate.is_paused() && !self.draining {
                 self.source.resume(&[to.partition])?;
             }

@@ -11,7 +11,7 @@ use scorewire::edge::{Delivery, Destination, SourceEvent, SourceRecord};
 use scorewire::error::Fatal;
 use scorewire::kafka::delivery::AtLeastOnce;
 use scorewire::observe::stats::LaneStats;
-use scorewire::pipeline::dead_letter::DeadLetterHeaders;
+use scorewire::pipeline::dead_letter::{DeadLetterHeaders, Place};
 use scorewire::pipeline::desk::Desk;
 use scorewire::pipeline::emit::{Emit, EmitSettings};
 use scorewire::pipeline::exactly_once::ExactlyOnce;
@@ -103,11 +103,12 @@ impl Setup {
             topic: TOPIC.into(),
             fallback: false,
         });
+        let place = Place { node: "node".into(), lane: 0 };
         let features = payload::wanted().features.into_iter().map(|feature| feature.name).collect();
         Emit::new(EmitSettings {
             encoder,
             judge: Judge::new(thresholds, &review, self.deadline),
-            headers: DeadLetterHeaders::new(self.header_style, TOPIC, MODEL_VERSION, features),
+            headers: DeadLetterHeaders::new(self.header_style, TOPIC, MODEL_VERSION, place, features),
             model_version: CString::new(MODEL_VERSION).unwrap(),
             input_partitions: self.partitions,
             outcome_bytes_max: self.limits.outcome_bytes_max,

@@ -13,7 +13,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("avro", &["error", "record", "edge"]),
     ("observe", &["error", "record", "edge"]),
     ("model", &["error", "record", "edge", "avro"]),
-    ("kafka", &["error", "record", "edge"]),
+    ("kafka", &["error", "failpoint", "record", "edge"]),
     ("pipeline", &["error", "failpoint", "record", "edge", "avro", "observe"]),
     ("config", &["error", "record", "edge", "avro", "model", "observe"]),
     ("load", &["error", "record", "edge", "avro", "observe", "kafka"]),

@@ -30,8 +30,8 @@ class Outcome:
     source: tuple
     appended_ms: int = 0
     key: bytes | None = None
-    # Dead letters name neither node nor score.
     node: str = ""
+    # A dead letter has no score.
     score: bytes = b""
     decision: str = ""
     model: str = ""
@@ -40,6 +40,9 @@ class Outcome:
     received_ms: int = 0
     # Visible to read_uncommitted readers only: its transaction was aborted.
     aborted: bool = False
+    # With the node: who wrote it, and in which of its assignments of the partition.
+    lane: int = 0
+    epoch: int = 0
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,10 @@ class Mark:
     upper: dict = field(default_factory=dict)
     # A clean stop scores nothing twice.
     may_double: bool = True
-    # Nodes that were stopped and woke up after others had taken over.
+    # Nodes that were stopped and woke up after others had taken over, and what lay in the input just after the stop:
+    # more than that they cannot have fetched before it.
     zombies: frozenset = frozenset()
+    reach: dict = field(default_factory=dict)
     # What `in_flight` said when it struck.
     proof: int = 0
 
@@ -77,6 +82,10 @@ class Mark:
     def covers(self, partition, offset, at_ms):
         upper = self.upper.get(partition, 1 << 62)
         return self.begin_ms <= at_ms <= self.end_ms and self.committed.get(partition, 0) <= offset < upper
+
+    def fetched_before(self, node, partition, offset):
+        """Whether a node that was stopped may have had this record in its hands when it was."""
+        return node in self.zombies and offset < self.reach.get(partition, self.ends.get(partition, 0))
 
 
 @dataclass(frozen=True)

@@ -142,9 +142,11 @@ def doubled(view):
 
 
 def was_committed(view, source, copy):
-    """Whether the record was committed already when this copy's node received it. A zombie reads what it had fetched
-    before it was stopped, so nobody holds that against it."""
-    if not copy.received_ms or any(copy.node in mark.zombies for mark in view.windows):
+    """Whether the record was committed already when this copy's node received it. What a zombie's client had fetched
+    before it was stopped is handed out when it wakes up, before it can know: at-least-once cannot help that."""
+    if not copy.received_ms:
+        return False
+    if any(mark.fetched_before(copy.node, *source) and mark.covers(*source, copy.appended_ms) for mark in view.windows):
         return False
     return view.commit_times.get(source[0], NO_COMMITS).reached_ms(source[1]) < copy.received_ms
 
@@ -194,7 +196,6 @@ def out_of_order(view):
     partition are the source's."""
     order = Finding("non-monotonic order", "an outcome overtook an earlier one of its partition")
     place = Finding("misplaced write", "an outcome with another key or partition than its source")
-    zombies = {node for mark in view.windows for node in mark.zombies}
     last = {}
     for outcome in sorted(view.history.outcomes, key=lambda outcome: (outcome.kind, outcome.partition, outcome.offset)):
         if outcome.kind == REVIEW or outcome.aborted:
@@ -206,10 +207,33 @@ def out_of_order(view):
         if view.by_source[outcome.source][0] is not outcome:
             continue
         lane = (outcome.kind, outcome.source[0], outcome.partition)
-        if outcome.source[1] < last.get(lane, -1) and outcome.node not in zombies:
+        if outcome.source[1] < last.get(lane, -1):
             order.add(f"{outcome.kind} of {outcome.source} behind {last[lane]}")
         last[lane] = max(last.get(lane, -1), outcome.source[1])
     return [order, place]
+
+
+def fenced(view):
+    """Who has a partition has it alone: from the first outcome of a later worker on (another process or lane, or another
+    assignment of the same) nothing comes from the earlier one. Exactly-once: nothing that a read_committed reader sees.
+    At-least-once: only copies of what others wrote too."""
+    found = Finding("dirty write (fenced)", "an outcome of a worker whose partition another one had taken over")
+    tenures, authors = defaultdict(dict), defaultdict(set)
+    outcomes = [outcome for outcome in view.history.outcomes if not outcome.aborted]
+    for outcome in sorted(outcomes, key=lambda outcome: (outcome.appended_ms, outcome.partition, outcome.offset)):
+        tenures[outcome.source[0]].setdefault(worker(outcome), outcome.appended_ms)
+        authors[outcome.kind, outcome.source].add(worker(outcome))
+    ends = {partition: dict(zip(workers, [*list(workers.values())[1:], NEVER])) for partition, workers in tenures.items()}
+    for outcome in outcomes:
+        late = outcome.appended_ms > ends[outcome.source[0]][worker(outcome)]
+        is_copy = len(authors[outcome.kind, outcome.source]) > 1
+        if late and (view.history.delivery == EXACTLY_ONCE or not is_copy):
+            found.add(f"{outcome.kind} of {outcome.source} by {worker(outcome)} at {outcome.appended_ms}")
+    return [found]
+
+
+def worker(outcome):
+    return outcome.node, outcome.lane, outcome.epoch
 
 
 def unexpected(view):
@@ -308,6 +332,7 @@ PROPERTIES = [
     (doubled_outside, BOTH),
     (copies_differ, BOTH),
     (out_of_order, BOTH),
+    (fenced, BOTH),
     (unexpected, BOTH),
     (aborted_outputs, (EXACTLY_ONCE,)),
     (scores, BOTH),

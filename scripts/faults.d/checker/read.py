@@ -100,6 +100,7 @@ def scored(message, fields, kind, aborted):
         message.key(), fields["node"], struct.pack("<d", fields["score"]), fields["decision"],
         fields["model"]["sha256"], id=fields["transaction_id"] or "",
         received_ms=int(fields["received_at"].timestamp() * 1_000), aborted=aborted,
+        lane=fields["lane"], epoch=fields["epoch"],
     )
 
 
@@ -108,7 +109,8 @@ def rejected(message, kind, aborted):
     headers = {name: value for name, value in message.headers() or [] if name.startswith(ERRORS)}
     text = {name.removeprefix(ERRORS): value.decode() for name, value in headers.items()}
     return Outcome(kind, message.partition(), message.offset(), (int(text["partition"]), int(text["offset"])),
-                   appended_ms(message), message.key(), reason=text["reason"], aborted=aborted)
+                   appended_ms(message), message.key(), text["node"], lane=int(text["lane"]),
+                   epoch=int(text["epoch"]), reason=text["reason"], aborted=aborted)
 
 
 def outcomes(bootstrap, topics, avro):

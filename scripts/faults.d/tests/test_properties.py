@@ -31,7 +31,7 @@ def clean(delivery=AT_LEAST_ONCE):
             poison = offset == 3
             records.append(Record(partition, offset, b"k%d" % offset, poison, None if poison else 0.01))
             if poison:
-                outcomes.append(Outcome(DEAD, partition, 0, (partition, 3), 1_013, b"k3", reason="truncated"))
+                outcomes.append(Outcome(DEAD, partition, 0, (partition, 3), 1_013, b"k3", "n1", reason="truncated"))
                 continue
             one = scored(partition, offset, place)
             place += 1
@@ -141,7 +141,7 @@ class Found(unittest.TestCase):
     def test_a_good_record_that_was_rejected(self):
         history = clean()
         history.outcomes.remove(find(history, 8))
-        history.outcomes.append(Outcome(DEAD, 0, 9, (0, 8), 1_018, b"k8", reason="unknown_schema"))
+        history.outcomes.append(Outcome(DEAD, 0, 9, (0, 8), 1_018, b"k8", "n1", reason="unknown_schema"))
         history.counters = []
         self.only(history, "dirty write")
 
@@ -184,13 +184,72 @@ class Found(unittest.TestCase):
         again(history, 6)
         self.only(history, "duplicate")
 
-    def test_a_zombie_may_write_what_it_had_fetched_but_not_out_of_its_window(self):
-        history = clean()
-        history.marks.append(crash(zombies=frozenset({"n9"})))
+    def test_a_zombie_may_write_what_it_had_fetched_and_nothing_else(self):
+        # Committed at 1,030, handed out by its client at 1,495.
+        for offset, reach, at_ms, names in ((6, 8, 1_500, ()), (6, 6, 1_500, ("duplicate",)),
+                                            (2, 8, 1_500, ("duplicate",)), (6, 8, 2_500, ("duplicate",))):
+            history = clean()
+            history.marks.append(crash(zombies=frozenset({"n9"}), reach={0: reach}))
+            again(history, offset, at_ms, node="n9")
+            self.only(history, *names)
+
+    def test_exactly_once_forgives_a_zombie_nothing(self):
+        history = clean(EXACTLY_ONCE)
+        history.marks.append(crash(zombies=frozenset({"n9"}), reach={0: 8}))
         again(history, 6, node="n9")
-        self.only(history)
-        again(history, 2, node="n9")
         self.only(history, "duplicate")
+
+    def taken_over(self, delivery, *late):
+        """Records from 4 on are the next process's, but for `late`, of the first one: `(offset, node, epoch)`."""
+        history = clean(delivery)
+        history.counters = []
+        for offset in range(4, 10):
+            for kind in (SCORE, REVIEW):
+                for one in [one for one in history.outcomes if one.source == (0, offset) and one.kind == kind]:
+                    swap(history, one, node="n2")
+        for offset, node, epoch in late:
+            swap(history, find(history, offset), node=node, epoch=epoch)
+        return history
+
+    def test_a_partition_that_is_taken_over_and_given_back(self):
+        for delivery in BOTH:
+            self.only(self.taken_over(delivery))
+            # The same process, and another assignment.
+            self.only(self.taken_over(delivery, (8, "n1", 1), (9, "n1", 1)))
+
+    def test_a_fenced_worker_that_writes(self):
+        for delivery in BOTH:
+            self.only(self.taken_over(delivery, (7, "n1", 0)), "dirty write (fenced)")
+            # An earlier assignment of the same process is another worker too.
+            self.only(self.taken_over(delivery, (6, "n2", 1), (7, "n2", 1), (8, "n2", 0), (9, "n2", 1)),
+                      "dirty write (fenced)")
+
+    def test_a_fenced_worker_that_writes_a_dead_letter(self):
+        for delivery in BOTH:
+            history = self.taken_over(delivery)
+            swap(history, find(history, 3, DEAD), appended_ms=1_016, node="n1")
+            history.commits = [Commit(0, 10, 1_030), Commit(1, 10, 1_030)]
+            self.only(history, "dirty write (fenced)")
+
+    def test_what_a_fenced_worker_aborted_is_nothing(self):
+        history = self.taken_over(EXACTLY_ONCE)
+        again(history, 7, node="n1", aborted=True)
+        self.only(history)
+
+    def test_a_fenced_worker_may_double_in_the_window_of_a_fault(self):
+        history = self.taken_over(AT_LEAST_ONCE)
+        history.marks.append(crash())
+        history.commits = [Commit(0, 4, 1_015), Commit(1, 10, 1_030), Commit(0, 10, 1_600)]
+        again(history, 7, node="n1")
+        self.only(history)
+
+    def test_a_zombie_overtakes_nobody(self):
+        for delivery in BOTH:
+            history = clean(delivery)
+            history.counters = []
+            history.marks.append(crash(zombies=frozenset({"n9"}), reach={0: 8}))
+            swap(history, find(history, 6), offset=50, node="n9", appended_ms=1_700)
+            self.assertIn("non-monotonic order", {finding.name for finding in check(history)[0]})
 
     def test_copies_that_differ(self):
         for change in ({"score": bits(0.02)}, {"decision": "DECLINE"}, {"model": "beef"}, {"key": b"other"}):

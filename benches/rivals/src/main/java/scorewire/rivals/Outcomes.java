@@ -154,6 +154,7 @@ final class Outcomes {
         whole(scoredMicros);
         buffer[length++] = 0; // no fallback
         buffer[length++] = 0; // not late
+        buffer[length++] = 0; // epoch
     }
 
     private void identity(Slot<?> slot) {

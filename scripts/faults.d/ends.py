@@ -1,0 +1,134 @@
+"""A proxy that understands as much of Kafka's protocol as it takes to lose the requests, or the answers, that end
+transactions: frames of a four-byte length; a request begins with its kind, version and number, an answer with the number."""
+
+import asyncio
+import struct
+
+from proxy import Proxy
+
+PRODUCE, END_TXN = 0, 26
+# From version 3 on an answer's header may carry tags; the client speaks 1.
+OLD_END_TXN = 2
+# A delayed answer comes when the client has long asked again; a delayed request in the middle of a transaction.
+ANSWER_LATE_S = 1.5
+REQUEST_LATE_S = 0.03
+NONE = 0
+
+
+class Connection:
+    """One of the client's, with its own to the broker; numbers of the requests that end transactions."""
+
+    def __init__(self, client, broker):
+        self.client, self.broker, self.ends = client, broker, set()
+
+
+class EndOfTransactions(Proxy):
+    """`lose(kind)` takes the next EndTxn. `request late`: the client's connection is reset, it asks again on another one
+    and is answered, and the first request reaches the broker when the next transaction is under way. `answer lost`: the
+    broker has done it, the connection is reset instead of the answer. `answer late`: it comes after a while. `answer
+    swallowed`: it never comes and the connection stays."""
+
+    KINDS = ("request late", "answer lost", "answer late", "answer swallowed")
+
+    def __init__(self, port, target):
+        # What is armed; the request held back, with its connection; whether its successor was answered.
+        self.losing, self.held, self.answered = None, None, False
+        # Requests that ended transactions; those lost or late; the broker's error codes to requests that came late.
+        self.ends, self.lost, self.words = 0, 0, []
+        super().__init__(port, target)
+
+    def lose(self, kind):
+        assert kind in self.KINDS, kind
+
+        def begin():
+            self.losing = kind
+        self.on_loop(begin)
+
+    def is_losing(self):
+        """Until it has struck, and a late request has been answered."""
+        return self.losing is not None or self.held is not None
+
+    async def serve(self, reader, writer):
+        try:
+            upstream_reader, upstream = await asyncio.open_connection(*self.target)
+        except OSError:
+            writer.close()
+            return
+        self.writers |= {writer, upstream}
+        connection = Connection(writer, upstream)
+        tasks = [self.requests(reader, connection), self.answers(upstream_reader, connection)]
+        await asyncio.gather(*tasks)
+
+    async def requests(self, reader, connection):
+        try:
+            while frame := await self.frame(reader):
+                kind, version, number = struct.unpack_from(">hhi", frame, 4)
+                if kind == END_TXN:
+                    assert version <= OLD_END_TXN, f"EndTxn version {version}"
+                    self.ends += 1
+                    connection.ends.add(number)
+                    if self.losing == "request late":
+                        self.hold(connection, frame)
+                        # The way to the broker stays open for it.
+                        return
+                connection.broker.write(frame)
+                await connection.broker.drain()
+                if kind == PRODUCE and self.held and self.answered:
+                    self.answered = False
+                    self.loop.call_later(REQUEST_LATE_S, self.let_go)
+        except OSError:
+            pass
+        if not (self.held and self.held[0] is connection):
+            connection.broker.close()
+
+    async def answers(self, reader, connection):
+        try:
+            while frame := await self.frame(reader):
+                (number,) = struct.unpack_from(">i", frame, 4)
+                if number in connection.ends and not await self.passes(connection, number, frame):
+                    continue
+                connection.client.write(frame)
+                await connection.client.drain()
+        except OSError:
+            pass
+        finally:
+            self.writers -= {connection.client, connection.broker}
+            connection.client.close()
+
+    async def frame(self, reader):
+        """With its length; None at the end."""
+        try:
+            size = await reader.readexactly(4)
+            frame = size + await reader.readexactly(int.from_bytes(size))
+        except asyncio.IncompleteReadError:
+            return None
+        self.passed += len(frame)
+        return frame
+
+    def hold(self, connection, frame):
+        self.losing, self.held, self.answered = None, (connection, frame), False
+        self.lost += 1
+        self.reset(connection.client)
+
+    def let_go(self):
+        connection, frame = self.held
+        connection.broker.write(frame)
+
+    async def passes(self, connection, number, frame):
+        """Whether this answer to an EndTxn goes on to the client now."""
+        connection.ends.discard(number)
+        (code,) = struct.unpack_from(">h", frame, 12)
+        if self.held:
+            if self.held[0] is connection:
+                self.words.append(code)
+                self.held = None
+                connection.broker.close()
+                return False
+            self.answered = code == NONE
+        kind, self.losing = self.losing, None
+        self.lost += kind is not None
+        if kind == "answer lost":
+            self.reset(connection.client)
+        elif kind == "answer late":
+            self.loop.call_later(ANSWER_LATE_S, connection.client.write, frame)
+        return kind is None

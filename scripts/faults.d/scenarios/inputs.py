@@ -1,0 +1,166 @@
+"""What befalls the input and the topics: poison, holes, records too large, unknown schemas, topics that are changed."""
+
+import json
+import tempfile
+from pathlib import Path
+
+from waits import now_ms, wait_for
+
+from .run import PARTITIONS, RATE, killed, loaded, scenario
+
+# The exit code of a process whose outcomes are refused.
+DELIVERY_FAILED = 74
+# How long a running process has to notice that its topic is another.
+RECREATED_S = 20.0
+
+
+@scenario("aborted input", 0, 1, 5)
+def aborted_input(run):
+    """Input in transactions, two of five aborted, and kill -9 meanwhile: offsets have holes, aborted records no outcome."""
+    with run.job() as job:
+        job.use_transactional_feed()
+        job.start().wait_until_assigned(PARTITIONS)
+        for _ in range(run.rounds):
+            sending = job.feed.in_background(job.feed.send_in_transactions, 10_000)
+            job.wait_until_scored(1_000)
+            run.moment()
+            mark = job.strike("kill -9", job.nodes[-1].kill, dead=True)
+            job.start()
+            sending.join()
+            run.recovered(job, mark)
+        run.end(job)
+
+
+@scenario("all poison", 0, 1, 5)
+def all_poison(run):
+    """Nothing but poison, and kill -9 meanwhile: everything is a dead letter, nothing stops."""
+    with run.job() as job:
+        job.feed.share = 1.0
+        killed(run, job)
+
+
+@scenario("too large", 0, 1, 3)
+def too_large(run):
+    """Good records of 600 kB and poison of 1.5 MB among the others, and SIGTERM meanwhile."""
+    with run.job() as job:
+        run.cluster.set_topic(job.topics["input"], "max.message.bytes", "2000000")
+        (node,) = loaded(job)
+        for _ in range(run.rounds):
+            job.feed.stop()
+            for _ in range(40):
+                job.feed.send_large()
+            mark = job.strike("SIGTERM", node.stop, may_double=False)
+            job.feed.start(RATE)
+            node = job.start()
+            run.recovered(job, mark)
+        run.end(job)
+
+
+@scenario("schema wait", 0, 1, 5)
+def schema_wait(run):
+    """Records of a schema that nobody knows yet hold every partition; another node joins, then the schema comes."""
+    for _ in range(run.rounds):
+        folder = Path(tempfile.mkdtemp(prefix="schemas-", dir=run.suite.work))
+        settings = (f"schemas.directory={folder}", "schemas.on_unknown=wait", "limits.schema_retry_ms=200")
+        with run.job(settings=settings) as job:
+            first = job.start().wait_until_assigned(PARTITIONS)
+            # Poison of an unknown schema would wait for ever.
+            job.feed.share = 0
+            job.feed.send(2_000)
+            writer = job.feed.send_of_new_schema(400)
+            job.feed.send(400)
+            wait_for("partitions do not wait", 30, lambda: first.total("partitions", "paused") == PARTITIONS)
+            mark = job.strike("a node joins", lambda: first.wait_until_shared(job.start(), PARTITIONS), may_double=False)
+            run.suite.package_of(job.package).know(writer)
+            (folder / "next.avsc").write_text(json.dumps(writer))
+            run.recovered(job, mark)
+            run.end(job)
+
+
+@scenario("queue full", 0, 1, 5)
+def queue_full(run):
+    """A producer's queue of 20 outcomes against a backlog, and kill -9 meanwhile: it waits, and drops nothing."""
+    small = ("kafka.producer.properties.queue.buffering.max.messages=20",)
+    with run.job(settings=small) as job:
+        job.feed.send(10_000)
+        node = job.start()
+        for _ in range(run.rounds):
+            job.feed.send(20_000)
+            job.wait_until_scored()
+            mark = job.strike("kill -9", node.kill, dead=True)
+            node = job.start()
+            run.recovered(job, mark)
+        run.end(job)
+
+
+@scenario("partitions added", 0, 1, 5)
+def partitions_added(run):
+    """Two partitions more under load: they are picked up from their first record."""
+    often = ("kafka.properties.topic.metadata.refresh.interval.ms=1000",)
+    with run.job(settings=often) as job:
+        job.keeps_partition = False
+        loaded(job)
+        for _ in range(run.rounds):
+            run.strike(job, "partitions added", lambda: job.add_partitions(2), may_double=False)
+        run.end(job)
+
+
+def refuse(run, job, largest=10):
+    run.cluster.set_topic(job.topics["dead_letters"], "max.message.bytes", str(largest))
+
+
+@scenario("dead letters refused", 0, 1, 5)
+def dead_letters_refused(run):
+    """The dead-letter topic takes nothing any more: the process ends with its reason; mended, all of it goes on."""
+    with run.job() as job:
+        loaded(job)
+        for _ in range(run.rounds):
+            def refused():
+                refuse(run, job)
+                job.nodes[-1].wait(DELIVERY_FAILED)
+
+            def mend():
+                refuse(run, job, 1_048_588)
+                job.start()
+            run.strike(job, "dead letters refused", refused, mend)
+        run.end(job)
+
+
+@scenario("refused for a while", 0, 2, 10)
+def refused_for_a_while(run):
+    """The dead-letter topic takes nothing for a moment: the process lives on, goes back and tries again (exactly-once:
+    its transactions are aborted), until it does."""
+    with run.job(settings=("limits.delivery_failures_max=1000000",)) as job:
+        (node,) = loaded(job)
+        for _ in range(run.rounds):
+            def refused():
+                before = node.delivery_failures()
+                refuse(run, job)
+                wait_for("nothing is refused", run.suite.settle_s,
+                         lambda: (node.delivery_failures() or 0) >= before + 3)
+            run.strike(job, "refused for a while", refused, lambda: refuse(run, job, 1_048_588))
+        run.end(job)
+
+
+@scenario("topic recreated", 0, 1, 5)
+def topic_recreated(run):
+    """The input topic is deleted under load and made again: what is in the new one is scored after the alarm, when the operator has reset the group."""
+    often = ("kafka.properties.topic.metadata.refresh.interval.ms=1000",)
+    with run.job(settings=often) as job:
+        (node,) = loaded(job)
+        for _ in range(run.rounds):
+            job.wait_until_scored()
+            run.moment()
+            mark = job.strike("topic recreated", job.recreate_input)
+            mark.committed = {}
+            job.feed.send(200)
+            # The last commit of the old topic may have landed on the new one. The partitions stop with an alarm instead
+            # of jumping, and the operator says where to begin.
+            wait_for("no alarm", RECREATED_S, lambda: node.total("partitions", "failed") == PARTITIONS)
+            node.terminate()
+            node.wait()
+            run.cluster.forget(job.group)
+            job.since_ms = now_ms()
+            node = job.start()
+            run.recovered(job, mark)
+        run.end(job)

@@ -1,0 +1,109 @@
+"""A run of a scenario, the catalogue, and the round that most scenarios repeat: under load, at a moment of its own, a
+fault; then whoever is there finishes what is in the input."""
+
+import random
+import time
+from dataclasses import dataclass, field
+
+from checker.history import AT_LEAST_ONCE, EXACTLY_ONCE
+from job import Job
+
+RATE = 1_500
+PARTITIONS = 4
+BOTH = (AT_LEAST_ONCE, EXACTLY_ONCE)
+
+
+@dataclass
+class Run:
+    """One run of one scenario: what it needs, and what it notes for the table."""
+
+    suite: object
+    cluster: object
+    name: str
+    seed: int
+    rounds: int
+    last_job: object = None
+    recoveries: list = field(default_factory=list)
+    findings: list = field(default_factory=list)
+    figures: dict = field(default_factory=dict)
+    in_flight: list = field(default_factory=list)
+    peak_bytes: int = 0
+    notes: list = field(default_factory=list)
+
+    def __post_init__(self):
+        self.chance = random.Random(f"{self.seed}:{self.name}")
+
+    def job(self, settings=(), **others):
+        self.last_job = Job(self.suite, self.cluster, self.name, self.seed, PARTITIONS, settings, **others)
+        return self.last_job
+
+    def moment(self, longest_s=0.5):
+        """Where in its work the fault finds the job: by the seed, and by whatever the machine adds."""
+        time.sleep(self.chance.uniform(0, longest_s))
+
+    def strike(self, job, kind, fault, mend=None, more=300, **how):
+        """One round: something is scored, the fault, what mends it, and all that is in the input by then is committed.
+        `how`: as `Job.strike` takes it."""
+        job.wait_until_scored(more)
+        self.moment()
+        mark = job.strike(kind, fault, **how)
+        if mend:
+            mend()
+        self.recovered(job, mark)
+        return mark
+
+    def recovered(self, job, mark):
+        self.recoveries.append(job.recovered(mark))
+        self.in_flight.append(mark.proof)
+
+    def end(self, job):
+        job.finish()
+        self.peak_bytes = job.peak_bytes()
+        self.findings, self.figures = job.verdict()
+
+    def judge_what_is_there(self):
+        """After a run that did not come to its end: what the checker makes of it."""
+        if self.last_job and self.last_job.ends:
+            self.peak_bytes = self.last_job.peak_bytes()
+            self.findings, self.figures = self.last_job.verdict()
+
+
+@dataclass(frozen=True)
+class Scenario:
+    name: str
+    carry_out: object
+    # Faults per run: with --quick, without, and for the whole suite.
+    quick: int
+    usual: int
+    whole: int
+    brokers: int = 1
+    proxied: bool = False
+    # Where it has a meaning.
+    modes: tuple = BOTH
+
+
+CATALOGUE = {}
+
+
+def scenario(name, quick, usual, whole, **settings):
+    def keep(function):
+        CATALOGUE[name] = Scenario(name, function, quick, usual, whole, **settings)
+        return function
+    return keep
+
+
+def loaded(job, nodes=1):
+    """Nodes that share the partitions, under load."""
+    started = [job.start() for _ in range(nodes)]
+    job.feed.start(RATE)
+    for node in started:
+        node.wait_until_assigned(PARTITIONS // nodes)
+    return started
+
+
+def killed(run, job):
+    """Load, and the only node killed and replaced in each round."""
+    loaded(job)
+    for _ in range(run.rounds):
+        run.strike(job, "kill -9", job.nodes[-1].kill, job.start, dead=True)
+    run.end(job)
