@@ -9,17 +9,18 @@ from proxy import Proxy
 PRODUCE, END_TXN = 0, 26
 # From version 3 on an answer's header may carry tags; the client speaks 1.
 OLD_END_TXN = 2
-# A delayed answer comes when the client has long asked again; a delayed request in the middle of a transaction.
+# A delayed answer comes when the client has long asked again.
 ANSWER_LATE_S = 1.5
-REQUEST_LATE_S = 0.03
+# A delayed request comes when this many batches of the next transaction are in their topics.
+BATCHES_BEFORE = 3
 NONE = 0
 
 
 class Connection:
-    """One of the client's, with its own to the broker; numbers of the requests that end transactions."""
+    """One of the client's, with its own to the broker; numbers of the requests whose answers matter."""
 
     def __init__(self, client, broker):
-        self.client, self.broker, self.ends = client, broker, set()
+        self.client, self.broker, self.ends, self.batches = client, broker, set(), set()
 
 
 class EndOfTransactions(Proxy):
@@ -31,8 +32,9 @@ class EndOfTransactions(Proxy):
     KINDS = ("request late", "answer lost", "answer late", "answer swallowed")
 
     def __init__(self, port, target):
-        # What is armed; the request held back, with its connection; whether its successor was answered.
-        self.losing, self.held, self.answered = None, None, False
+        # What is armed; the request held back, with its connection; batches to come before it goes on: None until its
+        # successor was answered, 0 when it has gone.
+        self.losing, self.held, self.batches = None, None, None
         # Requests that ended transactions; those lost or late; the broker's error codes to requests that came late.
         self.ends, self.lost, self.words = 0, 0, []
         super().__init__(port, target)
@@ -71,11 +73,10 @@ class EndOfTransactions(Proxy):
                         self.hold(connection, frame)
                         # The way to the broker stays open for it.
                         return
+                if kind == PRODUCE and self.batches:
+                    connection.batches.add(number)
                 connection.broker.write(frame)
                 await connection.broker.drain()
-                if kind == PRODUCE and self.held and self.answered:
-                    self.answered = False
-                    self.loop.call_later(REQUEST_LATE_S, self.let_go)
         except OSError:
             pass
         if not (self.held and self.held[0] is connection):
@@ -85,6 +86,8 @@ class EndOfTransactions(Proxy):
         try:
             while frame := await self.frame(reader):
                 (number,) = struct.unpack_from(">i", frame, 4)
+                if number in connection.batches:
+                    self.another_batch(connection, number)
                 if number in connection.ends and not await self.passes(connection, number, frame):
                     continue
                 connection.client.write(frame)
@@ -106,13 +109,17 @@ class EndOfTransactions(Proxy):
         return frame
 
     def hold(self, connection, frame):
-        self.losing, self.held, self.answered = None, (connection, frame), False
+        self.losing, self.held, self.batches = None, (connection, frame), None
         self.lost += 1
         self.reset(connection.client)
 
-    def let_go(self):
-        connection, frame = self.held
-        connection.broker.write(frame)
+    def another_batch(self, connection, number):
+        connection.batches.discard(number)
+        if self.batches:
+            self.batches -= 1
+            if self.batches == 0:
+                late, frame = self.held
+                late.broker.write(frame)
 
     async def passes(self, connection, number, frame):
         """Whether this answer to an EndTxn goes on to the client now."""
@@ -124,7 +131,9 @@ class EndOfTransactions(Proxy):
                 self.held = None
                 connection.broker.close()
                 return False
-            self.answered = code == NONE
+            # 0 says that it has gone; a transaction that ends before that was too short.
+            if code == NONE and self.batches != 0:
+                self.batches = BATCHES_BEFORE
         kind, self.losing = self.losing, None
         self.lost += kind is not None
         if kind == "answer lost":

@@ -30,7 +30,7 @@ PLANTED = (
     Planted("handed_back_as_scored", "schema wait", 1, ("wrong count",)),
     Planted("missing_seek", "refused for a while", 1, ("lost write",), EXACTLY_ONCE),
     Planted("stale_group_metadata", "zombie", 2, ("duplicate", "non-monotonic commit"), EXACTLY_ONCE),
-    Planted("reuse_after_lost_end", "lost end of transaction", 1, ("duplicate", "lost write"), EXACTLY_ONCE),
+    Planted("reuse_after_lost_end", "lost end of transaction", 5, ("duplicate", "lost write"), EXACTLY_ONCE),
 )
 
 

@@ -105,7 +105,8 @@ def partitions_added(run):
         run.end(job)
 
 
-def refuse(run, job, largest=10):
+def refuse(run, job, largest=120):
+    """No dead letter is as small as that; the marker of a transaction's end is, and has to fit."""
     run.cluster.set_topic(job.topics["dead_letters"], "max.message.bytes", str(largest))
 
 
