@@ -12,7 +12,7 @@ from checker.history import Counters, Mark
 from cluster import OUTCOMES
 from feed import Feed
 from node import Node
-from waits import FaultError, Miss, now_ms, wait_for
+from waits import FaultError, now_ms, wait_for
 
 SAMPLE_PER_MILLION = 20_000
 # Records of a run that are scored again by the reference.
@@ -119,8 +119,8 @@ class Job:
         wait_for("nothing is scored", self.suite.settle_s, look)
 
     def strike(self, kind, fault, may_double=True, zombies=(), dead=False):
-        """Carries out `fault()` and marks it; `dead`: who could commit is gone afterwards. Raises Miss when nothing was
-        in flight."""
+        """Carries out `fault()` and marks it; `dead`: who could commit is gone afterwards. Its proof is 0 when nothing was
+        in flight: it showed nothing then."""
         # The ends last: whatever else is asked takes time in which all that was there then would be finished.
         begin_ms, committed, ends = now_ms(), self.committed(), self.input_ends()
         fault()
@@ -128,9 +128,11 @@ class Job:
             committed = self.last_words()
         mark = Mark(kind, begin_ms, committed, ends, may_double=may_double, zombies=frozenset(zombies),
                     reach=self.input_ends() if zombies else {})
+        return self.keep(mark)
+
+    def keep(self, mark):
+        """Even one that struck nothing has happened."""
         mark.proof = mark.in_flight
-        if mark.proof == 0:
-            raise Miss(f"{kind}: nothing was in flight")
         self.marks.append(mark)
         return mark
 
@@ -158,11 +160,7 @@ class Job:
         if doomed.process.returncode != -9 or not last:
             raise FaultError(f"{doomed.name} ended with {doomed.process.returncode}, not by itself:\n{doomed.tail()}")
         mark = Mark(kind, last[1], self.last_words(), last[0])
-        mark.proof = mark.in_flight
-        if mark.proof == 0:
-            raise Miss(f"{kind}: nothing was in flight")
-        self.marks.append(mark)
-        return mark
+        return self.keep(mark)
 
     def recovered(self, mark, limit_s=None):
         """Waits until everything that is in the input by now is committed, so that whoever took over has worked; closes

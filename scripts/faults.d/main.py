@@ -44,6 +44,8 @@ def arguments():
                         help="which promise is tested; planted mistakes have their own")
     parser.add_argument("--planted", action="store_true",
                         help="mistakes planted in the program must be found, each at three seeds from --seed on")
+    parser.add_argument("--table", nargs="+", type=Path, metavar="JSON",
+                        help="prints the raw figures of earlier calls as the table of tests/FAULTS.md, and no Kafka")
     parser.add_argument("--self-test", action="store_true", help="the checker against planted histories, and no Kafka")
     return parser.parse_args()
 
@@ -96,7 +98,7 @@ def carry_out(suite, cluster, scenario, seed, rounds):
             say(f"{scenario.name}: {error}")
             result["error"] = str(error)
             run.judge_what_is_there()
-        result |= {"figures": run.figures, "findings": [finding.shown() for finding in run.findings],
+        result |= {"missed_rounds": run.misses, "figures": run.figures, "findings": [finding.shown() for finding in run.findings],
                    "in_flight": run.in_flight, "recoveries_s": run.recoveries, "peak_bytes": run.peak_bytes,
                    "notes": run.notes,
                    "verdict": "FAILED" if run.findings else "BROKEN" if "error" in result else "ok"}
@@ -183,6 +185,10 @@ def main():
             words = " ".join(scenario.carry_out.__doc__.split())
             print(f"{name:<24} quick {scenario.quick or '-'}, usual {scenario.usual}, whole {scenario.whole}: {words}"
                   + ("" if len(scenario.modes) > 1 else f" ({scenario.modes[0]} only)"))
+        return 0
+    if options.table:
+        results = [result for file in options.table for result in json.loads(file.read_text())]
+        print(table.side_by_side(results, list(CATALOGUE)))
         return 0
     suite = Suite(options)
     results = []

@@ -25,6 +25,23 @@ def row(result):
     ]
 
 
+FAULTS_MD = ("scenario", "delivery", "seed", "faults", "records", "in flight, least", "lost", "doubled in / out",
+             "out of order", "wrong scores", "recovery, s", "peak MiB", "verdict")
+
+
+def side_by_side(results, names):
+    """The table of tests/FAULTS.md from raw figures: scenarios in the order of `names`, at-least-once above exactly-once."""
+    modes = ("at_least_once", "exactly_once")
+    lines = ["| " + " | ".join(FAULTS_MD) + " |", "|" + "---|" * len(FAULTS_MD)]
+    for result in sorted(results, key=lambda one: (names.index(one["scenario"]), modes.index(one["delivery"]),
+                                                   one["faults"], one["seed"])):
+        name, delivery, faults, *rest = row(result)
+        records = f"{int(rest[0]):,}" if rest[0].isdigit() else rest[0]
+        cells = [name, delivery.replace("_", "-"), str(result["seed"]), faults, records, *rest[1:]]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def text(results):
     rows = [list(COLUMNS)] + [row(result) for result in results]
     widths = [max(len(line[index]) for line in rows) for index in range(len(COLUMNS))]

@@ -43,10 +43,14 @@ def crashed(run, job, kind, victim_of):
     """In each round one broker of three is killed, and back with all its copies before the next."""
     loaded(job)
     for turn in range(run.rounds):
-        victim = victim_of(turn)
-        run.strike(job, kind(turn), lambda victim=victim: run.cluster.crash(victim))
-        run.cluster.start(victim)
-        run.cluster.wait_until_in_sync()
+        def crash(turn=turn):
+            run.cluster.crash(victim_of(turn))
+
+        def back():
+            for node in set(run.cluster.pids) - set(run.cluster.alive()):
+                run.cluster.start(node)
+            run.cluster.wait_until_in_sync()
+        run.strike(job, kind(turn), crash, after=back)
     run.end(job)
 
 

@@ -123,7 +123,7 @@ def dead_letters_refused(run):
             def mend():
                 refuse(run, job, 1_048_588)
                 job.start()
-            run.strike(job, "dead letters refused", refused, mend)
+            run.strike(job, "dead letters refused", refused, mend=mend)
         run.end(job)
 
 
@@ -139,7 +139,7 @@ def refused_for_a_while(run):
                 refuse(run, job)
                 wait_for("nothing is refused", run.suite.settle_s,
                          lambda: (node.delivery_failures() or 0) >= before + 3)
-            run.strike(job, "refused for a while", refused, lambda: refuse(run, job, 1_048_588))
+            run.strike(job, "refused for a while", refused, mend=lambda: refuse(run, job, 1_048_588))
         run.end(job)
 
 

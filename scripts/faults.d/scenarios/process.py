@@ -16,7 +16,7 @@ def sigterm(run):
     with run.job() as job:
         loaded(job)
         for _ in range(run.rounds):
-            run.strike(job, "SIGTERM", job.nodes[-1].stop, job.start, may_double=False)
+            run.strike(job, "SIGTERM", lambda: job.nodes[-1].stop(), mend=job.start, may_double=False)
         run.end(job)
 
 
@@ -26,9 +26,12 @@ def rolling(run):
     with run.job() as job:
         nodes = loaded(job, 2)
         for turn in range(run.rounds):
+            def stop(place=turn % 2):
+                nodes[place].stop()
+
             def replace(place=turn % 2):
                 nodes[place] = job.start().wait_until_assigned(PARTITIONS // 2)
-            run.strike(job, "rolling restart", nodes[turn % 2].stop, replace, may_double=False)
+            run.strike(job, "rolling restart", stop, mend=replace, may_double=False)
         run.end(job)
 
 
@@ -46,7 +49,7 @@ def zombie(run):
                 run.moment()
                 sleeper.resume()
                 other.wait_until_shared(sleeper, PARTITIONS)
-            run.strike(job, "SIGSTOP", sleeper.pause, wake, zombies=[sleeper.name])
+            run.strike(job, "SIGSTOP", sleeper.pause, mend=wake, zombies=[sleeper.name])
         run.end(job)
 
 
@@ -56,9 +59,8 @@ def come_and_go(run):
     with run.job() as job:
         (first,) = loaded(job)
         for _ in range(run.rounds):
-            second = job.start()
-            first.wait_until_shared(second, PARTITIONS)
-            run.strike(job, "SIGTERM", second.stop, may_double=False)
+            run.strike(job, "SIGTERM", lambda: job.nodes[-1].stop(), may_double=False,
+                       before=lambda: first.wait_until_shared(job.start(), PARTITIONS))
         run.end(job)
 
 

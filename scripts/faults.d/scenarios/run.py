@@ -7,10 +7,17 @@ from dataclasses import dataclass, field
 
 from checker.history import AT_LEAST_ONCE, EXACTLY_ONCE
 from job import Job
+from waits import Miss
 
 RATE = 1_500
 PARTITIONS = 4
+# Of one round, in a row.
+MISSES_MAX = 3
 BOTH = (AT_LEAST_ONCE, EXACTLY_ONCE)
+
+
+def nothing():
+    pass
 
 
 @dataclass
@@ -28,6 +35,8 @@ class Run:
     figures: dict = field(default_factory=dict)
     in_flight: list = field(default_factory=list)
     peak_bytes: int = 0
+    # Rounds that were made again, because the fault found nothing in flight.
+    misses: int = 0
     notes: list = field(default_factory=list)
 
     def __post_init__(self):
@@ -41,19 +50,30 @@ class Run:
         """Where in its work the fault finds the job: by the seed, and by whatever the machine adds."""
         time.sleep(self.chance.uniform(0, longest_s))
 
-    def strike(self, job, kind, fault, mend=None, more=300, **how):
+    def strike(self, job, kind, fault, before=nothing, mend=nothing, after=nothing, **how):
         """One round: something is scored, the fault, what mends it, and all that is in the input by then is committed.
-        `how`: as `Job.strike` takes it."""
-        job.wait_until_scored(more)
-        self.moment()
-        mark = job.strike(kind, fault, **how)
-        if mend:
+        Another round where the fault found nothing in flight. `how`: as `Job.strike` takes it."""
+        for _ in range(MISSES_MAX + 1):
+            before()
+            job.wait_until_scored()
+            self.moment()
+            mark = job.strike(kind, fault, **how)
             mend()
-        self.recovered(job, mark)
-        return mark
+            took_s = job.recovered(mark)
+            after()
+            if mark.proof:
+                self.recoveries.append(took_s)
+                self.in_flight.append(mark.proof)
+                return
+            self.misses += 1
+        raise Miss(f"{kind}: nothing was in flight")
 
     def recovered(self, job, mark):
-        self.recoveries.append(job.recovered(mark))
+        """The end of a round that a scenario makes by itself."""
+        took_s = job.recovered(mark)
+        if not mark.proof:
+            raise Miss(f"{mark.kind}: nothing was in flight")
+        self.recoveries.append(took_s)
         self.in_flight.append(mark.proof)
 
     def end(self, job):
@@ -105,5 +125,5 @@ def killed(run, job):
     """Load, and the only node killed and replaced in each round."""
     loaded(job)
     for _ in range(run.rounds):
-        run.strike(job, "kill -9", job.nodes[-1].kill, job.start, dead=True)
+        run.strike(job, "kill -9", lambda: job.nodes[-1].kill(), mend=job.start, dead=True)
     run.end(job)
