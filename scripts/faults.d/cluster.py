@@ -126,7 +126,7 @@ class Cluster:
         return wait_for(f"the ends of {topic} are not known", ANSWER_S, ask)
 
     def committed(self, group, topic, partitions):
-        """The group's committed offsets; 0 where it has none yet, and nothing while its coordinator is away. Asked by a
+        """The group's committed offsets; 0 where it has none yet, and None while its coordinator is away. Asked by a
         consumer that never joins: after a broker's restart the admin client's question may stay without an answer for good."""
         if group not in self.askers:
             self.askers[group] = Consumer({
@@ -138,8 +138,12 @@ class Cluster:
             asked = [TopicPartition(topic, partition) for partition in range(partitions)]
             answer = self.askers[group].committed(asked, ASK_S)
         except KafkaException:
-            return {}
-        return {place.partition: max(0, place.offset) for place in answer if place.error is None}
+            answer = []
+        if not answer or any(place.error for place in answer):
+            # It may hold on to a coordinator that is gone; the next one asks for its own.
+            self.stop_asking(group)
+            return None
+        return {place.partition: max(0, place.offset) for place in answer}
 
     def stop_asking(self, group):
         asker = self.askers.pop(group, None)

@@ -101,8 +101,13 @@ class Job:
     # --- faults -------------------------------------------------------------------------------------------------------
 
     def committed(self):
-        known = self.cluster.committed(self.group, self.topics["input"], self.partitions)
+        """0 where nothing is, or as long as nobody can say."""
+        known = self.cluster.committed(self.group, self.topics["input"], self.partitions) or {}
         return {partition: known.get(partition, 0) for partition in range(self.partitions)}
+
+    def surely_committed(self):
+        return wait_for("the committed offsets are not known", self.suite.settle_s,
+                        lambda: self.cluster.committed(self.group, self.topics["input"], self.partitions))
 
     def input_ends(self):
         return self.cluster.ends(self.topics["input"])
@@ -122,7 +127,7 @@ class Job:
         """Carries out `fault()` and marks it; `dead`: who could commit is gone afterwards. Its proof is 0 when nothing was
         in flight: it showed nothing then."""
         # The ends last: whatever else is asked takes time in which all that was there then would be finished.
-        begin_ms, committed, ends = now_ms(), self.committed(), self.input_ends()
+        begin_ms, committed, ends = now_ms(), self.surely_committed(), self.input_ends()
         fault()
         if dead:
             committed = self.last_words()
@@ -141,7 +146,7 @@ class Job:
         seen = []
 
         def look():
-            seen.append(self.committed())
+            seen.append(self.surely_committed())
             return len(seen) > 3 and seen[-1] == seen[-4]
         wait_for("a dead process still commits", self.suite.settle_s, look, 0.1)
         return seen[-1]
