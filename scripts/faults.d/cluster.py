@@ -115,15 +115,16 @@ class Cluster:
     def ends(self, topic):
         """End offset of each partition, as a read_uncommitted reader sees it."""
         def ask():
-            known = self.admin.list_topics(topic, timeout=ANSWER_S).topics[topic].partitions
-            asked = self.admin.list_offsets(
-                {TopicPartition(topic, partition): OffsetSpec.latest() for partition in known}, request_timeout=ANSWER_S)
             try:
-                return {place.partition: future.result(ANSWER_S).offset for place, future in asked.items()}
+                known = self.admin.list_topics(topic, timeout=ASK_S).topics[topic].partitions
+                asked = self.admin.list_offsets(
+                    {TopicPartition(topic, partition): OffsetSpec.latest() for partition in known}, request_timeout=ASK_S)
+                return {place.partition: future.result(2 * ASK_S).offset for place, future in asked.items()}
             except (KafkaException, TimeoutError):
-                # A partition that was just made or moved has a leader on paper first.
+                # A partition that was just made or moved has a leader on paper first; one whose broker died is asked
+                # for where it was, until the question is given up.
                 return None
-        return wait_for(f"the ends of {topic} are not known", ANSWER_S, ask)
+        return wait_for(f"the ends of {topic} are not known", START_S, ask)
 
     def committed(self, group, topic, partitions):
         """The group's committed offsets; 0 where it has none yet, and None while its coordinator is away. Asked by a

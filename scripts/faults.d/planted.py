@@ -29,7 +29,7 @@ PLANTED = (
     Planted("commit_after_revoke", "rolling", 2, ("non-monotonic commit",)),
     Planted("handed_back_as_scored", "schema wait", 1, ("wrong count",)),
     Planted("missing_seek", "refused for a while", 1, ("lost write",), EXACTLY_ONCE),
-    Planted("stale_group_metadata", "zombie", 2, ("duplicate", "non-monotonic commit"), EXACTLY_ONCE),
+    Planted("stale_group_metadata", "zombie", 4, ("duplicate", "non-monotonic commit"), EXACTLY_ONCE),
     Planted("reuse_after_lost_end", "lost end of transaction", 5, ("duplicate", "lost write"), EXACTLY_ONCE),
 )
 
