@@ -118,7 +118,7 @@ class Job:
 
         def look():
             for node in self.nodes[-2:]:
-                if not node.is_running() and node.process.returncode not in (0, -9):
+                if not node.is_running() and not node.ended_as_expected and node.process.returncode not in (0, -9):
                     raise FaultError(f"{node.name} ended with {node.process.returncode}:\n{node.tail()}")
             return sum(self.committed().values()) >= before + more
         wait_for("nothing is scored", self.suite.settle_s, look)

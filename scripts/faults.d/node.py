@@ -31,7 +31,7 @@ class Node:
         self.log = open(self.log_path, "wb")
         self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
                                         env=os.environ | (environment or {}))
-        self.peak_bytes, self.started_ms = 0, now_ms()
+        self.peak_bytes, self.started_ms, self.ended_as_expected = 0, now_ms(), False
 
     @property
     def pid(self):
@@ -116,6 +116,7 @@ class Node:
             raise FaultError(f"{self.name} does not end:\n{self.tail()}") from None
         if codes and code not in codes:
             raise FaultError(f"{self.name} ended with {code}, not {codes}:\n{self.tail()}")
+        self.ended_as_expected = True
         return code
 
     def give_up(self):
