@@ -109,6 +109,48 @@ fn a_drain_that_cannot_end_has_a_deadline_and_a_second_signal_does_not_wait_for_
     assert_eq!(sources.len(), 6_000, "nothing lost");
 }
 
+/// A process that is told to stop while the brokers stand still: it cannot finish, and it must not wait for what has
+/// longer deadlines of its own (a commit, a transaction, a client that closes).
+fn a_stop_at_a_frozen_broker_ends_in_time(delivery: &str) {
+    let Some(own) = OwnKafka::up("frozen-stop", 1) else { return };
+    let kafka = own.kafka();
+    let job = Job::new(kafka, "frozen-stop", 3);
+    let mut transactions = Transactions::new(Framing::SingleObject);
+    kafka.produce(&job.input, &transactions.spread(6_000, 3));
+    let delivery = format!("delivery={delivery}");
+    let slow = ["limits.batch_rows_max=16", "limits.in_flight_records_max=100"];
+    let end = |limits: &[&str], fix: &str| {
+        let mut node =
+            job.start(&[&slow[..], &[&delivery, "kafka.consumer.properties.session.timeout.ms=6000"], limits].concat());
+        let before = node.sum("records.scored");
+        wait_until("it is in the middle", STEP, || node.sum("records.scored") > before + 200);
+        own.freeze(1);
+        node.process.terminate();
+        // Far less than any of the limits that it would wait for otherwise.
+        let finished = node.process.wait(Duration::from_secs(20));
+        own.thaw(1);
+        assert_eq!(finished.code(), Some(exit::DRAIN.into()), "{}", finished.stderr);
+        assert!(finished.stderr.contains(fix), "{}", finished.stderr);
+    };
+    let long = "limits.watchdog_timeout_ms=300000";
+    end(&["limits.drain_timeout_ms=1500", "limits.commit_timeout_ms=120000", long], "limits.drain_timeout_ms");
+    // One that gives its brokers up sooner than its drain has the same word for it.
+    end(&["limits.drain_timeout_ms=6000", "limits.commit_timeout_ms=3000", long], "limits.drain_timeout_ms");
+    let finished = job.run_until_end(&[&delivery]);
+    assert_eq!(finished.code(), Some(0), "{}", finished.stderr);
+    job.assert_all_committed();
+}
+
+#[test]
+fn a_stop_at_a_frozen_broker_ends_in_time_at_least_once() {
+    a_stop_at_a_frozen_broker_ends_in_time("at_least_once");
+}
+
+#[test]
+fn a_stop_at_a_frozen_broker_ends_in_time_exactly_once() {
+    a_stop_at_a_frozen_broker_ends_in_time("exactly_once");
+}
+
 #[test]
 fn outputs_that_the_broker_refuses_end_the_process_with_the_reason() {
     let Some(kafka) = RealKafka::connect() else { return };

@@ -7,6 +7,7 @@ pub mod commit;
 pub mod dead_letter;
 pub mod desk;
 pub mod emit;
+pub mod ending;
 pub mod exactly_once;
 pub mod intake;
 pub mod judge;

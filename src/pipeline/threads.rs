@@ -13,16 +13,13 @@ use crate::edge::{Clock, Delivery, Scorer, Sink, Source};
 use crate::error::{Fatal, exit};
 use crate::observe::stats::LaneStats;
 use crate::pipeline::desk::Desk;
+use crate::pipeline::ending::{EndWatch, LeavingWatch};
 use crate::pipeline::lane::Lane;
 use crate::pipeline::limits::{Limits, nanoseconds};
 use crate::pipeline::settings::Cores;
 
 /// How often the conductor looks around.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-
-/// How long a bounded run waits for partitions that left its lanes to come back to one of them: longer than a
-/// rebalance takes. After that another process of the group has them.
-const END_SETTLES_NS: u64 = 15_000_000_000;
 
 /// What a lane's thread reports when it ends.
 struct Ended {
@@ -41,6 +38,7 @@ pub struct Lanes<C> {
     reports: Receiver<Ended>,
     reporter: Sender<Ended>,
     end: EndWatch,
+    leaving: LeavingWatch,
 }
 
 /// A lane as the conductor sees it.
@@ -50,34 +48,12 @@ struct Watched {
     running: bool,
 }
 
-/// Notices that a bounded run is over.
-#[derive(Debug, Default)]
-struct EndWatch {
-    /// Most partitions that were assigned at a time.
-    assigned_max: u64,
-    /// Since when the lanes are at the end of fewer than that.
-    fewer_since_ns: Option<u64>,
-}
-
-impl EndWatch {
-    /// A run is over when every lane is at the end of what it was assigned, and something was. A partition on its way
-    /// from one lane to another is nobody's for a moment, and its records are nobody's either.
-    fn is_over(&mut self, assigned: u64, at_end: bool, now_ns: u64) -> bool {
-        self.assigned_max = self.assigned_max.max(assigned);
-        if assigned == 0 || !at_end {
-            self.fewer_since_ns = None;
-            return false;
-        }
-        let since_ns = *self.fewer_since_ns.get_or_insert(now_ns);
-        assigned == self.assigned_max || now_ns.saturating_sub(since_ns) >= END_SETTLES_NS
-    }
-}
-
 impl<C: Clock + Clone + Send + 'static> Lanes<C> {
     pub fn new(clock: C, limits: Limits) -> Lanes<C> {
         let (reporter, reports) = unbounded();
         let stop = Arc::new(AtomicBool::new(false));
-        Lanes { clock, limits, stop, watched: Vec::new(), reports, reporter, end: EndWatch::default() }
+        let (end, leaving) = (EndWatch::default(), LeavingWatch::default());
+        Lanes { clock, limits, stop, watched: Vec::new(), reports, reporter, end, leaving }
     }
 
     /// Starts a lane on its own thread, and its model on another where the lane is dedicated. `build` runs on the lane's
@@ -139,6 +115,7 @@ impl<C: Clock + Clone + Send + 'static> Lanes<C> {
                         self.stop.store(true, Ordering::Release);
                     }
                     self.end_process_if_hung();
+                    self.end_process_if_late(first.as_ref());
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -158,6 +135,19 @@ impl<C: Clock + Clone + Send + 'static> Lanes<C> {
         if let Some((lane, what)) = self.hung() {
             tracing::error!(lane, "fatal: a lane {what}; leaving at once");
             std::process::exit(i32::from(exit::DELIVERY));
+        }
+    }
+
+    /// A lane that waits for brokers within the client does not hear that its time is over: a supervisor would kill the
+    /// process soon, without a word.
+    fn end_process_if_late(&mut self, first: Option<&Fatal>) {
+        let is_stopping = self.stop.load(Ordering::Acquire);
+        if is_stopping && self.leaving.is_over(self.limits.drain_timeout, self.clock.now_ns()) {
+            let limit = self.limits.drain_timeout;
+            tracing::error!(
+                "the drain deadline (limits.drain_timeout_ms) of {limit:?} passed long ago; leaving at once"
+            );
+            std::process::exit(i32::from(first.map_or(exit::DRAIN, |fatal| fatal.code)));
         }
     }
 
@@ -279,10 +269,19 @@ where
     let limit_ns = nanoseconds(drain_timeout);
     lane.start_drain()?;
     let spent_ns = || clock.now_ns().saturating_sub(start_ns);
+    let mut left = drain_timeout;
     while !lane.is_drained() && spent_ns() < limit_ns {
-        lane.duty_cycle()?;
+        match lane.duty_cycle() {
+            Ok(()) => left = Duration::from_nanos(limit_ns.saturating_sub(spent_ns())),
+            Err(fatal) if fatal.code == exit::UNAVAILABLE => {
+                // Nothing can be finished without the brokers: this drain will not end, and that is its word for it.
+                tracing::warn!("the drain is given up: {fatal}");
+                left = Duration::ZERO;
+                break;
+            }
+            Err(fatal) => return Err(fatal),
+        }
     }
-    let left = Duration::from_nanos(limit_ns.saturating_sub(spent_ns()));
     Ok(lane.close(left.max(Duration::from_secs(1))))
 }
 
@@ -303,25 +302,6 @@ fn pin(core: Option<usize>) -> Result<(), Fatal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_run_is_not_over_while_a_partition_moves_between_lanes() {
-        let mut end = EndWatch::default();
-        assert!(!end.is_over(0, true, 0), "nothing assigned yet");
-        assert!(!end.is_over(12, false, 1));
-        assert!(!end.is_over(6, true, 2), "six are on their way to another lane");
-        assert!(!end.is_over(12, false, 3), "and have arrived there");
-        assert!(end.is_over(12, true, 4));
-    }
-
-    #[test]
-    fn a_run_ends_without_the_partitions_another_process_took() {
-        let mut end = EndWatch::default();
-        assert!(!end.is_over(12, false, 0));
-        assert!(!end.is_over(8, true, 1));
-        assert!(!end.is_over(8, true, END_SETTLES_NS));
-        assert!(end.is_over(8, true, END_SETTLES_NS + 1));
-    }
 
     #[derive(Clone, Copy)]
     struct At(u64);
