@@ -123,6 +123,9 @@ pub trait Source {
 
     fn lag(&mut self, partition: i32) -> PartitionLag;
 
+    /// Called all the time, twenty times a second, with records or without: whatever a client does too seldom by itself.
+    fn keep_awake(&mut self) {}
+
     /// Starts a commit; its end comes as [`SourceEvent::Committed`].
     fn commit(&mut self, progress: &[Progress]) -> Result<(), Fatal>;
 

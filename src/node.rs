@@ -296,8 +296,8 @@ impl Shared {
         let intake = Intake::new(self.decoder()?, config.limits.payload_bytes_max);
         let emit = self.emit(made.index, made.counts)?;
         let sink = make_sink(self, &made)?;
-        let Made { until, stats, clock, .. } = made;
-        let source = KafkaSource::subscribe(&config.kafka, &config.topics.input, until.is_some())?;
+        let Made { index, until, stats, clock, .. } = made;
+        let source = KafkaSource::subscribe(&config.kafka, index, &config.topics.input, until.is_some())?;
         let parts = Parts {
             source,
             scorer,

@@ -11,7 +11,7 @@ use scorewire::config::problem::{ConfigError, Origin, Problem};
 use scorewire::config::raw::{FlagValue, Sources};
 use scorewire::config::{Config, DeliveryMode, LaneConfig, Loaded, REFERENCE, show};
 use scorewire::error::{Fatal, exit};
-use scorewire::kafka::settings::StartAt;
+use scorewire::kafka::settings::{GroupProtocol, Membership, StartAt};
 use scorewire::pipeline::settings::{Cores, Deadline, DeadlineFrom, ForwardHeaders, Layout};
 use tempfile::TempDir;
 
@@ -261,6 +261,30 @@ fn exactly_once_needs_a_name_that_lasts_and_room_in_the_interval() {
     assert!(of(&problems, "kafka.producer.properties.retry.backoff.ms").what.contains("sent twice"), "{problems:#?}");
     let problems = bench.load(&format!("delivery = \"at_most_once\"\n{MINIMAL}"), &[], &[]).unwrap_err().problems;
     assert!(of(&problems, "delivery").fix.contains("exactly_once"), "{problems:#?}");
+}
+
+#[test]
+fn a_member_of_the_group_says_what_its_protocol_takes_and_keeps_its_name() {
+    let bench = Bench::new();
+    let with = |more: &str, set: &[(&str, &str)]| bench.load(&format!("{MINIMAL}{more}"), &[], set);
+    let problems = with("", &[("kafka.membership", "static")]).unwrap_err().problems;
+    assert!(of(&problems, "kafka.node").what.contains("names the members"), "{problems:#?}");
+    let known = [("kafka.membership", "static"), ("kafka.node", "a")];
+    assert_eq!(with("[lanes]\ncount = 2\n", &known).unwrap().config.kafka.membership, Membership::Static);
+    let consumer = ("kafka.group_protocol", "consumer");
+    let properties = "[kafka.consumer.properties]\n\"session.timeout.ms\" = 6000\n\"heartbeat.interval.ms\" = 100\n";
+    let problems = with(properties, &[consumer]).unwrap_err().problems;
+    assert_eq!(problems.len(), 2, "{problems:#?}");
+    let session = of(&problems, "kafka.consumer.properties.session.timeout.ms");
+    assert!(session.fix.contains("--entity-type groups sets consumer.session.timeout.ms"), "{problems:#?}");
+    let loaded = with("", &[consumer, known[0], known[1]]).unwrap();
+    assert_eq!(loaded.config.kafka.group_protocol, GroupProtocol::Consumer);
+    assert!(loaded.warnings.iter().any(|warning| warning.contains("exit code 69")), "{:?}", loaded.warnings);
+    for (property, fix) in [("group.instance.id", "kafka.membership"), ("group.protocol", "kafka.group_protocol")] {
+        let problems =
+            with(&format!("[kafka.consumer.properties]\n\"{property}\" = \"x\"\n"), &[]).unwrap_err().problems;
+        assert!(problems[0].fix.contains(fix), "{problems:#?}");
+    }
 }
 
 #[test]

@@ -42,11 +42,13 @@ impl Reading {
             group: group.to_owned(),
             node: "test".to_owned(),
             start_at: Some(StartAt::Earliest),
+            group_protocol: Default::default(),
+            membership: Default::default(),
             properties: BTreeMap::new(),
             consumer_properties: BTreeMap::new(),
             producer_properties: BTreeMap::new(),
         };
-        let source = KafkaSource::subscribe(&settings, topic, true).expect("the group is there");
+        let source = KafkaSource::subscribe(&settings, 0, topic, true).expect("the group is there");
         Reading { records: Vec::new(), source, ends: Vec::new(), assigned: Vec::new(), assignments: 0 }
     }
 

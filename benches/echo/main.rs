@@ -96,12 +96,14 @@ impl Echo {
             group: args.group.clone(),
             node: "echo".into(),
             start_at: Some(StartAt::Earliest),
+            group_protocol: Default::default(),
+            membership: Default::default(),
             properties: BTreeMap::new(),
             consumer_properties: properties(&args.consumer)?,
             producer_properties: properties(&args.producer)?,
         };
         let progress = Box::into_raw(Box::<Progress>::default());
-        let mut consumer_list = consumer_settings(&settings, false);
+        let mut consumer_list = consumer_settings(&settings, 0, false);
         consumer_list.retain(|(name, _)| name != "auto.offset.reset");
         consumer_list.push(("auto.offset.reset".into(), "earliest".into()));
         let consumer = client(RDKafkaType::RD_KAFKA_CONSUMER, &consumer_list, progress)?;

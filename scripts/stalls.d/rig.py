@@ -65,7 +65,7 @@ class Rig:
             cluster.set_group(self.group, {"consumer.session.timeout.ms": self.session_ms,
                                            "consumer.heartbeat.interval.ms": HEARTBEAT_MS})
         self.feed = Feed(cluster.bootstrap, self.topics["input"], partitions, suite.pool, 1, poison=0.0)
-        self.members, self.rate, self.watch = [], rate, None
+        self.members, self.rate, self.watch, self.begin_ms = [], rate, None, 0
 
     def __enter__(self):
         first = self.start("a")
@@ -101,8 +101,9 @@ class Rig:
         calm_ms = now_ms()
         wait_for("not every partition flows", SETTLE_S, lambda: self.watch.all_since(calm_ms))
         time.sleep(CALM_S)
-        begin_ms = now_ms()
+        self.begin_ms = now_ms()
         last, refused = act() or (None, 0)
+        begin_ms = self.begin_ms
         end_ms = now_ms() + int(CALM_S * 1_000)
         wait_for("not every partition flows", SETTLE_S, lambda: self.watch.all_since(end_ms))
         usual = self.watch.usual_gap(calm_ms, begin_ms)
@@ -119,7 +120,11 @@ class Rig:
         a = self.members[0]
 
         def join():
-            return self.settle(a, self.start("b"))
+            b = self.start("b")
+            # Until it knocks at the group it only takes the cores that both share: that is no stall of the group's.
+            wait_for("b does not start", SETTLE_S, b.status, 0.01)
+            self.begin_ms = now_ms()
+            return self.settle(a, b)
 
         def leave(b):
             b.stop()

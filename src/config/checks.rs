@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::read::Reader;
 use super::{Config, DeliveryMode};
+use crate::kafka::settings::{CLASSIC_PROPERTIES, GroupProtocol, Membership};
 
 /// librdkafka's defaults for properties that the checks need when they are not set.
 const MESSAGE_BYTES_MAX: u64 = 1_000_000;
@@ -39,7 +40,7 @@ pub fn check(reader: &mut Reader<'_>, config: &Config) {
     distinct_topics(reader, config);
     thresholds(reader, config);
     schemas(reader, config);
-    session(reader, config);
+    membership(reader, config);
     producer(reader, config);
     if config.delivery == DeliveryMode::ExactlyOnce {
         exactly_once(reader, config);
@@ -157,11 +158,10 @@ fn schemas(reader: &mut Reader<'_>, config: &Config) {
 }
 
 fn session(reader: &mut Reader<'_>, config: &Config) {
-    const SECTION: &str = "kafka.consumer.properties";
     let properties = &config.kafka.consumer_properties;
     let mut number = |name: &str, default: u64| match properties.get(name) {
         Some(text) => text.trim().parse::<u64>().unwrap_or_else(|_| {
-            reader.problem(&format!("{SECTION}.{name}"), "expected milliseconds", "give a whole number");
+            reader.problem(&consumer_property(name), "expected milliseconds", "give a whole number");
             default
         }),
         None => default,
@@ -170,21 +170,45 @@ fn session(reader: &mut Reader<'_>, config: &Config) {
     let heartbeat = number("heartbeat.interval.ms", HEARTBEAT_INTERVAL_MS);
     let poll_interval = number("max.poll.interval.ms", POLL_INTERVAL_MS_MAX);
     let session_given = properties.contains_key("session.timeout.ms");
-    let blamed = |name: &str| format!("{SECTION}.{name}");
     if heartbeat.saturating_mul(3) > session {
-        let key = blamed(if session_given { "session.timeout.ms" } else { "heartbeat.interval.ms" });
+        let key = consumer_property(if session_given { "session.timeout.ms" } else { "heartbeat.interval.ms" });
         let what = format!("three heartbeats of {heartbeat} ms do not fit into a session of {session} ms");
         reader.problem(&key, what, "set heartbeat.interval.ms to at most a third of session.timeout.ms");
     }
     if session > poll_interval {
-        let key = blamed(if session_given { "session.timeout.ms" } else { "max.poll.interval.ms" });
+        let key = consumer_property(if session_given { "session.timeout.ms" } else { "max.poll.interval.ms" });
         let what = format!("a session of {session} ms exceeds max.poll.interval.ms = {poll_interval}");
         reader.problem(&key, what, "lower session.timeout.ms, or raise max.poll.interval.ms");
     }
-    if properties.contains_key("group.instance.id") && config.lanes.len() > 1 {
-        let fix = "use one lane per process with static membership, or remove it";
-        reader.problem(&blamed("group.instance.id"), "each lane is a member: they cannot share one id", fix);
+}
+
+/// How the lanes are members of the group.
+fn membership(reader: &mut Reader<'_>, config: &Config) {
+    let kafka = &config.kafka;
+    let is_static = kafka.membership == Membership::Static;
+    if is_static && reader.raw.get("kafka.node").is_none() {
+        reader.problem(
+            "kafka.node",
+            "not given, and with kafka.membership = \"static\" it names the members of this process",
+            "give a name that stays the same over restarts and that no other process of the group has",
+        );
     }
+    if kafka.group_protocol == GroupProtocol::Classic {
+        return session(reader, config);
+    }
+    for name in CLASSIC_PROPERTIES.iter().filter(|name| kafka.consumer_properties.contains_key(**name)) {
+        let fix = format!("remove it; kafka-configs.sh --entity-type groups sets consumer.{name}");
+        let what = "with kafka.group_protocol = \"consumer\" the brokers decide it, for the whole group";
+        reader.problem(&consumer_property(name), what, fix);
+    }
+    if is_static {
+        let fate = "a process that crashed is refused (exit code 69) until its session at the brokers is over";
+        reader.warnings.push(format!("kafka.membership: static, with kafka.group_protocol = \"consumer\": {fate}"));
+    }
+}
+
+fn consumer_property(name: &str) -> String {
+    format!("kafka.consumer.properties.{name}")
 }
 
 fn producer(reader: &mut Reader<'_>, config: &Config) {

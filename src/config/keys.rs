@@ -7,6 +7,8 @@ pub const KEYS: &[&str] = &[
     "kafka.group",
     "kafka.node",
     "kafka.start_at",
+    "kafka.group_protocol",
+    "kafka.membership",
     "topics.input",
     "topics.outputs",
     "topics.review",

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::edge::Clock;
-use crate::kafka::settings::{KafkaSettings, Topics};
+use crate::kafka::settings::{GroupProtocol, KafkaSettings, Membership, Topics};
 use crate::observe::admin::{AdminState, ModelInfo, Phase};
 pub use crate::observe::log::{LogConfig, LogFormat};
 use crate::observe::stats::LaneStats;
@@ -149,6 +149,8 @@ impl Config {
                 group: group.to_owned(),
                 node: Machine::current().host,
                 start_at: None,
+                group_protocol: GroupProtocol::Classic,
+                membership: Membership::Dynamic,
                 properties: Default::default(),
                 consumer_properties: Default::default(),
                 producer_properties: Default::default(),

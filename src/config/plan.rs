@@ -13,7 +13,7 @@ use super::read::Reader;
 use super::{
     Config, DeliveryMode, LaneConfig, LogFormat, Provider, Trees, UnknownSchema, WireForms, checks, properties,
 };
-use crate::kafka::settings::{StartAt, is_secret};
+use crate::kafka::settings::{GroupProtocol, Membership, StartAt, is_secret};
 use crate::pipeline::settings::{
     Cores, Deadline, DeadlineFrom, ForwardHeaders, HeaderStyle, Layout, PayloadPolicy, Thresholds,
 };
@@ -21,6 +21,9 @@ use crate::pipeline::settings::{
 pub const DELIVERY: &[(&str, DeliveryMode)] =
     &[("at_least_once", DeliveryMode::AtLeastOnce), ("exactly_once", DeliveryMode::ExactlyOnce)];
 pub const START_AT: &[(&str, StartAt)] = &[("earliest", StartAt::Earliest), ("latest", StartAt::Latest)];
+pub const GROUP_PROTOCOLS: &[(&str, GroupProtocol)] =
+    &[("classic", GroupProtocol::Classic), ("consumer", GroupProtocol::Consumer)];
+pub const MEMBERSHIPS: &[(&str, Membership)] = &[("dynamic", Membership::Dynamic), ("static", Membership::Static)];
 pub const PROVIDERS: &[(&str, Provider)] = &[("cpu", Provider::Cpu), ("cuda", Provider::Cuda)];
 pub const TREES: &[(&str, Trees)] = &[("auto", Trees::Auto), ("onnxruntime", Trees::OnnxRuntime)];
 pub const ON_UNKNOWN: &[(&str, UnknownSchema)] =
@@ -100,6 +103,8 @@ fn kafka(reader: &mut Reader<'_>, config: &mut Config) {
         }
     }
     kafka.start_at = reader.choice("kafka.start_at", START_AT);
+    set(&mut kafka.group_protocol, reader.choice("kafka.group_protocol", GROUP_PROTOCOLS));
+    set(&mut kafka.membership, reader.choice("kafka.membership", MEMBERSHIPS));
     kafka.properties = client_properties(reader, "kafka.properties");
     kafka.consumer_properties = client_properties(reader, "kafka.consumer.properties");
     kafka.producer_properties = client_properties(reader, "kafka.producer.properties");

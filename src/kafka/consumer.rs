@@ -10,6 +10,7 @@ use rdkafka::bindings as rd;
 use rdkafka::types::{RDKafkaRespErr as Err, RDKafkaType};
 
 use super::events::Events;
+use super::haste::Haste;
 use super::inbox::{self, Inbox};
 use super::message::{HandedOut, KafkaRecord};
 use super::native::{CallbackState, Client, Conf, NO_ERROR, PartitionList, c_string, describe};
@@ -35,6 +36,9 @@ pub struct KafkaSource {
     pub(super) start_at: Option<StartAt>,
     taken: Box<[*mut rd::rd_kafka_message_t]>,
     events: Events,
+    pub(super) haste: Haste,
+    /// The input topic, for questions about it alone.
+    pub(super) handle: *mut rd::rd_kafka_topic_t,
     /// The first share: others are those of records that are alive.
     handed_out: HandedOut,
     closed: bool,
@@ -44,21 +48,28 @@ pub struct KafkaSource {
 unsafe impl Send for KafkaSource {}
 
 impl KafkaSource {
-    /// Joins the group. `until_end` makes the end of each partition an event.
-    pub fn subscribe(settings: &KafkaSettings, topic: &str, until_end: bool) -> Result<KafkaSource, Fatal> {
-        let conf = Conf::new(&consumer_settings(settings, until_end))?;
+    /// Joins the group as this lane of its node. `until_end` makes the end of each partition an event.
+    pub fn subscribe(
+        settings: &KafkaSettings,
+        lane: usize,
+        topic: &str,
+        until_end: bool,
+    ) -> Result<KafkaSource, Fatal> {
+        let conf = Conf::new(&consumer_settings(settings, lane, until_end))?;
         let inbox = CallbackState::new(Inbox::default());
         inbox::attach(&conf, &inbox);
         let client = conf.create(RDKafkaType::RD_KAFKA_CONSUMER)?;
         let topic = c_string(topic)?;
         let subscription = PartitionList::of(&topic, &[-1]);
-        // SAFETY: the client is alive; it copies the list. Everything it has to say comes through one queue.
-        let (queue, err) = unsafe {
+        // SAFETY: the client is alive; it copies the list and the topic's name. Everything it has to say comes through
+        // one queue.
+        let (queue, handle, err) = unsafe {
             rd::rd_kafka_poll_set_consumer(client.as_ptr());
             let queue = rd::rd_kafka_queue_get_consumer(client.as_ptr());
-            (queue, rd::rd_kafka_subscribe(client.as_ptr(), subscription.as_ptr()))
+            let handle = rd::rd_kafka_topic_new(client.as_ptr(), topic.as_ptr(), ptr::null_mut());
+            (queue, handle, rd::rd_kafka_subscribe(client.as_ptr(), subscription.as_ptr()))
         };
-        let source = KafkaSource {
+        let mut source = KafkaSource {
             client,
             inbox,
             queue,
@@ -68,10 +79,13 @@ impl KafkaSource {
             start_at: settings.start_at,
             taken: vec![ptr::null_mut(); TAKE_MAX].into_boxed_slice(),
             events: Events::default(),
+            haste: Haste::default(),
+            handle,
             handed_out: HandedOut::default(),
             closed: false,
         };
         source.check(err, "subscribe to the input topic")?;
+        source.haste.expect();
         Ok(source)
     }
 
@@ -86,6 +100,23 @@ impl KafkaSource {
             format!("cannot {what} (topic {topic}, group {}): {why}", self.group),
             "check that the brokers are reachable and that the group and topic are allowed",
         )
+    }
+
+    /// The group has done with this member.
+    fn member_failure(&self) -> Fatal {
+        let (code, text) = self.client.fatal_error().unwrap_or((0, "unknown".into()));
+        let why = format!("{text}: {}", describe(code));
+        let failure = self.failure("go on reading", &why);
+        if code == Err::RD_KAFKA_RESP_ERR_UNRELEASED_INSTANCE_ID as i32 {
+            let fix = "the session of the process that had this kafka.node is not over yet, or it still runs: start again \
+                       when it is; kafka.group_protocol = \"classic\" takes its place at once";
+            return Fatal { fix: fix.into(), ..failure };
+        }
+        if code == Err::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID as i32 {
+            let fix = "another process has come with this kafka.node: give each process of the group its own";
+            return Fatal { code: exit::DELIVERY, fix: fix.into(), ..failure };
+        }
+        failure
     }
 
     fn take(&mut self, wait: Duration, from: usize, room: usize) -> usize {
@@ -119,10 +150,10 @@ impl KafkaSource {
             }
             err @ (Err::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED
             | Err::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED
-            | Err::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED
-            | Err::RD_KAFKA_RESP_ERR__FATAL) => {
+            | Err::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED) => {
                 return Result::Err(self.failure("read the input topic", &describe(err as i32)));
             }
+            Err::RD_KAFKA_RESP_ERR__FATAL => return Result::Err(self.member_failure()),
             err => tracing::warn!(target: "kafka", partition = at.partition, "consumer: {}", describe(err as i32)),
         }
         if at.offset >= 0 {
@@ -145,14 +176,24 @@ impl KafkaSource {
     }
 
     /// The client's fetching starts over at these offsets.
-    fn seek_all(&self, to: &[Progress]) -> Result<(), (i32, String)> {
+    fn seek_all(&mut self, to: &[Progress]) -> Result<(), (i32, String)> {
         let list = PartitionList::new(&self.topic, to.iter().copied());
-        // SAFETY: client and list are alive. The wait is for the client's own thread, not for the broker.
-        unsafe {
-            take_error(rd::rd_kafka_seek_partitions(self.client.as_ptr(), list.as_ptr(), timeout_ms(QUERY_TIMEOUT)))
-        }?;
+        self.haste.set(to);
+        self.seek_list(&list, QUERY_TIMEOUT)?;
         let failed = list.entries().into_iter().find_map(|(_, result)| result.err());
         failed.map_or(Ok(()), |code| Result::Err((code, describe(code))))
+    }
+
+    /// The wait is for the client's own thread, not for the broker; without one it is done later.
+    pub(super) fn seek_list(&self, list: &PartitionList, wait: Duration) -> Result<(), (i32, String)> {
+        // SAFETY: client and list are alive.
+        unsafe { take_error(rd::rd_kafka_seek_partitions(self.client.as_ptr(), list.as_ptr(), timeout_ms(wait))) }
+    }
+
+    /// Where a partition goes on that was set to `at` last.
+    pub(super) fn standing(&self, at: Progress) -> Progress {
+        let position = self.events.position(at.partition, self.client_position(at.partition));
+        Progress { offset: position.unwrap_or(at.offset), ..at }
     }
 
     /// The client's own idea of where a partition stands.
@@ -222,8 +263,7 @@ impl Source for KafkaSource {
         }
         self.go_on_from_events();
         if self.inbox.get().fatal {
-            let (code, text) = self.client.fatal_error().unwrap_or((0, "unknown".into()));
-            return Result::Err(self.failure("go on reading", &format!("{text}: {}", describe(code))));
+            return Result::Err(self.member_failure());
         }
         Ok(())
     }
@@ -245,6 +285,8 @@ impl Source for KafkaSource {
         // SAFETY: client and list are alive; the client copies the list.
         let result = unsafe { take_error(rd::rd_kafka_incremental_assign(self.client.as_ptr(), list.as_ptr())) };
         result.map_err(|(_, text)| self.failure("take partitions over", &text))?;
+        self.nudge();
+        self.haste.own(&first);
         Ok(first)
     }
 
@@ -253,7 +295,10 @@ impl Source for KafkaSource {
         let list = PartitionList::of(&self.topic, partitions);
         // SAFETY: as in `assign`.
         let result = unsafe { take_error(rd::rd_kafka_incremental_unassign(self.client.as_ptr(), list.as_ptr())) };
-        result.map_err(|(_, text)| self.failure("give partitions back", &text))
+        result.map_err(|(_, text)| self.failure("give partitions back", &text))?;
+        self.haste.disown(partitions);
+        self.nudge();
+        Ok(())
     }
 
     fn pause(&mut self, partitions: &[i32]) -> Result<(), Fatal> {
@@ -286,7 +331,12 @@ impl Source for KafkaSource {
             )
         };
         let high_watermark = if err == NO_ERROR { high } else { -1 };
-        PartitionLag { partition, position: self.position(partition).unwrap_or(-1), high_watermark }
+        let position = self.position(partition).or_else(|| self.haste.set_to(partition)).unwrap_or(-1);
+        PartitionLag { partition, position, high_watermark }
+    }
+
+    fn keep_awake(&mut self) {
+        self.hasten();
     }
 
     fn commit(&mut self, progress: &[Progress]) -> Result<(), Fatal> {
@@ -337,8 +387,11 @@ impl Drop for KafkaSource {
             std::mem::forget(std::mem::replace(&mut self.inbox, abandoned));
             return;
         }
-        // SAFETY: the queue belongs to the client, which is destroyed next, once.
-        unsafe { rd::rd_kafka_queue_destroy(self.queue) };
+        // SAFETY: both belong to the client, which is destroyed next, once.
+        unsafe {
+            rd::rd_kafka_topic_destroy(self.handle);
+            rd::rd_kafka_queue_destroy(self.queue);
+        }
         self.client.destroy();
     }
 }

@@ -5,6 +5,7 @@ pub mod consumer;
 pub mod delivery;
 pub mod embedded;
 mod events;
+mod haste;
 #[cfg(wrapped_client)]
 mod idle_wait;
 mod inbox;

@@ -43,6 +43,10 @@ impl KafkaSource {
     /// Committed offsets; where there are none, the configured start as a real offset, so that a crash before the
     /// first commit cannot move it.
     pub(super) fn first_offsets(&self, partitions: &[i32]) -> Result<Vec<Progress>, Fatal> {
+        if partitions.is_empty() {
+            // A round of a rebalance that only takes from others.
+            return Ok(Vec::new());
+        }
         let mut first = self.committed_offsets(partitions)?;
         for at in first.iter_mut().filter(|at| at.offset < 0) {
             at.offset = self.start_offset(at.partition)?;

@@ -13,6 +13,26 @@ pub enum StartAt {
     Latest,
 }
 
+/// How a group divides its partitions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GroupProtocol {
+    /// Its members do, by cooperative-sticky.
+    #[default]
+    Classic,
+    /// The brokers do (KIP-848), who also say how long a session lasts.
+    Consumer,
+}
+
+/// Whether a member that comes back is known again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Membership {
+    /// It leaves when it ends, and joins as a new one.
+    #[default]
+    Dynamic,
+    /// It keeps its place and its partitions until its session is over, and takes them up under its name.
+    Static,
+}
+
 /// The connection as the configuration gives it, already checked. `Debug` masks the properties that are secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KafkaSettings {
@@ -21,6 +41,8 @@ pub struct KafkaSettings {
     /// Names this process in broker logs and outputs.
     pub node: String,
     pub start_at: Option<StartAt>,
+    pub group_protocol: GroupProtocol,
+    pub membership: Membership,
     /// librdkafka properties for both clients, then for each; passed through an allow-list by `config/`.
     pub properties: BTreeMap<String, String>,
     pub consumer_properties: BTreeMap<String, String>,
@@ -61,6 +83,8 @@ impl fmt::Debug for KafkaSettings {
             .field("group", &self.group)
             .field("node", &self.node)
             .field("start_at", &self.start_at)
+            .field("group_protocol", &self.group_protocol)
+            .field("membership", &self.membership)
             .field("properties", &Masked(&self.properties))
             .field("consumer_properties", &Masked(&self.consumer_properties))
             .field("producer_properties", &Masked(&self.producer_properties))
@@ -119,17 +143,41 @@ pub fn connection_settings(settings: &KafkaSettings) -> Vec<(String, String)> {
     list
 }
 
-/// The lane's consumer.
-pub fn consumer_settings(settings: &KafkaSettings, until_end: bool) -> Vec<(String, String)> {
+/// Properties that the brokers decide under [`GroupProtocol::Consumer`]; the client does not start with them.
+pub const CLASSIC_PROPERTIES: [&str; 2] = ["session.timeout.ms", "heartbeat.interval.ms"];
+
+/// How a lane is a member of its group.
+fn member_settings(settings: &KafkaSettings, lane: usize) -> Vec<(String, String)> {
+    let mut list = owned(&[("group.id", &settings.group)]);
+    list.extend(owned(match settings.group_protocol {
+        GroupProtocol::Classic => &[
+            // Cooperative: partitions that stay keep flowing while others move.
+            ("partition.assignment.strategy", "cooperative-sticky"),
+            // A crashed node's partitions wait this long; librdkafka's default of 45 s is too long for a payment.
+            ("session.timeout.ms", "10000"),
+            // Members learn of a rebalance with a heartbeat's answer: every member's delay adds to the stall.
+            ("heartbeat.interval.ms", "200"),
+        ],
+        GroupProtocol::Consumer => &[("group.protocol", "consumer")],
+    }));
+    if settings.membership == Membership::Static {
+        // The client does not leave the group when it closes, either.
+        list.extend(owned(&[("group.instance.id", &instance_id(settings, lane))]));
+    }
+    list
+}
+
+/// The name of a static member: the same after a restart, and no other lane's. Kafka's own rule for such names has no
+/// slash; the lane's number is what stands behind the last hyphen.
+fn instance_id(settings: &KafkaSettings, lane: usize) -> String {
+    format!("{}-{lane}", settings.node)
+}
+
+/// A lane's consumer.
+pub fn consumer_settings(settings: &KafkaSettings, lane: usize, until_end: bool) -> Vec<(String, String)> {
     let mut list = connection_settings(settings);
+    list.extend(member_settings(settings, lane));
     list.extend(owned(&[
-        ("group.id", &settings.group),
-        // Cooperative: partitions that stay keep flowing while others move.
-        ("partition.assignment.strategy", "cooperative-sticky"),
-        // A crashed node's partitions wait this long; librdkafka's default of 45 s is too long for a payment.
-        ("session.timeout.ms", "10000"),
-        // Members learn of a rebalance with a heartbeat's answer: every member's delay adds to the stall.
-        ("heartbeat.interval.ms", "200"),
         // Offsets are committed by the lane, after the acknowledgement of every outcome below them.
         ("enable.auto.commit", "false"),
         ("enable.auto.offset.store", "false"),
@@ -229,17 +277,23 @@ mod tests {
     use super::*;
     use crate::pipeline::limits::DOUBT_AFTER;
 
-    #[test]
-    fn a_transactional_producer_expires_its_outcomes_before_its_transaction_and_shows_what_it_repeats() {
-        let settings = KafkaSettings {
+    fn settings() -> KafkaSettings {
+        KafkaSettings {
             bootstrap: "127.0.0.1:1".into(),
             group: "g/h".into(),
             node: "n".into(),
             start_at: None,
+            group_protocol: GroupProtocol::Classic,
+            membership: Membership::Dynamic,
             properties: BTreeMap::new(),
             consumer_properties: BTreeMap::new(),
             producer_properties: BTreeMap::from([("linger.ms".to_owned(), "1".to_owned())]),
-        };
+        }
+    }
+
+    #[test]
+    fn a_transactional_producer_expires_its_outcomes_before_its_transaction_and_shows_what_it_repeats() {
+        let settings = settings();
         assert_eq!(transactional_id(&settings, 3), "g/h/n/3");
         let list = transaction_settings(&settings, "g/h/n/3", Duration::from_secs(30));
         let value = |name: &str| {
@@ -255,5 +309,25 @@ mod tests {
         // The client shortens its back-off by a fifth at most.
         let repeated_after = Duration::from_millis(RETRY_BACKOFF_MS * 8 / 10);
         assert!(repeated_after > DOUBT_AFTER && value("retry.backoff.ms") == RETRY_BACKOFF_MS.to_string());
+    }
+
+    #[test]
+    fn each_lane_is_a_member_of_its_own_and_only_says_what_its_protocol_takes() {
+        let said = |group_protocol, membership| {
+            let settings = KafkaSettings { group_protocol, membership, ..settings() };
+            let list = consumer_settings(&settings, 3, false);
+            let names = ["partition.assignment.strategy", "session.timeout.ms", "group.protocol", "group.instance.id"];
+            names.map(|name| {
+                list.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()).unwrap_or_default()
+            })
+        };
+        use {
+            GroupProtocol::{Classic, Consumer},
+            Membership::{Dynamic, Static},
+        };
+        assert_eq!(said(Classic, Dynamic), ["cooperative-sticky", "10000", "", ""]);
+        assert_eq!(said(Classic, Static), ["cooperative-sticky", "10000", "", "n-3"]);
+        assert_eq!(said(Consumer, Dynamic), ["", "", "consumer", ""]);
+        assert_eq!(said(Consumer, Static), ["", "", "consumer", "n-3"]);
     }
 }

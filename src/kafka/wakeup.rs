@@ -70,11 +70,13 @@ mod tests {
             group: "g".into(),
             node: "n".into(),
             start_at: None,
+            group_protocol: Default::default(),
+            membership: Default::default(),
             properties: Default::default(),
             consumer_properties: Default::default(),
             producer_properties: Default::default(),
         };
-        KafkaSource::subscribe(&settings, "t", false).unwrap()
+        KafkaSource::subscribe(&settings, 0, "t", false).unwrap()
     }
 
     const FOR_EVER: Duration = Duration::from_secs(3_600);

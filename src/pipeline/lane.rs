@@ -19,7 +19,7 @@ use crate::pipeline::commit::CommitClock;
 use crate::pipeline::desk::Desk;
 use crate::pipeline::emit::{Emit, Emitted};
 use crate::pipeline::intake::{Intake, Receipt};
-use crate::pipeline::limits::{Limits, nanoseconds};
+use crate::pipeline::limits::{KEEP_AWAKE_EVERY, Limits, nanoseconds};
 use crate::pipeline::rebalance::Revoke;
 use crate::pipeline::scoring::{AT_DESK_MAX, Model, Queues, Scoring};
 use crate::pipeline::slots::{Phase, Slots};
@@ -84,6 +84,7 @@ pub struct Lane<S: Source, M, K, D, C> {
     poll_at_least_every_ns: u64,
     next_retry_ns: u64,
     next_publish_ns: u64,
+    next_wake_ns: u64,
 }
 
 impl<S, M, K, D, C> Lane<S, M, K, D, C>
@@ -150,6 +151,7 @@ where
             poll_at_least_every_ns,
             next_retry_ns: 0,
             next_publish_ns: 0,
+            next_wake_ns: 0,
         }
     }
 
@@ -183,6 +185,10 @@ where
         self.commit_if_due(now_ns)?;
         self.finish_revoke(now_ns)?;
         self.count_open();
+        if now_ns >= self.next_wake_ns {
+            self.next_wake_ns = now_ns + nanoseconds(KEEP_AWAKE_EVERY);
+            self.source.keep_awake();
+        }
         if now_ns >= self.next_publish_ns {
             self.next_publish_ns = now_ns + PUBLISH_EVERY_NS;
             self.publish(now_ns);

@@ -12,6 +12,9 @@ pub fn nanoseconds(span: Duration) -> u64 {
 /// shorten by a fifth), so that none is repeated sooner than this.
 pub const DOUBT_AFTER: Duration = Duration::from_millis(350);
 
+/// How often a lane keeps its source awake: a rebalance waits for whoever hears of it last.
+pub const KEEP_AWAKE_EVERY: Duration = Duration::from_millis(50);
+
 /// Bounds that one lane keeps. [`Default`] is what the configuration reference documents.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Limits {

@@ -1,0 +1,99 @@
+//! Keeps the client from idling while its group rebalances.
+//!
+//! Three habits of librdkafka 2.12 would each hold partitions up for as long as a second (figures: `benches/STALLS.md`):
+//! - its main thread sees to the group when something wakes it, and else once a second, whatever the heartbeat's interval:
+//!   an idle member hears late of a rebalance, and all others wait for it;
+//! - a member joins once a second at most, though a cooperative rebalance takes two rounds; an answer with metadata
+//!   lifts that limit;
+//! - partitions that stay are paused while the lane answers a rebalance, and nobody tells the thread that fetches from
+//!   their broker when they are resumed: it sleeps on. A seek to where they stand anyway wakes it.
+
+use std::ptr;
+use std::time::Duration;
+
+use rdkafka::bindings as rd;
+
+use super::consumer::KafkaSource;
+use super::native::PartitionList;
+use crate::edge::Progress;
+
+/// How often the second round of a rebalance is expected after the first, in calls of [`KafkaSource::hasten`], which come
+/// every [`crate::pipeline::limits::KEEP_AWAKE_EVERY`]: the second that the client would wait, and some.
+const EXPECTED: u32 = 30;
+
+/// What the consumer remembers to hurry by.
+#[derive(Default)]
+pub(super) struct Haste {
+    /// Partitions that are ours, and where they were set last.
+    owned: Vec<Progress>,
+    /// Calls that still expect another round.
+    expecting: u32,
+}
+
+impl Haste {
+    /// These are ours from here on.
+    pub(super) fn own(&mut self, first: &[Progress]) {
+        self.owned.extend(first);
+        self.expect();
+    }
+
+    pub(super) fn disown(&mut self, partitions: &[i32]) {
+        self.owned.retain(|at| !partitions.contains(&at.partition));
+        self.expect();
+    }
+
+    /// Partitions were set to these offsets.
+    pub(super) fn set(&mut self, to: &[Progress]) {
+        for at in to {
+            self.owned.iter_mut().filter(|owned| owned.partition == at.partition).for_each(|owned| *owned = *at);
+        }
+    }
+
+    /// Where a partition was set last.
+    pub(super) fn set_to(&self, partition: i32) -> Option<i64> {
+        self.owned.iter().find(|at| at.partition == partition).map(|at| at.offset)
+    }
+
+    /// The group moves: another round may follow.
+    pub(super) fn expect(&mut self) {
+        self.expecting = EXPECTED;
+    }
+}
+
+impl KafkaSource {
+    /// Wakes the client's main thread, and lets it join at once while a rebalance may be going on.
+    pub(super) fn hasten(&mut self) {
+        let mut assignment = ptr::null_mut();
+        // SAFETY: the client is alive; on success the list is ours, and freed once. The answer is the main thread's, and
+        // local.
+        unsafe {
+            if rd::rd_kafka_assignment(self.client.as_ptr(), &mut assignment) == super::native::NO_ERROR {
+                rd::rd_kafka_topic_partition_list_destroy(assignment);
+            }
+        }
+        if self.haste.expecting == 0 {
+            return;
+        }
+        self.haste.expecting -= 1;
+        let mut metadata = ptr::null();
+        // SAFETY: client and topic are alive; on success the answer is ours, and freed once. It is not waited for: the
+        // client heeds it whenever it comes. Asked by its handle, the topic is not created.
+        unsafe {
+            let err = rd::rd_kafka_metadata(self.client.as_ptr(), 0, self.handle, &mut metadata, 0);
+            if err == super::native::NO_ERROR && !metadata.is_null() {
+                rd::rd_kafka_metadata_destroy(metadata);
+            }
+        }
+    }
+
+    /// After a rebalance was answered: whatever stays ours flows on at once.
+    pub(super) fn nudge(&self) {
+        if self.haste.owned.is_empty() {
+            return;
+        }
+        let list = PartitionList::new(&self.topic, self.haste.owned.iter().map(|at| self.standing(*at)));
+        if let Err((_, text)) = self.seek_list(&list, Duration::ZERO) {
+            tracing::debug!(target: "kafka", "partitions that stay are not nudged: {text}");
+        }
+    }
+}
