@@ -12,7 +12,7 @@ use std::time::Duration;
 use fakes::source::Answers;
 use fakes::{Entry, Payment, Setup, World, payload};
 use scorewire::edge::{Destination, SourceEvent};
-use scorewire::pipeline::limits::Limits;
+use scorewire::pipeline::limits::{KEEP_AWAKE_EVERY, Limits};
 
 fn released(world: &World, partition: i32) -> bool {
     world.journal.contains(&Entry::Released(partition))
@@ -284,4 +284,23 @@ fn an_empty_assignment_counts_as_joined() {
     world.source.tell(SourceEvent::Revoked(Vec::new()));
     world.cycles(2);
     assert!(world.lane.is_drained());
+}
+
+/// Twenty times a second, whatever else there is to do: a rebalance waits for whoever hears of it last.
+#[test]
+fn a_source_is_kept_awake_with_records_and_without() {
+    let mut world = Setup::default().build();
+    let times = |world: &World| world.source.state().awakened;
+    let before = times(&world);
+    world.clock.advance(KEEP_AWAKE_EVERY);
+    world.cycles(5);
+    assert_eq!(times(&world), before + 1, "not with every cycle");
+    world.put_payments(0, 3);
+    world.clock.advance(KEEP_AWAKE_EVERY);
+    world.cycles(5);
+    assert_eq!(times(&world), before + 2);
+    world.lane.start_drain().unwrap();
+    world.clock.advance(KEEP_AWAKE_EVERY);
+    world.cycles(5);
+    assert_eq!(times(&world), before + 3, "nor does it sleep while it drains");
 }

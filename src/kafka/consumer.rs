@@ -190,7 +190,7 @@ impl KafkaSource {
         unsafe { take_error(rd::rd_kafka_seek_partitions(self.client.as_ptr(), list.as_ptr(), timeout_ms(wait))) }
     }
 
-    /// Where a partition goes on that was set to `at` last.
+    /// Where a partition of ours goes on, which was set to `at` last.
     pub(super) fn standing(&self, at: Progress) -> Progress {
         let position = self.events.position(at.partition, self.client_position(at.partition));
         Progress { offset: position.unwrap_or(at.offset), ..at }
@@ -315,7 +315,9 @@ impl Source for KafkaSource {
     }
 
     fn position(&mut self, partition: i32) -> Option<i64> {
-        self.events.position(partition, self.client_position(partition))
+        // The client forgets its position with every seek.
+        let told = self.events.position(partition, self.client_position(partition));
+        told.or_else(|| self.haste.set_to(partition))
     }
 
     fn lag(&mut self, partition: i32) -> PartitionLag {
@@ -331,8 +333,7 @@ impl Source for KafkaSource {
             )
         };
         let high_watermark = if err == NO_ERROR { high } else { -1 };
-        let position = self.position(partition).or_else(|| self.haste.set_to(partition)).unwrap_or(-1);
-        PartitionLag { partition, position, high_watermark }
+        PartitionLag { partition, position: self.position(partition).unwrap_or(-1), high_watermark }
     }
 
     fn keep_awake(&mut self) {

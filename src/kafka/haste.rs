@@ -87,13 +87,35 @@ impl KafkaSource {
     }
 
     /// After a rebalance was answered: whatever stays ours flows on at once.
-    pub(super) fn nudge(&self) {
-        if self.haste.owned.is_empty() {
+    pub(super) fn nudge(&mut self) {
+        let standing: Vec<Progress> = self.haste.owned.iter().map(|at| self.standing(*at)).collect();
+        if standing.is_empty() {
             return;
         }
-        let list = PartitionList::new(&self.topic, self.haste.owned.iter().map(|at| self.standing(*at)));
+        let list = PartitionList::new(&self.topic, standing.iter().copied());
+        self.haste.set(&standing);
         if let Err((_, text)) = self.seek_list(&list, Duration::ZERO) {
             tracing::debug!(target: "kafka", "partitions that stay are not nudged: {text}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(partition: i32, offset: i64) -> Progress {
+        Progress { partition, offset }
+    }
+
+    #[test]
+    fn what_is_ours_is_known_with_where_it_was_set_last() {
+        let mut haste = Haste::default();
+        haste.own(&[at(0, 5), at(1, 7)]);
+        haste.set(&[at(1, 3), at(2, 9)]);
+        assert_eq!([0, 1, 2].map(|partition| haste.set_to(partition)), [Some(5), Some(3), None], "2 is another's");
+        haste.disown(&[0]);
+        assert_eq!(haste.owned, [at(1, 3)]);
+        assert_eq!(haste.expecting, EXPECTED);
     }
 }

@@ -1,8 +1,8 @@
 //! librdkafka's C interface, wrapped thinly: configuration, client handle, partition lists.
 //!
 //! The safe `rdkafka` API costs a poll, an event and several boxes per record; at a hundred thousand records a
-//! second that is more than the model. So the lane's two clients use the C calls, and only `native.rs`, `inbox.rs`,
-//! `message.rs`, `consumer.rs` and `producer.rs` contain `unsafe`. What makes it sound, throughout:
+//! second that is more than the model. So the lane's two clients use the C calls, and only files beside this
+//! one contain `unsafe`. What makes it sound, throughout:
 //! every pointer comes from librdkafka and is owned by exactly one wrapper, which frees it once; callbacks run
 //! only inside a poll on the owning thread (log lines apart, which touch nothing of ours); the opaque pointer
 //! given to a client points to a heap box that outlives the client.

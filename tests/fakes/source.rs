@@ -60,6 +60,8 @@ pub struct SourceState {
     pub polls: usize,
     /// Times another thread would have ended a wait.
     pub wakes: usize,
+    /// Times the lane kept it awake.
+    pub awakened: usize,
     pub closed: bool,
     /// Partition the next poll begins with.
     turn: usize,
@@ -83,6 +85,7 @@ impl Default for SourceState {
             end_moves_position: false,
             polls: 0,
             wakes: 0,
+            awakened: 0,
             closed: false,
             turn: 0,
             per_poll: usize::MAX,
@@ -309,6 +312,10 @@ impl Source for FakeSource {
         let position = self.position(partition).unwrap_or(-1);
         let high_watermark = self.state().logs.get(&partition).map_or(-1, |log| log.end);
         PartitionLag { partition, position, high_watermark }
+    }
+
+    fn keep_awake(&mut self) {
+        self.state().awakened += 1;
     }
 
     fn commit(&mut self, progress: &[Progress]) -> Result<(), Fatal> {
