@@ -124,3 +124,30 @@ fn after_a_crash_everything_is_scored_at_least_once() {
     // Only what was in flight, or acknowledged and not committed yet, may have come twice.
     assert!(outputs.len() - distinct.len() < 30_000 - usize::try_from(committed).unwrap());
 }
+
+/// Static members and those of KIP-848 share partitions, and one that comes back under its name goes on.
+#[test]
+fn every_kind_of_member_shares_goes_and_comes_back() {
+    let Some(kafka) = RealKafka::connect() else { return };
+    let kinds: [&[&str]; 3] = [
+        &["kafka.membership=static"],
+        &["kafka.group_protocol=consumer"],
+        &["kafka.membership=static", "kafka.group_protocol=consumer"],
+    ];
+    for kind in kinds {
+        let job = Job::new(&kafka, "kinds", 4);
+        let start = |node: &str| job.start(&[kind, &[node, "lanes.count=2"]].concat());
+        let mut a = start("kafka.node=a");
+        a.wait_until_assigned(4);
+        let mut b = start("kafka.node=b");
+        wait_until("they share", STEP, || a.sum("partitions.assigned") == 2 && b.sum("partitions.assigned") == 2);
+        b.stop();
+        let mut b = start("kafka.node=b");
+        wait_until("they share again", STEP, || a.sum("partitions.assigned") == 2 && b.sum("partitions.assigned") == 2);
+        assert_sound(&job.load(&["--rate", "500", "--seconds", "1", "--warmup", "0"]).wait(STEP));
+        assert!(a.sum("records.scored") > 0 && b.sum("records.scored") > 0, "{kind:?}");
+        b.stop();
+        a.stop();
+        job.assert_all_committed();
+    }
+}
