@@ -248,6 +248,22 @@ fn every_wire_form_finds_its_plan() {
 }
 
 #[test]
+fn a_schema_that_nobody_knows_is_told_once_however_often_somebody_asks() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut decoder = decoder(open(folder.path(), OnUnknown::DeadLetter), Accept::default());
+    let mut row = [0.0];
+    let mut told = 0;
+    for _ in 0..3 {
+        assert_eq!(decoder.decode(None, &framed(7, &[0]), &mut row), Err(Stop::Reject(Reject::UnknownSchema)));
+        told += std::iter::from_fn(|| decoder.take_problem()).count();
+        decoder.retry_unknown();
+    }
+    assert_eq!(told, 1);
+    put(folder.path(), "7.avsc", INT);
+    assert!(decoder.decode(None, &framed(7, &long(7)), &mut row).is_ok(), "it is not asked for again");
+}
+
+#[test]
 fn poison_ids_do_not_pile_up() {
     let folder = tempfile::tempdir().unwrap();
     let mut decoder = decoder(open(folder.path(), OnUnknown::DeadLetter), Accept::default());

@@ -156,5 +156,6 @@ fn output_record(identity: &OutcomeIdentity, fingerprint: u64) -> Value {
         ("scored_at", Value::TimestampMicros(TIMESTAMP_MS * 1_000)),
         ("fallback", Value::Boolean(identity.fallback)),
         ("late", Value::Boolean(false)),
+        ("epoch", Value::Long(0)),
     ])
 }

@@ -117,7 +117,8 @@ impl Decoder {
 
     /// Asks again for schemas that nobody knew. Without this call that happens after some thousand records only.
     pub fn retry_unknown(&mut self) {
-        self.unknown.clear();
+        // Known to have been told about: a key stays.
+        self.unknown.values_mut().for_each(|records| *records = UNKNOWN_RECORDS_MAX);
     }
 
     /// Writes the record's features to `row`, and tells its id, time and schema. `guid` is the value of the GUID
