@@ -1,7 +1,8 @@
-//! Puts `src/kafka/idle_wait.rs` between two parts of the Kafka client: the linker gives the client's calls of this
-//! function to ours, and the client's own function goes by `__real_` and its name.
+//! Puts `src/kafka/idle_wait.rs` and `src/kafka/fetch_whole.rs` between two parts of the Kafka client: the linker gives
+//! the client's calls of these functions to ours, and the client's own function goes by `__real_` and its name.
 
-const WRAPPED: &str = "rd_kafka_msgq_allow_wakeup_at";
+const WRAPPED: [&str; 3] =
+    ["rd_kafka_broker_consumer_toppar_serve", "rd_kafka_broker_fetch_toppars", "rd_kafka_msgq_allow_wakeup_at"];
 
 fn main() {
     println!("cargo:rerun-if-changed=scripts/build.rs");
@@ -9,6 +10,8 @@ fn main() {
     // GNU ld, gold, lld and mold have it; elsewhere the client is linked as it is.
     if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux") {
         println!("cargo:rustc-cfg=wrapped_client");
-        println!("cargo:rustc-link-arg=-Wl,--wrap={WRAPPED}");
+        for name in WRAPPED {
+            println!("cargo:rustc-link-arg=-Wl,--wrap={name}");
+        }
     }
 }

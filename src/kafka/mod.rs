@@ -5,6 +5,8 @@ pub mod consumer;
 pub mod delivery;
 pub mod embedded;
 mod events;
+#[cfg(wrapped_client)]
+mod fetch_whole;
 mod haste;
 #[cfg(wrapped_client)]
 mod idle_wait;

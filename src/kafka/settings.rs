@@ -196,11 +196,13 @@ pub fn consumer_settings(settings: &KafkaSettings, lane: usize, until_end: bool)
         ("queued.max.messages.kbytes", "16384"),
         // Asks for more when fewer than two records wait, so that requests coalesce under load and only then: a lone
         // record passes at once, a burst holds the next fetch off for the millisecond above. At 10,000 records/s this
-        // takes a quarter off the CPU time of a record; working off a backlog costs the same either way.
-        ("queued.min.messages", "2"),
-        // The answer to a fetch comes as soon as there is one record; this is only how long an empty one waits.
+        // takes a quarter off the CPU time of a record; working off a backlog costs the same either way. Only where a
+        // request asks for all partitions all the same (`fetch_whole`): else a busy one would wait for the quiet ones.
+        ("queued.min.messages", if cfg!(wrapped_client) { "2" } else { "100000" }),
+        // The answer to a fetch comes as soon as there is one record; this is only how long an empty one waits, and at
+        // most what a partition waits that joins meanwhile.
         ("fetch.min.bytes", "1"),
-        ("fetch.wait.max.ms", "500"),
+        ("fetch.wait.max.ms", "100"),
     ]));
     extend(&mut list, &settings.consumer_properties);
     list
