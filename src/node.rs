@@ -297,7 +297,8 @@ impl Shared {
         let emit = self.emit(made.index, made.counts)?;
         let sink = make_sink(self, &made)?;
         let Made { index, until, stats, clock, .. } = made;
-        let source = KafkaSource::subscribe(&config.kafka, index, &config.topics.input, until.is_some())?;
+        let (topic, timeout) = (&config.topics.input, config.limits.offsets_timeout());
+        let source = KafkaSource::subscribe(&config.kafka, index, topic, until.is_some(), timeout)?;
         let parts = Parts {
             source,
             scorer,

@@ -257,6 +257,10 @@ fn exactly_once_needs_a_name_that_lasts_and_room_in_the_interval() {
     assert!(show::toml(&loaded).contains("delivery = \"exactly_once\""));
     let problems = with("[limits]\ncommit_interval_ms = 10001\n", &named).unwrap_err().problems;
     assert!(of(&problems, "limits.commit_interval_ms").what.contains("more than a third"), "{problems:#?}");
+    let long = "[limits]\ncommit_timeout_ms = 45000\n";
+    let problems = with(long, &named).unwrap_err().problems;
+    assert!(of(&problems, "limits.watchdog_timeout_ms").fix.starts_with("give at least 65000"), "{problems:#?}");
+    assert!(bench.load(&format!("{MINIMAL}{long}"), &[], &named).is_ok());
     let problems = with("[kafka.producer.properties]\nretry.backoff.ms = 100\n", &named).unwrap_err().problems;
     assert!(of(&problems, "kafka.producer.properties.retry.backoff.ms").what.contains("sent twice"), "{problems:#?}");
     let problems = bench.load(&format!("delivery = \"at_most_once\"\n{MINIMAL}"), &[], &[]).unwrap_err().problems;

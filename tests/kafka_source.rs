@@ -48,7 +48,8 @@ impl Reading {
             consumer_properties: BTreeMap::new(),
             producer_properties: BTreeMap::new(),
         };
-        let source = KafkaSource::subscribe(&settings, 0, topic, true).expect("the group is there");
+        let source =
+            KafkaSource::subscribe(&settings, 0, topic, true, Duration::from_secs(50)).expect("the group is there");
         Reading { records: Vec::new(), source, ends: Vec::new(), assigned: Vec::new(), assignments: 0 }
     }
 

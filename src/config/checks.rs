@@ -100,6 +100,13 @@ fn rules(config: &Config) -> Vec<Rule> {
             "a model call must not look like a hung lane",
         ),
     ];
+    if config.delivery == DeliveryMode::ExactlyOnce {
+        rules.push(rule(
+            ("limits.commit_timeout_ms + 20000", ms(limits.offsets_timeout())),
+            watchdog,
+            "the watchdog must not end a process that waits for the open transaction of one that was killed",
+        ));
+    }
     if let Some(batch_rows) = config.model.batch_rows {
         rules.push(rule(("model.batch_rows", batch_rows as u64), rows, "the override stays within the limit"));
     }

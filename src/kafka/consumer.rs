@@ -15,6 +15,7 @@ use super::inbox::{self, Inbox};
 use super::message::{HandedOut, KafkaRecord};
 use super::native::{CallbackState, Client, Conf, NO_ERROR, PartitionList, c_string, describe};
 use super::native::{take_error, timeout_ms, to_result};
+use super::offsets::QUERY_TIMEOUT;
 use super::settings::{KafkaSettings, StartAt, consumer_settings};
 use super::wakeup::Wakeup;
 use crate::edge::{PartitionLag, Progress, Source, SourceEvent, SourceRecord, Waker};
@@ -22,8 +23,6 @@ use crate::error::{Fatal, exit};
 
 /// Records taken with one call of the client, at most.
 const TAKE_MAX: usize = 1024;
-/// How long the questions that cannot wait for an answer later (committed offsets, watermarks) may take.
-pub(super) const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub struct KafkaSource {
     // Field order: the client is destroyed in `drop` before the box its callbacks write to is freed.
@@ -34,6 +33,7 @@ pub struct KafkaSource {
     pub(super) topic: CString,
     pub(super) group: String,
     pub(super) start_at: Option<StartAt>,
+    pub(super) offsets_timeout: Duration,
     taken: Box<[*mut rd::rd_kafka_message_t]>,
     events: Events,
     pub(super) haste: Haste,
@@ -54,6 +54,7 @@ impl KafkaSource {
         lane: usize,
         topic: &str,
         until_end: bool,
+        offsets_timeout: Duration,
     ) -> Result<KafkaSource, Fatal> {
         let conf = Conf::new(&consumer_settings(settings, lane, until_end))?;
         let inbox = CallbackState::new(Inbox::default());
@@ -77,6 +78,7 @@ impl KafkaSource {
             topic,
             group: settings.group.clone(),
             start_at: settings.start_at,
+            offsets_timeout,
             taken: vec![ptr::null_mut(); TAKE_MAX].into_boxed_slice(),
             events: Events::default(),
             haste: Haste::default(),

@@ -1,34 +1,32 @@
 //! Where a partition begins: the group's committed offset, or the configured start.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::bindings as rd;
 
-use super::consumer::{KafkaSource, QUERY_TIMEOUT};
+use super::consumer::KafkaSource;
 use super::native::{PartitionList, describe, is_moving_coordinator, timeout_ms};
 use super::settings::StartAt;
 use crate::edge::Progress;
 use crate::error::{Fatal, exit};
 
-/// A group's coordinator that moves or loads answers again after this long, and so often it is asked.
-const COMMITTED_RETRY: Duration = Duration::from_millis(100);
-const COMMITTED_ATTEMPTS: u32 = 100;
+/// How long a question that cannot wait for an answer later may take.
+pub(super) const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Offsets that a killed process left in an open transaction hold the answer back until the broker ends that: after the
-/// transaction's time-out ([`crate::pipeline::limits::Limits::commit_timeout`], 30 s) and up to 10 s more. The lane's
-/// watchdog is longer.
-const COMMITTED_TIMEOUT: Duration = Duration::from_secs(50);
+/// A group's coordinator that moves or loads answers again after this long.
+const COMMITTED_RETRY: Duration = Duration::from_millis(100);
 
 impl KafkaSource {
     /// Committed offsets; negative where there is none. While a transaction with offsets of these partitions is ending,
-    /// the answer waits for its end.
+    /// the answer waits for its end ([`crate::pipeline::limits::OFFSETS_HELD_MORE`]).
     pub(super) fn committed_offsets(&self, partitions: &[i32]) -> Result<Vec<Progress>, Fatal> {
         let list = PartitionList::of(&self.topic, partitions);
-        for attempts_left in (0..COMMITTED_ATTEMPTS).rev() {
+        let deadline = Instant::now() + self.offsets_timeout;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
             // SAFETY: client and list are alive; the call fills in the list's offsets.
-            let err =
-                unsafe { rd::rd_kafka_committed(self.client.as_ptr(), list.as_ptr(), timeout_ms(COMMITTED_TIMEOUT)) };
-            if attempts_left == 0 || !is_moving_coordinator(err) {
+            let err = unsafe { rd::rd_kafka_committed(self.client.as_ptr(), list.as_ptr(), timeout_ms(left)) };
+            if left.is_zero() || !is_moving_coordinator(err) {
                 self.check(err, "read the group's committed offsets")?;
                 break;
             }

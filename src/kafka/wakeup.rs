@@ -76,7 +76,7 @@ mod tests {
             consumer_properties: Default::default(),
             producer_properties: Default::default(),
         };
-        KafkaSource::subscribe(&settings, 0, "t", false).unwrap()
+        KafkaSource::subscribe(&settings, 0, "t", false, FOR_EVER).unwrap()
     }
 
     const FOR_EVER: Duration = Duration::from_secs(3_600);

@@ -12,6 +12,10 @@ pub fn nanoseconds(span: Duration) -> u64 {
 /// shorten by a fifth), so that none is repeated sooner than this.
 pub const DOUBT_AFTER: Duration = Duration::from_millis(350);
 
+/// Offsets that a killed process left in an open transaction are held back until the broker aborts that: after the
+/// transaction's time-out ([`Limits::commit_timeout`]) and up to 10 s more. Whoever reads them waits so much longer.
+pub const OFFSETS_HELD_MORE: Duration = Duration::from_secs(20);
+
 /// How often a lane keeps its source awake: a rebalance waits for whoever hears of it last.
 pub const KEEP_AWAKE_EVERY: Duration = Duration::from_millis(50);
 
@@ -50,6 +54,13 @@ pub struct Limits {
     pub watchdog_timeout: Duration,
     /// How long outcomes may wait for acknowledgement before the process reports itself not ready.
     pub sink_stall_unready: Duration,
+}
+
+impl Limits {
+    /// How long the group's committed offsets may take to be read.
+    pub fn offsets_timeout(&self) -> Duration {
+        self.commit_timeout.saturating_add(OFFSETS_HELD_MORE)
+    }
 }
 
 impl Default for Limits {

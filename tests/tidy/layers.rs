@@ -53,7 +53,14 @@ const FENCES: &[Fence] = &[
     Fence {
         names: &[&["Instant", "now"], &["SystemTime"], &["elapsed"], &["clock_gettime"]],
         at_start: false,
-        only_in: &["src/load/", "src/observe/", "src/pipeline/clock.rs"],
+        only_in: &[
+            "src/load/",
+            "src/observe/",
+            "src/pipeline/clock.rs",
+            // The client's own time, on its own thread; and a deadline of a step that no record waits in.
+            "src/kafka/fetch_whole.rs",
+            "src/kafka/offsets.rs",
+        ],
         why: "time is read once per stage boundary and passed in (edge::Clock)",
     },
     Fence {
