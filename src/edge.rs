@@ -303,6 +303,12 @@ pub trait Delivery<S: Source, K: Sink<S::Record>> {
     /// Makes `progress` durable. Every outcome below it has been acknowledged.
     fn commit(&mut self, source: &mut S, sink: &mut K, progress: &[Progress]) -> Result<Committing, Fatal>;
 
+    /// Called before the group's offsets of new partitions are read, with nothing handed over: what an earlier commit may
+    /// still have under way must not hold them back, or move them afterwards.
+    fn before_offsets(&mut self, _sink: &mut K) -> Result<(), Fatal> {
+        Ok(())
+    }
+
     /// Gives up everything since the last commit. Takes where each partition stood then, as far as the lane knows, and
     /// returns where it goes on.
     fn abort(&mut self, source: &mut S, sink: &mut K, partitions: &[Progress]) -> Result<Vec<Progress>, Fatal>;

@@ -184,6 +184,29 @@ fn a_commit_without_an_answer_ends_the_process() {
     assert!(fatal.what.contains("5s"), "{fatal}");
 }
 
+/// An outage of the brokers: the group gives up before the answer does, and a node has nothing to end for.
+#[test]
+fn a_commit_of_lost_partitions_may_be_answered_late() {
+    let limits = Limits { commit_timeout: Duration::from_secs(5), ..Limits::default() };
+    let mut world = Setup { limits, ..Setup::default() }.build_unassigned();
+    world.source.state().answers = Answers::OnDemand;
+    world.source.tell(SourceEvent::Assigned(vec![0, 1]));
+    world.cycle_until("a commit", |world| world.source.is_commit_outstanding());
+    world.source.tell(SourceEvent::Lost(vec![0, 1]));
+    world.cycles(2);
+    world.clock.advance(Duration::from_secs(600));
+    world.cycles(2);
+    world.source.tell(SourceEvent::Assigned(vec![0, 1]));
+    world.cycles(2);
+    world.clock.advance(Duration::from_millis(4_900));
+    world.cycles(2);
+    world.source.answer(Err(REFUSED));
+    world.cycle_until("the next commit", |world| world.source.is_commit_outstanding());
+    world.source.answer(Ok(()));
+    world.cycles(2);
+    assert_eq!(world.source.committed(0), Some(0));
+}
+
 #[test]
 fn commits_keep_their_interval() {
     let mut world = Setup::default().build();

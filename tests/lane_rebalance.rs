@@ -10,8 +10,9 @@ mod fakes;
 use std::time::Duration;
 
 use fakes::source::Answers;
+use fakes::transactions::{Call, ExactlyOnceWorld};
 use fakes::{Entry, Payment, Setup, World, payload};
-use scorewire::edge::{Destination, SourceEvent};
+use scorewire::edge::{Destination, SourceEvent, TransactionError};
 use scorewire::pipeline::limits::{KEEP_AWAKE_EVERY, Limits};
 
 fn released(world: &World, partition: i32) -> bool {
@@ -303,4 +304,32 @@ fn a_source_is_kept_awake_with_records_and_without() {
     world.clock.advance(KEEP_AWAKE_EVERY);
     world.cycles(5);
     assert_eq!(times(&world), before + 3, "nor does it sleep while it drains");
+}
+
+/// Its open transaction would hold back the offsets that the lane reads then, until it times out.
+#[test]
+fn a_producer_that_could_not_abort_is_replaced_before_new_partitions_are_read() {
+    let mut world = Setup { batch_rows: 16, ..Setup::default() }.build_exactly_once();
+    let cannot_abort = |world: &ExactlyOnceWorld| {
+        world.sink.state().transactions().fail(Call::Abort, TransactionError::Renew("no coordinator".into()));
+    };
+    let renewed = |world: &ExactlyOnceWorld| world.sink.state().transactions().count(Call::Renew);
+    world.put_payments(0, 4);
+    world.cycles(3);
+    cannot_abort(&world);
+    world.source.tell(SourceEvent::Lost(vec![0, 1]));
+    world.cycles(2);
+    assert_eq!(renewed(&world), 0, "nothing to go on with");
+    // A quiet partition: nothing is handed over that would need a producer.
+    world.source.tell(SourceEvent::Assigned(vec![1]));
+    world.cycles(1);
+    assert_eq!(renewed(&world), 1);
+    // Both at once: the transaction of what is lost ends before offsets are read.
+    world.source.tell(SourceEvent::Assigned(vec![0]));
+    world.cycles(2);
+    cannot_abort(&world);
+    world.source.tell(SourceEvent::Lost(vec![0, 1]));
+    world.source.tell(SourceEvent::Assigned(vec![1]));
+    world.cycles(1);
+    assert_eq!(renewed(&world), 2);
 }

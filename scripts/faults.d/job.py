@@ -15,6 +15,8 @@ from node import Node
 from waits import FaultError, now_ms, wait_for
 
 SAMPLE_PER_MILLION = 20_000
+# Exit codes of a node whose brokers did not answer: of a request, and of a lane that waits in one.
+GAVE_UP = (69, 70)
 # Records of a run that are scored again by the reference.
 SAMPLE = 500
 
@@ -41,6 +43,8 @@ class Job:
         cluster.create(configs, partitions)
         self.feed = Feed(cluster.bootstrap, self.topics["input"], partitions, suite.pool, seed)
         self.live = None
+        # Whether a node that gives its brokers up is started again, as by its supervisor.
+        self.supervised, self.started_again = False, 0
 
     def __enter__(self):
         if self.delivery == "exactly_once":
@@ -173,11 +177,18 @@ class Job:
         target = self.input_ends()
 
         def look():
+            self.supervise()
             have = self.committed()
             return all(have[partition] >= end for partition, end in target.items())
         wait_for(f"not recovered from {mark.kind}", limit_s or self.suite.settle_s, look)
         mark.end_ms, mark.upper = now_ms(), self.input_ends()
         return (mark.end_ms - mark.begin_ms) / 1_000
+
+    def supervise(self):
+        """A new process, with a name of its own, for one that ended since its brokers were away for too long."""
+        if self.supervised and self.nodes[-1].process.poll() in GAVE_UP:
+            self.started_again += 1
+            self.start()
 
     # --- the end ------------------------------------------------------------------------------------------------------
 

@@ -34,6 +34,16 @@ impl CommitClock {
         self.started_ns = None;
     }
 
+    /// Every partition is lost: what was asked means nothing any more, and may be answered when the brokers are back.
+    pub fn may_take_long(&mut self) {
+        self.started_ns = self.started_ns.map(|_| u64::MAX);
+    }
+
+    /// There is something to commit again, after an answer that still has to come.
+    pub fn is_awaited_from(&mut self, now_ns: u64) {
+        self.started_ns = self.started_ns.map(|_| now_ns);
+    }
+
     pub fn is_waiting(&self) -> bool {
         self.started_ns.is_some()
     }

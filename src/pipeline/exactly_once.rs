@@ -136,6 +136,15 @@ impl<S: Source, K: Transactional<S>, C: Clock> Delivery<S, K> for ExactlyOnce<C>
         begun.map(|()| self.state = State::Open)
     }
 
+    /// The broker holds back offsets that a transaction has until it ends, and the one that a lost producer left open
+    /// ends with its time-out, or with its successor.
+    fn before_offsets(&mut self, sink: &mut K) -> Result<(), Fatal> {
+        if matches!(self.state, State::Spent | State::InDoubt) {
+            self.renew(sink)?;
+        }
+        Ok(())
+    }
+
     fn is_open(&self) -> bool {
         matches!(self.state, State::Open | State::Broken | State::InDoubt)
     }

@@ -30,7 +30,7 @@ where
     pub(super) fn answer_events(&mut self, now_ns: u64) -> Result<(), Fatal> {
         while let Some(event) = self.source.next_event() {
             match event {
-                SourceEvent::Assigned(partitions) => self.assigned(&partitions)?,
+                SourceEvent::Assigned(partitions) => self.assigned(&partitions, now_ns)?,
                 SourceEvent::Revoked(partitions) => self.revoked(partitions, now_ns)?,
                 SourceEvent::Lost(partitions) => self.lost(&partitions)?,
                 SourceEvent::Committed { partitions, result } => self.committed(&partitions, result),
@@ -45,9 +45,19 @@ where
         Ok(())
     }
 
-    fn assigned(&mut self, partitions: &[i32]) -> Result<(), Fatal> {
+    fn assigned(&mut self, partitions: &[i32], now_ns: u64) -> Result<(), Fatal> {
         tracing::info!(?partitions, "partitions assigned");
         self.stats.rebalances.add(1);
+        if D::ATOMIC && !partitions.is_empty() {
+            // Partitions that were lost just before took a transaction with them.
+            self.abort_if_broken(now_ns)?;
+            if !self.delivery.is_open() {
+                self.delivery.before_offsets(&mut self.sink)?;
+            }
+        }
+        if self.slots.is_empty() {
+            self.commits.is_awaited_from(now_ns);
+        }
         for first in self.source.assign(partitions)? {
             self.slots.open(first);
         }
@@ -113,6 +123,9 @@ where
         self.stats.rebalances.add(1);
         partitions.iter().for_each(|&partition| self.forget_unprocessed(partition));
         self.drop_slots(partitions);
+        if self.slots.is_empty() {
+            self.commits.may_take_long();
+        }
         if let Some(revoke) = &mut self.revoke {
             revoke.partitions.retain(|partition| !partitions.contains(partition));
             if revoke.partitions.is_empty() {

@@ -17,6 +17,7 @@ def broker_restart(run):
         run.cluster.stop()
         run.cluster.start()
     with run.job() as job:
+        job.supervised = True
         loaded(job)
         for _ in range(run.rounds):
             run.strike(job, "broker restart", bounce)
@@ -27,6 +28,7 @@ def broker_restart(run):
 def broker_frozen(run):
     """SIGSTOP of the only broker for 5 s (whole: 5, 30 and 120 s), then SIGCONT."""
     with run.job() as job:
+        job.supervised = True
         loaded(job)
         for turn in range(run.rounds):
             def freeze(seconds=FREEZES_S[turn % 3]):
@@ -41,6 +43,7 @@ def broker_frozen(run):
 
 def crashed(run, job, kind, victim_of):
     """In each round one broker of three is killed, and back with all its copies before the next."""
+    job.supervised = True
     loaded(job)
     for turn in range(run.rounds):
         def crash(turn=turn):

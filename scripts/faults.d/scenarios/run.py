@@ -78,6 +78,8 @@ class Run:
 
     def end(self, job):
         job.finish()
+        if job.started_again:
+            self.notes.append(f"{job.started_again} nodes gave their brokers up and were started again")
         self.peak_bytes = job.peak_bytes()
         self.findings, self.figures = job.verdict()
 
