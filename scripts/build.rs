@@ -1,8 +1,13 @@
-//! Puts `src/kafka/idle_wait.rs` and `src/kafka/fetch_whole.rs` between two parts of the Kafka client: the linker gives
-//! the client's calls of these functions to ours, and the client's own function goes by `__real_` and its name.
+//! Puts `src/kafka/fetch_whole.rs`, `src/kafka/idle_wait.rs` and `src/kafka/repeats.rs` between two parts of the Kafka
+//! client: the linker gives the client's calls of these functions to ours, and the client's own function goes by
+//! `__real_` and its name.
 
-const WRAPPED: [&str; 3] =
-    ["rd_kafka_broker_consumer_toppar_serve", "rd_kafka_broker_fetch_toppars", "rd_kafka_msgq_allow_wakeup_at"];
+const WRAPPED: [&str; 4] = [
+    "rd_kafka_broker_consumer_toppar_serve",
+    "rd_kafka_broker_fetch_toppars",
+    "rd_kafka_buf_retry",
+    "rd_kafka_msgq_allow_wakeup_at",
+];
 
 fn main() {
     println!("cargo:rerun-if-changed=scripts/build.rs");

@@ -269,8 +269,11 @@ pub trait Transactional<S: Source>: Sink<S::Record> {
     /// and whatever is still under way from the old one is refused from here on.
     fn renew(&mut self, limit: Duration) -> Result<(), TransactionError>;
 
-    /// Whether the client reported a lost connection or a time-out since it was asked last.
+    /// Whether the client reported a lost connection or a time-out, or repeated a request, since it was asked last.
     fn take_trouble(&mut self) -> bool;
+
+    /// A transaction's end that takes longer may have been sent twice, for all that the client says.
+    fn doubt_after(&self) -> Duration;
 
     /// The group's committed offsets of partitions; one without any keeps the offset that is given.
     fn committed(&self, source: &S, partitions: &[Progress]) -> Result<Vec<Progress>, Fatal>;

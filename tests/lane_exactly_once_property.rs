@@ -8,12 +8,12 @@ mod fakes;
 
 use std::time::Duration;
 
-use fakes::transactions::{Call, ExactlyOnceWorld, Failure, assert_atomic};
+use fakes::transactions::{Call, DOUBT_AFTER, ExactlyOnceWorld, Failure, assert_atomic};
 use fakes::{Mode, Payment, Setup, payload};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use scorewire::edge::{SourceEvent, TransactionError};
-use scorewire::pipeline::limits::{DOUBT_AFTER, Limits};
+use scorewire::pipeline::limits::Limits;
 
 const PARTITIONS: i32 = 3;
 

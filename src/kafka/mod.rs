@@ -17,6 +17,7 @@ pub mod message;
 pub mod native;
 mod offsets;
 pub mod producer;
+mod repeats;
 pub mod settings;
 pub mod transactions;
 mod wakeup;

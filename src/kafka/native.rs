@@ -170,8 +170,10 @@ pub unsafe fn log_error(client: &'static str, code: c_int, reason: *const c_char
     // SAFETY: by the contract above.
     let reason = (!reason.is_null()).then(|| unsafe { CStr::from_ptr(reason) }.to_string_lossy());
     let (error, reason) = (describe(code), reason.unwrap_or_default());
-    // The client logs each lost connection itself, with the same words.
-    if code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__TRANSPORT as c_int {
+    // The client logs each lost connection itself, with the same words, and with every try that all of them are.
+    let of_connections =
+        [RDKafkaRespErr::RD_KAFKA_RESP_ERR__TRANSPORT, RDKafkaRespErr::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN];
+    if of_connections.iter().any(|known| *known as c_int == code) {
         tracing::debug!(target: "kafka", client, %error, "{reason}");
     } else {
         tracing::warn!(target: "kafka", client, %error, "{reason}");

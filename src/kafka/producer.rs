@@ -46,6 +46,8 @@ pub struct KafkaSink {
     blueprint: Blueprint,
     /// Sends in transactions only.
     pub(super) transaction: Option<Transaction>,
+    /// What the clients of this process had repeated when that was asked last.
+    pub(super) repeats: u64,
 }
 
 /// What a producer is made from.
@@ -139,7 +141,7 @@ impl KafkaSink {
                 Forward::Only(names.iter().map(|name| c_string(name)).collect::<Result<_, _>>()?)
             }
         };
-        Ok(KafkaSink { client, reports, topics, forward, in_flight: 0, blueprint, transaction: None })
+        Ok(KafkaSink { client, reports, topics, forward, in_flight: 0, blueprint, transaction: None, repeats: 0 })
     }
 
     /// Goes on with a new client; whatever the old one still had is given up, and its reports with it.

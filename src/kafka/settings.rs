@@ -236,8 +236,12 @@ pub fn producer_settings(settings: &KafkaSettings) -> Vec<(String, String)> {
 }
 
 /// Before the client repeats a request. Long, so that a transaction's end that was sent twice shows by the time it took
-/// ([`crate::pipeline::limits::DOUBT_AFTER`]): the client does not say so.
+/// ([`DOUBT_AFTER`]) where nothing else tells ([`super::repeats`]).
 pub const RETRY_BACKOFF_MS: u64 = 500;
+
+/// Ends of transactions take 2 to 5 ms; the client repeats one after its back-off, which it may shorten by a fifth, so that
+/// none is repeated sooner than this.
+pub const DOUBT_AFTER: Duration = Duration::from_millis(350);
 
 /// The producer of a lane that delivers exactly once, under its own name in the cluster.
 pub fn transaction_settings(settings: &KafkaSettings, id: &str, timeout: Duration) -> Vec<(String, String)> {
@@ -277,7 +281,6 @@ fn extend(list: &mut Vec<(String, String)>, more: &BTreeMap<String, String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::limits::DOUBT_AFTER;
 
     fn settings() -> KafkaSettings {
         KafkaSettings {

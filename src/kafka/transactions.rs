@@ -13,6 +13,8 @@ use rdkafka::types::RDKafkaRespErr as Err;
 use super::consumer::KafkaSource;
 use super::native::{Client, PartitionList, c_string, describe, timeout_ms};
 use super::producer::KafkaSink;
+use super::repeats;
+use super::settings::DOUBT_AFTER;
 use crate::edge::{Progress, Sink, TransactionError, Transactional};
 use crate::error::{Fatal, exit};
 use crate::failpoint::{Bug, planted};
@@ -193,7 +195,13 @@ impl Transactional<KafkaSource> for KafkaSink {
     }
 
     fn take_trouble(&mut self) -> bool {
-        std::mem::take(&mut self.reports.get().trouble)
+        let repeats = repeats::so_far();
+        let repeated = std::mem::replace(&mut self.repeats, repeats) != repeats;
+        std::mem::take(&mut self.reports.get().trouble) || repeated
+    }
+
+    fn doubt_after(&self) -> Duration {
+        if cfg!(wrapped_client) { Duration::MAX } else { DOUBT_AFTER }
     }
 
     fn committed(&self, source: &KafkaSource, partitions: &[Progress]) -> Result<Vec<Progress>, Fatal> {

@@ -1,9 +1,9 @@
 //! Exactly-once delivery, the producer's side: when a transaction begins, how it ends, and when its producer has to be
 //! replaced.
 //!
-//! The client repeats the request that ends a transaction by itself and says nothing of it. The one that was thought lost
-//! may arrive later and end a later transaction: commit what is to be aborted. (Brokers of KIP-890 refuse it; the client
-//! does not speak that yet.) So a producer whose end took longer than one request takes, or met trouble, is never used
+//! The client repeats the request that ends a transaction by itself and does not return for it. The one that was thought
+//! lost may arrive later and end a later transaction: commit what is to be aborted. (Brokers of KIP-890 refuse it; the
+//! client does not speak that yet.) So a producer whose end was repeated, or may have been, or met trouble, is never used
 //! again: its successor under the same name has a new epoch, and the broker refuses whatever comes of the old one.
 
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::edge::{Clock, Committing, Delivery, Progress, Source, TransactionErro
 use crate::error::{Fatal, exit};
 use crate::failpoint::{Bug, planted};
 use crate::observe::stats::LaneStats;
-use crate::pipeline::limits::{DOUBT_AFTER, Limits, nanoseconds};
+use crate::pipeline::limits::{Limits, nanoseconds};
 
 /// How long an abort is waited for. A new producer aborts as well.
 const ABORT_MAX: Duration = Duration::from_secs(5);
@@ -86,7 +86,7 @@ impl<C: Clock> ExactlyOnce<C> {
         }
         // What the client has to report of the time it took.
         sink.poll(Duration::ZERO, &mut acks)?;
-        let doubtful = sink.take_trouble() || repeated || spent() >= DOUBT_AFTER;
+        let doubtful = sink.take_trouble() || repeated || spent() >= sink.doubt_after();
         Ok(Ended { result, doubtful: doubtful && !planted(Bug::ReuseAfterLostEnd) })
     }
 

@@ -7,11 +7,6 @@ pub fn nanoseconds(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// A transaction's end that takes longer may have been sent twice, and the second one may still be under way. Ends take
-/// 2 to 5 ms; the client repeats one after its back-off ([`crate::kafka::settings::RETRY_BACKOFF_MS`], which it may
-/// shorten by a fifth), so that none is repeated sooner than this.
-pub const DOUBT_AFTER: Duration = Duration::from_millis(350);
-
 /// Offsets that a killed process left in an open transaction are held back until the broker aborts that: after the
 /// transaction's time-out ([`Limits::commit_timeout`]) and up to 10 s more. Whoever reads them waits so much longer.
 pub const OFFSETS_HELD_MORE: Duration = Duration::from_secs(20);

@@ -16,6 +16,9 @@ use super::sink::{FakeSink, PURGED, Sent, SinkState, Stand};
 use super::source::FakeSource;
 use super::world::World;
 
+/// How long an end may take before it is in doubt.
+pub const DOUBT_AFTER: Duration = Duration::from_millis(350);
+
 /// A lane in transactions.
 pub type ExactlyOnceWorld = World<ExactlyOnce<ManualClock>>;
 
@@ -247,6 +250,10 @@ impl Transactional<FakeSource> for FakeSink {
         let transactions = state.transactions();
         let ended = matches!(transactions.calls.last(), Some(Call::Commit | Call::Abort));
         transactions.trouble && ended && std::mem::take(&mut transactions.trouble)
+    }
+
+    fn doubt_after(&self) -> Duration {
+        DOUBT_AFTER
     }
 
     fn committed(&self, source: &FakeSource, partitions: &[Progress]) -> Result<Vec<Progress>, Fatal> {
