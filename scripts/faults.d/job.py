@@ -122,6 +122,7 @@ class Job:
         before = sum(self.committed().values())
 
         def look():
+            self.supervise()
             for node in self.nodes[-2:]:
                 if not node.is_running() and not node.ended_as_expected and node.process.returncode not in (0, -9):
                     raise FaultError(f"{node.name} ended with {node.process.returncode}:\n{node.tail()}")
@@ -186,10 +187,21 @@ class Job:
         return (mark.end_ms - mark.begin_ms) / 1_000
 
     def supervise(self):
-        """A new process, with a name of its own, for one that ended since its brokers were away for too long."""
-        if self.supervised and self.nodes[-1].process.poll() in GAVE_UP:
-            self.started_again += 1
-            self.start()
+        """A new process, with a name of its own, for each that ended since its brokers were away for too long."""
+        for node in self.nodes:
+            if self.supervised and not node.ended_as_expected and node.process.poll() in GAVE_UP:
+                node.ended_as_expected = True
+                self.started_again += 1
+                self.start()
+
+    def share(self, node, other):
+        """Waits until both own some partitions, and together all. Returns who the other one is by then."""
+        def look():
+            self.supervise()
+            partner = other if other.is_running() else self.nodes[-1]
+            own, others = node.assigned(), partner.assigned()
+            return partner if own and others and own + others == self.partitions else None
+        return wait_for(f"{node.name} and {other.name} do not share", self.suite.settle_s, look)
 
     # --- the end ------------------------------------------------------------------------------------------------------
 

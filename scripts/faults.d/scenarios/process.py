@@ -39,16 +39,18 @@ def rolling(run):
 def zombie(run):
     """SIGSTOP for longer than the session, so that the other node takes over; then SIGCONT."""
     with run.job() as job:
+        # One that stands for as long as a transaction may last is fenced: another one takes its place.
+        job.supervised = True
         nodes = loaded(job, 2)
         for turn in range(run.rounds):
             sleeper, other = nodes[turn % 2], nodes[1 - turn % 2]
 
-            def wake(sleeper=sleeper, other=other):
+            def wake(sleeper=sleeper, other=other, place=turn % 2):
                 other.wait_until_assigned(PARTITIONS)
                 job.wait_until_scored()
                 run.moment()
                 sleeper.resume()
-                other.wait_until_shared(sleeper, PARTITIONS)
+                nodes[place] = job.share(other, sleeper)
             run.strike(job, "SIGSTOP", sleeper.pause, mend=wake, zombies=[sleeper.name])
         run.end(job)
 
