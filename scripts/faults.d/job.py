@@ -138,8 +138,18 @@ class Job:
         if dead:
             committed = self.last_words()
         mark = Mark(kind, begin_ms, committed, ends, may_double=may_double, zombies=frozenset(zombies),
-                    reach=self.input_ends() if zombies else {})
+                    reach=self.reach() if zombies else {})
         return self.keep(mark)
+
+    def reach(self):
+        """How far a request for records that was under way at a stop may have been answered: not with more than is there when
+        each partition has grown by a hundred records since."""
+        before = self.input_ends()
+
+        def look():
+            ends = self.input_ends()
+            return ends if all(ends[partition] >= end + 100 for partition, end in before.items()) else None
+        return wait_for("the input does not grow", self.suite.settle_s, look)
 
     def keep(self, mark):
         """Even one that struck nothing has happened."""

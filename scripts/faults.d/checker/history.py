@@ -67,8 +67,8 @@ class Mark:
     upper: dict = field(default_factory=dict)
     # A clean stop scores nothing twice.
     may_double: bool = True
-    # Nodes that were stopped and woke up after others had taken over, and what lay in the input just after the stop:
-    # more than that they cannot have fetched before it.
+    # Nodes that were stopped and woke up after others had taken over, and what lay in the input when their last
+    # request for records was answered: more than that they cannot have fetched before the stop.
     zombies: frozenset = frozenset()
     reach: dict = field(default_factory=dict)
     # What `in_flight` said when it struck.
