@@ -137,7 +137,7 @@ impl<S: Source, K: Transactional<S>, C: Clock> Delivery<S, K> for ExactlyOnce<C>
     }
 
     /// The broker holds back offsets that a transaction has until it ends, and the one that a lost producer left open
-    /// ends with its time-out, or with its successor.
+    /// ends with its time-out, or with its successor. Until the name is taken over, offsets may still move.
     fn before_offsets(&mut self, sink: &mut K) -> Result<(), Fatal> {
         if matches!(self.state, State::Spent | State::InDoubt) {
             self.renew(sink)?;
@@ -182,10 +182,7 @@ impl<S: Source, K: Transactional<S>, C: Clock> Delivery<S, K> for ExactlyOnce<C>
             self.state = if self.state == State::InDoubt { State::Spent } else { self.state };
             return Ok(Vec::new());
         }
-        if matches!(self.state, State::Spent | State::InDoubt) {
-            // Before the offsets are read: until the name is taken over, they may still move.
-            self.renew(sink)?;
-        }
+        Delivery::<S, K>::before_offsets(self, sink)?;
         sink.committed(source, partitions)
     }
 }
