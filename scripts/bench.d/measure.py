@@ -40,7 +40,7 @@ def warm(bench, running, seed):
     if bench.can_drain:
         tail = generator.drain(bench.settings.warm_records, running.pid)
     else:
-        tail = generator.steady(20_000, 4.0, 1.0, running.pid)
+        tail = generator.steady(bench.settings, 20_000, 4.0, 1.0, running.pid)
     generator.run(words + tail, 10.0, bench.log(f"{running.job.prefix}-warm-load"))
 
 
@@ -50,7 +50,7 @@ def run(bench, running, cell, round_number, seed, settings=None):
     before_run = machine.wait_until_quiet(settings.quiet_limit_s)
     words = generator.arguments(settings, bench.programs, job, running.system, seed)
     words += generator.drain(settings.drain_records, running.pid) if cell.is_drain else \
-        generator.steady(cell.rate, settings.seconds, settings.warmup_s, running.pid)
+        generator.steady(settings, cell.rate, settings.seconds, settings.warmup_s, running.pid)
     backlog = Backlog(bench.broker, job)
     pids = {"system": running.pid, "broker": bench.broker_pid}
     resident = running.resident_bytes()

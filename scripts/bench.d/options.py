@@ -25,6 +25,10 @@ EPILOG = """examples:
 MADE_MODELS = [Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "bench" / "models" / name
                for name in ("card-fraud-gbdt-200", "card-fraud-gbdt-500")]
 
+# Generator, verifier and broker share the machine with the system under test. A request for each record or two would
+# leave it nothing, and its latency would tell how busy they are. Two milliseconds make them a third less busy.
+GATHER_MS = 2.0
+
 FULL_RATES = "1000,10000,50000,20%,50%,80%,drain"
 QUICK_RATES = "10000,drain"
 # What the models after the first one are measured at.
@@ -50,6 +54,7 @@ class Settings:
     broker_warmup_s: float
     quiet_limit_s: float
     seed: int
+    gather_ms: float
     quick: bool
     long: bool
     allocations: bool
@@ -62,7 +67,7 @@ class Settings:
     def shown(self):
         """The settings as they go into the results."""
         names = ("rounds", "seconds", "warmup_s", "drain_records", "warm_records", "broker_warmup_s", "quiet_limit_s",
-                 "seed", "partitions", "quick")
+                 "seed", "gather_ms", "partitions", "quick")
         shown = {name: getattr(self, name) for name in names}
         shown["cells_per_start"] = suite.CELLS_PER_START
         shown["systems"] = {system.name: system.shown() for system in self.systems}
@@ -92,6 +97,8 @@ def parser():
     add("--broker-warmup", type=positive(float), dest="broker_warmup_s", metavar="S",
         help="load on the fresh broker before anything is measured (default: 60; quick: 30)")
     add("--seed", type=int, default=1, metavar="N", help="first seed; the same one gives the same records")
+    add("--gather", type=not_negative, default=GATHER_MS, dest="gather_ms", metavar="MS",
+        help=f"the generator's shortest time between two requests to a partition, in all latencies (default: {GATHER_MS:g})")
     add("--long", action="store_true", help="also the resident memory of scorewire over 10 million records")
     add("--allocations", action="store_true",
         help="also the test that counts heap allocations (part of the full suite)")
@@ -113,6 +120,13 @@ def positive(kind):
     return convert
 
 
+def not_negative(word):
+    number = float(word)
+    if number < 0:
+        raise ValueError
+    return number
+
+
 def parse(arguments):
     parse = parser()
     args = parse.parse_args(arguments)
@@ -131,7 +145,7 @@ def parse(arguments):
         seconds=args.seconds or (5.0 if quick else 12.0), warmup_s=1.5 if quick else 4.0,
         drain_records=args.drain_records or (250_000 if quick else 400_000),
         warm_records=100_000 if quick else 200_000, broker_warmup_s=args.broker_warmup_s or (30.0 if quick else 60.0),
-        quiet_limit_s=2.0 if quick else 10.0, seed=args.seed, quick=quick, long=args.long,
+        quiet_limit_s=2.0 if quick else 10.0, seed=args.seed, gather_ms=args.gather_ms, quick=quick, long=args.long,
         allocations=args.allocations or not (quick or args.systems or args.rates),
         scorewire=args.scorewire and args.scorewire.absolute(), build=args.build, render=args.render,
         command=list(arguments))

@@ -63,7 +63,7 @@ def warm_broker(bench, package):
     bench.say(f"warming the broker for {settings.broker_warmup_s:.0f} s")
     with bench.running(subject(settings), package) as running:
         words = generator.arguments(settings, bench.programs, running.job, running.system, settings.seed)
-        words += generator.steady(20_000, settings.broker_warmup_s, 0, running.pid)
+        words += generator.steady(settings, 20_000, settings.broker_warmup_s, 0, running.pid)
         generator.run(words, settings.broker_warmup_s, bench.log("broker-warm-load"))
         measure.warm(bench, running, settings.seed)
 
@@ -179,7 +179,7 @@ def run_long(bench, package, records, rate):
                 samples.append((round(at_s, 1), machine.resident_bytes(running.pid)))
 
         words = generator.arguments(settings, bench.programs, running.job, running.system, settings.seed)
-        words += generator.steady(rate, seconds, 0, running.pid)
+        words += generator.steady(settings, rate, seconds, 0, running.pid)
         summary, _cpu = generator.run(words, seconds, bench.log("long-load"), look)
     return long_result(summary["sent"], rate, [(at, value) for at, value in samples if value])
 

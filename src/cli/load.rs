@@ -62,6 +62,10 @@ pub struct LoadArgs {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64),
         env = "SCOREWIRE_LOAD_THREADS")]
     threads: u16,
+    /// Milliseconds between two requests to a partition at least: what becomes due meanwhile leaves together, and outcomes
+    /// are fetched a millisecond apart. It spares a broker that shares its machine with the scorer; waiting counts as latency
+    #[arg(long, value_name = "MS", default_value_t = 0.0, value_parser = not_negative, env = "SCOREWIRE_LOAD_GATHER")]
+    gather: f64,
     /// Seed of transactions, arrival times and poison
     #[arg(long, default_value_t = 1, env = "SCOREWIRE_LOAD_SEED")]
     seed: u64,
@@ -224,6 +228,7 @@ fn plan(args: &LoadArgs, kafka: KafkaSettings, topics: Topics) -> LoadPlan {
         source,
         framing: args.schema_id.map_or(Framing::SingleObject, Framing::Registry),
         preload: args.preload,
+        gather: Duration::from_secs_f64(args.gather / 1e3),
         threads: args.threads,
         drain: args.pid.filter(|_| args.drain),
         verify: args.preload.is_none() || args.drain,

@@ -10,6 +10,7 @@ use hdrhistogram::Histogram;
 use crate::error::Fatal;
 use crate::kafka::load_producer::{LoadProducer, LoadRecord};
 use crate::load::clock::RunClock;
+use crate::load::held::Held;
 use crate::load::marker::{MARKER, Marker, partition_of};
 use crate::load::payloads::Pool;
 use crate::load::poison::Corpus;
@@ -87,6 +88,8 @@ pub struct Job<'a> {
     /// The row to be sent next.
     pub row: u64,
     pub partitions: i32,
+    /// Shortest time between two requests to a partition, nanoseconds: what becomes due meanwhile leaves together.
+    pub gather_ns: u64,
     pub pool: &'a Pool,
     pub corpus: Corpus,
 }
@@ -97,6 +100,7 @@ struct Due {
     sequence: u64,
     due_ns: u64,
     row: u64,
+    partition: i32,
 }
 
 /// One sending thread: walks the whole schedule, whose due times do not depend on the number of threads, and sends the
@@ -106,6 +110,8 @@ struct Sender<'a> {
     producer: LoadProducer,
     index: i32,
     senders: i32,
+    /// By partition; those of other senders stay empty.
+    held: Vec<Held<Due>>,
     burst: Vec<Due>,
     value: Vec<u8>,
     sent: Sent,
@@ -150,6 +156,7 @@ impl<'a> Senders<'a> {
             producer,
             index,
             senders,
+            held: (0..job.partitions).map(|_| Held::nothing()).collect(),
             burst: Vec::with_capacity(BURST_MAX),
             value: Vec::new(),
             sent: Sent::nothing(),
@@ -203,13 +210,10 @@ impl Sender<'_> {
     fn send_all(mut self, shared: &Shared) -> Result<Sent, Fatal> {
         let mut first_measured_ns = None;
         loop {
-            self.gather(shared);
+            let over = self.gather(shared, &mut first_measured_ns);
             let before = self.sent.records;
             let burst = std::mem::take(&mut self.burst);
             for due in &burst {
-                if due.due_ns >= self.job.measure_from_ns {
-                    first_measured_ns.get_or_insert(due.due_ns);
-                }
                 self.send(shared, *due)?;
             }
             self.burst = burst;
@@ -218,10 +222,10 @@ impl Sender<'_> {
             if let Some(failure) = self.producer.failure() {
                 return Err(failure);
             }
-            if self.is_over(shared) {
+            if over {
                 break;
             }
-            thread::sleep(self.job.schedule.wait(self.elapsed_ns()).clamp(SLEEP_MIN, SLEEP_MAX));
+            thread::sleep(self.wait().clamp(SLEEP_MIN, SLEEP_MAX));
         }
         if !shared.abandon.load(Ordering::Relaxed) {
             self.producer.drain()?;
@@ -240,18 +244,46 @@ impl Sender<'_> {
         self.job.clock.now_ns().saturating_sub(self.job.start_ns)
     }
 
-    /// Takes what is due from the schedule, as far as all senders go.
-    fn gather(&mut self, shared: &Shared) {
+    /// Takes what is due from the schedule, as far as all senders go, and puts what may leave now into the burst.
+    /// Answers whether that is the last of it.
+    fn gather(&mut self, shared: &Shared, first_measured_ns: &mut Option<u64>) -> bool {
         let now_ns = self.elapsed_ns();
         self.burst.clear();
         while self.burst.len() < BURST_MAX && !self.job.over() {
             let Some((sequence, due_ns)) = self.job.schedule.take(now_ns) else { break };
-            self.burst.push(Due { sequence, due_ns, row: self.job.row });
+            let partition = self.job.partition_of(sequence);
+            self.burst.push(Due { sequence, due_ns, row: self.job.row, partition });
             // Poison comes between the rows, with the next one's key: no row is left out for it.
             self.job.row += u64::from(self.job.corpus.at(sequence).is_none());
         }
         let limit = shared.claim(self.job.schedule.next_sequence());
-        self.burst.retain(|due| due.sequence < limit);
+        for due in self.burst.drain(..).filter(|due| due.sequence < limit) {
+            if due.due_ns >= self.job.measure_from_ns {
+                first_measured_ns.get_or_insert(due.due_ns);
+            }
+            if due.partition % self.senders == self.index {
+                self.held[due.partition as usize].records.push_back(due);
+            }
+        }
+        let over = self.is_over(shared);
+        let gather_ns = if over { 0 } else { self.job.gather_ns };
+        for held in &mut self.held {
+            if over {
+                held.from_ns = 0;
+            }
+            self.burst.extend(held.leave(now_ns, gather_ns));
+        }
+        over
+    }
+
+    /// Until the next record is due, or what is held may leave.
+    fn wait(&self) -> Duration {
+        let now_ns = self.elapsed_ns();
+        let held = self.held.iter().filter(|held| !held.records.is_empty()).map(|held| held.from_ns);
+        match held.min() {
+            Some(from_ns) => Duration::from_nanos(from_ns.saturating_sub(now_ns)),
+            None => self.job.schedule.wait(now_ns),
+        }
     }
 
     fn is_over(&self, shared: &Shared) -> bool {
@@ -259,17 +291,9 @@ impl Sender<'_> {
         self.job.over() || shared.abandon.load(Ordering::Relaxed) || stopped()
     }
 
-    /// Sends one record, if it is of this sender's partitions.
+    /// Sends one record.
     fn send(&mut self, shared: &Shared, due: Due) -> Result<(), Fatal> {
-        let job = &self.job;
-        let key_hash = job.pool.key_hash(due.row);
-        let partition = match key_hash {
-            Some(key_hash) => partition_of(key_hash, job.partitions),
-            None => (due.sequence % job.partitions as u64) as i32,
-        };
-        if partition % self.senders != self.index {
-            return Ok(());
-        }
+        let (job, partition) = (&self.job, due.partition);
         let measured = due.due_ns >= job.measure_from_ns;
         let payload = job.pool.copy_record(due.row, &mut self.value);
         let poison = job.corpus.at(due.sequence);
@@ -313,6 +337,14 @@ impl Sender<'_> {
 }
 
 impl Job<'_> {
+    /// The partition of record `sequence`, which is made of the row that is next: by its key, or else in turn.
+    fn partition_of(&self, sequence: u64) -> i32 {
+        match self.pool.key_hash(self.row) {
+            Some(key_hash) => partition_of(key_hash, self.partitions),
+            None => (sequence % self.partitions as u64) as i32,
+        }
+    }
+
     /// The schedule's own end.
     fn over(&self) -> bool {
         let counted = self.schedule.next_sequence() >= self.count_max || self.row >= self.rows_max;

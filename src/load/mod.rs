@@ -17,6 +17,7 @@ pub mod drain;
 pub mod faults;
 pub mod freeze;
 pub mod generator;
+mod held;
 pub mod http;
 pub mod interval;
 pub mod marker;

@@ -42,6 +42,9 @@ pub struct LoadPlan {
     pub framing: Framing,
     /// Send this many records as fast as the broker takes them, instead of rate and duration; there is no warm-up then.
     pub preload: Option<u64>,
+    /// Shortest time between two requests to one partition; zero sends each record when it is due. With any, the verifier
+    /// waits a millisecond between its requests too. Waiting counts as latency.
+    pub gather: Duration,
     /// Threads that send, each with its own producer.
     pub threads: u16,
     /// Measure how fast this process, which runs on this machine, works off what `preload` sends: it stands still
@@ -84,6 +87,7 @@ impl LoadPlan {
             source: PayloadSource::default(),
             framing: Framing::SingleObject,
             preload: None,
+            gather: Duration::ZERO,
             threads: 1,
             drain: None,
             verify: true,

@@ -80,6 +80,7 @@ pub fn run_with(
         rows_max: span.rows_max,
         row: 0,
         partitions,
+        gather_ns: if plan.preload.is_some() { 0 } else { plan.gather.as_nanos() as u64 },
         pool: &pool,
         corpus: corpus.clone(),
     };
@@ -140,7 +141,14 @@ fn readers(
     expected: u64,
     sampler: Option<Sampler>,
 ) -> Result<(Option<Verifier>, i32), Fatal> {
-    let properties = plan.merged(&plan.consumer_properties);
+    let mut properties = plan.merged(&plan.consumer_properties);
+    if !plan.gather.is_zero() {
+        // The verifier spares the broker as well, and as scorewire's own consumer does: the next request for outcomes waits
+        // a millisecond where more than one came with the last.
+        for (name, value) in [("queued.min.messages", "2"), ("fetch.queue.backoff.ms", "1")] {
+            properties.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+        }
+    }
     if !plan.verify {
         let consumer = LoadConsumer::start(&plan.bootstrap, &properties, &[], MARKER)?;
         return Ok((None, consumer.partitions(&plan.topics.input)?));
@@ -169,6 +177,10 @@ fn readers(
 fn producer(plan: &LoadPlan) -> Result<LoadProducer, Fatal> {
     let mut properties = plan.merged(&plan.producer_properties);
     properties.entry("linger.ms".to_owned()).or_insert_with(|| plan.linger_ms().to_string());
+    if !plan.gather.is_zero() {
+        // Requests are few then, and need not wait for each other.
+        properties.entry("max.in.flight.requests.per.connection".to_owned()).or_insert_with(|| "5".to_owned());
+    }
     let producer = LoadProducer::new(&plan.bootstrap, &properties, &plan.topics.input)?;
     producer.connect()?;
     Ok(producer)

@@ -52,6 +52,9 @@ fn run(plan: &LoadPlan, started_us: i64) -> Named<String> {
             );
         }
     }
+    if !plan.gather.is_zero() {
+        put("gathered", format!("a partition's records for at most {} ms", plan.gather.as_secs_f64() * 1e3));
+    }
     put("sending threads", plan.threads.to_string());
     put("seed", plan.seed.to_string());
     put(
