@@ -2,11 +2,12 @@
 //! client: the linker gives the client's calls of these functions to ours, and the client's own function goes by
 //! `__real_` and its name.
 
-const WRAPPED: [&str; 4] = [
+const WRAPPED: [&str; 5] = [
     "rd_kafka_broker_consumer_toppar_serve",
     "rd_kafka_broker_fetch_toppars",
     "rd_kafka_buf_retry",
     "rd_kafka_msgq_allow_wakeup_at",
+    "rd_kafka_transport_io_serve",
 ];
 
 fn main() {

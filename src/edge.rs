@@ -232,6 +232,12 @@ pub trait Sink<R: SourceRecord> {
     /// Number of partitions of a destination, for keeping the source's partition where counts match.
     fn partitions(&self, destination: Destination) -> i32;
 
+    /// What is sent until [`Sink::end_batch`] belongs together, and may wait for each other.
+    fn begin_batch(&mut self) {}
+
+    /// The batch is handed over, or as much of it as is taken now.
+    fn end_batch(&mut self) {}
+
     /// Throws away what has not been sent yet; each comes back as a failed [`Ack`].
     fn purge(&mut self);
 }

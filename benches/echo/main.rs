@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use rdkafka::bindings as rd;
 use rdkafka::types::{RDKafkaRespErr as Code, RDKafkaType};
+use scorewire::kafka::send_whole::Handover;
 use scorewire::kafka::settings::{KafkaSettings, StartAt, consumer_settings, producer_settings};
 
 #[global_allocator]
@@ -70,6 +71,7 @@ struct Echo {
     value: Vec<u8>,
     taken: Vec<*mut rd::rd_kafka_message_t>,
     progress: *mut Progress,
+    handover: &'static Handover,
 }
 
 fn main() -> ExitCode {
@@ -106,8 +108,9 @@ impl Echo {
         let mut consumer_list = consumer_settings(&settings, 0, false);
         consumer_list.retain(|(name, _)| name != "auto.offset.reset");
         consumer_list.push(("auto.offset.reset".into(), "earliest".into()));
-        let consumer = client(RDKafkaType::RD_KAFKA_CONSUMER, &consumer_list, progress)?;
-        let producer = client(RDKafkaType::RD_KAFKA_PRODUCER, &producer_settings(&settings), progress)?;
+        let handover = Handover::new();
+        let consumer = client(RDKafkaType::RD_KAFKA_CONSUMER, &consumer_list, progress, None)?;
+        let producer = client(RDKafkaType::RD_KAFKA_PRODUCER, &producer_settings(&settings), progress, Some(handover))?;
         let (input, output) = (c_string(&args.input)?, c_string(&args.output)?);
         // SAFETY: both clients are alive, and live as long as the process; names are copied.
         unsafe {
@@ -129,6 +132,7 @@ impl Echo {
                 value: vec![0; args.value_bytes],
                 taken: vec![ptr::null_mut(); TAKE_MAX],
                 progress,
+                handover,
             })
         }
     }
@@ -169,9 +173,11 @@ impl Echo {
             }
             usize::try_from(taken).unwrap_or(0)
         };
+        self.handover.begin();
         for index in 0..taken {
             self.pass_on(self.taken[index])?;
         }
+        self.handover.end();
         Ok(())
     }
 
@@ -263,6 +269,7 @@ fn client(
     kind: RDKafkaType,
     settings: &[(String, String)],
     progress: *mut Progress,
+    handover: Option<&'static Handover>,
 ) -> Result<*mut rd::rd_kafka_t, String> {
     let mut text = [0; 512];
     // SAFETY: strings are NUL-terminated, the buffer's length is passed along, and the client takes the configuration;
@@ -277,6 +284,9 @@ fn client(
             }
         }
         rd::rd_kafka_conf_set_opaque(conf, progress.cast());
+        if let Some(handover) = handover {
+            handover.join(conf);
+        }
         if kind == RDKafkaType::RD_KAFKA_PRODUCER {
             rd::rd_kafka_conf_set_dr_msg_cb(conf, Some(on_delivery));
         } else {

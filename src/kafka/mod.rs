@@ -8,6 +8,7 @@ mod events;
 #[cfg(wrapped_client)]
 mod fetch_whole;
 mod haste;
+mod headers;
 #[cfg(wrapped_client)]
 mod idle_wait;
 mod inbox;
@@ -18,6 +19,7 @@ pub mod native;
 mod offsets;
 pub mod producer;
 mod repeats;
+pub mod send_whole;
 pub mod settings;
 pub mod transactions;
 mod wakeup;

@@ -8,8 +8,10 @@ use rdkafka::bindings as rd;
 use rdkafka::types::{RDKafkaRespErr as Err, RDKafkaType};
 
 use super::cluster::PartitionCounts;
+use super::headers::{copy_first, copy_named};
 use super::message::KafkaRecord;
-use super::native::{CallbackState, Client, Conf, NO_ERROR, c_string, describe, timeout_ms, to_result};
+use super::native::{CallbackState, Client, Conf, c_string, describe, timeout_ms, to_result};
+use super::send_whole::Handover;
 use super::settings::{KafkaSettings, Topics, producer_settings, transaction_settings};
 use crate::edge::{Destination, Outgoing, SendError, Sink, SourceRecord};
 use crate::error::{Fatal, exit};
@@ -46,6 +48,7 @@ pub struct KafkaSink {
     blueprint: Blueprint,
     /// Sends in transactions only.
     pub(super) transaction: Option<Transaction>,
+    handover: &'static Handover,
     /// What the clients of this process had repeated when that was asked last.
     pub(super) repeats: u64,
 }
@@ -80,10 +83,15 @@ impl Blueprint {
     }
 
     /// A client that reports to `reports`, which must outlive it.
-    fn build(&self, reports: &CallbackState<Reports>) -> Result<(Client, [Topic; 4]), Fatal> {
+    fn build(
+        &self,
+        reports: &CallbackState<Reports>,
+        handover: &'static Handover,
+    ) -> Result<(Client, [Topic; 4]), Fatal> {
         let conf = Conf::new(&self.settings)?;
         // SAFETY: the callbacks match their C types; the opaque box outlives the client.
         unsafe {
+            handover.join(conf.as_ptr());
             rd::rd_kafka_conf_set_opaque(conf.as_ptr(), reports.opaque());
             rd::rd_kafka_conf_set_dr_msg_cb(conf.as_ptr(), Some(on_delivery));
             rd::rd_kafka_conf_set_error_cb(conf.as_ptr(), Some(on_error));
@@ -134,19 +142,30 @@ impl KafkaSink {
 
     fn build(blueprint: Blueprint, forward: &ForwardHeaders) -> Result<KafkaSink, Fatal> {
         let reports = CallbackState::new(Reports::default());
-        let (client, topics) = blueprint.build(&reports)?;
+        let handover = Handover::new();
+        let (client, topics) = blueprint.build(&reports, handover)?;
         let forward = match forward {
             ForwardHeaders::All => Forward::All,
             ForwardHeaders::Only(names) => {
                 Forward::Only(names.iter().map(|name| c_string(name)).collect::<Result<_, _>>()?)
             }
         };
-        Ok(KafkaSink { client, reports, topics, forward, in_flight: 0, blueprint, transaction: None, repeats: 0 })
+        Ok(KafkaSink {
+            client,
+            reports,
+            topics,
+            forward,
+            in_flight: 0,
+            blueprint,
+            transaction: None,
+            handover,
+            repeats: 0,
+        })
     }
 
     /// Goes on with a new client; whatever the old one still had is given up, and its reports with it.
     pub(super) fn replace_client(&mut self) -> Result<(), Fatal> {
-        let (client, topics) = self.blueprint.build(&self.reports)?;
+        let (client, topics) = self.blueprint.build(&self.reports, self.handover)?;
         self.destroy_client();
         *self.reports.get() = Reports::default();
         self.in_flight = 0;
@@ -220,51 +239,6 @@ impl KafkaSink {
             "restart the process: it goes on from the committed offsets; look at the brokers' logs for the cause",
         )
     }
-}
-
-/// The first headers of a list. Ours stand behind the source's, which may have the same names.
-///
-/// # Safety
-/// `headers` is a valid list.
-unsafe fn copy_first(headers: *mut rd::rd_kafka_headers_t, count: usize) -> *mut rd::rd_kafka_headers_t {
-    // SAFETY: valid list by the contract above; name and value are copied while it lives.
-    unsafe {
-        let copy = rd::rd_kafka_headers_new(count);
-        for index in 0..count {
-            let (mut name, mut value, mut len) = (ptr::null::<c_char>(), ptr::null(), 0);
-            if rd::rd_kafka_header_get_all(headers, index, &mut name, &mut value, &mut len) == NO_ERROR {
-                let len = if value.is_null() { -1 } else { len as isize };
-                rd::rd_kafka_header_add(copy, name, -1, value, len);
-            }
-        }
-        copy
-    }
-}
-
-/// # Safety
-/// `theirs` is null or a valid list.
-unsafe fn copy_named(theirs: *mut rd::rd_kafka_headers_t, names: &[CString]) -> *mut rd::rd_kafka_headers_t {
-    let mut ours = ptr::null_mut();
-    if theirs.is_null() {
-        return ours;
-    }
-    for name in names {
-        for index in 0.. {
-            let (mut value, mut len) = (ptr::null(), 0);
-            // SAFETY: valid list and name; the value is copied by `header_add` while its list lives.
-            unsafe {
-                if rd::rd_kafka_header_get(theirs, index, name.as_ptr(), &mut value, &mut len) != NO_ERROR {
-                    break;
-                }
-                if ours.is_null() {
-                    ours = rd::rd_kafka_headers_new(names.len());
-                }
-                let len = if value.is_null() { -1 } else { len as isize };
-                rd::rd_kafka_header_add(ours, name.as_ptr(), -1, value, len);
-            }
-        }
-    }
-    ours
 }
 
 /// Whether we took the message back ourselves.
@@ -349,6 +323,14 @@ impl Sink<KafkaRecord> for KafkaSink {
 
     fn in_flight(&self) -> usize {
         self.in_flight
+    }
+
+    fn begin_batch(&mut self) {
+        self.handover.begin();
+    }
+
+    fn end_batch(&mut self) {
+        self.handover.end();
     }
 
     fn partitions(&self, destination: Destination) -> i32 {

@@ -342,7 +342,10 @@ where
 
     /// Hands the rest of the batch to the sink.
     pub(super) fn hand_over(&mut self) -> Result<(), Fatal> {
-        match self.emit.run(&mut self.batches.leaving, &mut self.slots, &mut self.sink, &self.stats) {
+        self.sink.begin_batch();
+        let emitted = self.emit.run(&mut self.batches.leaving, &mut self.slots, &mut self.sink, &self.stats);
+        self.sink.end_batch();
+        match emitted {
             Ok(Emitted::Full) => {
                 self.stuck = true;
                 Ok(())
