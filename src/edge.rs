@@ -123,6 +123,12 @@ pub trait Source {
 
     fn lag(&mut self, partition: i32) -> PartitionLag;
 
+    /// Whether the partitions are still this source's, by its own clock and without a question to the brokers. Where they
+    /// are not, a [`SourceEvent::Lost`] is on its way.
+    fn still_owns(&mut self) -> bool {
+        true
+    }
+
     /// Called all the time, twenty times a second, with records or without: whatever a client does too seldom by itself.
     fn keep_awake(&mut self) {}
 

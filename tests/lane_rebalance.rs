@@ -13,7 +13,7 @@ use fakes::source::Answers;
 use fakes::transactions::{Call, ExactlyOnceWorld};
 use fakes::{Entry, Payment, Setup, World, payload};
 use scorewire::edge::{Destination, SourceEvent, TransactionError};
-use scorewire::pipeline::limits::{KEEP_AWAKE_EVERY, Limits};
+use scorewire::pipeline::limits::{HEARD_OF_LOSS, KEEP_AWAKE_EVERY, Limits, STOOD_STILL};
 
 fn released(world: &World, partition: i32) -> bool {
     world.journal.contains(&Entry::Released(partition))
@@ -138,6 +138,50 @@ fn promise_6_a_lost_partition_is_purged_and_nothing_further_is_produced_for_it()
     assert_eq!(world.stats.handed_back.get(), 8);
     assert_eq!(world.source.committed(1), Some(8));
     assert!(world.source.committed(0).is_none_or(|offset| offset == 0), "a late acknowledgement commits nothing");
+}
+
+/// The story: a process is stopped for longer than its session lasts, another member scores its partitions, and when it
+/// wakes up its client hands out what it had fetched before it knows of anything.
+#[test]
+fn promise_6_a_lane_that_stood_still_scores_nothing_new_before_it_knows_that_its_partitions_are_gone() {
+    let mut world = Setup::default().build();
+    world.put_payments(0, 3);
+    world.cycles(2);
+    world.settle();
+    world.put_payments(0, 4);
+    world.clock.advance(STOOD_STILL);
+    world.cycles(3);
+    world.source.state().session_is_over = true;
+    world.clock.advance(HEARD_OF_LOSS);
+    world.cycles(3);
+    assert_eq!(world.offsets(Destination::Outputs, 0), [0, 1, 2], "they were polled and wait");
+    world.source.tell(SourceEvent::Lost(vec![0]));
+    world.cycle_until("the loss", |world| released(world, 0));
+    world.source.state().session_is_over = false;
+    world.put_payments(1, 2);
+    world.cycles(2);
+    world.settle();
+    assert_silent_after(&world, &Entry::Released(0), 0);
+    assert_eq!(world.offsets(Destination::Outputs, 0), [0, 1, 2]);
+    assert_eq!(world.offsets(Destination::Outputs, 1), [0, 1], "what is still its own goes on");
+    assert_eq!((world.stats.received.get(), world.stats.handed_back.get()), (5, 0), "never taken in");
+}
+
+#[test]
+fn a_lane_that_stood_still_and_kept_its_partitions_goes_on() {
+    let mut world = Setup::default().build();
+    world.put_payments(0, 3);
+    world.cycles(2);
+    world.settle();
+    world.put_payments(0, 4);
+    world.clock.advance(STOOD_STILL);
+    world.cycles(3);
+    assert_eq!(world.stats.received.get(), 3, "it may have lost them");
+    world.clock.advance(HEARD_OF_LOSS);
+    world.cycles(2);
+    world.settle();
+    assert_eq!(world.offsets(Destination::Outputs, 0), (0..7).collect::<Vec<_>>());
+    assert_eq!(world.source.committed(0), Some(7));
 }
 
 #[test]

@@ -129,7 +129,7 @@ class Job:
             return sum(self.committed().values()) >= before + more
         wait_for("nothing is scored", self.suite.settle_s, look)
 
-    def strike(self, kind, fault, may_double=True, zombies=(), dead=False):
+    def strike(self, kind, fault, may_double=True, dead=False):
         """Carries out `fault()` and marks it; `dead`: who could commit is gone afterwards. Its proof is 0 when nothing was
         in flight: it showed nothing then."""
         # The ends last: whatever else is asked takes time in which all that was there then would be finished.
@@ -137,19 +137,7 @@ class Job:
         fault()
         if dead:
             committed = self.last_words()
-        mark = Mark(kind, begin_ms, committed, ends, may_double=may_double, zombies=frozenset(zombies),
-                    reach=self.reach() if zombies else {})
-        return self.keep(mark)
-
-    def reach(self):
-        """How far a request for records that was under way at a stop may have been answered: not with more than is there when
-        each partition has grown by a hundred records since."""
-        before = self.input_ends()
-
-        def look():
-            ends = self.input_ends()
-            return ends if all(ends[partition] >= end + 100 for partition, end in before.items()) else None
-        return wait_for("the input does not grow", self.suite.settle_s, look)
+        return self.keep(Mark(kind, begin_ms, committed, ends, may_double=may_double))
 
     def keep(self, mark):
         """Even one that struck nothing has happened."""

@@ -35,7 +35,7 @@ pub struct KafkaSource {
     pub(super) start_at: Option<StartAt>,
     pub(super) offsets_timeout: Duration,
     taken: Box<[*mut rd::rd_kafka_message_t]>,
-    events: Events,
+    pub(super) events: Events,
     pub(super) haste: Haste,
     /// The input topic, for questions about it alone.
     pub(super) handle: *mut rd::rd_kafka_topic_t,
@@ -192,21 +192,6 @@ impl KafkaSource {
         unsafe { take_error(rd::rd_kafka_seek_partitions(self.client.as_ptr(), list.as_ptr(), timeout_ms(wait))) }
     }
 
-    /// Where a partition of ours goes on, which was set to `at` last.
-    pub(super) fn standing(&self, at: Progress) -> Progress {
-        let position = self.events.position(at.partition, self.client_position(at.partition));
-        Progress { offset: position.unwrap_or(at.offset), ..at }
-    }
-
-    /// The client's own idea of where a partition stands.
-    fn client_position(&self, partition: i32) -> Option<i64> {
-        let list = PartitionList::of(&self.topic, &[partition]);
-        // SAFETY: client and list are alive; local state only.
-        let err = unsafe { rd::rd_kafka_position(self.client.as_ptr(), list.as_ptr()) };
-        let (at, result) = list.entries().pop()?;
-        (err == NO_ERROR && result.is_ok() && at.offset >= 0).then_some(at.offset)
-    }
-
     fn push(&mut self, event: SourceEvent) {
         self.inbox.get().events.push_back(event);
     }
@@ -336,6 +321,10 @@ impl Source for KafkaSource {
         };
         let high_watermark = if err == NO_ERROR { high } else { -1 };
         PartitionLag { partition, position: self.position(partition).unwrap_or(-1), high_watermark }
+    }
+
+    fn still_owns(&mut self) -> bool {
+        self.session_holds()
     }
 
     fn keep_awake(&mut self) {

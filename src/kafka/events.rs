@@ -4,6 +4,10 @@
 //! client's own position is one too far there. Committing it, or going on from it, as the client does by itself after
 //! every pause and every rebalance, would skip a record. Until the next record the event's own offset is the truth.
 
+use rdkafka::bindings as rd;
+
+use super::consumer::KafkaSource;
+use super::native::{NO_ERROR, PartitionList};
 use crate::edge::Progress;
 
 /// The last event of each partition that no record has followed yet.
@@ -51,6 +55,23 @@ impl Events {
             (_, Some(offset)) => Some(offset),
             (position, None) => position,
         }
+    }
+}
+
+impl KafkaSource {
+    /// Where a partition of ours goes on, which was set to `at` last.
+    pub(super) fn standing(&self, at: Progress) -> Progress {
+        let position = self.events.position(at.partition, self.client_position(at.partition));
+        Progress { offset: position.unwrap_or(at.offset), ..at }
+    }
+
+    /// The client's own idea of where a partition stands.
+    pub(super) fn client_position(&self, partition: i32) -> Option<i64> {
+        let list = PartitionList::of(&self.topic, &[partition]);
+        // SAFETY: client and list are alive; local state only.
+        let err = unsafe { rd::rd_kafka_position(self.client.as_ptr(), list.as_ptr()) };
+        let (at, result) = list.entries().pop()?;
+        (err == NO_ERROR && result.is_ok() && at.offset >= 0).then_some(at.offset)
     }
 }
 

@@ -63,6 +63,12 @@ impl Haste {
 impl KafkaSource {
     /// Wakes the client's main thread, and lets it join at once while a rebalance may be going on.
     pub(super) fn hasten(&mut self) {
+        self.ask_main_thread();
+        self.lift_limit();
+    }
+
+    /// Returns when the client's main thread has answered a question of no importance.
+    fn ask_main_thread(&self) {
         let mut assignment = ptr::null_mut();
         // SAFETY: the client is alive; on success the list is ours, and freed once. The answer is the main thread's, and
         // local.
@@ -71,6 +77,18 @@ impl KafkaSource {
                 rd::rd_kafka_topic_partition_list_destroy(assignment);
             }
         }
+    }
+
+    /// Whether the session is not over, by the client's own clock. Its main thread sees to that after each question that it
+    /// has answered: after the second one it has for sure. With `group.protocol = "consumer"` a heartbeat says, not the clock.
+    pub(super) fn session_holds(&self) -> bool {
+        self.ask_main_thread();
+        self.ask_main_thread();
+        // SAFETY: the client is alive; local state only.
+        unsafe { rd::rd_kafka_assignment_lost(self.client.as_ptr()) == 0 }
+    }
+
+    fn lift_limit(&mut self) {
         if self.haste.expecting == 0 {
             return;
         }

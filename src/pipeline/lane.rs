@@ -23,6 +23,7 @@ use crate::pipeline::limits::{KEEP_AWAKE_EVERY, Limits, nanoseconds};
 use crate::pipeline::rebalance::Revoke;
 use crate::pipeline::scoring::{AT_DESK_MAX, Model, Queues, Scoring};
 use crate::pipeline::slots::{Phase, Slots};
+use crate::pipeline::stood_still::Alive;
 use crate::pipeline::transaction::{Broken, Transaction};
 use crate::record::Ack;
 
@@ -79,6 +80,7 @@ pub struct Lane<S: Source, M, K, D, C> {
     pub(super) silent_since_ns: u64,
     /// When decoding began last.
     pub(super) decode_start_ns: u64,
+    pub(super) alive: Alive,
     last_poll_ns: u64,
     /// However much is left of an earlier poll.
     poll_at_least_every_ns: u64,
@@ -147,6 +149,7 @@ where
             until: parts.until,
             silent_since_ns: 0,
             decode_start_ns: 0,
+            alive: Alive::default(),
             last_poll_ns: 0,
             poll_at_least_every_ns,
             next_retry_ns: 0,
@@ -163,6 +166,7 @@ where
     /// One bounded round: events, one batch at most, acknowledgements, commit.
     pub fn duty_cycle(&mut self) -> Result<(), Fatal> {
         let start_ns = self.clock.now_ns();
+        self.note_alive(start_ns);
         self.answer_events(start_ns)?;
         if D::ATOMIC {
             self.abort_if_broken(start_ns)?;
@@ -255,6 +259,8 @@ where
         } else if now_ns.saturating_sub(self.last_poll_ns) >= self.poll_at_least_every_ns {
             // What is left of an earlier poll comes first, but the group must go on seeing us.
             self.poll_source(Duration::ZERO, 1)?;
+        } else if self.alive.is_in_doubt() {
+            self.poll_source(Duration::ZERO, room)?;
         }
         if !self.inbox.is_empty() {
             self.admit_inbox(room)?;
@@ -287,6 +293,9 @@ where
     /// before a rewind, are dropped: they are below no commit and come again where they belong.
     fn admit_inbox(&mut self, room: usize) -> Result<(), Fatal> {
         let receipt = Receipt { ns: self.clock.now_ns(), us: self.clock.wall_us() };
+        if !self.may_admit(receipt.ns) {
+            return Ok(());
+        }
         self.decode_start_ns = receipt.ns;
         let admissible = self.admissible(room);
         let mut pause = Vec::new();

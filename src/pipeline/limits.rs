@@ -14,6 +14,13 @@ pub const OFFSETS_HELD_MORE: Duration = Duration::from_secs(20);
 /// How often a lane keeps its source awake: a rebalance waits for whoever hears of it last.
 pub const KEEP_AWAKE_EVERY: Duration = Duration::from_millis(50);
 
+/// A lane that was not seen for so long may have lost its partitions unawares. Shorter than any session: brokers allow none
+/// below six seconds unless told to.
+pub const STOOD_STILL: Duration = Duration::from_secs(5);
+
+/// How soon after that its client has heard so: more than two heartbeats.
+pub const HEARD_OF_LOSS: Duration = Duration::from_millis(500);
+
 /// Bounds that one lane keeps. [`Default`] is what the configuration reference documents.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Limits {

@@ -18,6 +18,7 @@ pub mod rebalance;
 pub mod scoring;
 pub mod settings;
 pub mod slots;
+mod stood_still;
 pub mod threads;
 pub mod transaction;
 pub mod watermark;

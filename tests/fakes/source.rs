@@ -63,6 +63,8 @@ pub struct SourceState {
     /// Times the lane kept it awake.
     pub awakened: usize,
     pub closed: bool,
+    /// The client knows that its session is over, and the loss has not come yet.
+    pub session_is_over: bool,
     /// Partition the next poll begins with.
     turn: usize,
     /// Records handed out by one poll at most.
@@ -87,6 +89,7 @@ impl Default for SourceState {
             wakes: 0,
             awakened: 0,
             closed: false,
+            session_is_over: false,
             turn: 0,
             per_poll: usize::MAX,
         }
@@ -312,6 +315,10 @@ impl Source for FakeSource {
         let position = self.position(partition).unwrap_or(-1);
         let high_watermark = self.state().logs.get(&partition).map_or(-1, |log| log.end);
         PartitionLag { partition, position, high_watermark }
+    }
+
+    fn still_owns(&mut self) -> bool {
+        !self.state().session_is_over
     }
 
     fn keep_awake(&mut self) {

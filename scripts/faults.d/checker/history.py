@@ -67,10 +67,6 @@ class Mark:
     upper: dict = field(default_factory=dict)
     # A clean stop scores nothing twice.
     may_double: bool = True
-    # Nodes that were stopped and woke up after others had taken over, and what lay in the input when their last
-    # request for records was answered: more than that they cannot have fetched before the stop.
-    zombies: frozenset = frozenset()
-    reach: dict = field(default_factory=dict)
     # What `in_flight` said when it struck.
     proof: int = 0
 
@@ -82,10 +78,6 @@ class Mark:
     def covers(self, partition, offset, at_ms):
         upper = self.upper.get(partition, 1 << 62)
         return self.begin_ms <= at_ms <= self.end_ms and self.committed.get(partition, 0) <= offset < upper
-
-    def fetched_before(self, node, partition, offset):
-        """Whether a node that was stopped may have had this record in its hands when it was."""
-        return node in self.zombies and offset < self.reach.get(partition, self.ends.get(partition, 0))
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def zombie(run):
                 run.moment()
                 sleeper.resume()
                 nodes[place] = job.share(other, sleeper)
-            run.strike(job, "SIGSTOP", sleeper.pause, mend=wake, zombies=[sleeper.name])
+            run.strike(job, "SIGSTOP", sleeper.pause, mend=wake)
         run.end(job)
 
 
