@@ -17,6 +17,8 @@ pub mod message;
 pub mod native;
 mod offsets;
 pub mod producer;
+#[cfg(wrapped_client)]
+mod rebootstrap;
 mod repeats;
 pub mod settings;
 pub mod transactions;
