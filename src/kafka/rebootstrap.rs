@@ -2,13 +2,13 @@
 //!
 //! A broker that is about to stop, or has only just started, may know the topics and not one broker: the controller has
 //! fenced it. With one broker that is all anybody says. librdkafka 2.12 believes it and lets all its brokers go
-//! (<https://github.com/confluentinc/librdkafka/issues/5301>). The last one to go asks for the bootstrap brokers to be
-//! added again by a timer without delay. The handler of that very answer then stops the timer, as after any good answer,
-//! and a mark that it runs stays behind, so that nobody asks again. The client has no broker, asks nobody anything,
-//! and outcomes without a time-out wait for ever.
+//! (<https://github.com/confluentinc/librdkafka/issues/5301>). The thread of the last one to go asks by a timer without
+//! delay for the bootstrap brokers to be added again. Where it is quicker than the main thread, which still handles that
+//! very answer, that one stops the timer at the end, as after any good answer; a mark that it runs stays behind, so that
+//! nobody asks again. The client has no broker, asks nobody anything, and outcomes without a time-out wait for ever.
 //!
-//! Two functions of the client have ours before them by the linker's doing (`scripts/build.rs`). After an answer
-//! that names no broker the timer goes on, or is started where it does not run: it fires after
+//! Two functions of the client have ours before them by the linker's doing (`scripts/build.rs`). After an answer that
+//! names no broker the timer goes on, or is started where it does not run: it fires after
 //! `metadata.recovery.rebootstrap.trigger.ms` at the latest, which is ours for that reason, and adds the bootstrap brokers.
 //! Adding them from outside (`rd_kafka_brokers_add`) would need no linker, but to be done in time it would be done again
 //! and again, and each call leaves a copy of the list and, once brokers are known, another thread.
