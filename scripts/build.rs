@@ -1,12 +1,14 @@
-//! Puts `src/kafka/fetch_whole.rs`, `src/kafka/idle_wait.rs` and `src/kafka/repeats.rs` between two parts of the Kafka
-//! client: the linker gives the client's calls of these functions to ours, and the client's own function goes by
+//! Puts `fetch_whole.rs`, `idle_wait.rs`, `rebootstrap.rs`, `repeats.rs` and `send_whole.rs` of `src/kafka/` between two parts
+//! of the Kafka client: the linker gives the client's calls of these functions to ours, and the client's own function goes by
 //! `__real_` and its name.
 
-const WRAPPED: [&str; 5] = [
+const WRAPPED: [&str; 7] = [
     "rd_kafka_broker_consumer_toppar_serve",
     "rd_kafka_broker_fetch_toppars",
     "rd_kafka_buf_retry",
     "rd_kafka_msgq_allow_wakeup_at",
+    "rd_kafka_parse_Metadata",
+    "rd_kafka_rebootstrap_tmr_stop",
     "rd_kafka_transport_io_serve",
 ];
 

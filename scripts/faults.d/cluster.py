@@ -1,6 +1,7 @@
 """A real Kafka of the suite's own, through scripts/kafka, and what may befall its brokers."""
 
 import os
+import shutil
 import signal
 import socket
 import struct
@@ -52,6 +53,11 @@ class Cluster:
 
     def __exit__(self, *_failure):
         subprocess.run([SCRIPT, "down", "--name", self.name], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def keep_logs(self, folder):
+        """What the brokers have said so far, before their data goes."""
+        for log in self.folder.glob("node-*/log"):
+            shutil.copy(log, folder / f"{log.parent.name}.log")
 
     def read_pid(self, node):
         return int((self.folder / f"node-{node}" / "pid").read_text())

@@ -1,10 +1,9 @@
 """A proxy that understands as much of Kafka's protocol as it takes to lose the requests, or the answers, that end
-transactions: frames of a four-byte length; a request begins with its kind, version and number, an answer with the number."""
+transactions."""
 
-import asyncio
 import struct
 
-from proxy import Proxy
+from frames import Frames
 
 PRODUCE, END_TXN = 0, 26
 # From version 3 on an answer's header may carry tags; the client speaks 1.
@@ -23,13 +22,14 @@ class Connection:
         self.client, self.broker, self.ends, self.batches = client, broker, set(), set()
 
 
-class EndOfTransactions(Proxy):
+class EndOfTransactions(Frames):
     """`lose(kind)` takes the next EndTxn. `request late`: the client's connection is reset, it asks again on another one
     and is answered, and the first request reaches the broker when the next transaction is under way. `answer lost`: the
     broker has done it, the connection is reset instead of the answer. `answer late`: it comes after a while. `answer
     swallowed`: it never comes and the connection stays."""
 
     KINDS = ("request late", "answer lost", "answer late", "answer swallowed")
+    Connection = Connection
 
     def __init__(self, port, target):
         # What is armed; the request held back, with its connection; batches to come before it goes on: None until its
@@ -49,17 +49,6 @@ class EndOfTransactions(Proxy):
     def is_losing(self):
         """Until it has struck, and a late request has been answered."""
         return self.losing is not None or self.held is not None
-
-    async def serve(self, reader, writer):
-        try:
-            upstream_reader, upstream = await asyncio.open_connection(*self.target)
-        except OSError:
-            writer.close()
-            return
-        self.writers |= {writer, upstream}
-        connection = Connection(writer, upstream)
-        tasks = [self.requests(reader, connection), self.answers(upstream_reader, connection)]
-        await asyncio.gather(*tasks)
 
     async def requests(self, reader, connection):
         try:
@@ -95,18 +84,7 @@ class EndOfTransactions(Proxy):
         except OSError:
             pass
         finally:
-            self.writers -= {connection.client, connection.broker}
-            connection.client.close()
-
-    async def frame(self, reader):
-        """With its length; None at the end."""
-        try:
-            size = await reader.readexactly(4)
-            frame = size + await reader.readexactly(int.from_bytes(size))
-        except asyncio.IncompleteReadError:
-            return None
-        self.passed += len(frame)
-        return frame
+            self.ended(connection)
 
     def hold(self, connection, frame):
         self.losing, self.held, self.batches = None, (connection, frame), None

@@ -1,6 +1,7 @@
 """The input: simulated transactions, and poison among them, at a steady rate or as a backlog."""
 
 import io
+import logging
 import random
 import threading
 import time
@@ -14,6 +15,16 @@ from waits import FaultError
 
 FLUSH_S = 120.0
 BEAT_S = 0.01
+
+
+def log_to(file):
+    """What the client of the input says, in a file of its own that is there once it says something."""
+    log = logging.getLogger(str(file))
+    handler = logging.FileHandler(file, delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    log.addHandler(handler)
+    log.propagate = False
+    return log
 
 
 def encoded(record, schema, prefix):
@@ -59,16 +70,17 @@ class Pool:
 class Feed:
     """Sends records to the input topic. A function of its seed, apart from the moments."""
 
-    def __init__(self, bootstrap, topic, partitions, pool, seed, poison=0.01, transactional=False):
+    def __init__(self, bootstrap, topic, partitions, pool, seed, log, poison=0.01, transactional=False):
         self.topic, self.partitions, self.pool, self.share = topic, partitions, pool, poison
         self.chance = random.Random(f"{seed}:feed")
         settings = {"bootstrap.servers": bootstrap, "enable.idempotence": True, "acks": "all", "linger.ms": 2,
                     "message.timeout.ms": 0 if not transactional else 25_000, "queue.buffering.max.messages": 1_000_000,
-                    "message.max.bytes": 2_000_000, "topic.metadata.refresh.interval.ms": 1_000}
+                    "message.max.bytes": 2_000_000, "topic.metadata.refresh.interval.ms": 1_000,
+                    "error_cb": lambda error: log.warning("%s", error)}
         self.transactional = transactional
         if transactional:
             settings |= {"transactional.id": f"feed-{topic}"}
-        self.producer = Producer(settings)
+        self.producer = Producer(settings, logger=log)
         if transactional:
             self.producer.init_transactions(FLUSH_S)
         self.sent, self.thread, self.ended, self.failure = 0, None, threading.Event(), None

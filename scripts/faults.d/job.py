@@ -10,7 +10,7 @@ from confluent_kafka import KafkaException
 from checker import properties, read
 from checker.history import Counters, Mark
 from cluster import OUTCOMES
-from feed import Feed
+from feed import Feed, log_to
 from node import Node
 from waits import FaultError, now_ms, wait_for
 
@@ -42,8 +42,8 @@ class Job:
         configs = {topic: {} if key == "input" else OUTCOMES | (outcome_configs or {}).get(key, {})
                    for key, topic in self.topics.items()}
         cluster.create(configs, partitions)
-        self.feed = Feed(cluster.bootstrap, self.topics["input"], partitions, suite.pool, seed)
-        self.live = None
+        self.feed_log = log_to(self.folder / "feed.log")
+        self.feed, self.live = self.new_feed(), None
         # Whether a node that gives its brokers up is started again, as by its supervisor.
         self.supervised, self.started_again = False, 0
 
@@ -76,9 +76,12 @@ class Job:
         self.nodes.append(node)
         return node
 
+    def new_feed(self, **how):
+        return Feed(self.cluster.bootstrap, self.topics["input"], self.partitions, self.suite.pool, self.seed,
+                    self.feed_log, **how)
+
     def use_transactional_feed(self):
-        self.feed = Feed(self.cluster.bootstrap, self.topics["input"], self.partitions, self.suite.pool, self.seed,
-                         transactional=True)
+        self.feed = self.new_feed(transactional=True)
 
     def recreate_input(self):
         """Another topic of the same name; what was in the first one and its offsets are gone."""
@@ -88,7 +91,7 @@ class Job:
         wait_for("a deleted topic is still there", self.suite.settle_s, lambda: not self.cluster.knows(topic))
         self.since_ms = now_ms()
         self.cluster.create({topic: {}}, self.partitions)
-        self.feed = Feed(self.cluster.bootstrap, topic, self.partitions, self.suite.pool, self.seed)
+        self.feed = self.new_feed()
 
     def add_partitions(self, more):
         self.partitions += more

@@ -103,6 +103,8 @@ def carry_out(suite, cluster, scenario, seed, rounds):
                    "notes": run.notes,
                    "verdict": "FAILED" if run.findings else "BROKEN" if "error" in result else "ok"}
         break
+    if result["verdict"] != "ok":
+        cluster.keep_logs(run.last_job.folder if run.last_job else suite.work)
     result["seconds"] = round(time.monotonic() - started, 1)
     return result
 
@@ -201,7 +203,7 @@ def main():
     file = OUT / f"{kind}-{options.seed}-{options.delivery}-{time.strftime('%Y%m%d-%H%M%S')}.json"
     file.write_text(json.dumps(results, indent=1))
     print(planted.text(results) if options.planted else table.text(results))
-    say(f"raw figures: {file.relative_to(ROOT)}" + ("" if clean else f"; logs of the nodes: {suite.work.relative_to(ROOT)}"))
+    say(f"raw figures: {file.relative_to(ROOT)}" + ("" if clean else f"; logs: {suite.work.relative_to(ROOT)}"))
     return 0 if clean else 1
 
 

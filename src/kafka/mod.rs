@@ -18,6 +18,8 @@ pub mod message;
 pub mod native;
 mod offsets;
 pub mod producer;
+#[cfg(wrapped_client)]
+mod rebootstrap;
 mod repeats;
 pub mod send_whole;
 pub mod settings;

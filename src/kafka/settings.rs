@@ -125,6 +125,10 @@ impl Topics {
     }
 }
 
+/// How long after its last good answer a client without one goes back to the brokers of `kafka.bootstrap`. It may also have
+/// been told of no broker at all ([`super::rebootstrap`]); 5 min, the client's own time, would be long then.
+pub const REBOOTSTRAP_AFTER_MS: &str = "10000";
+
 /// What every client needs: where the brokers are, who we are, and what the configuration adds.
 pub fn connection_settings(settings: &KafkaSettings) -> Vec<(String, String)> {
     let mut list = owned(&[
@@ -135,6 +139,8 @@ pub fn connection_settings(settings: &KafkaSettings) -> Vec<(String, String)> {
         // A broker that was away is tried again after 0.1 to 1 s instead of up to 10 s: its records wait for us.
         ("reconnect.backoff.ms", "100"),
         ("reconnect.backoff.max.ms", "1000"),
+        ("metadata.recovery.strategy", "rebootstrap"),
+        ("metadata.recovery.rebootstrap.trigger.ms", REBOOTSTRAP_AFTER_MS),
         // Small requests must not wait for a full segment.
         ("socket.nagle.disable", "true"),
         ("log.connection.close", "false"),

@@ -1,10 +1,11 @@
-"""What befalls the connections: a proxy between the job and its broker behaves like a bad network, or loses just the
-requests and answers that end transactions."""
+"""What befalls the connections: a proxy between the job and its broker behaves like a bad network, loses just the
+requests and answers that end transactions, or lets the broker know no broker."""
 
 import time
 
 from checker.history import EXACTLY_ONCE
 from ends import EndOfTransactions
+from unknown import UnknownBrokers
 from waits import wait_for
 
 from .run import loaded, scenario
@@ -49,3 +50,22 @@ def lost_end_of_transaction(run):
             run.strike(job, f"EndTxn: {TURNS[turn % len(TURNS)]}", lose)
         run.end(job)
         run.notes.append(f"{proxy.lost} ends lost or late of {proxy.ends}; the broker's word on late ones: {proxy.words}")
+
+
+@scenario("brokers unknown", 0, 3, 10, proxied=True)
+def brokers_unknown(run):
+    """For 3 to 8 s the broker names no broker to the job's clients, itself included, as one does that its controller has
+    fenced; it answers everything else."""
+    often = ("kafka.properties.topic.metadata.refresh.interval.ms=1000",)
+    with run.job(settings=often) as job, run.cluster.proxy(UnknownBrokers) as proxy:
+        behind(run, job)
+        for _ in range(run.rounds):
+            def unknown(seconds=run.chance.uniform(3, 8)):
+                before = proxy.emptied
+                proxy.forget()
+                wait_for("no client asks for brokers", run.suite.settle_s, lambda: proxy.emptied > before)
+                time.sleep(seconds)
+                proxy.remember()
+            run.strike(job, "brokers unknown", unknown)
+        run.end(job)
+        run.notes.append(f"{proxy.emptied} answers without a broker")
