@@ -75,7 +75,8 @@ def bench(settings):
 def carry_out(run):
     settings, results = run.settings, run.results
     rounds.warm_broker(run, settings.models[0])
-    for package, cells in zip(settings.models, [settings.cells] + [settings.further_cells] * len(settings.models)):
+    for number, package in enumerate(settings.models):
+        cells = settings.further_cells if number else settings.cells
         if any(cell.share for cell in cells):
             results["maximum"] = results["maximum"] or rounds.find_maximum(run, package)
             if not results["maximum"]["rate"]:
@@ -83,7 +84,7 @@ def carry_out(run):
             cells = [cell.at(results["maximum"]["rate"]) for cell in cells]
             settings.cells = [cell.at(results["maximum"]["rate"]) for cell in settings.cells]
             results["cells"] = [vars(cell) for cell in settings.cells]
-        rounds.run_model(run, package, cells)
+        rounds.run_model(run, package, cells, settings.systems_of(number))
     if settings.long:
         results["long"] = rounds.run_long(run, settings.models[0], LONG_RECORDS, LONG_RATE)
 

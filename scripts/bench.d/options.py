@@ -21,9 +21,8 @@ EPILOG = """examples:
   scripts/bench --package DIR --from FILE.avro          another model package, with records of a file
   scripts/bench --render target/bench/results.json      the table and the page again, without measuring"""
 
-# Trees of other sizes, which scripts/train makes for the suite; card-fraud-gbdt has 100.
-MADE_MODELS = [Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "bench" / "models" / name
-               for name in ("card-fraud-gbdt-200", "card-fraud-gbdt-500")]
+# Trees of another size, which scripts/train makes for the suite; card-fraud-gbdt has 100.
+MADE_MODELS = [Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "bench" / "models" / "card-fraud-gbdt-500"]
 
 # Generator, verifier and broker share the machine with the system under test. A request for each record or two would
 # leave it nothing, and its latency would tell how busy they are. Two milliseconds make them a third less busy.
@@ -31,8 +30,9 @@ GATHER_MS = 2.0
 
 FULL_RATES = "1000,10000,50000,20%,50%,80%,drain"
 QUICK_RATES = "10000,drain"
-# What the models after the first one are measured at.
+# What the models after the first one are measured at, and beside what.
 FURTHER_RATES = "10000,drain"
+FURTHER_SYSTEMS = ("echo-a", "echo-b", "inline", "inline-ort", "loop")
 FULL_SYSTEMS = "echo,inline,inline-ort,dedicated,loop,streams"
 QUICK_SYSTEMS = "echo,inline,inline-ort,loop"
 
@@ -43,6 +43,8 @@ class Settings:
     cells: list
     further_cells: list
     systems: list
+    # Names of those that the models after the first one are measured with.
+    further_names: tuple
     models: list
     records_from: Path | None
     key_field: str | None
@@ -63,6 +65,10 @@ class Settings:
     render: Path | None
     command: list = field(default_factory=list)
     partitions: int = 4
+
+    def systems_of(self, model_number):
+        """The first model, 0, is measured with all systems."""
+        return [one for one in self.systems if model_number == 0 or one.name in self.further_names]
 
     def shown(self):
         """The settings as they go into the results."""
@@ -91,7 +97,7 @@ def parser():
     add("--package", type=Path, metavar="DIR", help="one package folder instead")
     add("--from", dest="records_from", type=Path, metavar="FILE.avro", help="records of a file, not the simulator's")
     add("--key-field", metavar="FIELD", help="with --from: the field that becomes the record's key")
-    add("--seconds", type=positive(float), metavar="S", help="measured time of a steady run (default: 12; quick: 5)")
+    add("--seconds", type=positive(float), metavar="S", help="measured time of a steady run (default: 5)")
     add("--drain", type=positive(int), dest="drain_records", metavar="N",
         help="records of a drain (default: 400000; quick: 250000)")
     add("--broker-warmup", type=positive(float), dest="broker_warmup_s", metavar="S",
@@ -140,15 +146,24 @@ def parse(arguments):
     if args.key_field and not args.records_from:
         parse.error("--key-field needs --from")
     return Settings(
-        rounds=args.rounds, cells=cells, further_cells=further, systems=systems, models=models(args),
+        rounds=args.rounds, cells=cells, further_cells=further, systems=systems,
+        further_names=further_names(args, systems),
+        models=models(args),
         records_from=args.records_from, key_field=args.key_field, out=args.out.absolute(),
-        seconds=args.seconds or (5.0 if quick else 12.0), warmup_s=1.5 if quick else 4.0,
+        seconds=args.seconds or 5.0, warmup_s=1.5 if quick else 2.0,
         drain_records=args.drain_records or (250_000 if quick else 400_000),
         warm_records=100_000 if quick else 200_000, broker_warmup_s=args.broker_warmup_s or (30.0 if quick else 60.0),
-        quiet_limit_s=2.0 if quick else 10.0, seed=args.seed, gather_ms=args.gather_ms, quick=quick, long=args.long,
+        quiet_limit_s=2.0 if quick else 4.0, seed=args.seed, gather_ms=args.gather_ms, quick=quick, long=args.long,
         allocations=args.allocations or not (quick or args.systems or args.rates),
         scorewire=args.scorewire and args.scorewire.absolute(), build=args.build, render=args.render,
         command=list(arguments))
+
+
+def further_names(args, systems):
+    """All of them where the call names systems."""
+    if args.systems:
+        return tuple(system.name for system in systems)
+    return (*FURTHER_SYSTEMS, *(text.split()[0] for text in args.variant))
 
 
 def choose(names, variants):

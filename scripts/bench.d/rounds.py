@@ -98,14 +98,18 @@ def probe(bench, package, rate, probes):
     return run["sustained"]
 
 
-def run_model(bench, package, cells):
+def run_model(bench, package, cells, systems):
     """All rounds of one model."""
     settings = bench.settings
     for number in range(settings.rounds):
         measure_bare_runtime(bench, package, number)
         for block in suite.blocks(cells):
-            for system in suite.order(settings.systems, number):
+            order = suite.order(systems, number)
+            for system in order:
+                before = len(bench.results["runs"])
                 run_block_or_again(bench, package, system, number, [(cells.index(cell), cell) for cell in block])
+                for run in bench.results["runs"][before:]:
+                    run["order"] = [system.name for system in order]
             bench.save()
 
 
@@ -135,7 +139,6 @@ def run_block(bench, package, system, number, numbered_cells):
         measure.warm(bench, running, base)
         for cell_number, cell in numbered_cells:
             run = measure.run(bench, running, cell, number, suite.seed(base, number, cell_number))
-            run["order"] = [system.name for system in suite.order(bench.settings.systems, number)]
             run["start_s"] = round(running.start_s, 2)
             bench.results["runs"].append(run)
             bench.say(line_of(bench.settings, package, system, number, cell, run))

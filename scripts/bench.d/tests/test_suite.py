@@ -53,6 +53,13 @@ class Options(unittest.TestCase):
         quick = [system.name for system in parse(["--quick"]).systems]
         self.assertEqual(quick, ["echo-a", "inline", "echo-b", "inline-ort", "loop"])
 
+    def test_further_models_are_measured_beside_fewer_systems_unless_they_are_named(self):
+        told = parse(["--variant", "old lanes.count=2"])
+        self.assertEqual([system.name for system in told.systems_of(0)], [system.name for system in told.systems])
+        self.assertEqual([system.name for system in told.systems_of(1)],
+                         ["echo-a", "inline", "inline-ort", "echo-b", "loop", "old"])
+        self.assertEqual([system.name for system in parse(["--systems", "dedicated"]).systems_of(2)], ["dedicated"])
+
     def test_help_tells_the_defaults(self):
         self.assertIn("1000,10000,50000,20%,50%,80%,drain", parser().format_help())
 
