@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use fakes::{Entry, Payment, Setup, World};
 use scorewire::edge::{Destination, SourceEvent};
-use scorewire::pipeline::limits::Limits;
+use scorewire::pipeline::limits::{HEARD_OF_LOSS, Limits};
 
 /// Every third payment is in the review band, every fifth is poison.
 fn put_mixture(world: &World, count: usize) {
@@ -200,6 +200,9 @@ fn a_stalled_sink_is_reported_and_an_idle_one_is_not() {
     let mut world = Setup::default().build();
     world.clock.advance(Duration::from_secs(60));
     world.cycles(2);
+    // A lane that stood still for a minute first makes sure of its partitions.
+    world.clock.advance(HEARD_OF_LOSS);
+    world.cycle();
     world.put_payments(0, 1);
     world.cycle();
     world.clock.advance(Duration::from_millis(300));
@@ -208,7 +211,7 @@ fn a_stalled_sink_is_reported_and_an_idle_one_is_not() {
     world.clock.advance(Duration::from_secs(2));
     world.cycles(2);
     let since_ms = i64::try_from(world.stats.sink_stalled_since_ms.get()).unwrap();
-    let sent_ms = fakes::clock::WALL_START_US / 1_000 + 60_000;
+    let sent_ms = fakes::clock::WALL_START_US / 1_000 + 60_500;
     assert!((sent_ms..sent_ms + 20).contains(&since_ms), "since the outcome was sent: {}", since_ms - sent_ms);
     world.sink.state().ack_all();
     world.clock.advance(Duration::from_millis(300));
