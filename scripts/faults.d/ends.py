@@ -71,20 +71,12 @@ class EndOfTransactions(Frames):
         if not (self.held and self.held[0] is connection):
             connection.broker.close()
 
-    async def answers(self, reader, connection):
-        try:
-            while frame := await self.frame(reader):
-                (number,) = struct.unpack_from(">i", frame, 4)
-                if number in connection.batches:
-                    self.another_batch(connection, number)
-                if number in connection.ends and not await self.passes(connection, number, frame):
-                    continue
-                connection.client.write(frame)
-                await connection.client.drain()
-        except OSError:
-            pass
-        finally:
-            self.ended(connection)
+    async def answer(self, connection, number, frame):
+        if number in connection.batches:
+            self.another_batch(connection, number)
+        if number in connection.ends and not await self.passes(connection, number, frame):
+            return None
+        return frame
 
     def hold(self, connection, frame):
         self.losing, self.held, self.batches = None, (connection, frame), None

@@ -2,25 +2,35 @@
 answer with the number."""
 
 import asyncio
+import struct
 
 from proxy import Proxy
 
 
 class Frames(Proxy):
-    """Made for a kind of fault by `requests(reader, connection)` and `answers(reader, connection)`, which pass frames on."""
+    """Made for a kind of fault by `requests(reader, connection)`, which passes frames on, and by `answer(connection, number,
+    frame)`, which says what the client gets for an answer of the broker: a frame, or None."""
 
     Connection = None
 
     async def serve(self, reader, writer):
+        upstream_reader, upstream = await self.upstream(writer)
+        if upstream:
+            connection = self.Connection(writer, upstream)
+            await asyncio.gather(self.requests(reader, connection), self.answers(upstream_reader, connection))
+
+    async def answers(self, reader, connection):
         try:
-            upstream_reader, upstream = await asyncio.open_connection(*self.target)
+            while frame := await self.frame(reader):
+                (number,) = struct.unpack_from(">i", frame, 4)
+                if frame := await self.answer(connection, number, frame):
+                    connection.client.write(frame)
+                    await connection.client.drain()
         except OSError:
-            writer.close()
-            return
-        self.writers |= {writer, upstream}
-        connection = self.Connection(writer, upstream)
-        tasks = [self.requests(reader, connection), self.answers(upstream_reader, connection)]
-        await asyncio.gather(*tasks)
+            pass
+        finally:
+            self.writers -= {connection.client, connection.broker}
+            connection.client.close()
 
     async def frame(self, reader):
         """With its length; None at the end."""
@@ -31,7 +41,3 @@ class Frames(Proxy):
             return None
         self.passed += len(frame)
         return frame
-
-    def ended(self, connection):
-        self.writers -= {connection.client, connection.broker}
-        connection.client.close()

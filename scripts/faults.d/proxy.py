@@ -74,13 +74,19 @@ class Proxy:
         if self.kind == "cut":
             writer.transport.abort()
             return
+        upstream_reader, upstream = await self.upstream(writer)
+        if upstream:
+            await asyncio.gather(self.pump(reader, upstream), self.pump(upstream_reader, writer))
+
+    async def upstream(self, writer):
+        """A connection to the broker for this client's; `(None, None)`, and the client's is closed, where there is none."""
         try:
-            upstream_reader, upstream = await asyncio.open_connection(*self.target)
+            reader, upstream = await asyncio.open_connection(*self.target)
         except OSError:
             writer.close()
-            return
+            return None, None
         self.writers |= {writer, upstream}
-        await asyncio.gather(self.pump(reader, upstream), self.pump(upstream_reader, writer))
+        return reader, upstream
 
     async def pump(self, reader, writer):
         try:

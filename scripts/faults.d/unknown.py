@@ -96,16 +96,9 @@ class UnknownBrokers(Frames):
             pass
         connection.broker.close()
 
-    async def answers(self, reader, connection):
-        try:
-            while frame := await self.frame(reader):
-                version = connection.asked.pop(struct.unpack_from(">i", frame, 4)[0], None)
-                if version is not None and self.forgets:
-                    frame = without_brokers(frame, version)
-                    self.emptied += 1
-                connection.client.write(frame)
-                await connection.client.drain()
-        except OSError:
-            pass
-        finally:
-            self.ended(connection)
+    async def answer(self, connection, number, frame):
+        version = connection.asked.pop(number, None)
+        if version is not None and self.forgets:
+            frame = without_brokers(frame, version)
+            self.emptied += 1
+        return frame
