@@ -140,10 +140,8 @@ fn promise_6_a_lost_partition_is_purged_and_nothing_further_is_produced_for_it()
     assert!(world.source.committed(0).is_none_or(|offset| offset == 0), "a late acknowledgement commits nothing");
 }
 
-/// The story: a process is stopped for longer than its session lasts, another member scores its partitions, and when it
-/// wakes up its client hands out what it had fetched before it knows of anything.
-#[test]
-fn promise_6_a_lane_that_stood_still_scores_nothing_new_before_it_knows_that_its_partitions_are_gone() {
+/// Three records are finished; four more were polled by a lane that finds that time is gone.
+fn world_that_stood_still() -> World {
     let mut world = Setup::default().build();
     world.put_payments(0, 3);
     world.cycles(2);
@@ -151,6 +149,14 @@ fn promise_6_a_lane_that_stood_still_scores_nothing_new_before_it_knows_that_its
     world.put_payments(0, 4);
     world.clock.advance(STOOD_STILL);
     world.cycles(3);
+    world
+}
+
+/// The story: a process is stopped for longer than its session lasts, another member scores its partitions, and when it
+/// wakes up its client hands out what it had fetched before it knows of anything.
+#[test]
+fn promise_6_a_lane_that_stood_still_scores_nothing_new_before_it_knows_that_its_partitions_are_gone() {
+    let mut world = world_that_stood_still();
     world.source.state().session_is_over = true;
     world.clock.advance(HEARD_OF_LOSS);
     world.cycles(3);
@@ -169,13 +175,7 @@ fn promise_6_a_lane_that_stood_still_scores_nothing_new_before_it_knows_that_its
 
 #[test]
 fn a_lane_that_stood_still_and_kept_its_partitions_goes_on() {
-    let mut world = Setup::default().build();
-    world.put_payments(0, 3);
-    world.cycles(2);
-    world.settle();
-    world.put_payments(0, 4);
-    world.clock.advance(STOOD_STILL);
-    world.cycles(3);
+    let mut world = world_that_stood_still();
     assert_eq!(world.stats.received.get(), 3, "it may have lost them");
     world.clock.advance(HEARD_OF_LOSS);
     world.cycles(2);

@@ -30,7 +30,8 @@ def arguments(settings, programs, job, system, seed):
 
 
 def steady(settings, rate, seconds, warmup_s, pid):
-    return ["--gather", f"{settings.gather_ms:g}", "--rate", f"{rate:g}", "--seconds", f"{seconds:g}", "--warmup", f"{warmup_s:g}", "--pid", str(pid)]
+    return ["--gather", f"{settings.gather_ms:g}", "--rate", f"{rate:g}", "--seconds", f"{seconds:g}", "--warmup",
+            f"{warmup_s:g}", "--pid", str(pid)]
 
 
 def drain(records, pid):

@@ -266,17 +266,18 @@ impl Sender<'_> {
             }
         }
         let over = self.is_over(shared);
-        let gather_ns = if over { 0 } else { self.job.gather_ns };
         for held in &mut self.held {
             if over {
-                held.from_ns = 0;
+                self.burst.extend(held.records.drain(..));
+            } else {
+                self.burst.extend(held.leave(now_ns, self.job.gather_ns));
             }
-            self.burst.extend(held.leave(now_ns, gather_ns));
         }
         over
     }
 
-    /// Until the next record is due, or what is held may leave.
+    /// Until the next record is due. While anything is held, until that may leave: what becomes due for other partitions
+    /// meanwhile leaves with it.
     fn wait(&self) -> Duration {
         let now_ns = self.elapsed_ns();
         let held = self.held.iter().filter(|held| !held.records.is_empty()).map(|held| held.from_ns);

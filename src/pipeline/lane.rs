@@ -80,7 +80,7 @@ pub struct Lane<S: Source, M, K, D, C> {
     pub(super) silent_since_ns: u64,
     /// When decoding began last.
     pub(super) decode_start_ns: u64,
-    pub(super) alive: Alive,
+    alive: Alive,
     last_poll_ns: u64,
     /// However much is left of an earlier poll.
     poll_at_least_every_ns: u64,
@@ -166,7 +166,7 @@ where
     /// One bounded round: events, one batch at most, acknowledgements, commit.
     pub fn duty_cycle(&mut self) -> Result<(), Fatal> {
         let start_ns = self.clock.now_ns();
-        self.note_alive(start_ns);
+        self.alive.see(start_ns);
         self.answer_events(start_ns)?;
         if D::ATOMIC {
             self.abort_if_broken(start_ns)?;
@@ -293,7 +293,7 @@ where
     /// before a rewind, are dropped: they are below no commit and come again where they belong.
     fn admit_inbox(&mut self, room: usize) -> Result<(), Fatal> {
         let receipt = Receipt { ns: self.clock.now_ns(), us: self.clock.wall_us() };
-        if !self.may_admit(receipt.ns) {
+        if !self.alive.may_admit(receipt.ns, || self.source.still_owns()) {
             return Ok(());
         }
         self.decode_start_ns = receipt.ns;

@@ -3,8 +3,6 @@
 //! that its session is over from its clock or with its next heartbeat. So a lane that finds time gone looks at nothing new
 //! for as long as that takes, and asks its source then.
 
-use crate::edge::{Clock, Delivery, Scorer, Sink, Source};
-use crate::pipeline::lane::Lane;
 use crate::pipeline::limits::{HEARD_OF_LOSS, STOOD_STILL, nanoseconds};
 
 /// Since when the lane has been moving again after it stood still, and when it was seen last.
@@ -15,8 +13,8 @@ pub(super) struct Alive {
 }
 
 impl Alive {
-    /// Notes that the lane moves.
-    fn see(&mut self, now_ns: u64) {
+    /// Notes that the lane moves: with every cycle.
+    pub(super) fn see(&mut self, now_ns: u64) {
         if now_ns.saturating_sub(self.seen_ns) >= nanoseconds(STOOD_STILL) && self.seen_ns > 0 {
             tracing::warn!("the lane stood still for {} ms", now_ns.saturating_sub(self.seen_ns) / 1_000_000);
             self.doubt_since_ns = Some(now_ns);
@@ -27,30 +25,16 @@ impl Alive {
     pub(super) fn is_in_doubt(&self) -> bool {
         self.doubt_since_ns.is_some()
     }
-}
 
-impl<S, M, K, D, C> Lane<S, M, K, D, C>
-where
-    S: Source,
-    M: Scorer,
-    K: Sink<S::Record>,
-    D: Delivery<S, K>,
-    C: Clock,
-{
-    /// With every cycle.
-    pub(super) fn note_alive(&mut self, now_ns: u64) {
-        self.alive.see(now_ns);
-    }
-
-    /// Whether what was polled may be looked at. If not, the loss of its partitions comes with one of the next polls, or
-    /// the doubt passes.
-    pub(super) fn may_admit(&mut self, now_ns: u64) -> bool {
-        self.alive.see(now_ns);
-        let Some(since_ns) = self.alive.doubt_since_ns else { return true };
-        if now_ns.saturating_sub(since_ns) < nanoseconds(HEARD_OF_LOSS) || !self.source.still_owns() {
+    /// Whether what was polled may be looked at; `still_owns` is asked where there is doubt. If not, the loss of the lane's
+    /// partitions comes with one of the next polls, or the doubt passes.
+    pub(super) fn may_admit(&mut self, now_ns: u64, still_owns: impl FnOnce() -> bool) -> bool {
+        self.see(now_ns);
+        let Some(since_ns) = self.doubt_since_ns else { return true };
+        if now_ns.saturating_sub(since_ns) < nanoseconds(HEARD_OF_LOSS) || !still_owns() {
             return false;
         }
-        self.alive.doubt_since_ns = None;
+        self.doubt_since_ns = None;
         true
     }
 }
