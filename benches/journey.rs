@@ -170,6 +170,7 @@ impl Setup {
 }
 
 fn measure(way: &mut dyn Way, rows: usize, calls: u64) -> u64 {
+    way.ready();
     let start = cpu_ns();
     for _ in 0..calls {
         way.batch(rows);

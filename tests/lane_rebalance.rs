@@ -140,14 +140,18 @@ fn promise_6_a_lost_partition_is_purged_and_nothing_further_is_produced_for_it()
     assert!(world.source.committed(0).is_none_or(|offset| offset == 0), "a late acknowledgement commits nothing");
 }
 
-/// Three records are finished; four more were polled by a lane that finds that time is gone.
-fn world_that_stood_still() -> World {
+/// Three records are finished; four more are there when the lane finds that time is gone, in a poll or between two.
+fn world_that_stood_still(in_poll: bool) -> World {
     let mut world = Setup::default().build();
     world.put_payments(0, 3);
     world.cycles(2);
     world.settle();
     world.put_payments(0, 4);
-    world.clock.advance(STOOD_STILL);
+    if in_poll {
+        world.source.state().stands_still = Some((world.clock.clone(), STOOD_STILL));
+    } else {
+        world.clock.advance(STOOD_STILL);
+    }
     world.cycles(3);
     world
 }
@@ -156,7 +160,7 @@ fn world_that_stood_still() -> World {
 /// wakes up its client hands out what it had fetched before it knows of anything.
 #[test]
 fn promise_6_a_lane_that_stood_still_scores_nothing_new_before_it_knows_that_its_partitions_are_gone() {
-    let mut world = world_that_stood_still();
+    let mut world = world_that_stood_still(true);
     world.source.state().session_is_over = true;
     world.clock.advance(HEARD_OF_LOSS);
     world.cycles(3);
@@ -174,14 +178,20 @@ fn promise_6_a_lane_that_stood_still_scores_nothing_new_before_it_knows_that_its
 }
 
 #[test]
-fn a_lane_that_stood_still_and_kept_its_partitions_goes_on() {
-    let mut world = world_that_stood_still();
-    assert_eq!(world.stats.received.get(), 3, "it may have lost them");
-    world.clock.advance(HEARD_OF_LOSS);
-    world.cycles(2);
-    world.settle();
-    assert_eq!(world.offsets(Destination::Outputs, 0), (0..7).collect::<Vec<_>>());
-    assert_eq!(world.source.committed(0), Some(7));
+fn a_lane_that_stood_still_and_kept_its_partitions_goes_on_and_polled_no_backlog_meanwhile() {
+    for in_poll in [false, true] {
+        let mut world = world_that_stood_still(in_poll);
+        world.put_payments(0, 100);
+        world.cycles(50);
+        assert_eq!(world.stats.received.get(), 3, "it may have lost them");
+        let polled = world.journal.all().iter().filter(|entry| matches!(entry, Entry::Polled(_))).count();
+        assert_eq!(polled, if in_poll { 7 } else { 3 }, "what is not looked at stays in the broker");
+        world.clock.advance(HEARD_OF_LOSS);
+        world.cycles(2);
+        world.settle();
+        assert_eq!(world.offsets(Destination::Outputs, 0), (0..107).collect::<Vec<_>>());
+        assert_eq!(world.source.committed(0), Some(107));
+    }
 }
 
 #[test]

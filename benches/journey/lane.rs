@@ -65,6 +65,7 @@ struct MemorySource {
     records: &'static Records,
     cursor: Cursor,
     per_poll: Rc<Cell<usize>>,
+    paused: bool,
     next: [i64; PARTITIONS as usize],
     turn: usize,
     events: VecDeque<SourceEvent>,
@@ -74,6 +75,9 @@ impl Source for MemorySource {
     type Record = MemoryRecord;
 
     fn poll(&mut self, _: Duration, room: usize, out: &mut Vec<MemoryRecord>) -> Result<(), Fatal> {
+        if self.paused {
+            return Ok(());
+        }
         self.turn = (self.turn + 1) % self.next.len();
         let next = &mut self.next[self.turn];
         for index in self.cursor.take(room.min(self.per_poll.get())) {
@@ -96,11 +100,14 @@ impl Source for MemorySource {
         Ok(())
     }
 
-    fn pause(&mut self, _: &[i32]) -> Result<(), Fatal> {
+    /// The lane pauses and resumes all or none.
+    fn pause(&mut self, partitions: &[i32]) -> Result<(), Fatal> {
+        self.paused |= !partitions.is_empty();
         Ok(())
     }
 
-    fn resume(&mut self, _: &[i32]) -> Result<(), Fatal> {
+    fn resume(&mut self, partitions: &[i32]) -> Result<(), Fatal> {
+        self.paused &= partitions.is_empty();
         Ok(())
     }
 
@@ -183,6 +190,7 @@ impl LaneWay {
             records,
             cursor: Cursor::new(records.len()),
             per_poll: Rc::clone(&per_poll),
+            paused: false,
             next: [0; PARTITIONS as usize],
             turn: 0,
             events: VecDeque::from([SourceEvent::Assigned((0..PARTITIONS).collect())]),
@@ -223,6 +231,14 @@ impl Way for LaneWay {
     fn batch(&mut self, rows: usize) {
         self.per_poll.set(rows);
         self.lane.duty_cycle().unwrap_or_else(|fatal| panic!("{fatal}"));
+    }
+
+    /// A lane that stood still while others were measured makes sure of its partitions first, for half a second.
+    fn ready(&mut self) {
+        let before = self.stats.scored.get();
+        while self.stats.scored.get() == before {
+            self.lane.duty_cycle().unwrap_or_else(|fatal| panic!("{fatal}"));
+        }
     }
 
     fn scores(&self) -> Vec<f64> {

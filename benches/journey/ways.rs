@@ -28,6 +28,8 @@ const SAMPLE_PER_MILLION: u32 = 1_000;
 pub trait Way {
     /// Takes the next `rows` records.
     fn batch(&mut self, rows: usize);
+    /// Makes a way that was not used for a while ready to be measured.
+    fn ready(&mut self) {}
     /// The scores of the last batch.
     fn scores(&self) -> Vec<f64>;
     /// Ids and scores of the last batch, read out of its encoded outcomes; empty for a way that encodes none.

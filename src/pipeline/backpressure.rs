@@ -9,10 +9,21 @@ pub enum Permission {
     Take(usize),
     /// A limit is reached: serve the sink only.
     Hold,
-    /// Held for so long that the group would think us gone: pause the partitions, so that polling can go on.
+    /// Held for so long that the group would think us gone, or nothing may be looked at: pause the partitions, so that
+    /// polling can go on.
     Pause,
     /// Room again: let the paused partitions flow.
     Resume,
+}
+
+/// What forbids to take anything in, whatever the limits say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closed {
+    Not,
+    /// A batch is half handed over because the sink is full, or there is no room in it.
+    Stuck,
+    /// The partitions may be another member's by now.
+    InDoubt,
 }
 
 /// Keeps the limits on what is in flight.
@@ -36,12 +47,12 @@ impl Gate {
         }
     }
 
-    /// `stuck`: a batch is half handed over because the sink is full.
-    pub fn ask(&mut self, now_ns: u64, records: usize, bytes: usize, stuck: bool, batch_room: usize) -> Permission {
+    /// What may be done at `now_ns` with so many `records` and `bytes` in flight, and `batch_room` rows free.
+    pub fn ask(&mut self, now_ns: u64, records: usize, bytes: usize, closed: Closed, batch_room: usize) -> Permission {
         // Half the limit before flow starts again, so that pausing does not flutter: each pause throws away what the
         // client had fetched ahead.
         let share = |limit: usize| if self.paused { (limit / 2).max(1) } else { limit };
-        let full = stuck || records >= share(self.records_max) || bytes >= share(self.bytes_max);
+        let full = closed != Closed::Not || records >= share(self.records_max) || bytes >= share(self.bytes_max);
         if !full {
             self.held_since_ns = None;
             if self.paused {
@@ -51,7 +62,8 @@ impl Gate {
             return Permission::Take(batch_room.min(self.records_max - records));
         }
         let since = *self.held_since_ns.get_or_insert(now_ns);
-        if !self.paused && now_ns.saturating_sub(since) >= self.pause_after_ns {
+        let held_long = now_ns.saturating_sub(since) >= self.pause_after_ns;
+        if !self.paused && (held_long || closed == Closed::InDoubt) {
             self.paused = true;
             return Permission::Pause;
         }
@@ -79,32 +91,42 @@ mod tests {
     #[test]
     fn takes_no_more_than_fits() {
         let mut gate = gate();
-        assert_eq!(gate.ask(0, 0, 0, false, 64), Permission::Take(64));
-        assert_eq!(gate.ask(0, 90, 0, false, 64), Permission::Take(10));
-        assert_eq!(gate.ask(0, 100, 0, false, 64), Permission::Hold);
-        assert_eq!(gate.ask(0, 0, 1_000, false, 64), Permission::Hold);
-        assert_eq!(gate.ask(0, 0, 0, true, 64), Permission::Hold);
+        assert_eq!(gate.ask(0, 0, 0, Closed::Not, 64), Permission::Take(64));
+        assert_eq!(gate.ask(0, 90, 0, Closed::Not, 64), Permission::Take(10));
+        assert_eq!(gate.ask(0, 100, 0, Closed::Not, 64), Permission::Hold);
+        assert_eq!(gate.ask(0, 0, 1_000, Closed::Not, 64), Permission::Hold);
+        assert_eq!(gate.ask(0, 0, 0, Closed::Stuck, 64), Permission::Hold);
     }
 
     #[test]
     fn pauses_after_a_while_and_resumes_at_half() {
         let mut gate = gate();
         let second = 1_000_000_000;
-        assert_eq!(gate.ask(0, 100, 0, false, 64), Permission::Hold);
-        assert_eq!(gate.ask(second - 1, 100, 0, false, 64), Permission::Hold);
-        assert_eq!(gate.ask(second, 100, 0, false, 64), Permission::Pause);
+        assert_eq!(gate.ask(0, 100, 0, Closed::Not, 64), Permission::Hold);
+        assert_eq!(gate.ask(second - 1, 100, 0, Closed::Not, 64), Permission::Hold);
+        assert_eq!(gate.ask(second, 100, 0, Closed::Not, 64), Permission::Pause);
         assert!(gate.is_paused());
-        assert_eq!(gate.ask(second, 60, 0, false, 64), Permission::Hold);
-        assert_eq!(gate.ask(second, 49, 0, false, 64), Permission::Resume);
-        assert_eq!(gate.ask(second, 49, 0, false, 64), Permission::Take(51));
+        assert_eq!(gate.ask(second, 60, 0, Closed::Not, 64), Permission::Hold);
+        assert_eq!(gate.ask(second, 49, 0, Closed::Not, 64), Permission::Resume);
+        assert_eq!(gate.ask(second, 49, 0, Closed::Not, 64), Permission::Take(51));
+    }
+
+    #[test]
+    fn pauses_at_once_where_the_partitions_may_be_lost() {
+        let mut gate = gate();
+        assert_eq!(gate.ask(7, 0, 0, Closed::InDoubt, 64), Permission::Pause);
+        assert_eq!(gate.ask(8, 0, 0, Closed::InDoubt, 64), Permission::Hold);
+        assert_eq!(gate.ask(9, 60, 0, Closed::Not, 64), Permission::Hold, "it was full before");
+        assert_eq!(gate.ask(9, 0, 0, Closed::Not, 64), Permission::Resume);
+        assert_eq!(gate.ask(9, 0, 0, Closed::Not, 64), Permission::Take(64));
     }
 
     #[test]
     fn a_short_hold_never_pauses() {
         let mut gate = gate();
         for start in (0..10).map(|n| n * 900_000_000) {
-            assert_eq!(gate.ask(start, 100, 0, false, 64), Permission::Hold);
-            assert_eq!(gate.ask(start + 500_000_000, 99, 0, false, 64), Permission::Take(1));
+            assert_eq!(gate.ask(start, 100, 0, Closed::Not, 64), Permission::Hold);
+            assert_eq!(gate.ask(start + 500_000_000, 99, 0, Closed::Not, 64), Permission::Take(1));
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::error::{Fatal, exit};
 use crate::failpoint::{self, Point};
 use crate::observe::latency::{Step, StepTimes};
 use crate::observe::stats::LaneStats;
-use crate::pipeline::backpressure::{Gate, Permission};
+use crate::pipeline::backpressure::{Closed, Gate, Permission};
 use crate::pipeline::batch::Batches;
 use crate::pipeline::commit::CommitClock;
 use crate::pipeline::desk::Desk;
@@ -166,7 +166,6 @@ where
     /// One bounded round: events, one batch at most, acknowledgements, commit.
     pub fn duty_cycle(&mut self) -> Result<(), Fatal> {
         let start_ns = self.clock.now_ns();
-        self.alive.see(start_ns);
         self.answer_events(start_ns)?;
         if D::ATOMIC {
             self.abort_if_broken(start_ns)?;
@@ -212,14 +211,24 @@ where
         let (records, bytes) = (self.slots.open_records(), self.slots.open_bytes());
         let was_holding = self.gate.is_holding();
         let (room, closing) = (self.batches.open.room(), self.holds_outcomes());
-        match self.gate.ask(now_ns, records, bytes, self.stuck || closing || room == 0, room) {
+        let in_doubt = self.alive.stays_in_doubt(now_ns, || self.source.still_owns());
+        let closed = if in_doubt {
+            Closed::InDoubt
+        } else if self.stuck || closing || room == 0 {
+            Closed::Stuck
+        } else {
+            Closed::Not
+        };
+        match self.gate.ask(now_ns, records, bytes, closed, room) {
             Permission::Take(room) => self.take(now_ns, room),
             Permission::Hold => {
                 self.stats.backpressure_stalls.add(u64::from(!was_holding && !closing));
                 self.serve_clients(SINK_WAIT)
             }
             Permission::Pause => {
-                tracing::warn!(records, bytes, "outcomes are not acknowledged fast enough: partitions paused");
+                if !in_doubt {
+                    tracing::warn!(records, bytes, "outcomes are not acknowledged fast enough: partitions paused");
+                }
                 self.source.pause(&self.slots.partitions(Phase::Flowing))
             }
             Permission::Resume => {
@@ -259,8 +268,6 @@ where
         } else if now_ns.saturating_sub(self.last_poll_ns) >= self.poll_at_least_every_ns {
             // What is left of an earlier poll comes first, but the group must go on seeing us.
             self.poll_source(Duration::ZERO, 1)?;
-        } else if self.alive.is_in_doubt() {
-            self.poll_source(Duration::ZERO, room)?;
         }
         if !self.inbox.is_empty() {
             self.admit_inbox(room)?;
@@ -293,7 +300,7 @@ where
     /// before a rewind, are dropped: they are below no commit and come again where they belong.
     fn admit_inbox(&mut self, room: usize) -> Result<(), Fatal> {
         let receipt = Receipt { ns: self.clock.now_ns(), us: self.clock.wall_us() };
-        if !self.alive.may_admit(receipt.ns, || self.source.still_owns()) {
+        if self.alive.is_in_doubt(receipt.ns) {
             return Ok(());
         }
         self.decode_start_ns = receipt.ns;

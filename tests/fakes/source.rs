@@ -9,6 +9,7 @@ use scorewire::edge::{PartitionLag, Progress, Source, SourceEvent, Waker};
 use scorewire::error::{Fatal, exit};
 use scorewire::record::Position;
 
+use super::clock::ManualClock;
 use super::journal::{Entry, Journal};
 use super::record::{Data, FakeRecord, Headers};
 
@@ -65,6 +66,8 @@ pub struct SourceState {
     pub closed: bool,
     /// The client knows that its session is over, and the loss has not come yet.
     pub session_is_over: bool,
+    /// The process is stopped for so long within the next poll.
+    pub stands_still: Option<(ManualClock, Duration)>,
     /// Partition the next poll begins with.
     turn: usize,
     /// Records handed out by one poll at most.
@@ -90,6 +93,7 @@ impl Default for SourceState {
             awakened: 0,
             closed: false,
             session_is_over: false,
+            stands_still: None,
             turn: 0,
             per_poll: usize::MAX,
         }
@@ -240,6 +244,9 @@ impl Source for FakeSource {
         assert!(room > 0, "the door asks for room");
         let state = &mut *self.state.lock().unwrap();
         state.polls += 1;
+        if let Some((clock, span)) = state.stands_still.take() {
+            clock.advance(span);
+        }
         if state.answers == Answers::AtOnce
             && let Some(progress) = state.outstanding.take()
         {
