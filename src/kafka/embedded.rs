@@ -32,9 +32,11 @@ impl EmbeddedBroker {
         self.0.bootstrap_servers()
     }
 
-    /// Consumer properties that fit it: an empty fetch waits its whole time there, even when records arrive meanwhile.
-    pub fn consumer_properties() -> [(&'static str, &'static str); 1] {
-        [("fetch.wait.max.ms", "0")]
+    /// Consumer properties that fit it. An empty fetch waits its whole time there, even when records arrive meanwhile. And a
+    /// fetch returns one record batch per partition however many there are, so that one which waits a millisecond for the
+    /// last one's records to be taken comes slower than batches go in.
+    pub fn consumer_properties() -> [(&'static str, &'static str); 2] {
+        [("fetch.wait.max.ms", "0"), ("queued.min.messages", "1000")]
     }
 
     /// Producer properties that fit it. A fetch there returns one record batch per partition, so batches of one or two
