@@ -39,8 +39,8 @@ impl EmbeddedBroker {
         [("fetch.wait.max.ms", "0"), ("queued.min.messages", "1000")]
     }
 
-    /// Producer properties that fit it. A fetch there returns one record batch per partition, so batches of one or two
-    /// records would come out slower than they go in; a millisecond makes them larger.
+    /// Producer properties that fit it: for the same reason batches of one or two records would come out slower than they go
+    /// in; a millisecond makes them larger.
     pub fn producer_properties() -> [(&'static str, &'static str); 1] {
         [("linger.ms", "1")]
     }

@@ -20,7 +20,7 @@ pub enum Permission {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Closed {
     Not,
-    /// A batch is half handed over because the sink is full, or there is no room in it.
+    /// A batch is half handed over because the sink is full, there is no room in it, or outcomes wait for a transaction to end.
     Stuck,
     /// The partitions may be another member's by now.
     InDoubt,
