@@ -19,12 +19,14 @@
 //! # Layers
 //!
 //! Imports point one way: `main -> cli -> node -> {avro, model, kafka, observe} -> pipeline -> edge -> {record,
-//! error, failpoint}`, with `load` beside the node, since the verifier must not believe it. `tests/tidy.rs` holds this.
+//! error, memory, failpoint}`, with `load` beside the node, since the verifier must not believe it. `tests/tidy.rs` holds
+//! this.
 //!
 //! | module | what it knows |
 //! |---|---|
 //! | [`error`] | [`error::Reject`], a record's fate, and [`error::Fatal`], the process's, with its exit code |
 //! | [`record`] | the values that travel: positions, ids, decisions, tags, acknowledgements |
+//! | [`memory`] | what the process holds, as the kernel and the allocator count it |
 //! | [`failpoint`] | test builds only: moments to die at, and mistakes to make on purpose |
 //! | [`edge`] | the doors to the world: `Source`, `Scorer`, `Sink`, `Delivery`, `Clock` |
 //! | [`avro`] | wire forms, schemas, the compiled decode plan, the encoding of outcomes |
@@ -76,6 +78,7 @@ pub mod error;
 pub mod failpoint;
 pub mod kafka;
 pub mod load;
+pub mod memory;
 pub mod model;
 pub mod node;
 pub mod observe;

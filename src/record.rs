@@ -164,8 +164,6 @@ pub struct Ack {
     pub tag: Tag,
     /// `Err` carries the client's error code; the outcome is not (known to be) in the topic.
     pub result: Result<(), i32>,
-    /// From the hand-over to the client until the broker's acknowledgement, as the client measured it.
-    pub latency_us: u64,
 }
 
 #[cfg(test)]

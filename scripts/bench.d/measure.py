@@ -36,11 +36,13 @@ class Backlog:
 
 def warm(bench, running, seed):
     """Records that nobody measures, so that a JVM has compiled and every queue has been used."""
-    words = generator.arguments(bench.settings, bench.programs, running.job, running.system, seed)
+    settings = bench.settings
+    records = settings.jvm_warm_records if running.system.kind == "java" else settings.warm_records
+    words = generator.arguments(settings, bench.programs, running.job, running.system, seed)
     if bench.can_drain:
-        tail = generator.drain(bench.settings.warm_records, running.pid)
+        tail = generator.drain(records, running.pid)
     else:
-        tail = generator.steady(bench.settings, 20_000, 4.0, 1.0, running.pid)
+        tail = generator.steady(settings, 20_000, 4.0, 1.0, running.pid)
     generator.run(words + tail, 10.0, bench.log(f"{running.job.prefix}-warm-load"))
 
 

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use super::decimal;
 use super::feature::{Feature, Transform};
 use super::graph::{Graph, Kind, Logical, NodeId};
-use super::ops::{Meaning, Range, TextSink};
+use super::ops::{Meaning, Range, TextSink, Texts};
 
 /// A symbol's meaning; `known` are the reader's symbols, whose order gives the number.
 pub(super) fn meaning(feature: &Feature, symbol: &str, known: &[String]) -> Meaning {
@@ -35,7 +35,7 @@ pub(super) fn of_text(column: u16, feature: &Feature) -> TextSink {
         Transform::Equals(wanted) => std::slice::from_ref(wanted),
         Transform::Number | Transform::IsPresent => &[],
     };
-    let known = listed.iter().map(|text| (text.as_str().into(), meaning(feature, text, &[]))).collect();
+    let known = Texts::new(listed.iter().map(|text| (text.as_str(), meaning(feature, text, &[]))));
     let otherwise = match &feature.transform {
         Transform::Index { otherwise, .. } => in_range(feature, *otherwise),
         _ => in_range(feature, Some(0.0)),

@@ -156,7 +156,47 @@ pub(super) struct EnumSink {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum TextSink {
     TransactionId,
-    Column { column: u16, known: Vec<(Box<str>, Meaning)>, otherwise: Meaning },
+    Column { column: u16, known: Texts, otherwise: Meaning },
+}
+
+/// Texts and their meanings. Codes of up to seven bytes, as those of countries, currencies and merchants are, are compared
+/// as one number each: a call to compare texts takes longer than all of them together.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Texts {
+    short: Vec<(u64, Meaning)>,
+    long: Vec<(Box<str>, Meaning)>,
+}
+
+impl Texts {
+    /// A text that stands there twice means what it means first.
+    pub(super) fn new<'t>(all: impl Iterator<Item = (&'t str, Meaning)>) -> Texts {
+        let mut texts = Texts::default();
+        for (text, meaning) in all {
+            match packed(text.as_bytes()) {
+                Some(number) => texts.short.push((number, meaning)),
+                None => texts.long.push((text.into(), meaning)),
+            }
+        }
+        texts
+    }
+
+    #[inline]
+    pub(super) fn meaning(&self, text: &[u8]) -> Option<Meaning> {
+        match packed(text) {
+            Some(number) => self.short.iter().find(|known| known.0 == number).map(|known| known.1),
+            None => self.long.iter().find(|known| known.0.as_bytes() == text).map(|known| known.1),
+        }
+    }
+}
+
+/// The bytes of a short text, and how many they are, as one number.
+#[inline]
+fn packed(text: &[u8]) -> Option<u64> {
+    if text.len() > 7 {
+        return None;
+    }
+    let bytes = text.iter().fold(0, |number, &byte| number << 8 | u64::from(byte));
+    Some((text.len() as u64) << 56 | bytes)
 }
 
 /// The range a column accepts: the contract's limits and those of `f32`.
@@ -177,5 +217,31 @@ impl Range {
 
     pub(super) fn holds(&self, value: f64) -> bool {
         value >= self.min && value <= self.max
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_every_length_are_told_apart() {
+        let known = ["", "\0", "a", "a\0", "\0a", "b", "abcdefg", "abcdefgh", "abcdefgi", "a rather long text"];
+        let value = |place: usize| Meaning::Value(place as f32);
+        let texts = Texts::new(known.iter().enumerate().map(|(place, text)| (*text, value(place))));
+        for (place, text) in known.iter().enumerate() {
+            assert_eq!(texts.meaning(text.as_bytes()), Some(value(place)), "{text:?}");
+        }
+        for unknown in ["\0\0", "c", "ab", "abcdefh", "abcdef", "abcdefgj", "a rather long tex"] {
+            assert_eq!(texts.meaning(unknown.as_bytes()), None, "{unknown:?}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_stands_there_twice_means_what_it_means_first() {
+        for text in ["DE", "a rather long text"] {
+            let texts = Texts::new([(text, Meaning::Value(1.0)), (text, Meaning::Value(2.0))].into_iter());
+            assert_eq!(texts.meaning(text.as_bytes()), Some(Meaning::Value(1.0)));
+        }
     }
 }

@@ -91,8 +91,7 @@ impl Plan {
             match sink {
                 TextSink::TransactionId => found.id = id,
                 TextSink::Column { column, known, otherwise } => {
-                    let known = known.iter().find(|(symbol, _)| symbol.as_bytes() == text);
-                    row[usize::from(*column)] = known.map_or(*otherwise, |known| known.1).of(*column)?;
+                    row[usize::from(*column)] = known.meaning(text).unwrap_or(*otherwise).of(*column)?;
                 }
             }
         }

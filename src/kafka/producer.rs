@@ -361,8 +361,7 @@ unsafe extern "C" fn on_delivery(_: *mut rd::rd_kafka_t, message: *const rd::rd_
     // SAFETY: librdkafka's own message, valid during the call; `_private` is the tag given with it.
     unsafe {
         let tag = Tag::from_bits((*message)._private as usize as u64);
-        let latency_us = u64::try_from(rd::rd_kafka_message_latency(message)).unwrap_or(0);
-        reports(opaque).acks.push(Ack { tag, result: to_result((*message).err), latency_us });
+        reports(opaque).acks.push(Ack { tag, result: to_result((*message).err) });
     }
 }
 

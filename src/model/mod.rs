@@ -5,7 +5,6 @@ mod contract;
 mod fields;
 mod golden;
 mod library;
-mod native;
 mod onnx;
 mod open;
 mod package;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::edge::Clock;
 use crate::error::Fatal;
-use crate::model::native;
+use crate::memory;
 use crate::model::open::builder;
 use crate::model::package::Package;
 use crate::model::probe::{ProbeReport, ProbeSettings, check_golden, probe, varied_rows, warm_up};
@@ -69,7 +69,7 @@ pub fn prepare(dir: &Path, settings: &ModelSettings, clock: &dyn Clock) -> Resul
         Trees::Auto if settings.provider == Provider::Cpu => exchange_trees(&runtime, &package),
         _ => Graph::unchanged(),
     };
-    let native_before = native::allocated_bytes();
+    let native_before = memory::used_bytes();
     let mut session = Session::open(&runtime, &package, &graph, session_settings)?;
     let mut report = probe(&mut session, &package, &settings.probe, clock, native_before)?;
     if let Some(rows) = settings.batch_rows {

@@ -284,7 +284,7 @@ pub fn probe(
         batch_invariant,
         golden_difference_max,
         placement: session.placement().clone(),
-        native_bytes: crate::model::native::allocated_bytes().saturating_sub(native_before),
+        native_bytes: crate::memory::used_bytes().saturating_sub(native_before),
         warnings,
     })
 }

@@ -16,13 +16,14 @@ use axum::routing::get;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
+use super::latency_log;
 use super::metrics::{self, Metrics, merged_times};
 use super::stats::LaneStats;
 use super::status::Status;
-use super::{latency_log, memory};
 use crate::edge::Clock;
 use crate::error::{Fatal, exit};
 use crate::kafka::settings::Topics;
+use crate::memory;
 use crate::pipeline::limits::Limits;
 
 /// How long a stop waits for requests under way.
@@ -36,7 +37,7 @@ pub struct ModelInfo {
     pub sha256: String,
     /// The provider really used: `CPU` or `CUDA`.
     pub provider: String,
-    /// Memory that loading the sessions of all lanes took from the C library's heap.
+    /// How much the heap grew when the sessions of all lanes were loaded.
     pub native_bytes: u64,
 }
 
@@ -105,10 +106,10 @@ pub fn joined(stats: &LaneStats) -> bool {
 }
 
 impl AdminState {
-    /// What the C library's heap holds apart from the model: the Kafka clients' queues, buffers and TLS. Nobody else
-    /// in the process allocates there. `None` where the C library does not count.
-    pub fn client_native_bytes(&self) -> Option<u64> {
-        memory::native_heap_bytes().map(|heap| heap.saturating_sub(self.model.native_bytes))
+    /// What the heap holds apart from the model: the Kafka clients' queues, buffers and TLS, and a few megabytes of the
+    /// lanes and this page.
+    pub fn client_native_bytes(&self) -> u64 {
+        memory::heap_bytes().saturating_sub(self.model.native_bytes)
     }
 
     pub fn uptime(&self) -> Duration {

@@ -17,9 +17,9 @@ use prometheus_client::registry::Registry;
 
 use super::admin::AdminState;
 use super::latency::{Step, StepTimes};
-use super::memory;
 use super::stats::LaneStats;
 use crate::error::Reject;
+use crate::memory;
 use crate::record::{Decision, ReviewReason};
 
 /// What the text is: OpenMetrics 1.0, which Prometheus reads since 2.5.
@@ -267,12 +267,16 @@ impl Lanes {
             (READY, "1 when /readyz says yes", Some(ready.into())),
             (UPTIME, "Time since start", Some(state.uptime().as_secs_f64())),
             (RESIDENT, "Physical memory of the process", memory::resident_bytes().map(bytes)),
-            (NATIVE_HEAP, "The C library's heap: librdkafka and ONNX Runtime", memory::native_heap_bytes().map(bytes)),
+            (
+                NATIVE_HEAP,
+                "What the allocator holds for all code of the process: librdkafka, ONNX Runtime, scorewire",
+                Some(bytes(memory::heap_bytes())),
+            ),
             (MODEL_NATIVE, "Memory that loading the model sessions took", Some(bytes(model.native_bytes))),
             (
                 CLIENT_NATIVE,
-                "The rest of the C library's heap: the Kafka client's",
-                state.client_native_bytes().map(bytes),
+                "The rest of the heap: the Kafka clients', but for a few megabytes",
+                Some(bytes(state.client_native_bytes())),
             ),
         ];
         for (name, help, number) in numbers {

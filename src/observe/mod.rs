@@ -5,7 +5,6 @@ pub mod cpu;
 pub mod latency;
 pub mod latency_log;
 pub mod log;
-pub mod memory;
 pub mod metrics;
 pub mod stats;
 pub mod status;

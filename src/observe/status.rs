@@ -2,13 +2,14 @@
 
 use serde::Serialize;
 
+use super::admin;
 use super::admin::AdminState;
 use super::latency::Step;
 use super::metrics::{merged_times, quantile_us};
 use super::stats::LaneStats;
-use super::{admin, memory};
 use crate::edge::PartitionLag;
 use crate::error::Reject;
+use crate::memory;
 use crate::record::{Decision, ReviewReason};
 
 /// Records between the position and the end of a partition; `None` while either is unknown.
@@ -50,9 +51,9 @@ struct Topics<'a> {
 #[derive(Debug, Serialize)]
 struct Memory {
     resident_bytes: Option<u64>,
-    native_heap_bytes: Option<u64>,
+    native_heap_bytes: u64,
     model_native_bytes: u64,
-    client_native_bytes: Option<u64>,
+    client_native_bytes: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -138,7 +139,7 @@ impl<'a> Status<'a> {
             latency_us: latency(state),
             memory: Memory {
                 resident_bytes: memory::resident_bytes(),
-                native_heap_bytes: memory::native_heap_bytes(),
+                native_heap_bytes: memory::heap_bytes(),
                 model_native_bytes: state.model.native_bytes,
                 client_native_bytes: state.client_native_bytes(),
             },

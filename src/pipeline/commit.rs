@@ -3,13 +3,13 @@
 use crate::edge::{Clock, Committing, Delivery, Progress, Scorer, Sink, Source};
 use crate::error::{Fatal, exit};
 use crate::failpoint::{self, Point};
-use crate::observe::latency::Step;
+use crate::observe::latency::{Step, StepTimes};
 use crate::observe::stats::LaneStats;
 use crate::pipeline::lane::Lane;
 use crate::pipeline::limits::{Limits, nanoseconds};
 use crate::pipeline::slots::Phase;
 use crate::pipeline::transaction::Broken;
-use crate::pipeline::watermark::Fate;
+use crate::pipeline::watermark::{Fate, Finished};
 
 /// When to commit next, and since when an answer is awaited.
 #[derive(Debug)]
@@ -57,6 +57,33 @@ pub(super) fn count(stats: &LaneStats, fate: Fate, records: u64) {
     }
 }
 
+/// Records acknowledged one after the other that took equally long, as those of one batch do: they are counted at once.
+#[derive(Default)]
+struct Run {
+    inside_us: u64,
+    ack_us: u64,
+    records: u64,
+}
+
+impl Run {
+    fn add(&mut self, finished: &Finished, now_us: u64, times: &mut StepTimes) {
+        let (inside_us, ack_us) = (u64::from(finished.inside_us), now_us.saturating_sub(finished.sent_us));
+        if (inside_us, ack_us) != (self.inside_us, self.ack_us) {
+            self.end(times);
+            (self.inside_us, self.ack_us) = (inside_us, ack_us);
+        }
+        self.records += 1;
+    }
+
+    fn end(&mut self, times: &mut StepTimes) {
+        if self.records > 0 {
+            times.record(Step::Ack, self.ack_us * 1_000, self.records);
+            times.record(Step::Journey, (self.inside_us + self.ack_us) * 1_000, self.records);
+        }
+        self.records = 0;
+    }
+}
+
 impl<S, M, K, D, C> Lane<S, M, K, D, C>
 where
     S: Source,
@@ -72,7 +99,9 @@ where
         if self.acks.is_empty() {
             return Ok(false);
         }
+        let now_us = self.clock.now_ns() / 1_000;
         let mut failed: Vec<(u32, i32)> = Vec::new();
+        let mut run = Run::default();
         let acks = std::mem::take(&mut self.acks);
         for ack in &acks {
             // An acknowledgement for a slot that is gone counts for nothing: its record was handed back.
@@ -91,9 +120,9 @@ where
             } else {
                 count(&self.stats, finished.fate, 1);
             }
-            self.times.record(Step::Ack, ack.latency_us * 1_000, 1);
-            self.times.record(Step::Journey, (u64::from(finished.inside_us) + ack.latency_us) * 1_000, 1);
+            run.add(&finished, now_us, &mut self.times);
         }
+        run.end(&mut self.times);
         self.acks = acks;
         self.acks.clear();
         failpoint::pass(Point::AfterAck);

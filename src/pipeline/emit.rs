@@ -63,7 +63,8 @@ impl<K> Way<'_, K> {
     fn announce<R>(&mut self, item: &Item<R>, outcomes: u8, fate: Fate) {
         let inside_us = self.scored_ns.saturating_sub(item.received_ns) / 1_000;
         if let Some(slot) = self.slots.by_id(item.slot) {
-            slot.watermark.sending(item.sequence, outcomes, fate, u32::try_from(inside_us).unwrap_or(u32::MAX));
+            let inside_us = u32::try_from(inside_us).unwrap_or(u32::MAX);
+            slot.watermark.sending(item.sequence, outcomes, fate, (inside_us, self.scored_ns / 1_000));
         }
     }
 }
@@ -187,7 +188,7 @@ impl Emit {
             partition: self.kept_partition::<R, K>(way.sink, Destination::Outputs, item.record.position().partition),
             key: Part::OfSource,
             value: Part::Own(&self.value),
-            timestamp_ms: None,
+            timestamp_ms: Some(way.scored_us / 1_000),
             headers: &headers,
             forward: true,
             last: true,
@@ -218,7 +219,7 @@ impl Emit {
                 partition: None,
                 key: Part::Own(&self.id),
                 value: Part::Own(&self.value),
-                timestamp_ms: None,
+                timestamp_ms: Some(scored.scored_us / 1_000),
                 headers: &headers,
                 forward: true,
                 last: false,

@@ -372,6 +372,11 @@ where
                 let (batch, now_ns) = (&self.batches.leaving, self.clock.now_ns());
                 let emitted_ns = now_ns.saturating_sub(batch.sheet.scored_ns);
                 self.times.record(Step::Emit, emitted_ns, batch.items.len() as u64);
+                for item in &batch.items {
+                    if let Some(slot) = self.slots.by_id(item.slot) {
+                        slot.watermark.sent(item.sequence, now_ns / 1_000);
+                    }
+                }
                 let first_ns = batch.takes.first().map_or(now_ns, |take| take.start_ns);
                 // The source's memory is free again: outcomes were copied.
                 self.batches.left();

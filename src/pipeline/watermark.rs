@@ -21,8 +21,9 @@ pub enum Fate {
 struct Entry {
     offset: i64,
     bytes: u32,
-    /// From receipt to the hand-over of its outcomes, microseconds.
+    /// From receipt to the hand-over of its outcomes, microseconds, and when that was on the lane's clock.
     inside_us: u32,
+    sent_us: u64,
     /// Outcomes not yet acknowledged; [`NOT_SENT`] until they are handed over.
     missing: u8,
     fate: Fate,
@@ -36,6 +37,7 @@ pub struct Finished {
     pub fate: Fate,
     pub bytes: u32,
     pub inside_us: u32,
+    pub sent_us: u64,
 }
 
 #[derive(Debug)]
@@ -58,19 +60,30 @@ impl Watermark {
     pub fn receive(&mut self, offset: i64, bytes: usize) -> u64 {
         debug_assert!(offset >= self.committable, "records come in offset order");
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        self.entries.push_back(Entry { offset, bytes, inside_us: 0, missing: NOT_SENT, fate: Fate::Scored });
+        let (missing, fate) = (NOT_SENT, Fate::Scored);
+        self.entries.push_back(Entry { offset, bytes, inside_us: 0, sent_us: 0, missing, fate });
         self.open += 1;
         self.open_bytes += bytes as usize;
         self.first + self.entries.len() as u64 - 1
     }
 
-    /// Notes what will be sent for a record, before the first of its outcomes is handed over.
-    pub fn sending(&mut self, sequence: u64, outcomes: u8, fate: Fate, inside_us: u32) {
+    /// Notes what will be sent for a record that was received `inside_us` before `now_us`, before the first of its
+    /// outcomes is handed over.
+    pub fn sending(&mut self, sequence: u64, outcomes: u8, fate: Fate, (inside_us, now_us): (u32, u64)) {
         debug_assert!((1..NOT_SENT).contains(&outcomes));
         if let Some(entry) = self.entry(sequence) {
             entry.missing = outcomes;
             entry.fate = fate;
-            entry.inside_us = inside_us;
+            (entry.inside_us, entry.sent_us) = (inside_us, now_us);
+        }
+    }
+
+    /// All outcomes of a record were handed over at `now_us`.
+    pub fn sent(&mut self, sequence: u64, now_us: u64) {
+        if let Some(entry) = self.entry(sequence) {
+            let since_us = u32::try_from(now_us.saturating_sub(entry.sent_us)).unwrap_or(u32::MAX);
+            entry.inside_us = entry.inside_us.saturating_add(since_us);
+            entry.sent_us = now_us;
         }
     }
 
@@ -89,7 +102,8 @@ impl Watermark {
         if entry.missing > 0 {
             return None;
         }
-        let finished = Finished { fate: entry.fate, bytes: entry.bytes, inside_us: entry.inside_us };
+        let Entry { fate, bytes, inside_us, sent_us, .. } = *entry;
+        let finished = Finished { fate, bytes, inside_us, sent_us };
         self.open -= 1;
         self.open_bytes -= finished.bytes as usize;
         while let Some(front) = self.entries.front().filter(|front| front.missing == 0) {
@@ -150,7 +164,7 @@ mod tests {
     use super::*;
 
     fn finish(watermark: &mut Watermark, sequence: u64) -> Option<Finished> {
-        watermark.sending(sequence, 1, Fate::Scored, 0);
+        watermark.sending(sequence, 1, Fate::Scored, (0, 0));
         watermark.acknowledge(sequence)
     }
 
@@ -194,10 +208,12 @@ mod tests {
     fn a_record_with_a_review_copy_needs_both_acknowledgements() {
         let mut watermark = Watermark::new(0);
         let sequence = watermark.receive(0, 1);
-        watermark.sending(sequence, 2, Fate::Scored, 7);
+        watermark.sending(sequence, 2, Fate::Scored, (7, 100));
+        watermark.sent(sequence, 120);
         assert_eq!(watermark.acknowledge(sequence), None);
         assert_eq!(watermark.committable(), 0);
-        assert_eq!(watermark.acknowledge(sequence), Some(Finished { fate: Fate::Scored, bytes: 1, inside_us: 7 }));
+        let finished = Finished { fate: Fate::Scored, bytes: 1, inside_us: 27, sent_us: 120 };
+        assert_eq!(watermark.acknowledge(sequence), Some(finished));
         assert_eq!(watermark.committable(), 1);
     }
 }

@@ -92,7 +92,7 @@ impl SinkState {
                 continue;
             }
             sent.stand = if result.is_ok() { Stand::Delivered } else { Stand::Failed };
-            self.ready.push(Ack { tag: sent.tag, result, latency_us: 1_000 });
+            self.ready.push(Ack { tag: sent.tag, result });
             answered += 1;
         }
         self.note_failure(result, answered);
@@ -106,7 +106,7 @@ impl SinkState {
             let sent = &mut self.sent[place];
             assert!(sent.is_in_flight(), "answered twice");
             sent.stand = if result.is_ok() { Stand::Delivered } else { Stand::Failed };
-            self.ready.push(Ack { tag: sent.tag, result, latency_us: 1_000 });
+            self.ready.push(Ack { tag: sent.tag, result });
             self.in_flight -= 1;
         }
         self.note_failure(result, places.len());

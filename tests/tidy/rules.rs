@@ -10,7 +10,7 @@ pub const UNSAFE_ALLOWED: &[(&str, &str)] = &[
     ("src/kafka/", "librdkafka's batch calls, headers and events exist in C only"),
     ("src/model/", "ONNX Runtime's C interface, the loader, and the variable that must be set before it loads"),
     ("src/observe/cpu.rs", "another process's CPU clock is found in C"),
-    ("src/observe/memory.rs", "the C library's heap is asked in C"),
+    ("src/memory.rs", "the allocator is asked in C"),
     ("benches/echo/", "the control uses the lane's own client calls, which exist in C only"),
     ("tests/counting/", "an allocator that counts is an implementation of an unsafe trait"),
 ];
