@@ -251,8 +251,8 @@ pub fn choose_cap(curve: &[CurvePoint], settings: &ProbeSettings) -> (usize, Opt
     }
 }
 
-/// Asks all of the above and warms every batch size that will be used. `native_before`: what `malloc` had given out
-/// before the session was opened.
+/// Asks all of the above and warms every batch size that will be used. `native_before`: bytes of the heap in use before
+/// the session was opened.
 ///
 /// # Errors
 /// As [`check_golden`]; and when the model fails on any of the rows.
