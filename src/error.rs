@@ -189,7 +189,7 @@ pub mod exit {
     pub const SYSTEM: u8 = 71;
     /// Outcomes cannot be delivered, or a partition cannot be read on.
     pub const DELIVERY: u8 = 74;
-    /// The drain deadline passed at shutdown: what was in flight will be scored again.
+    /// The drain deadline passed, or partitions were lost, at shutdown: what was in flight will be scored again.
     pub const DRAIN: u8 = 75;
     pub const CONFIG: u8 = 78;
 }

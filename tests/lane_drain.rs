@@ -168,3 +168,27 @@ fn a_lane_that_cannot_finish_says_so() {
     assert_eq!(world.stats.handed_back.get(), 4);
     assert_eq!(world.source.committed(0), Some(0));
 }
+
+/// Brokers that stand still take the partitions away before the drain's time is over: nothing is left to wait for, and
+/// yet nothing was finished.
+#[test]
+fn a_drain_that_loses_its_partitions_was_not_finished() {
+    let ends_well = |finished: bool| {
+        let mut world = Setup::default().build();
+        world.settle();
+        world.put_payments(0, 3);
+        world.cycles(2);
+        if finished {
+            world.settle();
+        }
+        world.lane.start_drain().unwrap();
+        assert_eq!(world.lane.is_drained(), finished);
+        world.source.tell(SourceEvent::Lost(vec![0, 1]));
+        world.cycles(2);
+        assert!(world.journal.contains(&Entry::Released(0)));
+        assert!(world.lane.is_drained(), "nothing is left to wait for");
+        world.lane.close(Duration::ZERO)
+    };
+    assert!(ends_well(true));
+    assert!(!ends_well(false));
+}

@@ -31,7 +31,7 @@ Exit codes:
   70  a broken assumption inside scorewire: report it
   71  the machine lacks something: ONNX Runtime, a thread, a port
   74  outcomes cannot be delivered, or a partition cannot be read on
-  75  the drain deadline passed at shutdown: what was in flight will be scored again
+  75  the drain deadline passed at shutdown, or partitions were lost: what was in flight will be scored again
   78  bad configuration: all problems are listed at once";
 
 /// Scores Avro transactions from Kafka with ONNX Runtime, in process, and sends each outcome back to Kafka

@@ -32,7 +32,7 @@ pub fn execute(args: RunArgs) -> Result<u8, Fatal> {
     }
     Err(Fatal::new(
         exit::DRAIN,
-        "the drain deadline passed before everything taken in was committed",
+        "stopped before everything taken in was committed: the drain deadline passed, or partitions were lost",
         "what was in flight is scored again by the next owner; raise limits.drain_timeout_ms if the brokers are slow",
     ))
 }

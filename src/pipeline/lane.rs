@@ -19,17 +19,13 @@ use crate::pipeline::commit::CommitClock;
 use crate::pipeline::desk::Desk;
 use crate::pipeline::emit::{Emit, Emitted};
 use crate::pipeline::intake::{Intake, Receipt};
-use crate::pipeline::limits::{KEEP_AWAKE_EVERY, Limits, nanoseconds};
+use crate::pipeline::limits::{KEEP_AWAKE_EVERY, Limits, PUBLISH_EVERY, SINK_WAIT, nanoseconds};
 use crate::pipeline::rebalance::Revoke;
 use crate::pipeline::scoring::{AT_DESK_MAX, Model, Queues, Scoring};
 use crate::pipeline::slots::{Phase, Slots};
 use crate::pipeline::stood_still::Alive;
 use crate::pipeline::transaction::{Broken, Transaction};
 use crate::record::Ack;
-
-/// How long a held lane waits for acknowledgements at a time.
-const SINK_WAIT: Duration = Duration::from_millis(1);
-const PUBLISH_EVERY_NS: u64 = 250_000_000;
 
 /// The parts a lane is made of.
 pub struct Parts<S: Source, M, K, D, C> {
@@ -72,6 +68,8 @@ pub struct Lane<S: Source, M, K, D, C> {
     pub(super) revoke: Option<Revoke>,
     /// Stopping: nothing more is taken in.
     pub(super) draining: bool,
+    /// Stopping: a partition went before all that was taken in of it was finished.
+    pub(super) unfinished: bool,
     pub(super) limits: Limits,
     pub(super) stats: Arc<LaneStats>,
     pub(super) times: StepTimes,
@@ -143,6 +141,7 @@ where
             transaction: Transaction::default(),
             revoke: None,
             draining: false,
+            unfinished: false,
             limits: parts.limits,
             stats: parts.stats,
             times: StepTimes::default(),
@@ -193,7 +192,7 @@ where
             self.source.keep_awake();
         }
         if now_ns >= self.next_publish_ns {
-            self.next_publish_ns = now_ns + PUBLISH_EVERY_NS;
+            self.next_publish_ns = now_ns + nanoseconds(PUBLISH_EVERY);
             self.publish(now_ns);
         }
         if self.stats.times.is_wanted() {

@@ -14,6 +14,12 @@ pub const OFFSETS_HELD_MORE: Duration = Duration::from_secs(20);
 /// How often a lane keeps its source awake: a rebalance waits for whoever hears of it last.
 pub const KEEP_AWAKE_EVERY: Duration = Duration::from_millis(50);
 
+/// How long a held lane waits for acknowledgements at a time.
+pub const SINK_WAIT: Duration = Duration::from_millis(1);
+
+/// How often a lane shows its state to readers.
+pub const PUBLISH_EVERY: Duration = Duration::from_millis(250);
+
 /// A lane that was not seen for so long may have lost its partitions unawares. Shorter than any session: brokers allow none
 /// below six seconds unless told to.
 pub const STOOD_STILL: Duration = Duration::from_secs(5);

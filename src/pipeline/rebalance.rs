@@ -152,6 +152,7 @@ where
     fn drop_slots(&mut self, partitions: &[i32]) {
         for slot in partitions.iter().filter_map(|&partition| self.slots.close(partition)) {
             failpoint::commit_late(slot.partition, slot.confirmed);
+            self.unfinished |= self.draining && !slot.is_settled();
             count_handed_back(&self.stats, slot.watermark.open());
         }
     }
@@ -197,7 +198,7 @@ where
 
     /// Leaves the group. Returns whether everything was handed over in order.
     pub fn close(&mut self, deadline: Duration) -> bool {
-        let drained = self.is_drained();
+        let drained = self.is_drained() && !self.unfinished;
         let open: usize = self.slots.open_records();
         self.stats.handed_back.add(open as u64);
         self.give_up_transaction();
