@@ -94,7 +94,10 @@ fn trees(model: &Model) -> String {
     };
     match &model.graph.nodes[..] {
         [] => "by ONNX Runtime, if there are any".to_owned(),
-        nodes => nodes.iter().map(node).collect::<Vec<_>>().join("; "),
+        nodes => {
+            let direct = model.graph.direct(&model.package.output_tensor).map(|_| "asked directly".to_owned());
+            nodes.iter().map(node).chain(direct).collect::<Vec<_>>().join("; ")
+        }
     }
 }
 

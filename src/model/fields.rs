@@ -47,7 +47,11 @@ pub mod attribute {
 }
 
 pub mod tensor {
+    pub const DIMS: u32 = 1;
+    pub const ELEMENT: u32 = 2;
+    pub const FLOATS: u32 = 4;
     pub const NAME: u32 = 8;
+    pub const RAW: u32 = 9;
     pub const EXTERNAL_DATA: u32 = 13;
     pub const DATA_LOCATION: u32 = 14;
 }

@@ -91,12 +91,14 @@ pub fn prepare(dir: &Path, settings: &ModelSettings, clock: &dyn Clock) -> Resul
 
 fn exchange_trees(runtime: &Runtime, package: &Package) -> Graph {
     let graph = Graph::exchange(&package.model, &|| builder(runtime, Provider::Cpu).map_err(|fatal| fatal.to_string()));
+    let direct = graph.direct(&package.output_tensor).is_some();
     for node in &graph.nodes {
         match node {
             TreeNode::Kernel { trees, instructions, rows_checked } => tracing::info!(
                 trees,
                 instructions,
                 rows_checked,
+                direct,
                 "tree ensemble scored by scorewire's kernel: the same bits as ONNX Runtime's on every row checked"
             ),
             TreeNode::OnnxRuntime { why } => tracing::info!("tree ensemble scored by ONNX Runtime: the node {why}"),

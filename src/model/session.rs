@@ -6,7 +6,7 @@ use crate::model::open::{builder, check_outlets, choose_way_back, fixed_rows, le
 use crate::model::package::Package;
 use crate::model::runner::{Answers, Runner};
 use crate::model::runtime::Runtime;
-use crate::model::trees::Graph;
+use crate::model::trees::{Graph, TreeKernel};
 use std::fmt;
 
 use ndarray::ArrayView2;
@@ -72,6 +72,8 @@ pub struct Session {
     /// Every call has exactly this many rows.
     rows_fixed: Option<usize>,
     answer: AnswerShape,
+    /// Answers in the runner's place, where an ensemble's scores are the graph's answer.
+    trees: Option<TreeKernel>,
     /// The last, partial batch of a model with a fixed batch, filled up.
     padded: Vec<f32>,
     placement: Placement,
@@ -118,9 +120,10 @@ impl Session {
         let (answer, double) = learn_shape(&mut runner, package, rows_fixed)?;
         runner.set_answers(Answers::with_len(double, rows_bound * answer.columns));
         choose_way_back(&mut runner, package, &answer, rows_fixed);
+        let trees = graph.direct(&package.output_tensor);
         let placement = placement(&runner, settings.provider, &mut warnings);
         let padded = vec![0.0; rows_fixed.unwrap_or(0) * width];
-        Ok(Session { runner, width, rows_max, rows_fixed, answer, padded, placement, warnings })
+        Ok(Session { runner, width, rows_max, rows_fixed, answer, trees, padded, placement, warnings })
     }
 
     pub fn placement(&self) -> &Placement {
@@ -139,6 +142,10 @@ impl Session {
 
     /// One call: at most `rows_max` rows, or exactly the fixed number.
     fn call(&mut self, rows: &[f32], scores: &mut [f64]) -> Result<(), ScoreError> {
+        if let Some(trees) = &mut self.trees {
+            trees.score(rows, self.width, self.answer.column, scores);
+            return Ok(());
+        }
         let count = rows.len() / self.width;
         let AnswerShape { one, many, columns, column } = &mut self.answer;
         let shape = match count {

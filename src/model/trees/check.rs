@@ -1,6 +1,6 @@
-//! Whether the operator answers as ONNX Runtime's own node does: both alone in a session, on the same rows, bit by bit.
+//! Whether the operator answers as ONNX Runtime's own node does, in a session and by itself: on the same rows, bit by bit.
 
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView2};
 use ort::session::Session as OrtSession;
 use ort::session::builder::SessionBuilder;
 use ort::value::TensorRef;
@@ -8,7 +8,7 @@ use ort::value::TensorRef;
 use crate::model::sequence::Sequence;
 use crate::model::trees::file::{File, Found};
 use crate::model::trees::forest::Forest;
-use crate::model::trees::operator::TreeOperator;
+use crate::model::trees::operator::{TreeKernel, TreeOperator};
 use crate::model::trees::replace::domain;
 
 /// Rows around thresholds, at most; larger ensembles are sampled evenly.
@@ -40,23 +40,28 @@ pub fn agrees(
     let domain = domain([operator]).map_err(|error| error.to_string())?;
     let with_operator = builder()?.with_operators(domain).map_err(|error| error.to_string())?;
     let (mut theirs, mut ours) = (open(builder()?, None)?, open(with_operator, Some(&operator.name))?);
-    let mut alone = 0;
+    let (mut kernel, mut alone) = (operator.kernel(), 0);
     for start in (0..rows.nrows()).step_by(CALL_ROWS) {
         let end = (start + CALL_ROWS).min(rows.nrows());
-        compare(&mut theirs, &mut ours, &found.outputs, rows.slice(ndarray::s![start..end, ..]))?;
+        let mut compare = |rows| {
+            let scores = compare(&mut theirs, &mut ours, &found.outputs, rows)?;
+            compare_kernel(&mut kernel, rows, &scores)
+        };
+        compare(rows.slice(ndarray::s![start..end, ..]))?;
         // One row takes another way through ONNX Runtime.
         alone = (alone + 37) % rows.nrows();
-        compare(&mut theirs, &mut ours, &found.outputs, rows.slice(ndarray::s![alone..=alone, ..]))?;
+        compare(rows.slice(ndarray::s![alone..=alone, ..]))?;
     }
     Ok(rows.nrows())
 }
 
+/// The scores, where both say the same.
 fn compare(
     theirs: &mut OrtSession,
     ours: &mut OrtSession,
     outputs: &[String],
-    rows: ndarray::ArrayView2<'_, f32>,
-) -> Result<(), String> {
+    rows: ArrayView2<'_, f32>,
+) -> Result<Vec<f32>, String> {
     let said = |error: ort::Error| error.to_string();
     let theirs = theirs.run(ort::inputs![TensorRef::from_array_view(rows).map_err(said)?]).map_err(said)?;
     let ours = ours.run(ort::inputs![TensorRef::from_array_view(rows).map_err(said)?]).map_err(said)?;
@@ -74,9 +79,23 @@ fn compare(
         return Err(format!("its scores have the shape {our_shape:?}, not {shape:?}"));
     }
     match one.iter().zip(other).find(|(one, other)| one.to_bits() != other.to_bits()) {
-        None => Ok(()),
+        None => Ok(one.to_vec()),
         Some((one, other)) => Err(format!("it answered {other:e} where ONNX Runtime answers {one:e}")),
     }
+}
+
+/// Holds the kernel's own answers against `scores`, row after row as many as it answers columns.
+fn compare_kernel(kernel: &mut TreeKernel, rows: ArrayView2<'_, f32>, scores: &[f32]) -> Result<(), String> {
+    let (columns, mut own) = (scores.len() / rows.nrows(), vec![0.0; rows.nrows()]);
+    let values = rows.to_slice().ok_or("its rows do not lie together")?;
+    for column in 0..columns {
+        kernel.score(values, rows.ncols(), column, &mut own);
+        let theirs = scores.iter().skip(column).step_by(columns).map(|score| f64::from(*score));
+        if let Some((theirs, own)) = theirs.zip(&own).find(|(theirs, own)| theirs.to_bits() != own.to_bits()) {
+            return Err(format!("it answered {own:e} by itself where ONNX Runtime answers {theirs:e}"));
+        }
+    }
+    Ok(())
 }
 
 /// Rows that stand on the edges: at each threshold, one step to either side of it, and at values that compare oddly,

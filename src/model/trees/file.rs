@@ -1,8 +1,10 @@
 //! The model file's bytes: tree nodes found, exchanged, and each put into a small model of its own.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use crate::model::fields::{element, graph, model, node, opset, value_info};
+use crate::model::trees::alias::{aliases, is_input};
 use crate::model::trees::attributes::Attributes;
 use crate::model::trees::ensemble::{Ensemble, Unfit};
 use crate::model::trees::operator::DOMAIN;
@@ -43,6 +45,16 @@ impl<'a> File<'a> {
             }
         }
         Ok(file)
+    }
+
+    /// Names under which a node's scores, and nothing but them, can be asked of the graph; none where its rows are not the
+    /// graph's own.
+    pub fn names_of_scores(&self, found: &Found) -> Result<BTreeSet<String>, Malformed> {
+        let graph = &self.bytes[self.graph.clone()];
+        match found.outputs.last() {
+            Some(scores) if is_input(graph, &found.input)? => aliases(graph, scores),
+            _ => Ok(BTreeSet::new()),
+        }
     }
 
     /// The file with some nodes exchanged for operators of [`DOMAIN`]; each with its operator's name.

@@ -43,12 +43,14 @@ impl Operator for TreeOperator {
     }
 
     fn create_kernel<'attr>(&self, _: &KernelContext<'attr>) -> ort::Result<TreeKernel> {
-        Ok(TreeKernel {
-            forest: self.forest.clone(),
-            finish: self.finish,
-            sums: Vec::new(),
-            scratch: Scratch::default(),
-        })
+        Ok(self.kernel())
+    }
+}
+
+impl TreeOperator {
+    /// For one session.
+    pub fn kernel(&self) -> TreeKernel {
+        TreeKernel { forest: self.forest.clone(), finish: self.finish, sums: Vec::new(), scratch: Scratch::default() }
     }
 }
 
@@ -61,6 +63,29 @@ pub struct TreeKernel {
     scratch: Scratch,
 }
 
+impl TreeKernel {
+    /// What the operator answers in one column of its scores, for the first `scores.len()` of `rows`. Each has `width`
+    /// values, at least as many as the forest has features.
+    pub fn score(&mut self, rows: &[f32], width: usize, column: usize, scores: &mut [f64]) {
+        let finish = self.finish;
+        let sums = self.sums_of(rows, width, scores.len());
+        match finish {
+            Finish::Sum { base } => scores.iter_mut().zip(sums).for_each(|(score, sum)| *score = f64::from(sum + base)),
+            Finish::Binary { base, logistic, weights_all_positive, .. } => {
+                for (score, sum) in scores.iter_mut().zip(sums) {
+                    *score = f64::from(binary(*sum, base, logistic, weights_all_positive).1[column]);
+                }
+            }
+        }
+    }
+
+    fn sums_of(&mut self, rows: &[f32], width: usize, count: usize) -> &[f32] {
+        self.sums.resize(count, 0.0);
+        self.forest.sums(rows, width, &mut self.sums, &mut self.scratch);
+        &self.sums
+    }
+}
+
 impl Kernel for TreeKernel {
     fn compute(&mut self, context: &ComputeContext) -> ort::Result<()> {
         let (rows, width) = input(context)?;
@@ -69,12 +94,12 @@ impl Kernel for TreeKernel {
             return Err(ort::Error::new(format!("the trees need {needed} features, the rows have {width}")));
         }
         let count = rows.len() / width;
-        self.sums.resize(count, 0.0);
-        self.forest.sums(rows, width, &mut self.sums, &mut self.scratch);
-        match self.finish {
+        let finish = self.finish;
+        let sums = self.sums_of(rows, width, count);
+        match finish {
             Finish::Sum { base } => {
                 let scores = output::<f32>(context, 0, &[count as i64, 1])?;
-                for (score, sum) in scores.iter_mut().zip(&self.sums) {
+                for (score, sum) in scores.iter_mut().zip(sums) {
                     *score = sum + base;
                 }
             }
@@ -82,7 +107,7 @@ impl Kernel for TreeKernel {
                 let answered = output::<i64>(context, 0, &[count as i64])?;
                 let scores = output::<f32>(context, 1, &[count as i64, 2])?;
                 let answers = answered.iter_mut().zip(scores.as_chunks_mut::<2>().0);
-                for ((label, scores), sum) in answers.zip(&self.sums) {
+                for ((label, scores), sum) in answers.zip(sums) {
                     let (yes, both) = binary(*sum, base, logistic, weights_all_positive);
                     *label = labels[usize::from(yes)];
                     *scores = both;

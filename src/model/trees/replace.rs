@@ -1,5 +1,6 @@
 //! Exchanging a model's tree nodes, where that changes no bit and pays.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ort::operator::OperatorDomain;
@@ -10,7 +11,7 @@ use crate::model::trees::ensemble::{Ensemble, Node};
 use crate::model::trees::file::File;
 use crate::model::trees::forest::Forest;
 use crate::model::trees::kernel::Kernel;
-use crate::model::trees::operator::{DOMAIN, TreeOperator};
+use crate::model::trees::operator::{DOMAIN, TreeKernel, TreeOperator};
 
 /// Who scores tree ensembles.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,12 +35,20 @@ pub enum TreeNode {
     OnnxRuntime { why: String },
 }
 
+/// An exchanged node that reads the graph's rows, and whose scores are what some of its tensors hold.
+#[derive(Clone, Debug)]
+struct Direct {
+    operator: TreeOperator,
+    names: BTreeSet<String>,
+}
+
 /// The graph that sessions are opened with. Checked once, shared by all lanes.
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
     /// The changed file; `None`: the package's own.
     changed: Option<Arc<[u8]>>,
     operators: Vec<TreeOperator>,
+    direct: Vec<Direct>,
     pub nodes: Vec<TreeNode>,
 }
 
@@ -63,6 +72,8 @@ impl Graph {
                 let operator = TreeOperator { name: format!("Trees{index}"), forest, finish: ensemble.finish };
                 let rows_checked = agrees(builder, &file, found, &operator)?;
                 let (trees, instructions) = (operator.forest.trees(), operator.forest.instructions());
+                let names = file.names_of_scores(found).unwrap_or_default();
+                graph.direct.push(Direct { operator: operator.clone(), names });
                 exchanged.push((found, operator.name.clone()));
                 graph.operators.push(operator);
                 Ok(TreeNode::Kernel { trees, instructions, rows_checked })
@@ -74,6 +85,12 @@ impl Graph {
             graph.changed = Some(file.exchange(&exchanged).into());
         }
         graph
+    }
+
+    /// What answers as the graph does at `output`, where that is an exchanged node's answer to the graph's own rows: then
+    /// nobody needs the graph for it.
+    pub fn direct(&self, output: &str) -> Option<TreeKernel> {
+        self.direct.iter().find(|direct| direct.names.contains(output)).map(|direct| direct.operator.kernel())
     }
 
     /// What ONNX Runtime is given: `file`, or what became of it.

@@ -163,6 +163,11 @@ fn attributes(style: Style, lists: &[Drawn]) -> Named<'static> {
 
 /// A model that is one tree node.
 fn model(op_type: &str, named: &Named<'_>) -> Vec<u8> {
+    model_and(op_type, named, &[])
+}
+
+/// A model of a tree node and others.
+fn model_and(op_type: &str, named: &Named<'_>, others: &[&[u8]]) -> Vec<u8> {
     let mut node = Vec::new();
     put_bytes(&mut node, 1, b"rows");
     let outputs: &[&[u8]] = if op_type == "TreeEnsembleClassifier" { &[b"label", b"scores"] } else { &[b"scores"] };
@@ -170,8 +175,11 @@ fn model(op_type: &str, named: &Named<'_>) -> Vec<u8> {
     put_bytes(&mut node, 4, op_type.as_bytes());
     named.iter().for_each(|(name, value)| put_bytes(&mut node, 5, &attribute(name, value)));
     put_bytes(&mut node, 7, b"ai.onnx.ml");
-    let (mut graph, mut file) = (Vec::new(), Vec::new());
+    let (mut graph, mut file, mut given) = (Vec::new(), Vec::new(), Vec::new());
     put_bytes(&mut graph, 1, &node);
+    put_bytes(&mut given, 1, b"rows");
+    put_bytes(&mut graph, 11, &given);
+    others.iter().for_each(|other| put_bytes(&mut graph, 1, other));
     put_number(&mut file, 1, 8);
     put_bytes(&mut file, 7, &graph);
     for (domain, version) in [("", 17), ("ai.onnx.ml", 3)] {
@@ -366,4 +374,18 @@ fn trees_too_large_to_pay_stay_with_onnx_runtime() {
     assert!(matches!(exchanged(&[31; 20]), TreeNode::Kernel { trees: 20, .. }));
     let TreeNode::OnnxRuntime { why } = exchanged(&[2_000; 3]) else { panic!("a kernel for 2,000 leaves") };
     assert!(why.contains("5997 splits in 3 trees"), "{why}");
+}
+
+#[test]
+fn the_kernel_answers_by_itself_only_where_its_scores_are_the_graphs_answer() {
+    let runtime = runtime();
+    let settings = || builder(&runtime, Provider::Cpu).map_err(|fatal| fatal.to_string());
+    let mut bytes = model(CLASSIFIER.op_type, &attributes(CLASSIFIER, &drawn(9, CLASSIFIER, &[31; 20])));
+    let graph = Graph::exchange(&bytes, &settings);
+    assert!(graph.direct("scores").is_some());
+    assert!(graph.direct("label").is_none());
+    // The graph is given something else, and the node's rows come from elsewhere.
+    let given = bytes.windows(4).rposition(|four| four == b"rows").unwrap();
+    bytes[given..given + 4].copy_from_slice(b"cols");
+    assert!(Graph::exchange(&bytes, &settings).direct("scores").is_none());
 }
