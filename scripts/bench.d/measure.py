@@ -4,6 +4,7 @@ import time
 
 import generator
 import machine
+import options
 import stats
 
 # A system keeps a rate when it answers this share of what is offered and its backlog does not grow by more than the
@@ -37,7 +38,7 @@ class Backlog:
 def warm(bench, running, seed):
     """Records that nobody measures, so that a JVM has compiled and every queue has been used."""
     settings = bench.settings
-    records = settings.jvm_warm_records if running.system.kind == "java" else settings.warm_records
+    records = options.JVM_WARM_RECORDS if running.system.kind == "java" else settings.warm_records
     words = generator.arguments(settings, bench.programs, running.job, running.system, seed)
     if bench.can_drain:
         tail = generator.drain(records, running.pid)
