@@ -244,6 +244,9 @@ pub trait Sink<R: SourceRecord> {
     /// The batch is handed over, or as much of it as is taken now.
     fn end_batch(&mut self) {}
 
+    /// Copies for review may wait for each other for so long from now on; zero ends the wait of those that do.
+    fn hold_copies(&mut self, _wait: Duration) {}
+
     /// Throws away what has not been sent yet; each comes back as a failed [`Ack`].
     fn purge(&mut self);
 }

@@ -127,22 +127,33 @@ pub struct Scored<'a> {
 }
 
 /// Names an outcome on its way through the producer and back: which assignment of which partition (slot), and
-/// which record of it in the order received (sequence). Packed into the client's message opaque, so that no
-/// box is needed per message.
+/// which record of it in the order received (sequence), and whether it is its copy for review. Packed into the client's
+/// message opaque, so that no box is needed per message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Tag(u64);
 
 impl Tag {
-    const SEQUENCE_BITS: u32 = 44;
-    pub const SLOT_MAX: u32 = (1 << (64 - Self::SEQUENCE_BITS)) - 1;
+    const SEQUENCE_BITS: u32 = 43;
+    const COPY: u64 = 1 << Self::SEQUENCE_BITS;
+    const SLOT_SHIFT: u32 = Self::SEQUENCE_BITS + 1;
+    pub const SLOT_MAX: u32 = (1 << (64 - Self::SLOT_SHIFT)) - 1;
 
     pub fn new(slot: u32, sequence: u64) -> Tag {
         debug_assert!(slot <= Self::SLOT_MAX && sequence < 1 << Self::SEQUENCE_BITS);
-        Tag((u64::from(slot) << Self::SEQUENCE_BITS) | sequence)
+        Tag((u64::from(slot) << Self::SLOT_SHIFT) | sequence)
+    }
+
+    /// The same record's copy for review.
+    pub fn copy(self) -> Tag {
+        Tag(self.0 | Self::COPY)
+    }
+
+    pub fn is_copy(self) -> bool {
+        self.0 & Self::COPY != 0
     }
 
     pub fn slot(self) -> u32 {
-        (self.0 >> Self::SEQUENCE_BITS) as u32
+        (self.0 >> Self::SLOT_SHIFT) as u32
     }
 
     pub fn sequence(self) -> u64 {
@@ -180,9 +191,12 @@ mod tests {
 
     #[test]
     fn a_tag_keeps_slot_and_sequence_apart() {
-        let tag = Tag::new(Tag::SLOT_MAX, (1 << 44) - 1);
-        assert_eq!((tag.slot(), tag.sequence()), (Tag::SLOT_MAX, (1 << 44) - 1));
-        let tag = Tag::from_bits(Tag::new(7, 42).to_bits());
-        assert_eq!((tag.slot(), tag.sequence()), (7, 42));
+        let last = Tag::new(Tag::SLOT_MAX, (1 << 43) - 1);
+        for tag in [last, last.copy()] {
+            assert_eq!((tag.slot(), tag.sequence()), (Tag::SLOT_MAX, (1 << 43) - 1));
+        }
+        let tag = Tag::from_bits(Tag::new(7, 42).copy().to_bits());
+        assert_eq!((tag.slot(), tag.sequence(), tag.is_copy()), (7, 42, true));
+        assert!(!Tag::new(7, 42).is_copy() && !last.is_copy());
     }
 }

@@ -7,9 +7,12 @@
 
 mod fakes;
 
+use std::time::Duration;
+
 use fakes::{Entry, Payment, Sent, Setup, World};
-use scorewire::edge::Destination;
+use scorewire::edge::{Destination, SourceEvent};
 use scorewire::error::{Fatal, exit};
+use scorewire::observe::latency::Step;
 use scorewire::pipeline::limits::Limits;
 
 const REFUSED: i32 = 29;
@@ -180,4 +183,63 @@ fn a_producer_that_cannot_go_on_ends_the_process_with_its_own_words() {
     world.put_payments(0, 1);
     world.sink.state().refuse_with = Some(Fatal::new(exit::DELIVERY, "fenced", ""));
     assert_eq!(world.try_cycle().unwrap_err().what, "fenced");
+}
+
+/// The story: a request for each copy delays outcomes that somebody waits for; copies held back for long delay commits,
+/// stops and rebalances.
+#[test]
+fn copies_for_review_wait_for_the_next_commit_unless_somebody_waits_for_them() {
+    let wait = |world: &World| world.sink.state().copies_wait;
+    let limits = Limits { in_flight_records_max: 2, ..Limits::default() };
+    let mut world = Setup { limits, ..Setup::default() }.build();
+    world.settle();
+    assert_eq!(wait(&world), Duration::from_millis(90), "until shortly before the commit");
+    world.put_payments(0, 4);
+    world.cycles(3);
+    assert_eq!(wait(&world), Duration::ZERO, "the lane takes nothing in until outcomes are acknowledged");
+    world.settle();
+    assert_eq!(wait(&world), Duration::from_millis(90));
+    world.put_payments(0, 1);
+    world.cycle();
+    world.source.tell(SourceEvent::Revoked(vec![0]));
+    world.cycles(2);
+    assert_eq!(wait(&world), Duration::ZERO, "the group waits for a partition");
+    world.settle();
+    assert_eq!(wait(&world), Duration::from_millis(90));
+    world.lane.start_drain().unwrap();
+    assert_eq!(wait(&world), Duration::ZERO);
+    world.clock.advance(Duration::from_secs(1));
+    world.cycles(3);
+    assert_eq!(wait(&world), Duration::ZERO, "a stop waits for all of them");
+
+    let rare = Limits { commit_interval: Duration::from_secs(2), ..Limits::default() };
+    let mut world = Setup { limits: rare, ..Setup::default() }.build();
+    world.settle();
+    assert_eq!(wait(&world), Duration::from_millis(90), "people do not wait for a rare commit");
+    let mut world = Setup::default().build_exactly_once();
+    world.settle();
+    assert_eq!(world.sink.state().copies_wait, Duration::ZERO, "the end of a transaction waits for each");
+}
+
+/// Until an outcome is acknowledged counts as its time, and until its copy is as nothing.
+#[test]
+fn a_copy_that_comes_late_does_not_make_its_outcome_late() {
+    let mut world = Setup { review_threshold: 0.5, decline_threshold: 0.75, ..Setup::default() }.build();
+    world.settle();
+    world.source.put(0, Payment::new("band", 0.5).encode());
+    world.cycle();
+    world.clock.advance(Duration::from_millis(3));
+    assert_eq!(world.sink.state().answer(Ok(()), |sent| sent.destination == Destination::Outputs), 1);
+    world.cycle();
+    assert_eq!(world.stats.scored.get(), 0, "its copy is missing");
+    world.clock.advance(Duration::from_millis(80));
+    world.settle();
+    assert_eq!(world.stats.scored.get(), 1);
+    world.stats.times.ask();
+    world.cycles(2);
+    let times = world.stats.times.total();
+    for step in [Step::Ack, Step::Journey] {
+        let told = (times.get(step).len(), times.get(step).max());
+        assert!(told.0 == 1 && (3_000..10_000).contains(&told.1), "{step:?}: {told:?}");
+    }
 }

@@ -16,6 +16,8 @@ use std::cell::RefCell;
 use std::ffi::{c_int, c_void};
 use std::time::Duration;
 
+use super::held_copies::clock_us;
+
 /// How long a request waits for partitions at most. The thread does nothing else meanwhile, such as leaving one.
 const PATIENCE_US: i64 = 20_000;
 
@@ -66,14 +68,6 @@ fn gather(
         });
     }
     left_out.clear();
-}
-
-/// `rd_clock()` of the client.
-fn clock_us() -> i64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is valid; the clock is there on every Linux.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
-    time.tv_sec * 1_000_000 + time.tv_nsec / 1_000
 }
 
 unsafe extern "C" {

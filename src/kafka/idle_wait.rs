@@ -11,6 +11,14 @@
 
 use std::ffi::c_void;
 
+use super::send_whole;
+
+/// The linger time of a client that is being flushed, microseconds.
+const FLUSHING_US: i64 = 1;
+
+/// The linger time of records that are held: longer than any is.
+const HELD_US: i64 = 60_000_000;
+
 /// How long the thread sleeps at most before it looks again without having heard anything.
 const LOOK_AGAIN_US: i64 = 1_000;
 
@@ -55,17 +63,22 @@ unsafe extern "C" fn __wrap_rd_kafka_msgq_allow_wakeup_at(
     // SAFETY: the caller's promises, passed on; the pointer is read and written within the call alone.
     unsafe {
         let before = next_wakeup.as_ref().copied();
+        let copies = send_whole::copies().filter(|_| linger_us != FLUSHING_US);
+        let held_until = copies.and_then(|copies| copies.until(waiting, now));
         let ready = __real_rd_kafka_msgq_allow_wakeup_at(
             queue,
             waiting,
             next_wakeup,
             now,
-            linger_us,
+            held_until.map_or(linger_us, |_| HELD_US),
             batch_records,
             batch_bytes,
         );
         if let (Some(before), Some(asked)) = (before, next_wakeup.as_mut()) {
-            *asked = look_again(*asked, before, now);
+            *asked = match held_until {
+                Some(until) if ready == 0 => before.min(until),
+                _ => look_again(*asked, before, now),
+            };
         }
         ready
     }

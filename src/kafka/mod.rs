@@ -9,6 +9,7 @@ mod events;
 mod fetch_whole;
 mod haste;
 mod headers;
+mod held_copies;
 #[cfg(wrapped_client)]
 mod idle_wait;
 mod inbox;

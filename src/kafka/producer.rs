@@ -9,6 +9,7 @@ use rdkafka::types::{RDKafkaRespErr as Err, RDKafkaType};
 
 use super::cluster::PartitionCounts;
 use super::headers::{copy_first, copy_named};
+use super::held_copies::clock_us;
 use super::message::KafkaRecord;
 use super::native::{CallbackState, Client, Conf, c_string, describe, timeout_ms, to_result};
 use super::send_whole::Handover;
@@ -107,6 +108,7 @@ impl Blueprint {
             handles.push(Topic { handle, partitions: *partitions });
         }
         let topics = <[Topic; 4]>::try_from(handles).unwrap_or_else(|_| unreachable!("one handle per destination"));
+        handover.copies.know(topics[Destination::Review as usize].handle.as_ptr());
         Ok((client, topics))
     }
 }
@@ -331,6 +333,14 @@ impl Sink<KafkaRecord> for KafkaSink {
 
     fn end_batch(&mut self) {
         self.handover.end();
+    }
+
+    fn hold_copies(&mut self, wait: Duration) {
+        if self.handover.copies.hold(wait, clock_us()) && wait.is_zero() {
+            // Wakes the client's threads, which find that nothing is held, and waits for nobody.
+            // SAFETY: the client is alive; callbacks run inside this call only, and what they leave is taken by a poll.
+            unsafe { rd::rd_kafka_flush(self.client.as_ptr(), 0) };
+        }
     }
 
     fn partitions(&self, destination: Destination) -> i32 {

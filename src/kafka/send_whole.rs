@@ -16,6 +16,7 @@ use std::time::Duration;
 use rdkafka::bindings as rd;
 use rustix::thread::futex;
 
+use super::held_copies::HeldCopies;
 use super::native::NO_ERROR;
 
 /// How long a thread of the client waits for the rest of a batch: longer than a small one takes, and shorter than what a
@@ -33,6 +34,7 @@ const AWAITED: u32 = 2;
 #[derive(Debug, Default)]
 pub struct Handover {
     state: AtomicU32,
+    pub(super) copies: HeldCopies,
     /// Times that a thread met a batch on its way.
     #[cfg(test)]
     waits: AtomicU32,
@@ -41,6 +43,12 @@ pub struct Handover {
 thread_local! {
     /// Of the client that this thread is one of.
     static OURS: Cell<Option<&'static Handover>> = const { Cell::new(None) };
+}
+
+/// Copies of the producer that this thread belongs to.
+#[cfg(wrapped_client)]
+pub(super) fn copies() -> Option<&'static HeldCopies> {
+    OURS.get().map(|handover| &handover.copies)
 }
 
 impl Handover {

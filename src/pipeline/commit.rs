@@ -6,10 +6,10 @@ use crate::failpoint::{self, Point};
 use crate::observe::latency::{Step, StepTimes};
 use crate::observe::stats::LaneStats;
 use crate::pipeline::lane::Lane;
-use crate::pipeline::limits::{Limits, nanoseconds};
+use crate::pipeline::limits::{COPIES_LEAVE_BEFORE, COPIES_WAIT_MAX, Limits, nanoseconds};
 use crate::pipeline::slots::Phase;
 use crate::pipeline::transaction::Broken;
-use crate::pipeline::watermark::{Fate, Finished};
+use crate::pipeline::watermark::{Acknowledged, Fate};
 
 /// When to commit next, and since when an answer is awaited.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ pub(super) fn count(stats: &LaneStats, fate: Fate, records: u64) {
     }
 }
 
-/// Records acknowledged one after the other that took equally long, as those of one batch do: they are counted at once.
+/// Outcomes acknowledged one after the other that took equally long, as those of one batch do: they are counted at once.
 #[derive(Default)]
 struct Run {
     inside_us: u64,
@@ -66,8 +66,8 @@ struct Run {
 }
 
 impl Run {
-    fn add(&mut self, finished: &Finished, now_us: u64, times: &mut StepTimes) {
-        let (inside_us, ack_us) = (u64::from(finished.inside_us), now_us.saturating_sub(finished.sent_us));
+    fn add(&mut self, outcome: &Acknowledged, now_us: u64, times: &mut StepTimes) {
+        let (inside_us, ack_us) = (u64::from(outcome.inside_us), now_us.saturating_sub(outcome.sent_us));
         if (inside_us, ack_us) != (self.inside_us, self.ack_us) {
             self.end(times);
             (self.inside_us, self.ack_us) = (inside_us, ack_us);
@@ -114,13 +114,16 @@ where
                 }
                 continue;
             }
-            let Some(finished) = slot.watermark.acknowledge(ack.tag.sequence()) else { continue };
-            if D::ATOMIC {
-                self.transaction.finished(finished.fate);
-            } else {
-                count(&self.stats, finished.fate, 1);
+            let Some(acknowledged) = slot.watermark.acknowledge(ack.tag.sequence()) else { continue };
+            // Nobody waits for a copy.
+            if !ack.tag.is_copy() {
+                run.add(&acknowledged, now_us, &mut self.times);
             }
-            run.add(&finished, now_us, &mut self.times);
+            match acknowledged.finished {
+                Some(fate) if D::ATOMIC => self.transaction.finished(fate),
+                Some(fate) => count(&self.stats, fate, 1),
+                None => {}
+            }
         }
         run.end(&mut self.times);
         self.acks = acks;
@@ -184,6 +187,10 @@ where
             return Ok(());
         }
         self.commits.next_ns = now_ns + self.commits.interval_ns;
+        if !D::ATOMIC && !self.draining && self.revoke.is_none() {
+            let wait = self.limits.commit_interval.saturating_sub(COPIES_LEAVE_BEFORE);
+            self.sink.hold_copies(wait.min(COPIES_WAIT_MAX));
+        }
         let progress = self.take_progress();
         if progress.is_empty() && !self.delivery.is_open() {
             return Ok(());

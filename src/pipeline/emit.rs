@@ -215,7 +215,7 @@ impl Emit {
             let headers = self.headers(judged.decision);
             let outcome = Outgoing {
                 destination: Destination::Review,
-                tag: Tag::new(item.slot, item.sequence),
+                tag: Tag::new(item.slot, item.sequence).copy(),
                 partition: None,
                 key: Part::Own(&self.id),
                 value: Part::Own(&self.value),

@@ -241,6 +241,7 @@ where
 
     /// Waits for acknowledgements; a source whose partitions are paused is polled too, for the group's sake.
     fn serve_clients(&mut self, wait: Duration) -> Result<(), Fatal> {
+        self.sink.hold_copies(Duration::ZERO);
         if self.draining || self.gate.is_paused() {
             self.source.poll(Duration::ZERO, 1, &mut self.inbox)?;
             self.last_poll_ns = self.clock.now_ns();

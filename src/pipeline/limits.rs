@@ -17,6 +17,12 @@ pub const KEEP_AWAKE_EVERY: Duration = Duration::from_millis(50);
 /// How long a held lane waits for acknowledgements at a time.
 pub const SINK_WAIT: Duration = Duration::from_millis(1);
 
+/// Copies for review leave so long before the next commit, which waits for their acknowledgements.
+pub const COPIES_LEAVE_BEFORE: Duration = Duration::from_millis(10);
+
+/// And wait no longer than that, however rare commits are.
+pub const COPIES_WAIT_MAX: Duration = Duration::from_millis(90);
+
 /// How often a lane shows its state to readers.
 pub const PUBLISH_EVERY: Duration = Duration::from_millis(250);
 

@@ -72,6 +72,7 @@ where
         tracing::info!(?partitions, "partitions asked back: draining them");
         self.stats.rebalances.add(1);
         self.source.pause(&partitions)?;
+        self.sink.hold_copies(Duration::ZERO);
         for &partition in &partitions {
             self.forget_unprocessed(partition);
             if let Some(slot) = self.slots.by_partition(partition) {
@@ -169,6 +170,7 @@ where
     /// Stops the intake; duty cycles go on until [`Lane::is_drained`].
     pub fn start_drain(&mut self) -> Result<(), Fatal> {
         self.draining = true;
+        self.sink.hold_copies(Duration::ZERO);
         let partitions: Vec<i32> = self.slots.iter().map(|slot| slot.partition).collect();
         self.source.pause(&partitions)?;
         partitions.into_iter().for_each(|partition| self.forget_unprocessed(partition));

@@ -31,13 +31,13 @@ struct Entry {
 
 const NOT_SENT: u8 = u8::MAX;
 
-/// A record whose last outcome was acknowledged just now.
+/// A record of which an outcome was acknowledged just now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Finished {
-    pub fate: Fate,
-    pub bytes: u32,
+pub struct Acknowledged {
     pub inside_us: u32,
     pub sent_us: u64,
+    /// What became of it, where that was the last outcome missing.
+    pub finished: Option<Fate>,
 }
 
 #[derive(Debug)]
@@ -94,24 +94,23 @@ impl Watermark {
         }
     }
 
-    /// One outcome was acknowledged. Returns the record when that was the last one missing.
-    pub fn acknowledge(&mut self, sequence: u64) -> Option<Finished> {
+    /// One outcome was acknowledged. `None` where the record is gone.
+    pub fn acknowledge(&mut self, sequence: u64) -> Option<Acknowledged> {
         let entry = self.entry(sequence)?;
         debug_assert!(entry.missing != 0 && entry.missing != NOT_SENT, "an acknowledgement nobody waits for");
         entry.missing -= 1;
-        if entry.missing > 0 {
-            return None;
+        let Entry { fate, bytes, inside_us, sent_us, missing, .. } = *entry;
+        if missing > 0 {
+            return Some(Acknowledged { inside_us, sent_us, finished: None });
         }
-        let Entry { fate, bytes, inside_us, sent_us, .. } = *entry;
-        let finished = Finished { fate, bytes, inside_us, sent_us };
         self.open -= 1;
-        self.open_bytes -= finished.bytes as usize;
+        self.open_bytes -= bytes as usize;
         while let Some(front) = self.entries.front().filter(|front| front.missing == 0) {
             self.committable = front.offset + 1;
             self.entries.pop_front();
             self.first += 1;
         }
-        Some(finished)
+        Some(Acknowledged { inside_us, sent_us, finished: Some(fate) })
     }
 
     /// Gives up everything from a sequence number on: it was received, and will never be sent from here.
@@ -163,7 +162,7 @@ impl Watermark {
 mod tests {
     use super::*;
 
-    fn finish(watermark: &mut Watermark, sequence: u64) -> Option<Finished> {
+    fn finish(watermark: &mut Watermark, sequence: u64) -> Option<Acknowledged> {
         watermark.sending(sequence, 1, Fate::Scored, (0, 0));
         watermark.acknowledge(sequence)
     }
@@ -210,10 +209,10 @@ mod tests {
         let sequence = watermark.receive(0, 1);
         watermark.sending(sequence, 2, Fate::Scored, (7, 100));
         watermark.sent(sequence, 120);
-        assert_eq!(watermark.acknowledge(sequence), None);
+        let first = Acknowledged { inside_us: 27, sent_us: 120, finished: None };
+        assert_eq!(watermark.acknowledge(sequence), Some(first));
         assert_eq!(watermark.committable(), 0);
-        let finished = Finished { fate: Fate::Scored, bytes: 1, inside_us: 27, sent_us: 120 };
-        assert_eq!(watermark.acknowledge(sequence), Some(finished));
+        assert_eq!(watermark.acknowledge(sequence), Some(Acknowledged { finished: Some(Fate::Scored), ..first }));
         assert_eq!(watermark.committable(), 1);
     }
 }

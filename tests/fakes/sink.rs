@@ -69,6 +69,8 @@ pub struct SinkState {
     in_flight_max: usize,
     pub refused_full: usize,
     pub refuse_with: Option<Fatal>,
+    /// How long copies for review may wait, as the lane said it last.
+    pub copies_wait: Duration,
     /// A sink that sends in transactions only.
     pub(super) transactions: Option<Transactions>,
 }
@@ -177,6 +179,7 @@ impl FakeSink {
             in_flight_max: 0,
             refused_full: 0,
             refuse_with: None,
+            copies_wait: Duration::ZERO,
             transactions: None,
         };
         FakeSink { state: Arc::new(Mutex::new(state)), journal }
@@ -252,6 +255,10 @@ impl Sink<FakeRecord> for FakeSink {
 
     fn partitions(&self, destination: Destination) -> i32 {
         self.state().partitions[&destination.into()]
+    }
+
+    fn hold_copies(&mut self, wait: Duration) {
+        self.state().copies_wait = wait;
     }
 
     fn purge(&mut self) {

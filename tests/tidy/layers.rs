@@ -59,7 +59,7 @@ const FENCES: &[Fence] = &[
             "src/observe/",
             "src/pipeline/clock.rs",
             // The client's own time, on its own thread; and a deadline of a step that no record waits in.
-            "src/kafka/fetch_whole.rs",
+            "src/kafka/held_copies.rs",
             "src/kafka/offsets.rs",
         ],
         why: "time is read once per stage boundary and passed in (edge::Clock)",
