@@ -10,7 +10,7 @@
 
 use std::ffi::c_void;
 use std::ptr;
-use std::sync::atomic::{AtomicI64, AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, Ordering};
 use std::time::Duration;
 
 use rdkafka::bindings as rd;
@@ -22,6 +22,8 @@ pub struct HeldCopies {
     topic: AtomicPtr<rd::rd_kafka_topic_t>,
     /// Microseconds of the client's clock.
     until: AtomicI64,
+    /// A thread has looked since they were let go.
+    looked: AtomicBool,
 }
 
 impl HeldCopies {
@@ -30,11 +32,16 @@ impl HeldCopies {
         self.topic.store(topic, Ordering::Release);
     }
 
-    /// From `now` on they wait for so long; for no longer than now where `wait` is zero. Says whether they were waiting.
+    /// From `now` on they wait for so long; not where no thread has found them free since the last time, which it would
+    /// never do if it were late each time. For no longer than now where `wait` is zero. Says whether they were waiting.
     pub fn hold(&self, wait: Duration, now: i64) -> bool {
-        let wait = i64::try_from(wait.as_micros()).unwrap_or(0);
-        let until = if wait == 0 { 0 } else { now + wait };
-        self.until.swap(until, Ordering::Relaxed) > now
+        let waited = self.until.load(Ordering::Relaxed) > now;
+        if wait.is_zero() {
+            self.until.store(0, Ordering::Relaxed);
+        } else if self.looked.swap(false, Ordering::Relaxed) {
+            self.until.store(now.saturating_add(i64::try_from(wait.as_micros()).unwrap_or(0)), Ordering::Relaxed);
+        }
+        waited
     }
 
     /// Until when the records of a queue wait, if they do at `now`.
@@ -44,6 +51,7 @@ impl HeldCopies {
     pub unsafe fn until(&self, queue: *const c_void, now: i64) -> Option<i64> {
         let until = self.until.load(Ordering::Relaxed);
         if until <= now {
+            self.looked.store(true, Ordering::Relaxed);
             return None;
         }
         // SAFETY: a queue begins with the address of its first message, null when there is none, and a message with its
@@ -88,7 +96,8 @@ mod tests {
     #[test]
     fn the_producer_sends_other_outcomes_first_and_copies_when_they_are_let_go() {
         const COPIES: [usize; 2] = [1, 2];
-        const OUTCOME: usize = 3;
+        const FIRST: usize = 3;
+        const OUTCOME: usize = 4;
         let cluster = MockCluster::new(1).unwrap();
         let settings = [("bootstrap.servers", cluster.bootstrap_servers()), ("linger.ms", "0".into())];
         let conf = Conf::new(&settings.map(|(name, value)| (name.to_owned(), value))).unwrap();
@@ -117,11 +126,13 @@ mod tests {
                 }
             };
             handover.copies.know(topics[0]);
+            send(topics[1], FIRST);
+            wait_for(&mut acked, FIRST);
             handover.copies.hold(Duration::from_secs(3_600), clock_us());
             COPIES.iter().for_each(|number| send(topics[0], *number));
             send(topics[1], OUTCOME);
             wait_for(&mut acked, OUTCOME);
-            assert_eq!(*acked.get(), [OUTCOME], "the copies were handed over first, and wait");
+            assert_eq!(*acked.get(), [FIRST, OUTCOME], "the copies were handed over first, and wait");
             assert!(handover.copies.hold(Duration::ZERO, clock_us()));
             rd::rd_kafka_flush(client.as_ptr(), 0);
             COPIES.iter().for_each(|number| wait_for(&mut acked, *number));
@@ -144,15 +155,21 @@ mod tests {
         let held = HeldCopies::default();
         // SAFETY: made here, and begins as the client's queues do.
         let until = |held: &HeldCopies, first, now| unsafe { held.until(queue_of(first).as_ptr().cast(), now) };
+        assert_eq!(until(&held, Some(&copy), 900), None, "nobody holds anything");
         assert!(!held.hold(Duration::from_millis(90), 1_000));
-        assert_eq!(until(&held, Some(&other), 1_000), None, "nothing is known to be a copy yet");
+        assert_eq!(until(&held, Some(&copy), 1_000), None, "nothing is known to be a copy yet");
         held.know(topic);
         assert_eq!(until(&held, Some(&copy), 1_000), Some(91_000));
         assert_eq!(until(&held, Some(&copy), 91_000), None, "its time is over");
         assert_eq!(until(&held, Some(&other), 1_000), None);
         assert_eq!(until(&held, None, 1_000), None);
-        assert!(held.hold(Duration::ZERO, 2_000), "they were waiting");
-        assert_eq!(until(&held, Some(&copy), 2_000), None);
-        assert!(!held.hold(Duration::ZERO, 2_000));
+        held.hold(Duration::from_millis(90), 100_000);
+        assert_eq!(until(&held, Some(&copy), 100_000), Some(190_000));
+        held.hold(Duration::from_millis(90), 200_000);
+        assert_eq!(until(&held, Some(&copy), 200_000), None, "no thread came while they were free: it does now");
+        held.hold(Duration::from_millis(90), 200_000);
+        assert!(held.hold(Duration::ZERO, 200_000), "they were waiting");
+        assert_eq!(until(&held, Some(&copy), 200_000), None);
+        assert!(!held.hold(Duration::ZERO, 200_000));
     }
 }
