@@ -73,7 +73,8 @@ pub fn inspect(file: &[u8]) -> Result<Inspection, Malformed> {
     Ok(found)
 }
 
-fn text_of(message: &[u8], number: u32) -> Result<String, Malformed> {
+/// A message's text field, the last one where there are several; empty where there is none.
+pub(super) fn text_of(message: &[u8], number: u32) -> Result<String, Malformed> {
     let mut text = String::new();
     for field in Fields::new(message) {
         let field = field?;

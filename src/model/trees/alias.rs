@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::model::fields::{element, graph, node, tensor, value_info};
+use crate::model::onnx::text_of;
 use crate::model::wire::{Fields, Malformed, Value};
 
 /// Names of the tensors that hold the very bits of the one called `name`, which is among them. `bytes`: a graph.
@@ -26,13 +27,8 @@ pub fn aliases(bytes: &[u8], name: &str) -> Result<BTreeSet<String>, Malformed> 
 pub fn is_input(bytes: &[u8], name: &str) -> Result<bool, Malformed> {
     for field in Fields::new(bytes) {
         let field = field?;
-        if field.number == graph::INPUT {
-            for part in Fields::new(field.bytes()?) {
-                let part = part?;
-                if part.number == value_info::NAME && part.text()? == name {
-                    return Ok(true);
-                }
-            }
+        if field.number == graph::INPUT && text_of(field.bytes()?, value_info::NAME)? == name {
+            return Ok(true);
         }
     }
     Ok(false)

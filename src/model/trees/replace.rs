@@ -35,10 +35,11 @@ pub enum TreeNode {
     OnnxRuntime { why: String },
 }
 
-/// An exchanged node that reads the graph's rows, and whose scores are what some of its tensors hold.
+/// An exchanged node.
 #[derive(Clone, Debug)]
-struct Direct {
+struct Exchanged {
     operator: TreeOperator,
+    /// Under which the graph gives its scores as they are.
     names: BTreeSet<String>,
 }
 
@@ -47,8 +48,7 @@ struct Direct {
 pub struct Graph {
     /// The changed file; `None`: the package's own.
     changed: Option<Arc<[u8]>>,
-    operators: Vec<TreeOperator>,
-    direct: Vec<Direct>,
+    exchanged: Vec<Exchanged>,
     pub nodes: Vec<TreeNode>,
 }
 
@@ -73,9 +73,8 @@ impl Graph {
                 let rows_checked = agrees(builder, &file, found, &operator)?;
                 let (trees, instructions) = (operator.forest.trees(), operator.forest.instructions());
                 let names = file.names_of_scores(found).unwrap_or_default();
-                graph.direct.push(Direct { operator: operator.clone(), names });
                 exchanged.push((found, operator.name.clone()));
-                graph.operators.push(operator);
+                graph.exchanged.push(Exchanged { operator, names });
                 Ok(TreeNode::Kernel { trees, instructions, rows_checked })
             });
             graph.nodes.push(node.unwrap_or_else(|why| TreeNode::OnnxRuntime { why }));
@@ -90,7 +89,7 @@ impl Graph {
     /// What answers as the graph does at `output`, where that is an exchanged node's answer to the graph's own rows: then
     /// nobody needs the graph for it.
     pub fn direct(&self, output: &str) -> Option<TreeKernel> {
-        self.direct.iter().find(|direct| direct.names.contains(output)).map(|direct| direct.operator.kernel())
+        self.exchanged.iter().find(|node| node.names.contains(output)).map(|node| node.operator.kernel())
     }
 
     /// What ONNX Runtime is given: `file`, or what became of it.
@@ -100,10 +99,10 @@ impl Graph {
 
     /// `builder` with the operators that the graph needs.
     pub(in crate::model) fn with_operators(&self, builder: SessionBuilder) -> ort::Result<SessionBuilder> {
-        if self.operators.is_empty() {
+        if self.exchanged.is_empty() {
             return Ok(builder);
         }
-        Ok(builder.with_operators(domain(&self.operators)?)?)
+        Ok(builder.with_operators(domain(self.exchanged.iter().map(|node| &node.operator))?)?)
     }
 }
 
