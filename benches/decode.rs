@@ -10,6 +10,7 @@ use apache_avro::types::Value;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use scorewire::avro::feature::{Feature, Missing, Transform, Wanted};
 use scorewire::avro::plan::Plan;
+use scorewire::avro::schemas::AvroSchema;
 
 #[path = "decode/payments.rs"]
 mod payments;
@@ -163,12 +164,13 @@ fn check(plan: &Plan, payloads: &Payloads, fast: &serde_avro_fast::Schema, apach
 
 fn decode(criterion: &mut Criterion) {
     let schema = apache_avro::Schema::parse_str(SCHEMA).unwrap();
+    let ours = AvroSchema::parse(SCHEMA, "payments").unwrap();
     let fast: serde_avro_fast::Schema = SCHEMA.parse().unwrap();
     let apache = GenericDatumReader::builder(&schema).build().unwrap();
     let payloads = Payloads::new(&fast);
-    let plan = Plan::compile(&schema, &schema, &wanted(&PATHS)).unwrap();
+    let plan = Plan::compile(&ours, &ours, &wanted(&PATHS)).unwrap();
     let half: Vec<&str> = PATHS.iter().copied().step_by(2).collect();
-    let half = Plan::compile(&schema, &schema, &wanted(&half)).unwrap();
+    let half = Plan::compile(&ours, &ours, &wanted(&half)).unwrap();
     check(&plan, &payloads, &fast, &apache);
 
     let mut group = criterion.benchmark_group("decode");
@@ -205,10 +207,11 @@ const ROUND_RECORDS: usize = 4_096;
 /// The targets are ratios, so they are measured in turn: A B C, A B C, and the median of each round's ratio.
 fn ratios(_: &mut Criterion) {
     let schema = apache_avro::Schema::parse_str(SCHEMA).unwrap();
+    let ours = AvroSchema::parse(SCHEMA, "payments").unwrap();
     let fast: serde_avro_fast::Schema = SCHEMA.parse().unwrap();
     let apache = GenericDatumReader::builder(&schema).build().unwrap();
     let payloads = Payloads::new(&fast);
-    let plan = Plan::compile(&schema, &schema, &wanted(&PATHS)).unwrap();
+    let plan = Plan::compile(&ours, &ours, &wanted(&PATHS)).unwrap();
     let mut row = [0.0f32; 30];
     let (mut over_fast, mut over_apache, mut plan_ns) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..ROUNDS {

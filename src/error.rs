@@ -46,7 +46,7 @@ pub enum Reject {
     BadLength,
     /// A union branch index outside the schema.
     BadUnionBranch,
-    /// An enum index outside the schema, or a symbol the reader does not know and has no default for.
+    /// An enum index outside the schema.
     BadEnumSymbol,
     /// A boolean byte other than 0 or 1.
     BadBoolean,
@@ -68,11 +68,14 @@ pub enum Reject {
     ScoreOutOfRange,
     /// The encoded outcome is larger than the producer may send.
     OutcomeTooLarge,
+    /// A symbol that the writer's enum has and the reader's has not, of a feature whose contract does not say what others
+    /// mean.
+    UnknownSymbol(u16),
 }
 
 impl Reject {
     /// Number of distinct reasons: the size of per-reason counters.
-    pub const REASONS: usize = 21;
+    pub const REASONS: usize = 22;
 
     /// All reasons in index order, for metrics that must show zeros too.
     pub const ALL: [Reject; Self::REASONS] = [
@@ -97,6 +100,7 @@ impl Reject {
         Reject::NonFiniteScore,
         Reject::ScoreOutOfRange,
         Reject::OutcomeTooLarge,
+        Reject::UnknownSymbol(0),
     ];
 
     /// The one vocabulary: metric label, log field and dead-letter header.
@@ -123,6 +127,7 @@ impl Reject {
             Reject::NonFiniteScore => "non_finite_score",
             Reject::ScoreOutOfRange => "score_out_of_range",
             Reject::OutcomeTooLarge => "outcome_too_large",
+            Reject::UnknownSymbol(_) => "unknown_symbol",
         }
     }
 
@@ -150,6 +155,7 @@ impl Reject {
             Reject::NonFiniteScore => 18,
             Reject::ScoreOutOfRange => 19,
             Reject::OutcomeTooLarge => 20,
+            Reject::UnknownSymbol(_) => 21,
         }
     }
 
@@ -165,9 +171,10 @@ impl Reject {
     /// The contract's feature this reject is about, if it is about one.
     pub fn feature(self) -> Option<u16> {
         match self {
-            Reject::MissingFeature(index) | Reject::NonFiniteFeature(index) | Reject::FeatureOutOfRange(index) => {
-                Some(index)
-            }
+            Reject::MissingFeature(index)
+            | Reject::NonFiniteFeature(index)
+            | Reject::FeatureOutOfRange(index)
+            | Reject::UnknownSymbol(index) => Some(index),
             _ => None,
         }
     }

@@ -1,16 +1,15 @@
 //! One scoring node: the real doors wired to lanes. `run` and `demo` start it; everything it is made of is checked
 //! before the first record is taken.
 
+mod decoding;
+
 use std::ffi::CString;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::avro::decoder::Decoder;
 use crate::avro::encode::{OutcomeEncoder, OutcomeIdentity, Provider};
-use crate::avro::schemas::{AvroSchema, OnUnknown, SchemaDirectory, SchemaError};
-use crate::avro::wire::Accept;
-use crate::config::{self, Config, DeliveryMode, UnknownSchema};
+use crate::avro::schemas::AvroSchema;
+use crate::config::{self, Config, DeliveryMode};
 use crate::edge::Delivery;
 use crate::error::{Fatal, exit};
 use crate::kafka::cluster::{self, PartitionCounts};
@@ -59,7 +58,7 @@ impl Node {
         announce_model(&model);
         let shared = Arc::new(Shared::new(config, model)?);
         // Every lane makes its own decoder; this one only shows now what would fail there.
-        shared.decoder().map(drop)?;
+        decoding::checked(&shared.config, &shared.model.package.wanted, &shared.reader)?;
         let counts = cluster::inspect(&config.kafka, &config.topics, INSPECT_TIMEOUT)?;
         let until = if until_end { Some(end_offsets(config, counts.input)?) } else { None };
         announce_threads(config, counts);
@@ -203,33 +202,6 @@ impl Shared {
         Ok(Shared { config: config.clone(), model, reader: Arc::new(reader) })
     }
 
-    fn decoder(&self) -> Result<Decoder, Fatal> {
-        let schemas = &self.config.schemas;
-        let on_unknown = match schemas.on_unknown {
-            UnknownSchema::DeadLetter => OnUnknown::DeadLetter,
-            UnknownSchema::Wait => OnUnknown::Wait,
-        };
-        let mut directory = match schemas.directory.as_deref() {
-            Some(folder) => SchemaDirectory::open(folder, on_unknown).map_err(|errors| schema_problems(&errors))?,
-            None => SchemaDirectory::without_folder(on_unknown),
-        };
-        directory.add(Arc::clone(&self.reader));
-        if let Some(file) = schemas.raw_schema.as_deref() {
-            directory.set_raw(Path::new(file)).map_err(|error| schema_problems(&[error]))?;
-        }
-        let forms = schemas.wire_forms;
-        let accept = Accept { guid: forms.guid, id: forms.id, single_object: forms.single_object, raw: forms.raw };
-        let wanted = self.model.package.wanted.clone();
-        let mut decoder =
-            Decoder::new(Arc::clone(&self.reader), wanted, Box::new(directory), accept).map_err(|error| {
-                Fatal::new(exit::MODEL, error.to_string(), "correct the package's contract or reader schema")
-            })?;
-        for problem in decoder.preload() {
-            tracing::warn!(schema = %problem.key, "records of this schema will be dead letters: {}", problem.text);
-        }
-        Ok(decoder)
-    }
-
     fn emit(&self, lane: usize, counts: PartitionCounts) -> Result<Emit, Fatal> {
         let (config, package) = (&self.config, &self.model.package);
         let stages = config.stage_settings(&package.thresholds);
@@ -293,7 +265,8 @@ impl Shared {
     {
         let config = &self.config;
         let scorer = self.model.session()?;
-        let intake = Intake::new(self.decoder()?, config.limits.payload_bytes_max);
+        let decoder = decoding::of_lane(config, &self.model.package.wanted, &self.reader, &made.stats)?;
+        let intake = Intake::new(decoder, config.limits.payload_bytes_max);
         let emit = self.emit(made.index, made.counts)?;
         let sink = make_sink(self, &made)?;
         let Made { index, until, stats, clock, .. } = made;
@@ -338,11 +311,6 @@ fn model_settings(config: &Config) -> ModelSettings {
         batch_rows: config.model.batch_rows,
         pad_rows: None,
     }
-}
-
-fn schema_problems(errors: &[SchemaError]) -> Fatal {
-    let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
-    Fatal::new(exit::CONFIG, all.join("\n"), "correct the schemas named above")
 }
 
 /// High watermarks now.

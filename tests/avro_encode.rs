@@ -1,6 +1,7 @@
 //! The outcome records are encoded by hand. A field out of order or of another width would still be bytes that some
 //! consumer reads as something; so every field is read back by apache-avro, by the published schema alone.
 
+use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
 use scorewire::avro::encode::{OutcomeEncoder, OutcomeIdentity, OutputForm, Provider, output_schema, review_schema};
@@ -51,7 +52,8 @@ fn read(bytes: &[u8], schema: &AvroSchema) -> Value {
 }
 
 fn datum_value(schema: &AvroSchema, datum: &mut &[u8]) -> Value {
-    let reader = GenericDatumReader::builder(schema.schema()).build().expect("the schema is whole");
+    let schema = Schema::parse_str(schema.text()).unwrap();
+    let reader = GenericDatumReader::builder(&schema).build().expect("the schema is whole");
     reader.read_value(datum).expect("the datum follows the schema")
 }
 
@@ -217,7 +219,7 @@ fn a_registry_id_is_framed_as_registries_do() {
 #[test]
 fn the_schema_symbols_are_the_enums_names() {
     for (name, schema) in [("ModelOutput", output_schema()), ("HumanReview", review_schema())] {
-        let json = serde_json::to_value(schema.schema()).unwrap();
+        let json = serde_json::from_str::<serde_json::Value>(schema.text()).unwrap();
         assert_eq!(json["name"], name);
         let symbols = |field: &str| {
             let fields = json["fields"].as_array().unwrap();
@@ -227,7 +229,7 @@ fn the_schema_symbols_are_the_enums_names() {
         assert_eq!(symbols("decision"), serde_json::json!(Decision::ALL.map(Decision::name)));
         assert_eq!(symbols("provider"), serde_json::json!(Provider::ALL.map(Provider::name)));
     }
-    let review = serde_json::to_value(review_schema().schema()).unwrap();
+    let review = serde_json::from_str::<serde_json::Value>(review_schema().text()).unwrap();
     let reasons = &review["fields"].as_array().unwrap()[16]["type"]["symbols"];
     assert_eq!(*reasons, serde_json::json!(ReviewReason::ALL.map(ReviewReason::name)));
 }

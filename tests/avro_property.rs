@@ -32,9 +32,9 @@ impl Case {
         let mut random = Random(seed);
         let record = Maker::new(&mut random).record(fields, depth);
         let text = record.schema().to_string();
-        let schema = avro_support::schema(&text);
+        let schema = Schema::parse_str(&text).unwrap_or_else(|why| panic!("{why}\n{text}"));
         let (wanted, places) = oracle::want_some(&mut random, &oracle::places(&record, 4));
-        let plan = Plan::compile(&schema, &schema, &wanted).unwrap_or_else(|why| panic!("{why}\n{text}"));
+        let plan = avro_support::plan(&text, &wanted);
         let fast = text.parse().unwrap_or_else(|why| panic!("{why}\n{text}"));
         Case { record, schema, fast, wanted, places, plan, random }
     }

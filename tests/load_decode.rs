@@ -29,7 +29,7 @@ fn decoder(folder: &Path) -> (Decoder, TempDir) {
     let package = Package::load(folder).expect("the package holds");
     let reader = Arc::new(AvroSchema::parse(&package.reader_schema, "transaction.avsc").unwrap());
     let schemas = tempfile::tempdir().unwrap();
-    std::fs::copy(folder.join("transaction.avsc"), schemas.path().join("transaction-17.avsc")).unwrap();
+    std::fs::copy(folder.join("transaction.avsc"), schemas.path().join("transaction.id-17.avsc")).unwrap();
     let source = SchemaDirectory::open(schemas.path(), OnUnknown::DeadLetter).unwrap();
     (Decoder::new(reader, package.wanted, Box::new(source), Accept::default()).unwrap(), schemas)
 }

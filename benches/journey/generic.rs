@@ -1,6 +1,7 @@
 //! The way of a straightforward program: apache-avro's values in and out, the `ort` crate between. It leaves out what
 //! it can: constants of the outcome are made once, and what is written is not validated again.
 
+use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
 use apache_avro::writer::datum::GenericDatumWriter;
@@ -47,14 +48,14 @@ pub struct Generic {
 
 impl Generic {
     pub fn new(model: &Model, records: &'static Records) -> Generic {
-        let input: &AvroSchema =
-            Box::leak(Box::new(AvroSchema::parse(&model.package.reader_schema, "the package").unwrap()));
-        let output: &AvroSchema = Box::leak(Box::new(output_schema()));
+        let apache = |text: &str| -> &'static Schema { Box::leak(Box::new(Schema::parse_str(text).unwrap())) };
+        let input = AvroSchema::parse(&model.package.reader_schema, "the package").unwrap();
+        let output = output_schema();
         Generic {
             records,
             cursor: Cursor::new(records.len()),
-            reader: GenericDatumReader::builder(input.schema()).build().unwrap(),
-            writer: GenericDatumWriter::builder(output.schema()).validate(false).build().unwrap(),
+            reader: GenericDatumReader::builder(apache(input.text())).build().unwrap(),
+            writer: GenericDatumWriter::builder(apache(output.text())).validate(false).build().unwrap(),
             prefix: [&SINGLE_OBJECT_MAGIC[..], &output.fingerprint().to_le_bytes()].concat(),
             rows: Rows::new(model.package.wanted.features.len(), BATCH_MAX),
             session: BareSession::new(model),

@@ -103,8 +103,8 @@ impl Outcomes {
 
     /// Id and score of every output, read back by apache-avro. Panics on anything but outputs and review copies.
     pub fn answers(&self) -> Vec<(String, f64)> {
-        let schema = output_schema();
-        let reader = GenericDatumReader::builder(schema.schema()).build().unwrap();
+        let schema = apache_avro::Schema::parse_str(output_schema().text()).unwrap();
+        let reader = GenericDatumReader::builder(&schema).build().unwrap();
         let mut answers = Vec::new();
         for &(destination, start, end) in &self.ends {
             match destination {

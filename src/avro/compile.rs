@@ -3,16 +3,15 @@
 //! Only what is wanted is resolved: a field that no feature needs may change in any way, and is still walked over
 //! exactly as the writer's schema says.
 
-use apache_avro::Schema;
-use serde_json::Value as Json;
-
-use super::feature::{Feature, Missing, Transform, Wanted};
-use super::graph::{Graph, Kind, Logical, NodeId, Unit};
+use super::feature::{Feature, Transform, Wanted};
+use super::graph::{Graph, Kind, NodeId};
+use super::logical::{Logical, Unit};
 use super::meaning::{self, meaning};
-use super::ops::{EnumSink, Meaning, Op, Range, Sink, TextSink, Wire};
+use super::ops::{EnumSink, Op, Range, Sink, TextSink, Wire};
 use super::plan::Plan;
 use super::problem::PlanError;
-use super::resolve;
+use super::resolve::{self, Terms};
+use super::schemas::AvroSchema;
 use super::skip::Emitter;
 use super::wants::{Use, Want, place_of};
 use crate::error::Reject;
@@ -25,20 +24,12 @@ impl Plan {
     /// # Errors
     /// A path that the reader's schema lacks, a type that does not fit its use, a nullable feature without a missing
     /// policy, or a writer's schema that cannot be resolved where something is wanted.
-    pub fn compile(writer: &Schema, reader: &Schema, wanted: &Wanted) -> Result<Plan, PlanError> {
-        let graph =
-            |schema, place: &str| Graph::new(schema).map_err(|what| PlanError::new(place, what, "correct the schema"));
-        let reader = graph(reader, "the reader's schema")?;
-        let writer = graph(writer, "the writer's schema")?;
-        let want = Want::new(&reader, wanted)?;
-        let ranges = wanted.features.iter().map(|feature| Range::new(feature.min, feature.max)).collect();
-        let mut compiler = Compiler {
-            writer: &writer,
-            reader: &reader,
-            wanted,
-            emit: Emitter::new(&writer),
-            plan: Plan { ranges, ..Plan::default() },
-        };
+    pub fn compile(writer: &AvroSchema, reader: &AvroSchema, wanted: &Wanted) -> Result<Plan, PlanError> {
+        let (writer, reader) = (writer.graph(), reader.graph());
+        let want = Want::new(reader, wanted)?;
+        let ranges = wanted.features.iter().map(Range::of).collect();
+        let mut compiler =
+            Compiler { writer, reader, wanted, emit: Emitter::new(writer), plan: Plan { ranges, ..Plan::default() } };
         compiler.value(writer.root, reader.root, &want)?;
         compiler.emit.finish()?;
         let Emitter { ops, targets, .. } = compiler.emit;
@@ -46,28 +37,31 @@ impl Plan {
     }
 }
 
-struct Compiler<'a> {
-    writer: &'a Graph,
-    reader: &'a Graph,
+pub(super) struct Compiler<'a> {
+    pub writer: &'a Graph,
+    pub reader: &'a Graph,
     wanted: &'a Wanted,
-    emit: Emitter<'a>,
-    plan: Plan,
+    pub emit: Emitter<'a>,
+    pub plan: Plan,
 }
 
 impl Compiler<'_> {
-    fn feature(&self, column: u16) -> &Feature {
+    pub fn feature(&self, column: u16) -> &Feature {
         &self.wanted.features[usize::from(column)]
     }
 
     /// Names the first use of a place, for messages.
-    fn place(&self, want: &Want) -> String {
-        match want.all_uses().first() {
-            Some(&Use::Feature(column)) => place_of(self.feature(column)),
-            Some(Use::TransactionId) => {
+    pub fn place(&self, want: &Want) -> String {
+        want.all_uses().first().map_or_else(|| "the reader's schema".into(), |&first| self.place_of(first))
+    }
+
+    pub fn place_of(&self, wanted: Use) -> String {
+        match wanted {
+            Use::Feature(column) => place_of(self.feature(column)),
+            Use::TransactionId => {
                 format!("transaction id ({})", self.wanted.transaction_id.as_deref().unwrap_or(""))
             }
-            Some(Use::EventTime(_)) => format!("event time ({})", self.wanted.event_time.as_deref().unwrap_or("")),
-            None => "the reader's schema".into(),
+            Use::EventTime => format!("event time ({})", self.wanted.event_time.as_deref().unwrap_or("")),
         }
     }
 
@@ -82,13 +76,20 @@ impl Compiler<'_> {
         }
         match self.writer.kind(w) {
             Kind::Union(branches) => self.union(branches, r, want),
-            Kind::Null => self.missing(want).into_iter().try_for_each(|op| self.emit.push(op)),
+            Kind::Null => self.never_given(want),
             _ => {
-                let why = resolve::reader_branch(self.writer, w, self.reader, r);
-                let r = why.map_err(|why| self.problem(want, why))?;
+                let r = self.reader_branch(w, r, want).map_err(|why| self.problem(want, why))?;
                 self.typed(w, r, want)
             }
         }
+    }
+
+    fn reader_branch(&self, w: NodeId, r: NodeId, want: &Want) -> Result<NodeId, String> {
+        let terms = Terms {
+            at_top: w == self.writer.root,
+            time_only: want.fields.is_empty() && want.uses.iter().all(|wanted| *wanted == Use::EventTime),
+        };
+        resolve::reader_branch(self.writer, w, self.reader, r, terms)
     }
 
     /// A writer's union: each branch is resolved on its own, and one that does not resolve rejects the records
@@ -97,8 +98,11 @@ impl Compiler<'_> {
         let resolved: Vec<Result<NodeId, String>> = branches
             .iter()
             .filter(|&&branch| !self.writer.is_null(branch))
-            .map(|&branch| resolve::reader_branch(self.writer, branch, self.reader, r))
+            .map(|&branch| self.reader_branch(branch, r, want))
             .collect();
+        if resolved.is_empty() {
+            self.note_never_given(want)?;
+        }
         if let Some(Err(why)) = resolved.first()
             && resolved.iter().all(Result::is_err)
         {
@@ -139,6 +143,10 @@ impl Compiler<'_> {
             _ if uses.is_empty() => self.emit.skip(w),
             (Kind::Enum { symbols, .. }, _) => self.symbols(symbols, r, &uses),
             (Kind::Bytes | Kind::String | Kind::Fixed(_), _) => self.bytes(w, r, &uses, want),
+            (Kind::Record(_), _) => {
+                let (first, count) = self.columns(&uses);
+                self.emit.push(Op::VariableScaleDecimal { first, count })
+            }
             _ => self.number(w, r, &uses, want),
         }
     }
@@ -160,7 +168,7 @@ impl Compiler<'_> {
                     return Err(PlanError::new(self.place(want), what, "correct the aliases"));
                 }
                 None => match &field.default {
-                    Some(default) => self.default(field.node, default, want)?,
+                    Some(default) => self.absent(field.node, default, want)?,
                     None => return Err(self.no_such_field(w, &field.name, want)),
                 },
             }
@@ -192,6 +200,7 @@ impl Compiler<'_> {
             (Kind::Double, _) => Wire::Double,
             _ => return Err(self.problem(want, format!("{} is not a number", self.writer.describe(w)))),
         };
+        self.remark_number(w, r, uses, want)?;
         if let &[Use::Feature(column)] = uses
             && self.feature(column).min.is_none()
             && self.feature(column).max.is_none()
@@ -208,19 +217,16 @@ impl Compiler<'_> {
                 return self.emit.push(op);
             }
         }
-        if let (&[Use::EventTime(misplaced)], Wire::Long) = (uses, wire) {
-            let logical = [self.reader.node(r).logical, self.writer.node(w).logical, misplaced];
-            if milliseconds_divisor(logical) == 1 {
-                return self.emit.push(Op::EventTimeMillis);
-            }
+        let divisor = milliseconds_divisor([&self.writer.node(w).logical, &self.reader.node(r).logical]);
+        if let (&[Use::EventTime], Wire::Long, 1) = (uses, wire, divisor) {
+            return self.emit.push(Op::EventTimeMillis);
         }
-        let logical = (self.writer.node(w).logical, self.reader.node(r).logical);
         let first = self.plan.sinks.len() as u32;
         for wanted in uses {
             self.plan.sinks.push(match *wanted {
                 Use::Feature(column) => Sink::Column(column),
                 Use::TransactionId => Sink::TransactionId,
-                Use::EventTime(misplaced) => Sink::EventTime(milliseconds_divisor([logical.1, logical.0, misplaced])),
+                Use::EventTime => Sink::EventTime(divisor),
             });
         }
         self.emit.push(Op::Number { wire, first, count: uses.len() as u32 })
@@ -237,10 +243,11 @@ impl Compiler<'_> {
             let feature = &self.wanted.features[usize::from(column)];
             for symbol in symbols {
                 let symbol = resolve::reader_symbol(symbol, known, default.as_deref());
-                let meaning = symbol.map_or(Meaning::UnknownSymbol, |symbol| meaning(feature, symbol, known));
-                self.plan.meanings.push(meaning);
+                let unknown = || meaning::of_unknown(feature);
+                self.plan.meanings.push(symbol.map_or_else(unknown, |symbol| meaning(feature, symbol, known)));
             }
         }
+        self.remark_symbols(symbols, r, uses);
         let count = self.plan.enums.len() as u32 - first;
         if let (&[EnumSink { column, first }], Ok(symbols)) =
             (&self.plan.enums[first as usize..], symbols.len().try_into())
@@ -252,14 +259,9 @@ impl Compiler<'_> {
 
     /// Strings and bytes: text, or a decimal, whichever the reader says.
     fn bytes(&mut self, w: NodeId, r: NodeId, uses: &[Use], want: &Want) -> Result<(), PlanError> {
-        let count = uses.len() as u32;
         if let Logical::Decimal { scale } = self.reader.node(r).logical {
             let scale = u16::try_from(scale).map_err(|_| self.problem(want, "its decimal scale is absurd"))?;
-            let first = self.plan.sinks.len() as u32;
-            self.plan.sinks.extend(uses.iter().filter_map(|wanted| match *wanted {
-                Use::Feature(column) => Some(Sink::Column(column)),
-                _ => None,
-            }));
+            let (first, count) = self.columns(uses);
             let op = match *self.writer.kind(w) {
                 Kind::Fixed(size) => {
                     let size = u16::try_from(size).map_err(|_| self.problem(want, "its decimal is absurdly wide"))?;
@@ -272,7 +274,7 @@ impl Compiler<'_> {
         if uses == [Use::TransactionId] {
             return self.emit.push(Op::TransactionText);
         }
-        let first = self.plan.texts.len() as u32;
+        let (first, count) = (self.plan.texts.len() as u32, uses.len() as u32);
         for wanted in uses {
             self.plan.texts.push(match *wanted {
                 Use::Feature(column) => meaning::of_text(column, self.feature(column)),
@@ -282,85 +284,21 @@ impl Compiler<'_> {
         self.emit.push(Op::Text { first, count })
     }
 
-    /// What a null means to everything wanted at or below it.
-    fn missing(&self, want: &Want) -> Vec<Op> {
-        let mut ops = Vec::new();
-        let mut rejected: Option<u16> = None;
-        for wanted in want.all_uses() {
-            let Use::Feature(column) = wanted else { continue };
-            let feature = self.feature(column);
-            match (&feature.transform, feature.missing) {
-                (Transform::IsPresent, _) => ops.push(Op::Constant { column, value: 0.0 }),
-                (_, Some(Missing::Nan)) => ops.push(Op::Constant { column, value: f32::NAN }),
-                (_, Some(Missing::Constant(value))) => ops.push(Op::Constant { column, value }),
-                // Without a policy the reader's path cannot be null: only this writer's can.
-                (_, Some(Missing::Reject) | None) => rejected = Some(rejected.map_or(column, |of| of.min(column))),
-            }
-        }
-        match rejected {
-            Some(column) => vec![Op::Reject(Reject::MissingFeature(column))],
-            None => ops,
-        }
-    }
-
-    /// A field that the writer does not have: the reader's default, as the constants it amounts to.
-    fn default(&mut self, r: NodeId, default: &Json, want: &Want) -> Result<(), PlanError> {
-        let node = self.reader.branches(r).into_iter().find(|&branch| meaning::fits_json(self.reader, branch, default));
-        let Some(node) = node else {
-            let what = format!("the default of its {} does not fit the type", self.reader.describe(r));
-            return Err(PlanError::new(self.place(want), what, "correct the default in the reader's schema"));
-        };
-        if self.reader.is_null(node) {
-            return self.missing(want).into_iter().try_for_each(|op| self.emit.push(op));
-        }
-        for &wanted in &want.uses {
-            let op = match wanted {
-                Use::Feature(column) => {
-                    let value = meaning::of_default(self.feature(column), self.reader, node, default);
-                    let value = value.map_err(|what| {
-                        PlanError::new(self.place(want), what, "correct the default in the reader's schema")
-                    })?;
-                    Op::Constant { column, value }
-                }
-                Use::TransactionId => {
-                    let what = "the writer does not have it, and a default would name every record alike";
-                    return Err(PlanError::new(
-                        self.place(want),
-                        what,
-                        "make it nullable with default null, or write it",
-                    ));
-                }
-                Use::EventTime(misplaced) => {
-                    let divisor = milliseconds_divisor([self.reader.node(node).logical, misplaced, Logical::None]);
-                    Op::EventTime(default.as_i64().unwrap_or_default().div_euclid(divisor))
-                }
-            };
-            self.emit.push(op)?;
-        }
-        let reader = self.reader;
-        let Kind::Record(fields) = reader.kind(node) else { return Ok(()) };
-        for field in fields {
-            let Some(want) = want.fields.get(&field.name) else { continue };
-            match default.get(&field.name).or(field.default.as_ref()) {
-                Some(default) => self.default(field.node, default, want)?,
-                None => {
-                    let what = format!("the default of a record lacks its field `{}`", field.name);
-                    return Err(PlanError::new(self.place(want), what, "complete the default in the reader's schema"));
-                }
-            }
-        }
-        Ok(())
+    /// Sinks for a number that only features can use: the first of them, and how many.
+    fn columns(&mut self, uses: &[Use]) -> (u32, u32) {
+        let first = self.plan.sinks.len();
+        self.plan.sinks.extend(uses.iter().filter_map(|wanted| match *wanted {
+            Use::Feature(column) => Some(Sink::Column(column)),
+            _ => None,
+        }));
+        (first as u32, (self.plan.sinks.len() - first) as u32)
     }
 }
 
-/// What a timestamp is divided by to be milliseconds: the first unit that is named counts, and a plain long is
-/// milliseconds.
-fn milliseconds_divisor(logical: [Logical; 3]) -> i64 {
-    let unit = logical.into_iter().find_map(|logical| match logical {
-        Logical::Timestamp(unit) | Logical::LocalTimestamp(unit) => Some(unit),
-        _ => None,
-    });
-    match unit {
+/// What a timestamp is divided by to be milliseconds: the writer's unit counts, or else the reader's, and a plain long
+/// is milliseconds.
+pub(super) fn milliseconds_divisor(logical: [&Logical; 2]) -> i64 {
+    match logical.into_iter().find_map(Logical::timestamp) {
         None | Some(Unit::Millis) => 1,
         Some(Unit::Micros) => 1_000,
         Some(Unit::Nanos) => 1_000_000,

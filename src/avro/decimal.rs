@@ -37,9 +37,9 @@ pub(super) fn unscaled(bytes: &[u8]) -> Option<i128> {
 /// Both operands are exact up to 2^53 and 10^22, so that one division rounds once. Beyond that the digits go
 /// through the standard library's parser, which rounds correctly too, from a buffer on the stack.
 #[inline]
-pub(super) fn scaled(unscaled: i128, scale: u32) -> f64 {
+pub(super) fn scaled(unscaled: i128, scale: i32) -> f64 {
     const EXACT_INTEGER_MAX: u128 = 1 << 53;
-    match EXACT_POWERS.get(scale as usize) {
+    match usize::try_from(scale).ok().and_then(|scale| EXACT_POWERS.get(scale)) {
         // It fits an `i64` too, whose conversion is one instruction.
         Some(power) if unscaled.unsigned_abs() <= EXACT_INTEGER_MAX => unscaled as i64 as f64 / power,
         _ => scaled_by_digits(unscaled, scale),
@@ -47,10 +47,10 @@ pub(super) fn scaled(unscaled: i128, scale: u32) -> f64 {
 }
 
 #[cold]
-fn scaled_by_digits(unscaled: i128, scale: u32) -> f64 {
-    // Sign, 39 digits, `e-` and the ten digits of a u32.
+fn scaled_by_digits(unscaled: i128, scale: i32) -> f64 {
+    // Sign, 39 digits, `e` and the exponent: the negated scale, which a payload may have chosen.
     let mut text = Text { bytes: [0; 64], len: 0 };
-    let written = std::fmt::Write::write_fmt(&mut text, format_args!("{unscaled}e-{scale}"));
+    let written = std::fmt::Write::write_fmt(&mut text, format_args!("{unscaled}e{}", -i64::from(scale)));
     let parsed = written.ok().and_then(|()| std::str::from_utf8(&text.bytes[..text.len]).ok()?.parse().ok());
     debug_assert!(parsed.is_some());
     parsed.unwrap_or(f64::NAN)
@@ -111,9 +111,11 @@ mod tests {
         assert_eq!(scaled(12_345, 2), 123.45);
         assert_eq!(scaled(-1, 1), -0.1);
         assert_eq!(scaled(3, 0), 3.0);
-        for (value, scale) in [(1i128, 30u32), (i128::MAX, 38), (i128::MIN, 4), ((1 << 53) + 1, 3), (7, 400)] {
-            let expected: f64 = format!("{value}e-{scale}").parse().unwrap();
+        for (value, scale) in [(1i128, 30), (i128::MAX, 38), (i128::MIN, 4), ((1 << 53) + 1, 3), (7, 400), (12, -3)] {
+            let expected: f64 = format!("{value}e{}", -scale).parse().unwrap();
             assert_eq!(scaled(value, scale), expected, "{value}e-{scale}");
         }
+        assert_eq!(scaled(i128::MIN, i32::MAX), 0.0);
+        assert_eq!(scaled(1, i32::MIN), f64::INFINITY);
     }
 }

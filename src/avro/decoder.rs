@@ -15,8 +15,8 @@ use crate::record::{Decoded, SchemaKey};
 const UNKNOWN_KEYS_MAX: usize = 256;
 /// After so many records with a key nobody knew, the source is asked once more.
 const UNKNOWN_RECORDS_MAX: u32 = 4_096;
-/// Problems kept for the log until somebody takes them.
-const PROBLEMS_MAX: usize = 64;
+/// Notes kept until somebody takes them.
+const NOTES_MAX: usize = 64;
 
 /// Why a record has no row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,12 +33,25 @@ impl From<Reject> for Stop {
     }
 }
 
-/// A schema that cannot be used, for the log.
+/// What an operator has to know of a schema, for log and status.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SchemaProblem {
+pub struct SchemaNote {
     pub key: SchemaKey,
-    /// What is wrong and what to do; no payload values.
+    pub grade: Grade,
+    /// What is the matter and what to do; no payload values.
     pub text: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grade {
+    /// It is there and cannot be used: its records are dead letters.
+    Refused,
+    /// Nobody knows it: its records are dead letters until somebody does.
+    Unknown,
+    /// Its records are scored, and never give something that the model asks for.
+    Incomplete,
+    /// Worth knowing.
+    Remark,
 }
 
 /// Decodes the records of one lane. Owned by the lane's thread.
@@ -56,7 +69,9 @@ pub struct Decoder {
     last: Option<(SchemaKey, usize)>,
     /// Keys nobody knows, with the number of their records since the source was asked.
     unknown: HashMap<SchemaKey, u32>,
-    problems: VecDeque<SchemaProblem>,
+    notes: VecDeque<SchemaNote>,
+    /// Records decoded by a plan that never gives something.
+    incomplete_records: u64,
 }
 
 impl Decoder {
@@ -71,9 +86,12 @@ impl Decoder {
         source: Box<dyn SchemaSource + Send>,
         accept: Accept,
     ) -> Result<Decoder, PlanError> {
-        let plan = Plan::compile(reader.schema(), reader.schema(), &wanted)?;
+        let plan = Plan::compile(&reader, &reader, &wanted)?;
         let own = SchemaKey::Fingerprint(reader.fingerprint());
-        Ok(Decoder {
+        let remark =
+            |text: &String| SchemaNote { key: own, grade: Grade::Remark, text: format!("the package: {text}") };
+        let mut decoder = Decoder {
+            notes: plan.remarks().iter().map(remark).collect(),
             schemas: vec![reader.clone()],
             reader,
             wanted,
@@ -83,8 +101,10 @@ impl Decoder {
             places: HashMap::from([(own, 0)]),
             last: None,
             unknown: HashMap::new(),
-            problems: VecDeque::new(),
-        })
+            incomplete_records: 0,
+        };
+        decoder.forget_refused();
+        Ok(decoder)
     }
 
     /// Columns of the row.
@@ -97,22 +117,29 @@ impl Decoder {
         self.accept.guid
     }
 
-    /// Compiles a plan for every schema the source knows now. Returns those that do not fit: a warning where other
-    /// schemas are written to the same topics, a reason to stop where they are not.
-    pub fn preload(&mut self) -> Vec<SchemaProblem> {
+    /// Compiles a plan for every schema the source knows now, and tells what there is to tell of them. Returns how many
+    /// can be used, the package's own not counted.
+    pub fn preload(&mut self) -> usize {
         for key in self.source.known() {
-            if !self.places.contains_key(&key)
-                && let Lookup::Found(schema) = self.source.lookup(key)
-            {
-                self.place(key, schema);
+            if !self.places.contains_key(&key) {
+                match self.source.lookup(key) {
+                    Lookup::Found(schema) => drop(self.place(key, schema)),
+                    Lookup::Refused(why) => drop(self.refuse(key, &why)),
+                    Lookup::Pending | Lookup::Unknown => {}
+                }
             }
         }
-        self.problems.drain(..).collect()
+        self.plans.iter().skip(1).flatten().count()
     }
 
-    /// A problem that was not told yet: an incompatible or missing schema, each once.
-    pub fn take_problem(&mut self) -> Option<SchemaProblem> {
-        self.problems.pop_front()
+    /// A note that was not taken yet: each schema's once.
+    pub fn take_note(&mut self) -> Option<SchemaNote> {
+        self.notes.pop_front()
+    }
+
+    /// Records decoded so far whose writer's schema never gives something that the model asks for.
+    pub fn incomplete_records(&self) -> u64 {
+        self.incomplete_records
     }
 
     /// Asks again for schemas that nobody knew. Without this call that happens after some thousand records only.
@@ -135,6 +162,7 @@ impl Decoder {
         };
         let Some(plan) = &self.plans[place] else { return Err(Reject::IncompatibleSchema.into()) };
         let (id, event_time_ms) = plan.decode(value, start, row)?;
+        self.incomplete_records += u64::from(!plan.never_given().is_empty());
         Ok(Decoded { id, event_time_ms, schema: key })
     }
 
@@ -156,16 +184,31 @@ impl Decoder {
             *records += 1;
             return Err(Reject::UnknownSchema.into());
         }
-        match self.source.lookup(key) {
+        let found = self.source.lookup(key);
+        // The folder may have been read anew.
+        self.forget_refused();
+        match found {
             Lookup::Found(schema) => {
                 self.unknown.remove(&key);
                 Ok(self.place(key, schema))
+            }
+            Lookup::Refused(why) => {
+                self.unknown.remove(&key);
+                Ok(self.refuse(key, &why))
             }
             Lookup::Pending => Err(Stop::Wait(key)),
             Lookup::Unknown => {
                 self.remember_unknown(key);
                 Err(Reject::UnknownSchema.into())
             }
+        }
+    }
+
+    /// Keys that turned out to be claimed twice: whatever was found for them is used no more.
+    fn forget_refused(&mut self) {
+        for key in self.source.take_refused() {
+            self.places.remove(&key);
+            self.last = None;
         }
     }
 
@@ -178,7 +221,7 @@ impl Decoder {
         self.unknown.insert(key, 0);
         if is_new {
             let text = self.source.problem(key).unwrap_or_else(|| format!("schema {} is unknown", key_text(key)));
-            self.tell(key, text);
+            self.tell(key, Grade::Unknown, text);
         }
     }
 
@@ -190,8 +233,11 @@ impl Decoder {
     fn place(&mut self, key: SchemaKey, schema: Arc<AvroSchema>) -> usize {
         let known = self.schemas.iter().position(|known| Arc::ptr_eq(known, &schema));
         let place = known.unwrap_or_else(|| {
-            let plan = Plan::compile(schema.schema(), self.reader.schema(), &self.wanted);
-            let plan = plan.map_err(|problem| self.tell(key, format!("schema {}: {problem}", key_text(key))));
+            let plan = Plan::compile(&schema, &self.reader, &self.wanted);
+            match &plan {
+                Ok(plan) => self.tell_of(key, plan),
+                Err(problem) => self.tell(key, Grade::Refused, format!("schema {}: {problem}", key_text(key))),
+            }
             self.plans.push(plan.ok());
             self.schemas.push(schema);
             self.plans.len() - 1
@@ -200,10 +246,35 @@ impl Decoder {
         place
     }
 
-    fn tell(&mut self, key: SchemaKey, text: String) {
-        if self.problems.len() == PROBLEMS_MAX {
-            self.problems.pop_front();
+    /// A key whose records are dead letters, whatever lies there for it.
+    fn refuse(&mut self, key: SchemaKey, why: &str) -> usize {
+        self.tell(key, Grade::Refused, format!("schema {}: {why}", key_text(key)));
+        self.plans.push(None);
+        self.schemas.push(Arc::clone(&self.reader));
+        let place = self.plans.len() - 1;
+        self.places.insert(key, place);
+        place
+    }
+
+    fn tell_of(&mut self, key: SchemaKey, plan: &Plan) {
+        let schema = key_text(key);
+        if !plan.never_given().is_empty() {
+            let names = plan.never_given().join(", ");
+            let text = format!(
+                "schema {schema} never gives {names}: its records are scored with the reader's defaults or as missing; \
+                 where a field was renamed, add an alias to the package's reader schema"
+            );
+            self.tell(key, Grade::Incomplete, text);
         }
-        self.problems.push_back(SchemaProblem { key, text });
+        let own = self.plans[0].as_ref().map_or(&[][..], Plan::remarks);
+        let new: Vec<String> = plan.remarks().iter().filter(|text| !own.contains(text)).cloned().collect();
+        new.into_iter().for_each(|text| self.tell(key, Grade::Remark, format!("schema {schema}: {text}")));
+    }
+
+    fn tell(&mut self, key: SchemaKey, grade: Grade, text: String) {
+        if self.notes.len() == NOTES_MAX {
+            self.notes.pop_front();
+        }
+        self.notes.push_back(SchemaNote { key, grade, text });
     }
 }

@@ -4,7 +4,8 @@ use serde_json::Value as Json;
 
 use super::decimal;
 use super::feature::{Feature, Transform};
-use super::graph::{Graph, Kind, Logical, NodeId};
+use super::graph::{Graph, Kind, NodeId};
+use super::logical::Logical;
 use super::ops::{Meaning, Range, TextSink, Texts};
 
 /// A symbol's meaning; `known` are the reader's symbols, whose order gives the number.
@@ -19,9 +20,19 @@ pub(super) fn meaning(feature: &Feature, symbol: &str, known: &[String]) -> Mean
     in_range(feature, value)
 }
 
+/// What a symbol means that the reader's enum does not have: what the contract says of all others, where it does.
+pub(super) fn of_unknown(feature: &Feature) -> Meaning {
+    match &feature.transform {
+        Transform::Number | Transform::Index { otherwise: None, .. } => Meaning::UnknownSymbol,
+        Transform::Index { otherwise, .. } => in_range(feature, *otherwise),
+        Transform::Equals(_) => in_range(feature, Some(0.0)),
+        Transform::IsPresent => Meaning::Value(1.0),
+    }
+}
+
 fn in_range(feature: &Feature, value: Option<f32>) -> Meaning {
     match value {
-        Some(value) if Range::new(feature.min, feature.max).holds(f64::from(value)) => Meaning::Value(value),
+        Some(value) if Range::of(feature).holds(f64::from(value)) => Meaning::Value(value),
         // A stand-in for the unknown that is no number was chosen on purpose.
         Some(value) if value.is_nan() => Meaning::Value(value),
         _ => Meaning::OutOfRange,
@@ -74,7 +85,7 @@ pub(super) fn of_default(feature: &Feature, reader: &Graph, id: NodeId, default:
         (Kind::Enum { .. } | Kind::String, Json::String(text)) => meaning(feature, text, known),
         _ => {
             let value = number(reader, id, default).ok_or_else(|| format!("the default {default} is not a number"))?;
-            let holds = Range::new(feature.min, feature.max).holds(value);
+            let holds = Range::of(feature).holds(value);
             if holds { Meaning::Value(value as f32) } else { Meaning::OutOfRange }
         }
     };
@@ -85,13 +96,13 @@ pub(super) fn of_default(feature: &Feature, reader: &Graph, id: NodeId, default:
 }
 
 fn number(reader: &Graph, id: NodeId, default: &Json) -> Option<f64> {
-    match (default, reader.node(id).logical) {
+    match (default, &reader.node(id).logical) {
         (Json::Bool(value), _) => Some(f64::from(u8::from(*value))),
         (Json::Number(value), _) => value.as_f64(),
         // Defaults of bytes are text whose code points are the bytes.
         (Json::String(text), Logical::Decimal { scale }) => {
             let bytes: Option<Vec<u8>> = text.chars().map(|char| u8::try_from(u32::from(char)).ok()).collect();
-            Some(decimal::scaled(decimal::unscaled(&bytes?)?, scale))
+            Some(decimal::scaled(decimal::unscaled(&bytes?)?, i32::try_from(*scale).ok()?))
         }
         _ => None,
     }

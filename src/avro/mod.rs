@@ -3,13 +3,16 @@
 //! A payload's way: [`wire`] finds the schema's key, [`schemas`] the schema, [`compile`](mod@compile) makes a
 //! [`plan::Plan`] of it once, and the plan writes the row. [`decoder`] ties them together. [`encode`] writes outcomes.
 
-pub mod canonical;
+mod absent;
+mod build;
+mod canonical;
 mod compile;
 mod decimal;
 pub mod decoder;
 pub mod encode;
 pub mod feature;
 mod graph;
+mod logical;
 mod meaning;
 mod ops;
 pub mod plan;
@@ -18,6 +21,7 @@ mod read;
 mod resolve;
 pub mod schemas;
 mod skip;
+mod text;
 mod values;
 mod wants;
 pub mod wire;

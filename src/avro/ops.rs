@@ -1,5 +1,6 @@
 //! The operations of a plan, and the tables they point into. All of it is decided when the plan is compiled.
 
+use super::feature::{Feature, Missing};
 use crate::error::Reject;
 
 /// One step. Targets are places in the list of operations.
@@ -100,6 +101,11 @@ pub(super) enum Op {
     DecimalFixed {
         size: u16,
         scale: u16,
+        first: u32,
+        count: u32,
+    },
+    /// A record of a scale and an unscaled integer.
+    VariableScaleDecimal {
         first: u32,
         count: u32,
     },
@@ -204,6 +210,8 @@ fn packed(text: &[u8]) -> Option<u64> {
 pub(super) struct Range {
     pub min: f64,
     pub max: f64,
+    /// A value that is there and not finite is missing, and so NaN.
+    pub nan_is_missing: bool,
 }
 
 impl Range {
@@ -211,8 +219,12 @@ impl Range {
     /// 2^128 - 2^104, and 2^128, which ties to even, that is to infinity.
     const F32_MAX: f64 = (f32::MAX as f64 + 10_141_204_801_825_835_211_973_625_643_008.0).next_down();
 
-    pub(super) fn new(min: Option<f64>, max: Option<f64>) -> Range {
-        Range { min: min.unwrap_or(f64::MIN).max(-Range::F32_MAX), max: max.unwrap_or(f64::MAX).min(Range::F32_MAX) }
+    pub(super) fn of(feature: &Feature) -> Range {
+        Range {
+            min: feature.min.unwrap_or(f64::MIN).max(-Range::F32_MAX),
+            max: feature.max.unwrap_or(f64::MAX).min(Range::F32_MAX),
+            nan_is_missing: feature.missing == Some(Missing::Nan),
+        }
     }
 
     pub(super) fn holds(&self, value: f64) -> bool {

@@ -29,6 +29,10 @@ pub struct Plan {
     pub(super) texts: Vec<TextSink>,
     /// By column.
     pub(super) ranges: Vec<Range>,
+    /// What the writer's records never give: features by name, the transaction's id, the event's time.
+    pub(super) never_given: Vec<String>,
+    /// Other things worth knowing of this pair of schemas, each a sentence.
+    pub(super) remarks: Vec<String>,
 }
 
 /// What the walk finds beside the row.
@@ -54,6 +58,17 @@ impl Plan {
         self.ranges.len()
     }
 
+    /// What records of this writer never give, so that every one of them takes a default or counts as missing: names of
+    /// features, `transaction id`, `event time`.
+    pub fn never_given(&self) -> &[String] {
+        &self.never_given
+    }
+
+    /// What else an operator should know of this pair of schemas, each a sentence.
+    pub fn remarks(&self) -> &[String] {
+        &self.remarks
+    }
+
     /// Decodes the datum that begins at `start` of `value` and writes the row's first [`Plan::width`] columns.
     /// Returns the transaction's id, as a place in `value` where it is text, and the event's time in milliseconds.
     ///
@@ -76,7 +91,7 @@ impl Plan {
     }
 
     /// Runs from `start` to [`Op::End`] and returns what is left of the payload. The common steps are here, on a
-    /// slice that stays in registers; the others are a call away.
+    /// slice that stays in registers; the others are a call away, and spelt out so that the choice needs no bounds.
     fn walk<'p>(
         &self,
         start: u32,
@@ -89,16 +104,16 @@ impl Plan {
         let mut ops = self.ops[start as usize..].iter();
         while let Some(op) = ops.next() {
             match *op {
-                Op::Double(column) => put_double(row, column, &mut rest)?,
-                Op::Float(column) => put_float(row, column, &mut rest)?,
+                Op::Double(column) => self.put_double(row, column, &mut rest)?,
+                Op::Float(column) => self.put_float(row, column, &mut rest)?,
                 Op::Int(column) => put_int(row, column, &mut rest)?,
                 Op::Long(column) => put_long(row, column, &mut rest)?,
                 Op::Boolean(column) => row[usize::from(column)] = f32::from(u8::from(read::boolean(&mut rest)?)),
-                Op::NullableDouble(of) => put_nullable(row, of, &mut rest, put_double)?,
-                Op::NullableFloat(of) => put_nullable(row, of, &mut rest, put_float)?,
+                Op::NullableDouble(of) => self.put_nullable_double(row, of, &mut rest)?,
+                Op::NullableFloat(of) => self.put_nullable_float(row, of, &mut rest)?,
                 Op::NullableInt(of) => put_nullable(row, of, &mut rest, put_int)?,
                 Op::NullableLong(of) => put_nullable(row, of, &mut rest, put_long)?,
-                Op::IntNullableDouble(column, of) => put_pair(row, column, of, &mut rest)?,
+                Op::IntNullableDouble(column, of) => self.put_pair(row, column, of, &mut rest)?,
                 Op::UnlessNull { null, target } => {
                     if read::is_null(&mut rest, null)? {
                         ops = self.ops[target as usize..].iter();
@@ -135,17 +150,69 @@ impl Plan {
                 Op::SkipRecursive { start } => rest = self.walk(start, rest, row, found, deeper(depth)?)?,
                 Op::Reject(reject) => return Err(reject),
                 Op::End => break,
-                // Spelt out, so that the choice needs no bounds.
                 Op::Number { .. }
                 | Op::Enum { .. }
                 | Op::Text { .. }
                 | Op::DecimalBytes { .. }
                 | Op::DecimalFixed { .. }
+                | Op::VariableScaleDecimal { .. }
                 | Op::EventTime(_)
                 | Op::SkipFixedBlocks { .. } => rest = self.value(op, rest, row, found)?,
             }
         }
         Ok(rest)
+    }
+
+    /// Rounding to `f32` makes infinities of what is out of range, and keeps those and NaN: one check finds all three.
+    #[inline(always)]
+    fn put_double(&self, row: &mut [f32], column: u16, rest: &mut &[u8]) -> Result<(), Reject> {
+        let value = read::double(rest)?;
+        let rounded = value as f32;
+        if !rounded.is_finite() {
+            return self.outside(row, column, value);
+        }
+        row[usize::from(column)] = rounded;
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn put_float(&self, row: &mut [f32], column: u16, rest: &mut &[u8]) -> Result<(), Reject> {
+        let value = read::float(rest)?;
+        if !value.is_finite() {
+            return self.outside(row, column, f64::from(value));
+        }
+        row[usize::from(column)] = value;
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn put_nullable_double(&self, row: &mut [f32], of: Nullable, rest: &mut &[u8]) -> Result<(), Reject> {
+        put_nullable(row, of, rest, |row, column, rest| self.put_double(row, column, rest))
+    }
+
+    #[inline(always)]
+    fn put_pair(&self, row: &mut [f32], column: u16, of: Nullable, rest: &mut &[u8]) -> Result<(), Reject> {
+        put_int(row, column, rest)?;
+        self.put_nullable_double(row, of, rest)
+    }
+
+    #[inline(always)]
+    fn put_nullable_float(&self, row: &mut [f32], of: Nullable, rest: &mut &[u8]) -> Result<(), Reject> {
+        put_nullable(row, of, rest, |row, column, rest| self.put_float(row, column, rest))
+    }
+
+    /// A value that is in no range: one that is not finite is missing where the contract says NaN for what is missing,
+    /// every other is rejected.
+    #[cold]
+    pub(super) fn outside(&self, row: &mut [f32], column: u16, value: f64) -> Result<(), Reject> {
+        if value.is_finite() {
+            return Err(Reject::FeatureOutOfRange(column));
+        }
+        if !self.ranges[usize::from(column)].nan_is_missing {
+            return Err(Reject::NonFiniteFeature(column));
+        }
+        row[usize::from(column)] = f32::NAN;
+        Ok(())
     }
 
     /// Blocks of items whose operations start at `item`.
@@ -252,12 +319,6 @@ fn put_nullable(
 }
 
 #[inline(always)]
-fn put_pair(row: &mut [f32], column: u16, of: Nullable, rest: &mut &[u8]) -> Result<(), Reject> {
-    put_int(row, column, rest)?;
-    put_nullable(row, of, rest, put_double)
-}
-
-#[inline(always)]
 fn put_int(row: &mut [f32], column: u16, rest: &mut &[u8]) -> Result<(), Reject> {
     row[usize::from(column)] = read::int(rest)? as f32;
     Ok(())
@@ -268,32 +329,4 @@ fn put_int(row: &mut [f32], column: u16, rest: &mut &[u8]) -> Result<(), Reject>
 fn put_long(row: &mut [f32], column: u16, rest: &mut &[u8]) -> Result<(), Reject> {
     row[usize::from(column)] = read::long(rest)? as f64 as f32;
     Ok(())
-}
-
-/// Rounding to `f32` makes infinities of what is out of range, and keeps those and NaN: one check finds all three.
-#[inline(always)]
-fn put_double(row: &mut [f32], column: u16, rest: &mut &[u8]) -> Result<(), Reject> {
-    let value = read::double(rest)?;
-    let rounded = value as f32;
-    if !rounded.is_finite() {
-        return Err(outside(column, value));
-    }
-    row[usize::from(column)] = rounded;
-    Ok(())
-}
-
-#[inline(always)]
-fn put_float(row: &mut [f32], column: u16, rest: &mut &[u8]) -> Result<(), Reject> {
-    let value = read::float(rest)?;
-    if !value.is_finite() {
-        return Err(Reject::NonFiniteFeature(column));
-    }
-    row[usize::from(column)] = value;
-    Ok(())
-}
-
-/// Why a value that is in no range is rejected.
-#[cold]
-pub(super) fn outside(column: u16, value: f64) -> Reject {
-    if value.is_finite() { Reject::FeatureOutOfRange(column) } else { Reject::NonFiniteFeature(column) }
 }

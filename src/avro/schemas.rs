@@ -1,22 +1,27 @@
 //! Where writers' schemas come from.
 
 mod directory;
+mod file_name;
+mod types;
 
 use std::sync::Arc;
 
-use apache_avro::Schema;
+use serde_json::Value as Json;
 
-use super::canonical;
+use super::build::{self, Elsewhere};
+use super::graph::Graph;
 pub use super::problem::SchemaError;
+use super::{canonical, text};
 pub use directory::{OnUnknown, SchemaDirectory};
 
 use crate::record::SchemaKey;
 
-/// A parsed schema and its fingerprint. Parsing is apache-avro's, which takes attributes it does not know, nullable
-/// fields without default, and logical types beside a field's type, as real schemas have them.
+/// A schema as it was written, with its fingerprint. It is read as leniently as Java reads a registered one; attributes
+/// that say what a number means are kept even where the specification ignores them.
 #[derive(Debug)]
 pub struct AvroSchema {
-    schema: Schema,
+    text: String,
+    graph: Graph,
     fingerprint: u64,
 }
 
@@ -26,28 +31,42 @@ impl AvroSchema {
     /// # Errors
     /// When the text is no JSON or no Avro schema.
     pub fn parse(text: &str, place: &str) -> Result<AvroSchema, SchemaError> {
-        let schema = Schema::parse_str(text).map_err(|why| {
-            SchemaError::new(
-                place,
-                format!("no Avro schema: {why}"),
-                "correct the schema's text (JSON, as in an .avsc file)",
-            )
+        let json = text::json(text).map_err(|(what, fix)| SchemaError::new(place, what, fix))?;
+        AvroSchema::build(text, &json, place, &|_| Ok(None))
+    }
+
+    /// Of a schema's text and its JSON. `elsewhere` finds types that it only names.
+    fn build(text: &str, json: &Json, place: &str, elsewhere: &Elsewhere<'_>) -> Result<AvroSchema, SchemaError> {
+        let graph = build::graph(json, elsewhere).map_err(|what| {
+            let fix = "correct the schema's text (JSON, as in an .avsc file)";
+            SchemaError::new(place, format!("no Avro schema: {what}"), fix)
         })?;
-        Ok(AvroSchema::new(schema))
+        let fingerprint = canonical::fingerprint(&canonical::form(&graph));
+        Ok(AvroSchema { text: text.to_owned(), graph, fingerprint })
     }
 
-    pub fn new(schema: Schema) -> AvroSchema {
-        let fingerprint = canonical::fingerprint(&schema);
-        AvroSchema { schema, fingerprint }
+    /// As it was given.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
-    pub fn schema(&self) -> &Schema {
-        &self.schema
+    pub(super) fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The specification's parsing canonical form.
+    pub fn canonical_form(&self) -> String {
+        canonical::form(&self.graph)
     }
 
     /// CRC-64-AVRO of the parsing canonical form, as single-object encoding carries it (little endian there).
     pub fn fingerprint(&self) -> u64 {
         self.fingerprint
+    }
+
+    /// Whether both read the same bytes as the same values: one canonical form, and every unit and scale equal.
+    pub fn is_same_as(&self, other: &AvroSchema) -> bool {
+        self.canonical_form() == other.canonical_form() && self.graph.means_as(&other.graph)
     }
 }
 
@@ -59,6 +78,8 @@ pub enum Lookup {
     Pending,
     /// Nobody knows it, and nobody will: the record is a dead letter.
     Unknown,
+    /// There is something, and it must not be used: the record is a dead letter. Why, and what to do.
+    Refused(String),
 }
 
 /// Somebody who knows writers' schemas.
@@ -68,6 +89,11 @@ pub trait SchemaSource {
 
     /// Every key that is known now, so that plans can be made and problems told before the first record.
     fn known(&self) -> Vec<SchemaKey> {
+        Vec::new()
+    }
+
+    /// Keys that are refused since this was asked last, whatever was found for them before.
+    fn take_refused(&mut self) -> Vec<SchemaKey> {
         Vec::new()
     }
 

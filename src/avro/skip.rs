@@ -9,6 +9,10 @@ use super::problem::PlanError;
 /// Operations of one plan at most: a small schema can expand to any size by naming its types over and over.
 const OPS_MAX: usize = 1 << 16;
 
+/// Types that one plan walks over at most, each as often as it stands there: neighbours that merge into one operation
+/// cost time all the same.
+const VISITS_MAX: usize = 1 << 18;
+
 /// Types nested in each other, without recursion, at most.
 const NESTING_MAX: u32 = 128;
 
@@ -28,6 +32,7 @@ pub(super) struct Emitter<'a> {
     calls: Vec<(usize, NodeId)>,
     sizes: HashMap<NodeId, Option<u64>>,
     nesting: u32,
+    visits: usize,
 }
 
 /// A union under construction.
@@ -51,6 +56,7 @@ impl<'a> Emitter<'a> {
             calls: Vec::new(),
             sizes: HashMap::new(),
             nesting: 0,
+            visits: 0,
         }
     }
 
@@ -78,8 +84,7 @@ impl<'a> Emitter<'a> {
             return Ok(());
         }
         if self.ops.len() >= OPS_MAX {
-            let what = format!("it expands to more than {OPS_MAX} operations");
-            return Err(PlanError::new("the writer's schema", what, "use fewer nested copies of large types"));
+            return Err(too_large(format!("it expands to more than {OPS_MAX} operations")));
         }
         self.ops.push(op);
         Ok(())
@@ -160,6 +165,10 @@ impl<'a> Emitter<'a> {
     /// # Errors
     /// When the plan grows beyond its limits.
     pub fn skip(&mut self, id: NodeId) -> Result<(), PlanError> {
+        if self.visits == VISITS_MAX {
+            return Err(too_large(format!("it expands to more than {VISITS_MAX} types")));
+        }
+        self.visits += 1;
         match self.size(id) {
             Some(0) => return Ok(()),
             Some(size) => return self.push(Op::Skip(checked_size(size)?)),
@@ -321,6 +330,10 @@ fn merged(last: Op, next: Op) -> Option<Op> {
         (Op::Int(column), Op::NullableDouble(of)) => Op::IntNullableDouble(column, of),
         _ => return None,
     })
+}
+
+fn too_large(what: String) -> PlanError {
+    PlanError::new("the writer's schema", what, "use fewer nested copies of large types")
 }
 
 fn checked_size(size: u64) -> Result<u32, PlanError> {

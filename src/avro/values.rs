@@ -2,7 +2,7 @@
 
 use super::decimal;
 use super::ops::{Meaning, Op, Sink, TextSink, Wire};
-use super::plan::{Found, Plan, outside, skip_fixed_blocks};
+use super::plan::{Found, Plan, skip_fixed_blocks};
 use super::read;
 use crate::error::Reject;
 use crate::record::TransactionId;
@@ -42,12 +42,16 @@ impl Plan {
                 self.text(text, id, first..first + count, row, found)?;
             }
             Op::DecimalBytes { scale, first, count } => {
-                self.decimal(read::bytes(&mut rest)?, scale, first..first + count, row)?;
+                self.decimal(read::bytes(&mut rest)?, i32::from(scale), first..first + count, row)?;
             }
             Op::DecimalFixed { size, scale, first, count } => {
                 let (bytes, tail) = rest.split_at_checked(usize::from(size)).ok_or(Reject::Truncated)?;
                 rest = tail;
-                self.decimal(bytes, scale, first..first + count, row)?;
+                self.decimal(bytes, i32::from(scale), first..first + count, row)?;
+            }
+            Op::VariableScaleDecimal { first, count } => {
+                let scale = read::int(&mut rest)?;
+                self.decimal(read::bytes(&mut rest)?, scale, first..first + count, row)?;
             }
             Op::EventTime(ms) => found.event_time_ms = Some(ms),
             Op::SkipFixedBlocks { size } => rest = skip_fixed_blocks(rest, u64::from(size))?,
@@ -59,20 +63,22 @@ impl Plan {
     #[inline]
     fn put(&self, row: &mut [f32], column: u16, value: f64) -> Result<(), Reject> {
         if !self.ranges[usize::from(column)].holds(value) {
-            return Err(outside(column, value));
+            return self.outside(row, column, value);
         }
         row[usize::from(column)] = value as f32;
         Ok(())
     }
 
-    fn decimal(&self, bytes: &[u8], scale: u16, sinks: std::ops::Range<u32>, row: &mut [f32]) -> Result<(), Reject> {
+    fn decimal(&self, bytes: &[u8], scale: i32, sinks: std::ops::Range<u32>, row: &mut [f32]) -> Result<(), Reject> {
         if bytes.is_empty() {
             return Err(Reject::BadLength);
         }
-        let value = decimal::unscaled(bytes).map(|unscaled| decimal::scaled(unscaled, u32::from(scale)));
+        let value = decimal::unscaled(bytes).map(|unscaled| decimal::scaled(unscaled, scale));
         for sink in &self.sinks[sinks.start as usize..sinks.end as usize] {
             if let Sink::Column(column) = *sink {
-                self.put(row, column, value.ok_or(Reject::FeatureOutOfRange(column))?)?;
+                // A scale that the payload chose may be absurd.
+                let value = value.filter(|value| value.is_finite()).ok_or(Reject::FeatureOutOfRange(column))?;
+                self.put(row, column, value)?;
             }
         }
         Ok(())
@@ -120,7 +126,7 @@ impl Meaning {
     pub(super) fn of(self, column: u16) -> Result<f32, Reject> {
         match self {
             Meaning::Value(value) => Ok(value),
-            Meaning::UnknownSymbol => Err(Reject::BadEnumSymbol),
+            Meaning::UnknownSymbol => Err(Reject::UnknownSymbol(column)),
             Meaning::OutOfRange => Err(Reject::FeatureOutOfRange(column)),
         }
     }

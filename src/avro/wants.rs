@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::feature::{Feature, Missing, Transform, Wanted};
-use super::graph::{Graph, Kind, Logical, NodeId};
+use super::graph::{Graph, Kind, NodeId};
+use super::logical::Logical;
 use super::problem::PlanError;
 
 /// What a value at a path is used for.
@@ -12,8 +13,7 @@ pub(super) enum Use {
     /// The column's index in the row.
     Feature(u16),
     TransactionId,
-    /// With the timestamp's logical type, where a schema wrote it beside the type of the field.
-    EventTime(Logical),
+    EventTime,
 }
 
 /// The uses of one place of the reader's schema, and of the fields below it.
@@ -48,7 +48,7 @@ impl Want {
             let place = format!("event time ({path})");
             let found = find(reader, path, &place)?;
             check_leaves(reader, &found, &place, is_event_time, "a timestamp, or a long of milliseconds")?;
-            root.insert(path, Use::EventTime(found.misplaced));
+            root.insert(path, Use::EventTime);
         }
         Ok(root)
     }
@@ -80,11 +80,10 @@ pub(super) fn place_of(feature: &Feature) -> String {
 struct Found {
     leaves: Vec<NodeId>,
     is_nullable: bool,
-    misplaced: Logical,
 }
 
 fn find(reader: &Graph, path: &str, place: &str) -> Result<Found, PlanError> {
-    let mut found = Found { leaves: vec![reader.root], is_nullable: false, misplaced: Logical::None };
+    let mut found = Found { leaves: vec![reader.root], is_nullable: false };
     found.flatten(reader);
     for name in path.split('.') {
         let mut next = Vec::new();
@@ -97,7 +96,6 @@ fn find(reader: &Graph, path: &str, place: &str) -> Result<Found, PlanError> {
                 return Err(no_such_field(reader, node, name, place));
             };
             next.push(field.node);
-            found.misplaced = field.misplaced;
         }
         found.leaves = next;
         found.flatten(reader);
@@ -175,9 +173,10 @@ fn check_leaves(
         None => Ok(()),
         Some(&leaf) => {
             let what = format!("its type is {}, and it must be {expected}", reader.describe(leaf));
-            let fix = match found.misplaced {
-                Logical::None => "choose another path or another transform",
-                _ => "move logicalType inside the field's type: beside it, it has no meaning in Avro",
+            let fix = match (reader.node(leaf).misplaced, &reader.node(leaf).logical) {
+                (true, _) => "move logicalType inside the field's type: beside it, it has no meaning in Avro",
+                (false, Logical::Unclear(_)) => "correct the field's logicalType and its attributes, or leave them out",
+                _ => "choose another path or another transform",
             };
             Err(PlanError::new(place, what, fix))
         }
@@ -201,7 +200,8 @@ fn is_number(reader: &Graph, id: NodeId) -> bool {
     let node = reader.node(id);
     match node.kind {
         Kind::Boolean | Kind::Int | Kind::Long | Kind::Float | Kind::Double | Kind::Enum { .. } => true,
-        Kind::Bytes | Kind::Fixed(_) => matches!(node.logical, Logical::Decimal { .. }),
+        Kind::Bytes | Kind::Fixed(_) => matches!(node.logical, Logical::Decimal { .. }) && !node.misplaced,
+        Kind::Record(_) => node.logical == Logical::VariableScaleDecimal,
         _ => false,
     }
 }
@@ -217,6 +217,5 @@ fn is_id(reader: &Graph, id: NodeId) -> bool {
 
 fn is_event_time(reader: &Graph, id: NodeId) -> bool {
     let node = reader.node(id);
-    let logical = matches!(node.logical, Logical::None | Logical::Timestamp(_) | Logical::LocalTimestamp(_));
-    matches!(node.kind, Kind::Long) && logical
+    matches!(node.kind, Kind::Long) && (node.logical == Logical::None || node.logical.timestamp().is_some())
 }

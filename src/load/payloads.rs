@@ -4,11 +4,11 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
+use apache_avro::Reader;
 use apache_avro::types::Value;
 use apache_avro::writer::datum::GenericDatumWriter;
-use apache_avro::{Reader, Schema};
 
-use crate::avro::canonical::fingerprint;
+use crate::avro::schemas::AvroSchema;
 use crate::error::{Fatal, exit};
 use crate::load::avro_write::WireForm;
 use crate::load::marker::murmur2;
@@ -96,8 +96,7 @@ impl Pool {
     }
 
     pub fn simulated(rows: usize, framing: Framing, seed: u64, world: &World) -> Pool {
-        let schema = Schema::parse_str(SCHEMA).expect("the package's schema is Avro");
-        let wire = wire_form(framing, &schema);
+        let wire = wire_form(framing, SCHEMA).expect("the package's schema is Avro");
         let mut pool = Pool::empty(true);
         pool.seed = seed;
         (pool.schema, pool.prefix) = (SCHEMA.to_owned(), wire.prefix_length());
@@ -123,10 +122,10 @@ impl Pool {
         let reader = Reader::new(BufReader::new(file)).map_err(|error| problem(error.to_string()))?;
         let schema = reader.writer_schema().clone();
         let writer = GenericDatumWriter::builder(&schema).build().map_err(|error| problem(error.to_string()))?;
-        let wire = wire_form(framing, &schema);
         let mut pool = Pool::empty(repeat);
-        pool.prefix = wire.prefix_length();
         pool.schema = serde_json::to_string(&schema).map_err(|error| problem(error.to_string()))?;
+        let wire = wire_form(framing, &pool.schema).map_err(problem)?;
+        pool.prefix = wire.prefix_length();
         let mut buffer = Vec::new();
         for (index, value) in reader.enumerate() {
             let value = value.map_err(|error| problem(format!("record {index}: {error}")))?;
@@ -232,12 +231,15 @@ fn no_key(path: &Path, what: &str) -> Fatal {
     Fatal::new(exit::USAGE, format!("{}: {what}", path.display()), fix)
 }
 
-fn wire_form(framing: Framing, schema: &Schema) -> WireForm {
-    match framing {
+fn wire_form(framing: Framing, schema: &str) -> Result<WireForm, String> {
+    Ok(match framing {
         Framing::Registry(id) => WireForm::Registry(id),
-        Framing::SingleObject => WireForm::SingleObject(fingerprint(schema)),
+        Framing::SingleObject => {
+            let schema = AvroSchema::parse(schema, "the schema").map_err(|error| error.to_string())?;
+            WireForm::SingleObject(schema.fingerprint())
+        }
         Framing::Raw => WireForm::Raw,
-    }
+    })
 }
 
 /// The text of the field at a dotted path, `None` where it is null.

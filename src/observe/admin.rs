@@ -3,8 +3,8 @@
 
 use std::fmt;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -163,10 +163,16 @@ impl AdminState {
     /// What needs an operator though the process is ready.
     pub fn alarms(&self) -> Vec<String> {
         let failed = self.lanes.iter().enumerate().map(|(lane, stats)| (lane, stats.failed_partitions.get()));
-        failed
+        let mut alarms: Vec<String> = failed
             .filter(|(_, count)| *count > 0)
             .map(|(lane, count)| format!("lane {lane}: {count} partitions stopped with an alarm"))
-            .collect()
+            .collect();
+        // The lanes read the same schemas.
+        for stats in self.lanes.iter() {
+            let of_lane = stats.schema_alarms.lock().unwrap_or_else(PoisonError::into_inner);
+            alarms.extend(of_lane.iter().filter(|alarm| !alarms.contains(alarm)).cloned().collect::<Vec<_>>());
+        }
+        alarms
     }
 }
 

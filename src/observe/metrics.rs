@@ -43,6 +43,9 @@ const COUNTERS: &[PerLane] = &[
     ("records_scored", "Records whose score the broker acknowledged", |lane| lane.scored.get()),
     ("records_handed_back", "Records given back unfinished, to be received again", |lane| lane.handed_back.get()),
     ("records_late", "Records decided after their deadline", |lane| lane.late.get()),
+    ("records_incomplete", "Records whose writer's schema never gives something that the model asks for", |lane| {
+        lane.incomplete_records.get()
+    }),
     ("batches", "Model calls", |lane| lane.batches.get()),
     ("batch_rows", "Rows of all model calls", |lane| lane.batch_rows.get()),
     ("model_failures", "Batches that failed in the model and were retried row by row", |lane| {

@@ -86,6 +86,10 @@ pub struct LaneStats {
     pub at_end: AtomicBool,
     /// Wall clock, milliseconds, since when no outcome is being acknowledged though some are in flight; 0: all well.
     pub sink_stalled_since_ms: Counter,
+    /// Records whose writer's schema never gives something that the model asks for.
+    pub incomplete_records: Counter,
+    /// Schemas that cannot be used or never give something, in words.
+    pub schema_alarms: Mutex<Vec<String>>,
     /// Lag of each assigned partition, as of the last publication.
     pub lag: Mutex<Vec<PartitionLag>>,
     pub times: SharedTimes,

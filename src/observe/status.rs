@@ -88,6 +88,8 @@ struct Records {
     handed_back: u64,
     in_flight: u64,
     late: u64,
+    /// Of a writer whose schema never gives something that the model asks for; `alarms` names it.
+    incomplete: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -195,6 +197,7 @@ fn records(stats: &LaneStats) -> Records {
         handed_back: stats.handed_back.get(),
         in_flight: stats.in_flight_records.get(),
         late: stats.late.get(),
+        incomplete: stats.incomplete_records.get(),
     }
 }
 

@@ -2,13 +2,17 @@
 
 use std::collections::VecDeque;
 
-use crate::avro::decoder::{Decoder, SchemaProblem, Stop};
+use crate::avro::decoder::{Decoder, Grade, SchemaNote, Stop};
 use crate::avro::wire::GUID_HEADER;
 use crate::edge::SourceRecord;
 use crate::error::Reject;
+use crate::observe::stats::LaneStats;
 use crate::pipeline::batch::{Batch, Item, Verdict};
 use crate::pipeline::slots::Slot;
 use crate::record::{Decoded, SchemaKey};
+
+/// Schemas that `/status` names at most.
+const SCHEMA_ALARMS_MAX: usize = 64;
 
 /// When a record came in.
 #[derive(Clone, Copy, Debug)]
@@ -58,9 +62,13 @@ impl<R: SourceRecord> Intake<R> {
         self.decoder.why_waiting(schema)
     }
 
-    /// A schema that cannot be used and was not told yet, each once.
-    pub fn take_problem(&mut self) -> Option<SchemaProblem> {
-        self.decoder.take_problem()
+    /// Tells what there is to tell of schemas, each once.
+    pub fn tell(&mut self, stats: &LaneStats) {
+        while let Some(note) = self.decoder.take_note() {
+            log(&note);
+            show(stats, note);
+        }
+        stats.incomplete_records.set(self.decoder.incomplete_records());
     }
 
     /// Tries again what waits for a schema, at most `room` records. Returns the slots that wait no longer.
@@ -138,5 +146,30 @@ impl<R: SourceRecord> Intake<R> {
         let guid = if self.decoder.needs_guid_header() { record.header(GUID_HEADER) } else { None };
         let row = batch.sheet.rows.row_mut(batch.sheet.filled);
         self.decoder.decode(guid, value, row)
+    }
+}
+
+/// One line for the log.
+pub fn log(note: &SchemaNote) {
+    let SchemaNote { key, grade, text } = note;
+    match grade {
+        Grade::Refused => tracing::error!(schema = %key, "records of this schema are dead letters: {text}"),
+        Grade::Unknown => tracing::warn!(schema = %key, "records of this schema are dead letters: {text}"),
+        Grade::Incomplete | Grade::Remark => tracing::warn!(schema = %key, "{text}"),
+    }
+}
+
+/// Keeps what an operator should look at for `/status`.
+pub fn show(stats: &LaneStats, note: SchemaNote) {
+    let alarm = match note.grade {
+        Grade::Refused => format!("records are dead letters: {}", note.text),
+        Grade::Incomplete => note.text,
+        Grade::Unknown | Grade::Remark => return,
+    };
+    if let Ok(mut alarms) = stats.schema_alarms.lock()
+        && alarms.len() < SCHEMA_ALARMS_MAX
+        && !alarms.contains(&alarm)
+    {
+        alarms.push(alarm);
     }
 }

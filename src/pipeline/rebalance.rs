@@ -216,9 +216,7 @@ where
     /// Shows the lane's state to readers. A few times a second.
     pub(super) fn publish(&mut self, now_ns: u64) {
         self.count_open();
-        while let Some(problem) = self.intake.take_problem() {
-            tracing::warn!("records of this schema are dead letters: {}", problem.text);
-        }
+        self.intake.tell(&self.stats);
         let stats = &self.stats;
         stats.assigned_partitions.set(self.slots.len() as u64);
         stats.failed_partitions.set(self.slots.partitions(Phase::Failed).len() as u64);

@@ -5,11 +5,11 @@ pub mod evolve;
 pub mod oracle;
 pub mod random;
 
-use apache_avro::Schema;
 use proptest::test_runner::{Config as ProptestConfig, RngSeed};
 use scorewire::avro::feature::{Feature, Transform, Wanted};
 use scorewire::avro::plan::Plan;
 use scorewire::avro::problem::PlanError;
+use scorewire::avro::schemas::AvroSchema;
 use scorewire::error::Reject;
 use scorewire::record::TransactionId;
 
@@ -23,8 +23,8 @@ pub fn cases(cases: u32) -> ProptestConfig {
     config
 }
 
-pub fn schema(text: &str) -> Schema {
-    Schema::parse_str(text).unwrap_or_else(|why| panic!("{why}\n{text}"))
+pub fn schema(text: &str) -> AvroSchema {
+    AvroSchema::parse(text, "the test's schema").unwrap_or_else(|why| panic!("{why}\n{text}"))
 }
 
 pub fn compile(writer: &str, reader: &str, wanted: &Wanted) -> Result<Plan, PlanError> {

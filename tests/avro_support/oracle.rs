@@ -243,12 +243,17 @@ fn value(found: Option<&Tree>, feature: &Feature, place: &Place) -> Option<f32> 
         };
     };
     match (&feature.transform, found) {
+        (Transform::Index { otherwise, .. }, Tree::Unreadable) => *otherwise,
+        (Transform::Equals(_), Tree::Unreadable) => Some(0.0),
         (_, Tree::Unreadable) => None,
         (Transform::Index { symbols, otherwise }, Tree::Text(text)) => {
             symbols.iter().position(|symbol| symbol == text).map(|at| at as f32).or(*otherwise)
         }
         (Transform::Equals(symbol), Tree::Text(text)) => Some(f32::from(u8::from(symbol == text))),
-        _ => in_f32(number(found, &place.kinds)?),
+        _ => match number(found, &place.kinds)? {
+            value if !value.is_finite() && feature.missing == Some(Missing::Nan) => Some(f32::NAN),
+            value => in_f32(value),
+        },
     }
 }
 

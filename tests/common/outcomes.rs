@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
 use scorewire::avro::encode::{output_schema, review_schema};
@@ -16,27 +17,40 @@ pub struct Outcome {
     value: Value,
 }
 
+/// A schema as we have it and as apache-avro reads it.
+struct Read {
+    ours: AvroSchema,
+    apache: Schema,
+}
+
+impl Read {
+    fn of(ours: AvroSchema) -> Read {
+        let apache = Schema::parse_str(ours.text()).expect("it is Avro");
+        Read { ours, apache }
+    }
+}
+
 impl Outcome {
     /// Reads a record of the outputs' topic.
     #[track_caller]
     pub fn of_output(record: ReadRecord) -> Outcome {
-        static SCHEMA: LazyLock<AvroSchema> = LazyLock::new(output_schema);
+        static SCHEMA: LazyLock<Read> = LazyLock::new(|| Read::of(output_schema()));
         Outcome::read(record, &SCHEMA)
     }
 
     /// Reads a record of the review topic.
     #[track_caller]
     pub fn of_review(record: ReadRecord) -> Outcome {
-        static SCHEMA: LazyLock<AvroSchema> = LazyLock::new(review_schema);
+        static SCHEMA: LazyLock<Read> = LazyLock::new(|| Read::of(review_schema()));
         Outcome::read(record, &SCHEMA)
     }
 
     #[track_caller]
-    fn read(record: ReadRecord, schema: &AvroSchema) -> Outcome {
+    fn read(record: ReadRecord, Read { ours, apache }: &Read) -> Outcome {
         let bytes = record.value.as_deref().expect("an outcome has a value");
         let (prefix, mut datum) = bytes.split_at(10);
-        assert_eq!(prefix, [&[0xC3, 1][..], &schema.fingerprint().to_le_bytes()].concat(), "single-object encoding");
-        let reader = GenericDatumReader::builder(schema.schema()).build().expect("the schema is whole");
+        assert_eq!(prefix, [&[0xC3, 1][..], &ours.fingerprint().to_le_bytes()].concat(), "single-object encoding");
+        let reader = GenericDatumReader::builder(apache).build().expect("the schema is whole");
         let value = reader.read_value(&mut datum).expect("the datum follows the schema");
         assert!(datum.is_empty(), "{} bytes are left over", datum.len());
         Outcome { record, value }

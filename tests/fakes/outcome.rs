@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
 use scorewire::avro::encode::{output_schema, review_schema};
@@ -9,8 +10,16 @@ use scorewire::avro::schemas::AvroSchema;
 
 use super::sink::Sent;
 
-static OUTPUT: LazyLock<AvroSchema> = LazyLock::new(output_schema);
-static REVIEW: LazyLock<AvroSchema> = LazyLock::new(review_schema);
+/// A schema as we have it and as apache-avro reads it.
+type Read = (AvroSchema, Schema);
+
+fn read(schema: AvroSchema) -> Read {
+    let read = Schema::parse_str(schema.text()).unwrap();
+    (schema, read)
+}
+
+static OUTPUT: LazyLock<Read> = LazyLock::new(|| read(output_schema()));
+static REVIEW: LazyLock<Read> = LazyLock::new(|| read(review_schema()));
 
 /// The fields of a `model-outputs` or `human-review` record that tests look at.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,11 +47,11 @@ impl Outcome {
         Outcome::read(sent, &REVIEW)
     }
 
-    fn read(sent: &Sent, schema: &AvroSchema) -> Outcome {
+    fn read(sent: &Sent, (schema, read): &Read) -> Outcome {
         let value = sent.value.as_deref().expect("an outcome has a value");
         let prefix = [&[0xC3, 0x01][..], &schema.fingerprint().to_le_bytes()].concat();
         let mut datum = value.strip_prefix(prefix.as_slice()).expect("single-object encoding of its schema");
-        let reader = GenericDatumReader::builder(schema.schema()).build().unwrap();
+        let reader = GenericDatumReader::builder(read).build().unwrap();
         let record = reader.read_value(&mut datum).expect("a valid record");
         assert!(datum.is_empty(), "nothing behind the record");
         let source = field(&record, "source");

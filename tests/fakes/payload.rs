@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
+use apache_avro::Schema;
 use apache_avro::types::Value;
 use apache_avro::writer::datum::GenericDatumWriter;
 use scorewire::avro::feature::{Feature, Missing, Transform, Wanted};
@@ -30,6 +31,8 @@ pub const PENDING_ID: u32 = 7;
 pub const UNKNOWN_ID: u32 = 99;
 
 static READER: LazyLock<Arc<AvroSchema>> = LazyLock::new(|| Arc::new(AvroSchema::parse(SCHEMA, "payment").unwrap()));
+
+static WRITER: LazyLock<Schema> = LazyLock::new(|| Schema::parse_str(SCHEMA).unwrap());
 
 pub fn reader() -> Arc<AvroSchema> {
     Arc::clone(&READER)
@@ -112,7 +115,7 @@ impl Payment {
             Some(id) => [&[0][..], &id.to_be_bytes()].concat(),
             None => [&[0xC3, 0x01][..], &READER.fingerprint().to_le_bytes()].concat(),
         };
-        let writer = GenericDatumWriter::builder(READER.schema()).build().unwrap();
+        let writer = GenericDatumWriter::builder(&WRITER).build().unwrap();
         bytes.extend(writer.write_value_to_vec(value).unwrap());
         bytes
     }

@@ -5,7 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{AvroSchema, Lookup, SchemaError, SchemaSource};
+use serde_json::Value as Json;
+
+use super::file_name::{key_of, looks_like_id};
+use super::types::Types;
+use super::{AvroSchema, Lookup, SchemaError, SchemaSource, key_text, text};
 use crate::record::SchemaKey;
 
 /// What an id means that no file has.
@@ -19,36 +23,51 @@ pub enum OnUnknown {
 
 /// Every `*.avsc` of one folder, and schemas known from elsewhere.
 ///
-/// A file's registry id is the last number in its stem (`17.avsc`, `transaction-17.avsc`), its GUID what the stem
-/// ends in (`transaction-0af3....avsc`, in the usual 8-4-4-4-12 form); every file is also known by its CRC-64-AVRO
-/// fingerprint. Ids are immutable: a file is read once. For a key it does not know the folder is read again.
+/// A file's name may carry the registry's id or GUID ([`key_of`]); every file is also known by its CRC-64-AVRO fingerprint.
+/// A type that a schema only names is looked for in the other files. Ids are immutable: a file is read once. For a key it
+/// does not know the folder is read again.
+///
+/// An id, a GUID or a fingerprint that two schemas claim is refused as long as they do not mean the same: a fingerprint
+/// knows nothing of decimals' scales and timestamps' units.
 #[derive(Debug)]
 pub struct SchemaDirectory {
     /// Without one, only what was added by hand is known.
     folder: Option<PathBuf>,
     on_unknown: OnUnknown,
-    found: HashMap<SchemaKey, Arc<AvroSchema>>,
-    /// Which file an id or a GUID came from, to name both when they clash.
-    origins: HashMap<SchemaKey, PathBuf>,
-    /// Files that are done with, good or clashing.
+    found: HashMap<SchemaKey, Known>,
+    /// Keys that two schemas claim, with both.
+    contested: HashMap<SchemaKey, SchemaError>,
+    /// Contested since somebody asked.
+    refused: Vec<SchemaKey>,
+    /// Every file's JSON is looked at once, good or not, as long as it is not written to anew.
     read: BTreeMap<PathBuf, ()>,
+    /// Types that other files may name.
+    types: Types,
     /// Files that cannot be used now; they are tried again.
     broken: BTreeMap<PathBuf, SchemaError>,
     /// The folder itself cannot be read.
     unreadable: Option<SchemaError>,
 }
 
+/// A schema and where it came from.
+#[derive(Clone, Debug)]
+struct Known {
+    schema: Arc<AvroSchema>,
+    origin: String,
+}
+
 impl SchemaDirectory {
-    /// Reads the folder.
+    /// Reads the folder. What is wrong with single files costs those files only: [`SchemaDirectory::problems`].
     ///
     /// # Errors
-    /// Everything that is wrong at once: an unreadable folder or file, a file that is no schema, an id or GUID that
-    /// two files claim.
-    pub fn open(folder: &Path, on_unknown: OnUnknown) -> Result<SchemaDirectory, Vec<SchemaError>> {
+    /// A folder that cannot be read.
+    pub fn open(folder: &Path, on_unknown: OnUnknown) -> Result<SchemaDirectory, SchemaError> {
         let mut directory = SchemaDirectory { folder: Some(folder.to_owned()), ..Self::without_folder(on_unknown) };
         directory.read_folder();
-        let problems: Vec<SchemaError> = directory.problems().cloned().collect();
-        if problems.is_empty() { Ok(directory) } else { Err(problems) }
+        match directory.unreadable {
+            None => Ok(directory),
+            Some(problem) => Err(problem),
+        }
     }
 
     /// Knows what is added by hand, and nothing else.
@@ -57,8 +76,10 @@ impl SchemaDirectory {
             folder: None,
             on_unknown,
             found: HashMap::new(),
-            origins: HashMap::new(),
+            contested: HashMap::new(),
+            refused: Vec::new(),
             read: BTreeMap::new(),
+            types: Types::default(),
             broken: BTreeMap::new(),
             unreadable: None,
         }
@@ -66,7 +87,7 @@ impl SchemaDirectory {
 
     /// Makes a schema known that is in no file of the folder: the package's reader schema, by its fingerprint.
     pub fn add(&mut self, schema: Arc<AvroSchema>) {
-        self.found.entry(SchemaKey::Fingerprint(schema.fingerprint())).or_insert(schema);
+        self.claim(SchemaKey::Fingerprint(schema.fingerprint()), schema, "the package's reader schema");
     }
 
     /// Makes a file's schema that of bare data.
@@ -74,14 +95,32 @@ impl SchemaDirectory {
     /// # Errors
     /// When the file cannot be read or is no schema.
     pub fn set_raw(&mut self, file: &Path) -> Result<(), SchemaError> {
-        let schema = read_schema(file)?;
-        self.found.insert(SchemaKey::Raw, schema);
+        let place = file.display().to_string();
+        let schema = AvroSchema::parse(&read_text(file)?, &place)?;
+        self.found.insert(SchemaKey::Raw, Known { schema: Arc::new(schema), origin: place });
         Ok(())
     }
 
     /// What is wrong with the folder or its files now.
     pub fn problems(&self) -> impl Iterator<Item = &SchemaError> {
         self.unreadable.iter().chain(self.broken.values())
+    }
+
+    /// Worth knowing, no reason to refuse anything: names that look as if they carried an id.
+    pub fn remarks(&self) -> Vec<String> {
+        let files = self.read.keys().filter_map(|file| Some((file, looks_like_id(file)?)));
+        let remark = |(file, id): (&PathBuf, &str)| {
+            format!(
+                "{}: is known by its fingerprint only; if {id} is its registry id, name it NAME.id-{id}.avsc",
+                file.display()
+            )
+        };
+        files.map(remark).collect()
+    }
+
+    /// Files of the folder that hold a schema.
+    pub fn files(&self) -> usize {
+        self.read.len() + self.broken.len()
     }
 
     fn read_folder(&mut self) {
@@ -96,34 +135,64 @@ impl SchemaDirectory {
         };
         self.unreadable = None;
         self.broken.retain(|file, _| files.contains(file));
-        for file in files {
-            if !self.read.contains_key(&file) {
-                match self.read_file(&file) {
-                    Ok(()) => {
-                        self.read.insert(file.clone(), ());
-                        self.broken.remove(&file);
-                    }
-                    Err(problem) => {
-                        self.broken.insert(file, problem);
-                    }
+        let fresh: Vec<PathBuf> = files.into_iter().filter(|file| !self.read.contains_key(file)).collect();
+        // All texts before the first schema: one may name a type of another.
+        let texts: Vec<_> = fresh.iter().map(|file| self.read_json(file)).collect();
+        for (file, text) in fresh.into_iter().zip(texts) {
+            match text.and_then(|(text, json)| self.read_schema(&file, &text, &json)) {
+                Ok(()) => {
+                    self.broken.remove(&file);
+                    self.read.insert(file, ());
+                }
+                Err(problem) => {
+                    self.broken.insert(file, problem);
                 }
             }
         }
     }
 
-    fn read_file(&mut self, file: &Path) -> Result<(), SchemaError> {
+    fn read_json(&mut self, file: &Path) -> Result<(String, Json), SchemaError> {
+        let place = file.display().to_string();
+        let text = read_text(file)?;
+        let json = text::json(&text).map_err(|(what, fix)| SchemaError::new(&place, what, fix))?;
+        self.types.learn(&json, &place);
+        Ok((text, json))
+    }
+
+    fn read_schema(&mut self, file: &Path, text: &str, json: &Json) -> Result<(), SchemaError> {
+        let place = file.display().to_string();
         let key = key_of(file)?;
-        if let Some(other) = key.and_then(|key| self.origins.get(&key)) {
-            let what = format!("claims the same schema id as {}", other.display());
-            return Err(SchemaError::new(file.display().to_string(), what, "an id has one schema: rename one of them"));
-        }
-        let schema = read_schema(file)?;
+        let types = &self.types;
+        let schema = Arc::new(AvroSchema::build(text, json, &place, &|name| types.find(name))?);
         if let Some(key) = key {
-            self.found.insert(key, schema.clone());
-            self.origins.insert(key, file.to_owned());
+            self.claim(key, Arc::clone(&schema), &place);
         }
-        self.add(schema);
+        self.claim(SchemaKey::Fingerprint(schema.fingerprint()), schema, &place);
         Ok(())
+    }
+
+    /// The key is this schema's, unless another schema has it that does not mean the same.
+    fn claim(&mut self, key: SchemaKey, schema: Arc<AvroSchema>, origin: &str) {
+        let Some(known) = self.found.get(&key) else {
+            if !self.contested.contains_key(&key) {
+                self.found.insert(key, Known { schema, origin: origin.to_owned() });
+            }
+            return;
+        };
+        if known.schema.is_same_as(&schema) {
+            return;
+        }
+        let what = format!("claims {} as {} does, and the two do not mean the same", key_text(key), known.origin);
+        let fix = match key {
+            SchemaKey::Fingerprint(_) => {
+                "let the writers send a registry id, or make units and scales of the two schemas equal: a fingerprint \
+                 does not cover them"
+            }
+            _ => "an id has one schema: rename one of the files",
+        };
+        self.found.remove(&key);
+        self.contested.insert(key, SchemaError::new(origin, what, fix));
+        self.refused.push(key);
     }
 
     fn is_waited_for(&self, key: SchemaKey) -> bool {
@@ -134,11 +203,14 @@ impl SchemaDirectory {
 
 impl SchemaSource for SchemaDirectory {
     fn lookup(&mut self, key: SchemaKey) -> Lookup {
-        if !self.found.contains_key(&key) {
+        if !self.found.contains_key(&key) && !self.contested.contains_key(&key) {
             self.read_folder();
         }
+        if let Some(problem) = self.contested.get(&key) {
+            return Lookup::Refused(problem.to_string());
+        }
         match self.found.get(&key) {
-            Some(schema) => Lookup::Found(schema.clone()),
+            Some(known) => Lookup::Found(Arc::clone(&known.schema)),
             // Bare data without a schema of its own is a matter of configuration, not of time.
             None if key != SchemaKey::Raw && self.is_waited_for(key) => Lookup::Pending,
             None => Lookup::Unknown,
@@ -146,7 +218,7 @@ impl SchemaSource for SchemaDirectory {
     }
 
     fn known(&self) -> Vec<SchemaKey> {
-        let mut keys: Vec<SchemaKey> = self.found.keys().copied().collect();
+        let mut keys: Vec<SchemaKey> = self.found.keys().chain(self.contested.keys()).copied().collect();
         // Ids first: a schema is told about by the first of its keys.
         let rank = |key: SchemaKey| match key {
             SchemaKey::Id(id) => (0, id),
@@ -154,8 +226,12 @@ impl SchemaSource for SchemaDirectory {
             SchemaKey::Fingerprint(_) => (2, 0),
             SchemaKey::Raw => (3, 0),
         };
-        keys.sort_by_cached_key(|&key| (rank(key), super::key_text(key)));
+        keys.sort_by_cached_key(|&key| (rank(key), key_text(key)));
         keys
+    }
+
+    fn take_refused(&mut self) -> Vec<SchemaKey> {
+        std::mem::take(&mut self.refused)
     }
 
     fn problem(&self, key: SchemaKey) -> Option<String> {
@@ -166,8 +242,8 @@ impl SchemaSource for SchemaDirectory {
         folder.or_else(|| self.broken.iter().find_map(about)).or_else(|| {
             let missing = !self.found.contains_key(&key);
             missing.then(|| {
-                let what = format!("no .avsc file here has schema {}", super::key_text(key));
-                let fix = "put the writer's schema there, named by its id (17.avsc) or GUID";
+                let what = format!("no .avsc file here has schema {}", key_text(key));
+                let fix = "put the writer's schema there, named by its id (17.avsc, NAME.id-17.avsc) or GUID";
                 let folder = self
                     .folder
                     .as_ref()
@@ -191,48 +267,8 @@ fn list(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn read_schema(file: &Path) -> Result<Arc<AvroSchema>, SchemaError> {
-    let place = file.display().to_string();
-    let text = fs::read_to_string(file)
-        .map_err(|why| SchemaError::new(&place, why.to_string(), "make the file readable UTF-8 text"))?;
-    AvroSchema::parse(&text, &place).map(Arc::new)
-}
-
-/// The id or GUID that a file's name carries, if any.
-fn key_of(file: &Path) -> Result<Option<SchemaKey>, SchemaError> {
-    let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or("");
-    if let Some(guid) = trailing_guid(stem) {
-        return Ok(Some(SchemaKey::Guid(guid)));
-    }
-    let Some(end) = stem.rfind(|char: char| char.is_ascii_digit()) else { return Ok(None) };
-    let start = stem[..end]
-        .rfind(|char: char| !char.is_ascii_digit())
-        .map_or(0, |before| before + stem[before..].chars().next().map_or(1, char::len_utf8));
-    match stem[start..=end].parse() {
-        Ok(id) => Ok(Some(SchemaKey::Id(id))),
-        Err(_) => {
-            let what = format!("{} is no schema id: ids have 32 bits", &stem[start..=end]);
-            Err(SchemaError::new(file.display().to_string(), what, "name the file by its registry id, as 17.avsc"))
-        }
-    }
-}
-
-/// `...xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx`
-fn trailing_guid(stem: &str) -> Option<[u8; 16]> {
-    const LEN: usize = 36;
-    let text = stem.get(stem.len().checked_sub(LEN)?..)?;
-    let mut guid = [0; 16];
-    let mut digits = 0;
-    for (place, byte) in text.bytes().enumerate() {
-        let is_dash_place = matches!(place, 8 | 13 | 18 | 23);
-        match (is_dash_place, char::from(byte).to_digit(16)) {
-            (true, _) if byte == b'-' => {}
-            (false, Some(digit)) => {
-                guid[digits / 2] = guid[digits / 2] << 4 | digit as u8;
-                digits += 1;
-            }
-            _ => return None,
-        }
-    }
-    Some(guid)
+fn read_text(file: &Path) -> Result<String, SchemaError> {
+    fs::read_to_string(file).map_err(|why| {
+        SchemaError::new(file.display().to_string(), why.to_string(), "make the file readable UTF-8 text")
+    })
 }

@@ -1,0 +1,93 @@
+//! The decoder of a lane, and what is told of schemas at start.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::avro::decoder::{Decoder, Grade};
+use crate::avro::feature::Wanted;
+use crate::avro::schemas::{AvroSchema, OnUnknown, SchemaDirectory, SchemaError};
+use crate::avro::wire::Accept;
+use crate::config::{Config, UnknownSchema};
+use crate::error::{Fatal, exit};
+use crate::observe::stats::LaneStats;
+use crate::pipeline::intake;
+
+/// Makes a decoder only to see what would fail in the lanes, and tells everything there is to tell of the schemas: once,
+/// and not by each lane.
+///
+/// # Errors
+/// A folder that cannot be read, a contract that its own reader schema cannot fill, or a folder of schemas none of which
+/// can be used.
+pub fn checked(config: &Config, wanted: &Wanted, reader: &Arc<AvroSchema>) -> Result<(), Fatal> {
+    let directory = directory(config, reader)?;
+    let broken: Vec<SchemaError> = directory.problems().cloned().collect();
+    for problem in &broken {
+        tracing::error!("this schema cannot be used, the others are: {problem}");
+    }
+    directory.remarks().iter().for_each(|remark| tracing::warn!("{remark}"));
+    let mut decoder = decoder(config, wanted, reader, directory)?;
+    let usable = decoder.preload();
+    let mut refused: Vec<String> = broken.iter().map(ToString::to_string).collect();
+    while let Some(note) = decoder.take_note() {
+        intake::log(&note);
+        if note.grade == Grade::Refused {
+            refused.push(note.text);
+        }
+    }
+    if usable == 0 && !refused.is_empty() {
+        let fix = "correct the schemas named above, or the package's reader schema";
+        return Err(Fatal::new(exit::CONFIG, format!("no writer's schema can be used:\n{}", refused.join("\n")), fix));
+    }
+    Ok(())
+}
+
+/// What [`checked`] told is not told again, but shown in `/status`.
+///
+/// # Errors
+/// As [`checked`].
+pub fn of_lane(
+    config: &Config,
+    wanted: &Wanted,
+    reader: &Arc<AvroSchema>,
+    stats: &LaneStats,
+) -> Result<Decoder, Fatal> {
+    let mut decoder = decoder(config, wanted, reader, directory(config, reader)?)?;
+    decoder.preload();
+    while let Some(note) = decoder.take_note() {
+        intake::show(stats, note);
+    }
+    Ok(decoder)
+}
+
+fn directory(config: &Config, reader: &Arc<AvroSchema>) -> Result<SchemaDirectory, Fatal> {
+    let schemas = &config.schemas;
+    let on_unknown = match schemas.on_unknown {
+        UnknownSchema::DeadLetter => OnUnknown::DeadLetter,
+        UnknownSchema::Wait => OnUnknown::Wait,
+    };
+    let mut directory = match schemas.directory.as_deref() {
+        Some(folder) => SchemaDirectory::open(folder, on_unknown).map_err(refused)?,
+        None => SchemaDirectory::without_folder(on_unknown),
+    };
+    directory.add(Arc::clone(reader));
+    if let Some(file) = schemas.raw_schema.as_deref() {
+        directory.set_raw(Path::new(file)).map_err(refused)?;
+    }
+    Ok(directory)
+}
+
+fn refused(error: SchemaError) -> Fatal {
+    Fatal::new(exit::CONFIG, error.to_string(), "correct what is named above")
+}
+
+fn decoder(
+    config: &Config,
+    wanted: &Wanted,
+    reader: &Arc<AvroSchema>,
+    directory: SchemaDirectory,
+) -> Result<Decoder, Fatal> {
+    let forms = config.schemas.wire_forms;
+    let accept = Accept { guid: forms.guid, id: forms.id, single_object: forms.single_object, raw: forms.raw };
+    Decoder::new(Arc::clone(reader), wanted.clone(), Box::new(directory), accept)
+        .map_err(|error| Fatal::new(exit::MODEL, error.to_string(), "correct the package's contract or reader schema"))
+}
