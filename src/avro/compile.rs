@@ -186,7 +186,8 @@ impl Compiler<'_> {
         let record = self.writer.describe(w);
         let what = format!("the writer's {record} has no field `{name}`, and the reader's field has no default");
         let fix = "give the field a default or an alias in the package's reader schema, or write it";
-        PlanError::new(self.place(want), what, fix)
+        let is_other_record = w == self.writer.root && !resolve::same_name(self.writer, self.reader);
+        PlanError { is_other_record, ..PlanError::new(self.place(want), what, fix) }
     }
 
     fn number(&mut self, w: NodeId, r: NodeId, uses: &[Use], want: &Want) -> Result<(), PlanError> {

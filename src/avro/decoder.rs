@@ -46,6 +46,8 @@ pub struct SchemaNote {
 pub enum Grade {
     /// It is there and cannot be used: its records are dead letters.
     Refused,
+    /// It is that of another record, as a folder for several topics has them: should one come, it is a dead letter.
+    OtherRecord,
     /// Nobody knows it: its records are dead letters until somebody does.
     Unknown,
     /// Its records are scored, and never give something that the model asks for.
@@ -236,7 +238,10 @@ impl Decoder {
             let plan = Plan::compile(&schema, &self.reader, &self.wanted);
             match &plan {
                 Ok(plan) => self.tell_of(key, plan),
-                Err(problem) => self.tell(key, Grade::Refused, format!("schema {}: {problem}", key_text(key))),
+                Err(problem) => {
+                    let grade = if problem.is_other_record { Grade::OtherRecord } else { Grade::Refused };
+                    self.tell(key, grade, format!("schema {}: {problem}", key_text(key)));
+                }
             }
             self.plans.push(plan.ok());
             self.schemas.push(schema);

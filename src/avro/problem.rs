@@ -9,11 +9,13 @@ pub struct PlanError {
     pub place: String,
     pub what: String,
     pub fix: String,
+    /// The writer's schema is that of another record: neither its name nor its fields are the reader's.
+    pub is_other_record: bool,
 }
 
 impl PlanError {
     pub(super) fn new(place: impl Into<String>, what: impl Into<String>, fix: impl Into<String>) -> PlanError {
-        PlanError { place: place.into(), what: what.into(), fix: fix.into() }
+        PlanError { place: place.into(), what: what.into(), fix: fix.into(), is_other_record: false }
     }
 }
 

@@ -69,6 +69,12 @@ fn is_contradiction(written: &Logical, read: &Logical, terms: Terms) -> bool {
     written != read && *written != Logical::None && *read != Logical::None && !(terms.time_only && both_known)
 }
 
+/// Whether the records at the top have a name in common.
+pub(super) fn same_name(writer: &Graph, reader: &Graph) -> bool {
+    let names = |graph: &Graph| graph.branches(graph.root).into_iter().find_map(|id| graph.node(id).names.clone());
+    names_fit(names(writer).as_ref(), names(reader).as_ref()).is_some()
+}
+
 /// By Avro's rules unqualified names must be equal, or one of the reader's aliases must name the writer's type; which
 /// of several types fits best is told by the full name.
 fn names_fit(writer: Option<&Names>, reader: Option<&Names>) -> Option<Fit> {

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use crate::avro::decoder::{Decoder, Grade};
 use crate::avro::feature::Wanted;
-use crate::avro::schemas::{AvroSchema, OnUnknown, SchemaDirectory, SchemaError};
+use crate::avro::schemas::{AvroSchema, Lookup, OnUnknown, SchemaDirectory, SchemaError, SchemaSource};
 use crate::avro::wire::Accept;
 use crate::config::{Config, UnknownSchema};
 use crate::error::{Fatal, exit};
 use crate::observe::stats::LaneStats;
 use crate::pipeline::intake;
+use crate::record::SchemaKey;
 
 /// Makes a decoder only to see what would fail in the lanes, and tells everything there is to tell of the schemas: once,
 /// and not by each lane.
@@ -19,12 +20,15 @@ use crate::pipeline::intake;
 /// A folder that cannot be read, a contract that its own reader schema cannot fill, or a folder of schemas none of which
 /// can be used.
 pub fn checked(config: &Config, wanted: &Wanted, reader: &Arc<AvroSchema>) -> Result<(), Fatal> {
-    let directory = directory(config, reader)?;
+    let mut directory = directory(config)?;
     let broken: Vec<SchemaError> = directory.problems().cloned().collect();
     for problem in &broken {
         tracing::error!("this schema cannot be used, the others are: {problem}");
     }
     directory.remarks().iter().for_each(|remark| tracing::warn!("{remark}"));
+    // A file with the package's own schema is known to the decoder before it asks.
+    let own = SchemaKey::Fingerprint(reader.fingerprint());
+    let has_own = matches!(directory.lookup(own), Lookup::Found(_));
     let mut decoder = decoder(config, wanted, reader, directory)?;
     let usable = decoder.preload();
     let mut refused: Vec<String> = broken.iter().map(ToString::to_string).collect();
@@ -34,7 +38,7 @@ pub fn checked(config: &Config, wanted: &Wanted, reader: &Arc<AvroSchema>) -> Re
             refused.push(note.text);
         }
     }
-    if usable == 0 && !refused.is_empty() {
+    if usable == 0 && !has_own && !refused.is_empty() {
         let fix = "correct the schemas named above, or the package's reader schema";
         return Err(Fatal::new(exit::CONFIG, format!("no writer's schema can be used:\n{}", refused.join("\n")), fix));
     }
@@ -51,7 +55,7 @@ pub fn of_lane(
     reader: &Arc<AvroSchema>,
     stats: &LaneStats,
 ) -> Result<Decoder, Fatal> {
-    let mut decoder = decoder(config, wanted, reader, directory(config, reader)?)?;
+    let mut decoder = decoder(config, wanted, reader, directory(config)?)?;
     decoder.preload();
     while let Some(note) = decoder.take_note() {
         intake::show(stats, note);
@@ -59,7 +63,7 @@ pub fn of_lane(
     Ok(decoder)
 }
 
-fn directory(config: &Config, reader: &Arc<AvroSchema>) -> Result<SchemaDirectory, Fatal> {
+fn directory(config: &Config) -> Result<SchemaDirectory, Fatal> {
     let schemas = &config.schemas;
     let on_unknown = match schemas.on_unknown {
         UnknownSchema::DeadLetter => OnUnknown::DeadLetter,
@@ -69,7 +73,6 @@ fn directory(config: &Config, reader: &Arc<AvroSchema>) -> Result<SchemaDirector
         Some(folder) => SchemaDirectory::open(folder, on_unknown).map_err(refused)?,
         None => SchemaDirectory::without_folder(on_unknown),
     };
-    directory.add(Arc::clone(reader));
     if let Some(file) = schemas.raw_schema.as_deref() {
         directory.set_raw(Path::new(file)).map_err(refused)?;
     }
@@ -84,8 +87,9 @@ fn decoder(
     config: &Config,
     wanted: &Wanted,
     reader: &Arc<AvroSchema>,
-    directory: SchemaDirectory,
+    mut directory: SchemaDirectory,
 ) -> Result<Decoder, Fatal> {
+    directory.add(Arc::clone(reader));
     let forms = config.schemas.wire_forms;
     let accept = Accept { guid: forms.guid, id: forms.id, single_object: forms.single_object, raw: forms.raw };
     Decoder::new(Arc::clone(reader), wanted.clone(), Box::new(directory), accept)

@@ -154,7 +154,9 @@ pub fn log(note: &SchemaNote) {
     let SchemaNote { key, grade, text } = note;
     match grade {
         Grade::Refused => tracing::error!(schema = %key, "records of this schema are dead letters: {text}"),
-        Grade::Unknown => tracing::warn!(schema = %key, "records of this schema are dead letters: {text}"),
+        Grade::Unknown | Grade::OtherRecord => {
+            tracing::warn!(schema = %key, "records of this schema are dead letters: {text}")
+        }
         Grade::Incomplete | Grade::Remark => tracing::warn!(schema = %key, "{text}"),
     }
 }
@@ -164,7 +166,7 @@ pub fn show(stats: &LaneStats, note: SchemaNote) {
     let alarm = match note.grade {
         Grade::Refused => format!("records are dead letters: {}", note.text),
         Grade::Incomplete => note.text,
-        Grade::Unknown | Grade::Remark => return,
+        Grade::Unknown | Grade::OtherRecord | Grade::Remark => return,
     };
     if let Ok(mut alarms) = stats.schema_alarms.lock()
         && alarms.len() < SCHEMA_ALARMS_MAX
