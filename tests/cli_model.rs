@@ -63,6 +63,12 @@ fn golden_records_are_counted_and_what_they_do_not_show_is_named() {
     assert_eq!((output.status.code(), &found["golden_records"]), (Some(0), &0.into()), "{found}");
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(told.contains("warning: the golden records were made by scorewire itself"), "{told}");
+
+    replace("\"POS\", \"ECOMMERCE\"", "\"ECOMMERCE\", \"POS\"");
+    let output = check(copy.path(), &library(), &["--json"]);
+    assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(65), true), "{output:?}");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("golden_records.avro record ") && told.contains("feature `channel` (channel)"), "{told}");
 }
 
 #[test]

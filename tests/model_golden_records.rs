@@ -220,6 +220,8 @@ fn files_that_do_not_belong_together_are_refused() {
     let copy = example();
     fs::remove_file(copy.0.path().join("golden_records.avro")).unwrap();
     assert_refused(copy.load(), &["golden_records.avro: cannot be read", "put the golden records there"]);
+    let copy = example().edit_feature("is_night", "path = \"is_night\"", "path = \"is_dark\"");
+    assert_refused(copy.load(), &["transaction.avsc: feature `is_night` (is_dark): "]);
     // The reader's amount is in tenths of a cent, the writer's in cents.
     let copy = example().edit("transaction.avsc", "\"precision\": 12, \"scale\": 2", "\"precision\": 12, \"scale\": 3");
     assert_refused(copy.load(), &["golden_records.avro: feature `amount` (amount): "]);

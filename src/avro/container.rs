@@ -21,7 +21,7 @@ pub const BYTES_MAX: usize = 64 << 20;
 /// A container file's content.
 #[derive(Debug)]
 pub struct Container {
-    writer: AvroSchema,
+    pub writer: AvroSchema,
     /// Data without any prefix, in the file's order.
     pub records: Vec<Vec<u8>>,
 }
@@ -43,10 +43,10 @@ impl Container {
         let schema = header.schema.and_then(|text| std::str::from_utf8(text).ok());
         let schema = schema.ok_or_else(|| damaged(place, "its header holds no schema"))?;
         let writer = AvroSchema::parse(schema, &format!("{place}: the schema in its header"))?;
-        let mut container = Container { writer, records: Vec::new() };
         // Nothing is wanted, so all is skipped: what is left of a block is where the next record begins.
-        let whole = container.plan(&container.writer, &Wanted::default());
+        let whole = compile(&writer, &writer, &Wanted::default());
         let whole = whole.map_err(|error| SchemaError::new(place, error.to_string(), "correct the writer's schema"))?;
+        let mut container = Container { writer, records: Vec::new() };
         let (mut blocks, mut bytes) = (0, 0);
         while !rest.is_empty() {
             blocks += 1;
@@ -63,14 +63,6 @@ impl Container {
             }
         }
         Ok(container)
-    }
-
-    /// How these records become rows of `wanted`, exactly as records on the wire do.
-    ///
-    /// # Errors
-    /// Those of [`Plan::compile`].
-    pub fn plan(&self, reader: &AvroSchema, wanted: &Wanted) -> Result<Plan, PlanError> {
-        Plan::compile(self.writer.schema(), reader.schema(), wanted)
     }
 
     /// Takes a block's records apart.
@@ -91,6 +83,14 @@ impl Container {
             _ => Err(damaged(place, &format!("bytes are left over after record {}", self.records.len()))),
         }
     }
+}
+
+/// How a writer's records become rows of `wanted`, exactly as records on the wire do.
+///
+/// # Errors
+/// Those of [`Plan::compile`].
+pub fn compile(writer: &AvroSchema, reader: &AvroSchema, wanted: &Wanted) -> Result<Plan, PlanError> {
+    Plan::compile(writer.schema(), reader.schema(), wanted)
 }
 
 fn damaged(place: &str, what: &str) -> SchemaError {
@@ -187,6 +187,13 @@ mod tests {
         writer.into_inner().unwrap()
     }
 
+    /// A file without blocks.
+    fn header(codec: &str, schema: &str) -> Vec<u8> {
+        let short = |text: &str| [&[2 * text.len() as u8], text.as_bytes()].concat();
+        let entries = ["avro.codec", codec, "avro.schema", schema].map(short).concat();
+        [MAGIC, &[4], &entries, &[0], &[7; SYNC_BYTES]].concat()
+    }
+
     fn why(bytes: &[u8]) -> String {
         Container::read(bytes, "golden.avro").unwrap_err().to_string()
     }
@@ -224,6 +231,14 @@ mod tests {
     }
 
     #[test]
+    fn a_count_that_no_byte_bounds_is_bounded_all_the_same() {
+        // A million records of no size in a block of no bytes.
+        let block = [&[0x80, 0x80, 0x80, 0x01, 0x00][..], &[7; SYNC_BYTES]].concat();
+        let told = why(&[header("null", "\"null\""), block].concat());
+        assert!(told.contains("holds more than 65536 records"), "{told}");
+    }
+
+    #[test]
     fn what_is_wrong_with_a_file_is_said() {
         let good = file(Codec::Null, 3);
         assert!(why(b"{\"id\": 1}").contains("is no Avro object container file"));
@@ -234,9 +249,7 @@ mod tests {
         let mut wrong = good.clone();
         wrong[at] = 9;
         assert!(why(&wrong).contains("record 3 does not follow its schema"), "{}", why(&wrong));
-        let short = |text: &str| [&[2 * text.len() as u8], text.as_bytes()].concat();
-        let entries = ["avro.codec", "zstandard", "avro.schema", "\"long\""].map(short).concat();
-        let compressed = why(&[MAGIC, &[4], &entries, &[0], &[7; SYNC_BYTES]].concat());
+        let compressed = why(&header("zstandard", "\"long\""));
         assert!(compressed.contains("compressed with `zstandard`") && compressed.contains("deflate"), "{compressed}");
     }
 }

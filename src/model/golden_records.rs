@@ -7,11 +7,11 @@
 
 use std::fmt::Display;
 
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView1};
 
-use crate::avro::container::Container;
+use crate::avro::container::{Container, compile};
 use crate::avro::feature::{Feature, Missing, Transform};
-use crate::avro::schemas::AvroSchema;
+use crate::avro::schemas::{AvroSchema, SchemaError};
 use crate::error::Reject;
 use crate::model::contract::Contract;
 use crate::model::golden::Golden;
@@ -73,37 +73,39 @@ impl GoldenRecords {
         word.is_some_and(|word| word.eq_ignore_ascii_case("scorewire"))
     }
 
-    /// What no record shows, one entry per feature: a symbol, a missing value, one of two answers, a second number.
-    /// There a wrong contract would not be found.
+    /// What no record shows, one entry per feature: there a wrong contract would not be found.
     pub fn unreached(&self, features: &[Feature]) -> Vec<String> {
-        let columns = self.expected.rows.columns();
-        let lacks = |(feature, column): (&Feature, ndarray::ArrayView1<'_, f32>)| {
-            let has = |value: f32| column.iter().any(|found| same(*found, value));
-            let mut lacks: Vec<String> = match &feature.transform {
-                Transform::Index { symbols, .. } => {
-                    let unseen = symbols.iter().enumerate().filter(|(place, _)| !has(*place as f32));
-                    unseen.map(|(_, symbol)| symbol.clone()).collect()
-                }
-                Transform::Equals(_) | Transform::IsPresent => [0.0, 1.0]
-                    .into_iter()
-                    .filter(|value| !has(*value))
-                    .map(|value| format!("the answer {value}"))
-                    .collect(),
-                Transform::Number if column.iter().all(|value| same(*value, column[0])) => {
-                    vec!["a second value".into()]
-                }
-                Transform::Number => Vec::new(),
-            };
-            let missing = match (&feature.transform, feature.missing) {
-                (Transform::IsPresent, _) | (_, None | Some(Missing::Reject)) => None,
-                (_, Some(Missing::Nan)) => Some(f32::NAN),
-                (_, Some(Missing::Constant(value))) => Some(value),
-            };
-            lacks.extend(missing.filter(|value| !has(*value)).map(|_| "a missing value".to_owned()));
-            (!lacks.is_empty()).then(|| format!("{}: {}", feature.name, lacks.join(", ")))
-        };
-        features.iter().zip(columns).filter_map(lacks).collect()
+        let columns = features.iter().zip(self.expected.rows.columns());
+        let lacks = columns.map(|(feature, column)| (&feature.name, lacking(feature, column)));
+        lacks
+            .filter(|(_, lacks)| !lacks.is_empty())
+            .map(|(name, lacks)| format!("{name}: {}", lacks.join(", ")))
+            .collect()
     }
+}
+
+/// Symbols, answers, a second number, a missing value: what of them a feature's column has not.
+fn lacking(feature: &Feature, column: ArrayView1<'_, f32>) -> Vec<String> {
+    let lacks = |value: f32| !column.iter().any(|found| same(*found, value));
+    let mut lacking: Vec<String> = match &feature.transform {
+        Transform::Index { symbols, .. } => {
+            let unseen = symbols.iter().enumerate().filter(|(place, _)| lacks(*place as f32));
+            unseen.map(|(_, symbol)| symbol.clone()).collect()
+        }
+        Transform::Equals(_) | Transform::IsPresent => {
+            let unseen = [0.0, 1.0].into_iter().filter(|answer| lacks(*answer));
+            unseen.map(|answer| format!("the answer {answer}")).collect()
+        }
+        Transform::Number if column.iter().all(|value| same(*value, column[0])) => vec!["a second value".to_owned()],
+        Transform::Number => Vec::new(),
+    };
+    let missing = match (&feature.transform, feature.missing) {
+        (Transform::IsPresent, _) | (_, None | Some(Missing::Reject)) => None,
+        (_, Some(Missing::Nan)) => Some(f32::NAN),
+        (_, Some(Missing::Constant(value))) => Some(value),
+    };
+    lacking.extend(missing.filter(|value| lacks(*value)).map(|_| "a missing value".to_owned()));
+    lacking
 }
 
 /// What the start says where nobody but the product vouches for the way from a record to its features.
@@ -131,17 +133,19 @@ fn decode(
     contract: &Contract,
     reader_schema: &str,
 ) -> Result<Vec<Decoded>, Problem> {
-    let of_schema = |error: crate::avro::schemas::SchemaError| {
-        let (place, what, fix) = (error.place, error.what, error.fix);
-        Problem { place, what, fix }
-    };
+    let of_schema = |error: SchemaError| Problem { place: error.place, what: error.what, fix: error.fix };
     let reader = AvroSchema::parse(reader_schema, &contract.schema_file).map_err(of_schema)?;
+    let plan = |writer: &AvroSchema, file: &str| {
+        compile(writer, &reader, &contract.wanted).map_err(|error| Problem {
+            place: format!("{file}: {}", error.place),
+            what: error.what,
+            fix: error.fix,
+        })
+    };
+    // A contract that does not fit its own schema is no fault of the records.
+    plan(&reader, &contract.schema_file)?;
     let container = Container::read(bytes, &files.records).map_err(of_schema)?;
-    let plan = container.plan(&reader, &contract.wanted).map_err(|error| Problem {
-        place: format!("{}: {}", files.records, error.place),
-        what: error.what,
-        fix: error.fix,
-    })?;
+    let plan = plan(&container.writer, &files.records)?;
     let decoded = container.records.iter().map(|record| {
         let mut row = vec![f32::NAN; plan.width()];
         plan.decode(record, 0, &mut row).map(|_| row)
