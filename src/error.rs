@@ -186,7 +186,7 @@ pub mod exit {
     /// A promise was broken or a check failed (`demo`, `load`).
     pub const FAILED: u8 = 1;
     pub const USAGE: u8 = 64;
-    /// A model package that does not hold: hash, contract, golden rows.
+    /// A model package that does not hold: hash, contract, golden rows, golden records.
     pub const MODEL: u8 = 65;
     /// Kafka or a topic cannot be reached.
     pub const UNAVAILABLE: u8 = 69;

@@ -29,7 +29,7 @@
 //! | [`memory`] | what the process holds, as the kernel and the allocator count it |
 //! | [`failpoint`] | test builds only: moments to die at, and mistakes to make on purpose |
 //! | [`edge`] | the doors to the world: `Source`, `Scorer`, `Sink`, `Delivery`, `Clock` |
-//! | [`avro`] | wire forms, schemas, the compiled decode plan, the encoding of outcomes |
+//! | [`avro`] | wire forms, schemas, the compiled decode plan, container files, the encoding of outcomes |
 //! | [`model`] | package, hash, contract, ONNX Runtime session, probe, the kernel for tree ensembles; alone knows `ort` |
 //! | [`kafka`] | client settings, consumer, producer, embedded broker; alone knows `rdkafka`, and stands before seven functions of the client (`scripts/build.rs`) |
 //! | [`pipeline`] | the stages, the lane that runs them, and the threads that run lanes |
@@ -65,8 +65,8 @@
 //! 6. Anything produced or committed for a partition that is no longer ours ([`pipeline::slots`]); exactly-once: an
 //!    outcome that readers see without its offset, or the other way round ([`pipeline::transaction`],
 //!    [`pipeline::exactly_once`]).
-//! 7. A record scored by a model that did not pass its hash, contract and golden rows, or by a kernel of ours that did
-//!    not give ONNX Runtime's bits.
+//! 7. A record scored by a model that did not pass its hash, contract, golden rows and golden records, or by a kernel of
+//!    ours that did not give ONNX Runtime's bits.
 //! 8. A shutdown that loses or doubles: SIGTERM drains, commits and leaves.
 //! 9. A payload value in a log or a metric.
 

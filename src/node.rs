@@ -327,6 +327,7 @@ fn announce_model(model: &Model) {
         provider = report.placement.provider,
         batch_rows = report.batch_rows_cap,
         batch_invariant = report.batch_invariant,
+        golden_records = package.golden_records_checked(),
         golden_difference_max = report.golden_difference_max,
         "model verified"
     );

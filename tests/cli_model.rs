@@ -27,8 +27,48 @@ fn a_package_that_holds_is_described() {
     assert!(found["batch_rows"].as_u64().unwrap() >= 1, "{found}");
     assert!(found["curve"].as_array().unwrap().iter().all(|point| point["row_us"].as_f64().unwrap() > 0.0), "{found}");
 
-    let table = String::from_utf8(check(draft.path(), &library(), &[]).stdout).unwrap();
+    let output = check(draft.path(), &library(), &[]);
+    let [table, told] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
     assert!(table.starts_with("model        test-mlp 1.0.0\n") && table.contains("us/row"), "{table}");
+    // Nobody vouches for the way from a record to its features, and that is said: once.
+    assert_eq!((&found["golden_records"], &found["golden_records_made_by"]), (&0.into(), &serde_json::Value::Null));
+    assert!(table.contains("\nrecords      none"), "{table}");
+    assert_eq!(told.matches("the package has no golden records").count(), 1, "{told}");
+}
+
+#[test]
+fn golden_records_are_counted_and_what_they_do_not_show_is_named() {
+    let folder = packages::all().into_iter().find(|folder| packages::name(folder) == "card-fraud-mlp").unwrap();
+    let copy = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap()) {
+        std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+    }
+    let manifest = std::fs::read_to_string(copy.path().join("model.toml")).unwrap();
+    let replace = |from: &str, to: &str| {
+        assert!(manifest.contains(from), "{from:?}");
+        std::fs::write(copy.path().join("model.toml"), manifest.replacen(from, to, 1)).unwrap();
+    };
+    // A symbol more at the end of the list: the records that are there still hold.
+    replace("\"BR\", \"NG\"]", "\"BR\", \"NG\", \"JP\"]");
+    let output = check(copy.path(), &library(), &["--json"]);
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(found["golden_records"].as_u64() > Some(40), "{found}");
+    assert_eq!(found["golden_records_unreached"], serde_json::json!(["merchant_country: JP"]), "{found}");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("no golden record shows merchant_country: JP") && !told.contains("warning"), "{told}");
+
+    replace("made_by = \"", "made_by = \"scorewire ");
+    let output = check(copy.path(), &library(), &["--json"]);
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &found["golden_records"]), (Some(0), &0.into()), "{found}");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("warning: the golden records were made by scorewire itself"), "{told}");
+
+    replace("\"POS\", \"ECOMMERCE\"", "\"ECOMMERCE\", \"POS\"");
+    let output = check(copy.path(), &library(), &["--json"]);
+    assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(65), true), "{output:?}");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("golden_records.avro record ") && told.contains("feature `channel` (channel)"), "{told}");
 }
 
 #[test]
@@ -39,6 +79,8 @@ fn every_package_of_the_repository_holds() {
         let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!((&found["name"], &found["batch_invariant"]), (&packages::name(&folder).into(), &true.into()));
         assert!(found["golden_rows"].as_u64() > Some(100), "{found}");
+        assert!(found["golden_records"].as_u64() > Some(40), "{found}");
+        assert_eq!(found["golden_records_unreached"], serde_json::json!([]), "{found}");
     }
 }
 

@@ -86,6 +86,7 @@ Mean cost of a held-out transaction: {held['cost']:.3f}, against {held['cost_app
 | `model.onnx` | the model |
 | `transaction.avsc` | the reader's schema |
 | `golden.csv` | rows and the scores that ONNX Runtime 1.28.0 gives them with one thread; checked at every start |
+| `golden_records.avro`, `golden_records.csv` | transactions as they arrive, with the features and scores that the training side computes of them; checked at every start |
 
 Made by `scripts/train`, which gives the same files again.
 """

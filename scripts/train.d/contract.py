@@ -2,6 +2,8 @@
 
 VERSION = "1.0.0"
 THRESHOLDS_VERSION = "2026-11-01"
+GOLDEN_RECORDS = "golden_records.avro"
+GOLDEN_EXPECTED = "golden_records.csv"
 
 CHANNELS = ["POS", "ECOMMERCE", "MOTO", "ATM"]
 ENTRY_MODES = ["CHIP", "CONTACTLESS", "MAGSTRIPE", "STORED"]
@@ -85,6 +87,9 @@ def package_toml(name, sha256, exported, settings):
         "[golden]",
         'file = "golden.csv"',
         f"tolerance = {exported.tolerance}",
+        f'records = "{GOLDEN_RECORDS}"',
+        f'expected = "{GOLDEN_EXPECTED}"',
+        'made_by = "scripts/train.d/golden.py (fastavro, NumPy and ONNX Runtime in Python)"',
     ]
     for one in FEATURES:
         lines += ["", "[[features]]", f'name = "{one["name"]}"', f'path = "{one["path"]}"']

@@ -44,6 +44,10 @@ def to_onnx(model, name):
         target_opset=15,
     )
     converted.producer_name = "scorewire scripts/train"
+    # The converter takes them from a set, whose order is another one in every run of Python.
+    imports = sorted(converted.opset_import, key=lambda one: one.domain)
+    del converted.opset_import[:]
+    converted.opset_import.extend(imports)
     onnx.checker.check_model(converted)
     return converted.SerializeToString()
 

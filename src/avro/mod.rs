@@ -1,12 +1,14 @@
 //! Avro: wire forms, schemas, the compiled decode plan, and the encoding of outcomes.
 //!
 //! A payload's way: [`wire`] finds the schema's key, [`schemas`] the schema, [`compile`](mod@compile) makes a
-//! [`plan::Plan`] of it once, and the plan writes the row. [`decoder`] ties them together. [`encode`] writes outcomes.
+//! [`plan::Plan`] of it once, and the plan writes the row. [`decoder`] ties them together. [`encode`] writes outcomes. [`container`] reads files of
+//! records.
 
 mod absent;
 mod build;
 mod canonical;
 mod compile;
+pub mod container;
 mod decimal;
 pub mod decoder;
 pub mod encode;

@@ -90,6 +90,19 @@ impl Plan {
         }
     }
 
+    /// Length of the datum that `bytes` begin with, whatever follows it; for a plan that wants nothing.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with the datum.
+    ///
+    /// # Panics
+    /// When the plan has columns: there is no row to write them to.
+    pub fn datum_len(&self, bytes: &[u8]) -> Result<usize, Reject> {
+        assert_eq!(self.width(), 0, "only a plan without columns measures");
+        let mut found = Found { id: TransactionId::Absent, event_time_ms: None, value_len: bytes.len() };
+        self.walk(0, bytes, &mut [], &mut found, 0).map(|rest| bytes.len() - rest.len())
+    }
+
     /// Runs from `start` to [`Op::End`] and returns what is left of the payload. The common steps are here, on a
     /// slice that stays in registers; the others are a call away, and spelt out so that the choice needs no bounds.
     fn walk<'p>(

@@ -27,7 +27,7 @@ impl fmt::Display for PlanError {
 
 impl std::error::Error for PlanError {}
 
-/// Why a schema, or a folder of them, cannot be used.
+/// Why a schema, a folder of them, or a container file cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SchemaError {
     /// File or folder.

@@ -12,7 +12,7 @@ use crate::pipeline::clock::SystemClock;
 
 #[derive(Debug, Subcommand)]
 pub enum ModelCommand {
-    /// Verify a package: hash, contract, golden rows; then measure it
+    /// Verify a package: hash, contract, golden rows, golden records; then measure it
     Check(CheckArgs),
 }
 
@@ -42,11 +42,29 @@ fn check(args: &CheckArgs) -> Result<u8, Fatal> {
     let trees = if args.trees_by_onnxruntime { Trees::OnnxRuntime } else { Trees::Auto };
     let settings = ModelSettings { onnxruntime: args.onnxruntime.clone(), trees, ..ModelSettings::default() };
     let model = prepare(&args.package, &settings, &SystemClock::new())?;
-    for warning in model.package.warnings.iter().chain(&model.report.warnings) {
+    for warning in &model.report.warnings {
         output::note(&format!("warning: {warning}"));
+    }
+    for place in unreached(&model) {
+        output::note(&format!("note: no golden record shows {place}"));
     }
     output::print(&if args.json { format!("{:#}\n", json(&model)) } else { table(&model) })?;
     Ok(exit::DONE)
+}
+
+/// Where golden records would not find a wrong contract.
+fn unreached(model: &Model) -> Vec<String> {
+    let (package, features) = (&model.package, &model.package.wanted.features);
+    package.golden_records.as_ref().map(|records| records.unreached(features)).unwrap_or_default()
+}
+
+fn records(model: &Model) -> String {
+    let package = &model.package;
+    match (&package.golden_records, package.golden_records_checked()) {
+        (None, _) => "none: from record to features nothing is checked".to_owned(),
+        (Some(_), 0) => "made by scorewire itself: they count as no check".to_owned(),
+        (Some(records), count) => format!("{count} hold, every feature to the bit; made by {}", records.made_by),
+    }
 }
 
 fn json(model: &Model) -> serde_json::Value {
@@ -68,6 +86,9 @@ fn json(model: &Model) -> serde_json::Value {
             "version": package.thresholds.version,
         },
         "golden_rows": package.golden.scores.len(),
+        "golden_records": package.golden_records_checked(),
+        "golden_records_made_by": package.golden_records.as_ref().map(|records| &records.made_by),
+        "golden_records_unreached": unreached(model),
         "golden_difference_max": report.golden_difference_max,
         "batch_invariant": report.batch_invariant,
         "batch_rows": report.batch_rows_cap,
@@ -115,6 +136,7 @@ fn table(model: &Model) -> String {
         ("trees", trees(model)),
         ("features", package.wanted.features.len().to_string()),
         ("golden rows", format!("{rows} hold, largest difference {difference:.1e}")),
+        ("records", records(model)),
         ("thresholds", format!("review {}, decline {}", thresholds.review, thresholds.decline)),
         ("batch", format!("up to {} rows; {batches}", report.batch_rows_cap)),
         ("memory", format!("{:.1} MiB per session", report.native_bytes as f64 / f64::from(1 << 20))),

@@ -29,6 +29,10 @@
 //! [golden]
 //! file = "golden.csv"             # header: the features in order, then `score`; `nan` where a feature is missing
 //! tolerance = 1e-6
+//! records = "golden_records.avro" # these three together, or none: records as they arrive (an Avro object container
+//!                                 # file in a writer's schema, codec null or deflate),
+//! expected = "golden_records.csv" # one line like those above for each record, in their order,
+//! made_by = "training/golden.py"  # and who computed it; what begins with `scorewire` counts as no check
 //!
 //! [[features]]                    # in the order of the model's columns
 //! name = "amount"
@@ -44,6 +48,7 @@ use std::collections::BTreeSet;
 use toml::{Table, Value};
 
 use crate::avro::feature::{Feature, Missing, Transform, Wanted};
+use crate::model::golden_records::RecordFiles;
 use crate::model::problem::Problems;
 use crate::model::section::Section;
 use crate::pipeline::settings::Thresholds;
@@ -67,6 +72,7 @@ pub struct Contract {
     pub thresholds: Thresholds,
     pub golden_file: String,
     pub tolerance: f64,
+    pub golden_records: Option<RecordFiles>,
 }
 
 impl Contract {
@@ -96,7 +102,7 @@ impl Contract {
         let (name, version, model_file, sha256) = model??;
         let (output_tensor, column) = output??;
         let (schema_file, transaction_id, event_time) = transaction??;
-        let (golden_file, tolerance) = golden??;
+        let (golden_file, tolerance, golden_records) = golden??;
         Some(Contract {
             name,
             version,
@@ -110,6 +116,7 @@ impl Contract {
             thresholds: thresholds??,
             golden_file,
             tolerance,
+            golden_records,
         })
     }
 }
@@ -191,15 +198,27 @@ fn read_thresholds(mut section: Section<'_>, problems: &mut Problems) -> Option<
     Some(Thresholds { review: review?, decline: decline?, version: version? })
 }
 
-fn read_golden(mut section: Section<'_>, problems: &mut Problems) -> Option<(String, f64)> {
+fn read_golden(mut section: Section<'_>, problems: &mut Problems) -> Option<(String, f64, Option<RecordFiles>)> {
     let file = file_name(&mut section, "file", "the golden rows' file name", problems);
     let tolerance = section.number("tolerance", "the largest difference of a score, such as 1e-6", problems);
     // A tolerance of a hundredth already tells an APPROVE from a REVIEW wrong; more would check nothing.
     if tolerance.is_some_and(|tolerance| !(0.0..=0.01).contains(&tolerance)) {
         problems.add(section.place("tolerance"), "is outside 0 to 0.01", "1e-6 suits most models in 32-bit floats");
     }
+    let records = read_golden_records(&mut section, problems);
     section.finish(problems);
-    Some((file?, tolerance?))
+    Some((file?, tolerance?, records?))
+}
+
+/// All three keys or none of them.
+fn read_golden_records(section: &mut Section<'_>, problems: &mut Problems) -> Option<Option<RecordFiles>> {
+    if !["records", "expected", "made_by"].map(|key| section.get(key).is_some()).contains(&true) {
+        return Some(None);
+    }
+    let records = file_name(section, "records", "the Avro container file of the golden records", problems);
+    let expected = file_name(section, "expected", "the CSV file with what is expected of each record", problems);
+    let made_by = section.text("made_by", "who computed the expected values, on the training side", problems);
+    Some(Some(RecordFiles { records: records?, expected: expected?, made_by: made_by? }))
 }
 
 fn read_features(top: &mut Section<'_>, problems: &mut Problems) -> Vec<Feature> {

@@ -4,6 +4,7 @@
 mod contract;
 mod fields;
 mod golden;
+mod golden_records;
 mod library;
 mod onnx;
 mod open;
@@ -20,6 +21,7 @@ mod trees;
 mod wire;
 
 pub use golden::Golden;
+pub use golden_records::GoldenRecords;
 pub use package::{MANIFEST, Package};
 pub use prepare::{Model, ModelSettings, prepare};
 pub use probe::{CurvePoint, ProbeReport, ProbeSettings, choose_cap, varied_rows};

@@ -1,4 +1,4 @@
-//! A model package: a folder with the model, its contract, the reader's schema and golden rows. Read once, checked
+//! A model package: a folder with the model, its contract, the reader's schema, golden rows and golden records. Read once, checked
 //! whole; what ONNX Runtime later opens are the very bytes whose hash was checked.
 
 use std::fmt;
@@ -12,6 +12,7 @@ use crate::avro::feature::Wanted;
 use crate::error::{Fatal, exit};
 use crate::model::contract::Contract;
 use crate::model::golden::Golden;
+use crate::model::golden_records::GoldenRecords;
 use crate::model::onnx;
 use crate::model::problem::Problems;
 use crate::pipeline::settings::Thresholds;
@@ -22,8 +23,10 @@ pub const MANIFEST: &str = "model.toml";
 /// A protobuf message cannot be larger; nor does a fraud model need to be.
 const MODEL_BYTES_MAX: u64 = 1 << 30;
 const TEXT_BYTES_MAX: u64 = 16 << 20;
+const RECORDS_BYTES_MAX: u64 = 16 << 20;
 
-/// A package whose files agree with each other. Whether the model answers as the golden rows say is the probe's part.
+/// A package whose files agree with each other. Whether the model answers as golden rows and golden records
+/// say is the probe's part.
 pub struct Package {
     pub dir: PathBuf,
     pub name: String,
@@ -35,6 +38,8 @@ pub struct Package {
     pub reader_schema: String,
     pub thresholds: Thresholds,
     pub golden: Golden,
+    /// Checked as far as the model has no part in it.
+    pub golden_records: Option<GoldenRecords>,
     /// Worth knowing, no reason to stop.
     pub warnings: Vec<String>,
     pub(crate) input_tensor: Option<String>,
@@ -73,6 +78,12 @@ impl Package {
             Fatal::new(exit::INTERNAL, what, "report this with the model.toml")
         })
     }
+
+    /// Golden records that count as a check: those that the training side made.
+    pub fn golden_records_checked(&self) -> usize {
+        let records = self.golden_records.as_ref().filter(|records| !records.are_our_own());
+        records.map_or(0, |records| records.expected.scores.len())
+    }
 }
 
 fn read(dir: &Path, problems: &mut Problems) -> Option<Package> {
@@ -88,6 +99,7 @@ fn read(dir: &Path, problems: &mut Problems) -> Option<Package> {
     let golden = read_text(dir, &contract.golden_file, "put the golden rows there", problems).and_then(|text| {
         Golden::parse(&text, &contract.golden_file, &contract.wanted.features, contract.tolerance, problems)
     });
+    let golden_records = read_golden_records(dir, &contract, schema.as_deref(), problems);
     let fix = "put the model there, or correct model.file";
     let model = read_file(dir, &contract.model_file, MODEL_BYTES_MAX, fix, problems)
         .filter(|bytes| check_hash(bytes, &contract, problems))
@@ -103,12 +115,25 @@ fn read(dir: &Path, problems: &mut Problems) -> Option<Package> {
         reader_schema: schema?,
         thresholds: contract.thresholds,
         golden: golden?,
+        golden_records,
         warnings: model.warnings,
         input_tensor: contract.input_tensor,
         output_tensor: model.output_tensor,
         column: contract.column,
         model: model.bytes,
     })
+}
+
+fn read_golden_records(
+    dir: &Path,
+    contract: &Contract,
+    schema: Option<&str>,
+    problems: &mut Problems,
+) -> Option<GoldenRecords> {
+    let files = contract.golden_records.as_ref()?;
+    let bytes = read_file(dir, &files.records, RECORDS_BYTES_MAX, "put the golden records there", problems);
+    let expected = read_text(dir, &files.expected, "put what is expected of the golden records there", problems);
+    GoldenRecords::read(&bytes?, &expected?, files, contract, schema?, problems)
 }
 
 fn check_hash(bytes: &[u8], contract: &Contract, problems: &mut Problems) -> bool {

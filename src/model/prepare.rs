@@ -58,7 +58,7 @@ pub struct Model {
 ///
 /// # Errors
 /// [`crate::error::exit::SYSTEM`]: no usable ONNX Runtime or provider.
-/// [`crate::error::exit::MODEL`]: files, hash, contract or golden rows do not hold.
+/// [`crate::error::exit::MODEL`]: files, hash, contract, golden rows or golden records do not hold.
 pub fn prepare(dir: &Path, settings: &ModelSettings, clock: &dyn Clock) -> Result<Model, Fatal> {
     let package = Package::load(dir)?;
     let runtime = Runtime::load(settings.onnxruntime.as_deref())?;

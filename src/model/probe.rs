@@ -7,6 +7,8 @@ use ndarray::{Array2, ArrayView2, s};
 
 use crate::edge::{Clock, Scorer};
 use crate::error::{Fatal, exit};
+use crate::model::golden::Golden;
+use crate::model::golden_records;
 use crate::model::package::Package;
 use crate::model::sequence::Sequence;
 use crate::model::session::{Placement, Session};
@@ -49,7 +51,7 @@ pub struct ProbeReport {
     pub curve: Vec<CurvePoint>,
     /// Whether the same row gave the same bits in every batch size tried.
     pub batch_invariant: bool,
-    /// Largest difference from a golden score.
+    /// Largest difference from a golden score, of a row or a record.
     pub golden_difference_max: f64,
     pub placement: Placement,
     /// What ONNX Runtime holds for one session after warm-up, in `malloc`'s count; 0 where that is not known.
@@ -73,12 +75,19 @@ const SIZE_BUDGET_NS: u64 = 4_000_000;
 /// records wait, and then each request to the broker carries more outcomes.
 const NEARLY: f64 = 1.05;
 
-/// Golden rows, each alone and all in one batch. Returns the largest difference.
+/// Golden rows, then the rows of golden records. Returns the largest difference.
 ///
 /// # Errors
-/// [`exit::MODEL`] with the row, the score expected and the one given.
+/// [`exit::MODEL`] with the row or record, the score expected and the one given.
 pub fn check_golden(session: &mut Session, package: &Package) -> Result<f64, Fatal> {
-    let golden = &package.golden;
+    let of_rows = check_scores(session, package, &package.golden, "row")?;
+    let Some(records) = &package.golden_records else { return Ok(of_rows) };
+    // The contract gives these very rows, to the bit: the package was not loaded otherwise.
+    Ok(of_rows.max(check_scores(session, package, &records.expected, "record")?))
+}
+
+/// Each row alone and all in one batch.
+fn check_scores(session: &mut Session, package: &Package, golden: &Golden, kind: &str) -> Result<f64, Fatal> {
     let mut together = vec![0.0; golden.scores.len()];
     answer(session, package, golden.rows.view(), &mut together)?;
     let mut difference_max = 0.0f64;
@@ -91,7 +100,7 @@ pub fn check_golden(session: &mut Session, package: &Package) -> Result<f64, Fat
                 return Err(Fatal::new(
                     exit::MODEL,
                     format!(
-                        "model package {}: golden row {} scored {got} {how}, expected {expected} within {}",
+                        "model package {}: golden {kind} {} scored {got} {how}, expected {expected} within {}",
                         package.dir.display(),
                         index + 1,
                         golden.tolerance
@@ -277,6 +286,7 @@ pub fn probe(
                 .to_owned(),
         );
     }
+    warnings.extend(golden_records::warning(package.golden_records.as_ref()));
     warm_up(session, package, &pool, batch_rows_cap)?;
     Ok(ProbeReport {
         batch_rows_cap,

@@ -24,7 +24,9 @@ impl<'a> Section<'a> {
     }
 
     pub fn get(&mut self, key: &'static str) -> Option<&'a Value> {
-        self.asked.push(key);
+        if !self.asked.contains(&key) {
+            self.asked.push(key);
+        }
         self.table.get(key)
     }
 
