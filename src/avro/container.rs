@@ -5,7 +5,7 @@ use apache_avro::{Codec, DeflateSettings};
 
 use super::feature::Wanted;
 use super::plan::Plan;
-use super::problem::{PlanError, SchemaError};
+use super::problem::SchemaError;
 use super::read;
 use super::schemas::AvroSchema;
 use crate::error::Reject;
@@ -44,7 +44,7 @@ impl Container {
         let schema = schema.ok_or_else(|| damaged(place, "its header holds no schema"))?;
         let writer = AvroSchema::parse(schema, &format!("{place}: the schema in its header"))?;
         // Nothing is wanted, so all is skipped: what is left of a block is where the next record begins.
-        let whole = compile(&writer, &writer, &Wanted::default());
+        let whole = Plan::compile(&writer, &writer, &Wanted::default());
         let whole = whole.map_err(|error| SchemaError::new(place, error.to_string(), "correct the writer's schema"))?;
         let mut container = Container { writer, records: Vec::new() };
         let (mut blocks, mut bytes) = (0, 0);
@@ -83,14 +83,6 @@ impl Container {
             _ => Err(damaged(place, &format!("bytes are left over after record {}", self.records.len()))),
         }
     }
-}
-
-/// How a writer's records become rows of `wanted`, exactly as records on the wire do.
-///
-/// # Errors
-/// Those of [`Plan::compile`].
-pub fn compile(writer: &AvroSchema, reader: &AvroSchema, wanted: &Wanted) -> Result<Plan, PlanError> {
-    Plan::compile(writer.schema(), reader.schema(), wanted)
 }
 
 fn damaged(place: &str, what: &str) -> SchemaError {

@@ -9,8 +9,9 @@ use std::fmt::Display;
 
 use ndarray::{Array2, ArrayView1};
 
-use crate::avro::container::{Container, compile};
+use crate::avro::container::Container;
 use crate::avro::feature::{Feature, Missing, Transform};
+use crate::avro::plan::Plan;
 use crate::avro::schemas::{AvroSchema, SchemaError};
 use crate::error::Reject;
 use crate::model::contract::Contract;
@@ -136,7 +137,7 @@ fn decode(
     let of_schema = |error: SchemaError| Problem { place: error.place, what: error.what, fix: error.fix };
     let reader = AvroSchema::parse(reader_schema, &contract.schema_file).map_err(of_schema)?;
     let plan = |writer: &AvroSchema, file: &str| {
-        compile(writer, &reader, &contract.wanted).map_err(|error| Problem {
+        Plan::compile(writer, &reader, &contract.wanted).map_err(|error| Problem {
             place: format!("{file}: {}", error.place),
             what: error.what,
             fix: error.fix,
@@ -172,7 +173,8 @@ impl Comparison<'_> {
     fn tell(&self, problems: &mut Problems) {
         let mut told = 0;
         for (column, feature) in self.features.iter().enumerate() {
-            let rejected = self.records(|_, got| matches!(got, Err(reject) if column_of(*reject) == Some(column)));
+            let rejected =
+                self.records(|_, got| matches!(got, Err(reject) if reject.feature().map(usize::from) == Some(column)));
             let differing = self
                 .records(|record, got| matches!(got, Ok(row) if !same(row[column], self.expected[[record, column]])));
             told += usize::from(!rejected.is_empty() || !differing.is_empty());
@@ -190,7 +192,7 @@ impl Comparison<'_> {
                 self.add(first, differing.len(), column, &got, fix, problems);
             }
         }
-        let unnamed = self.records(|_, got| matches!(got, Err(reject) if column_of(*reject).is_none()));
+        let unnamed = self.records(|_, got| matches!(got, Err(reject) if reject.feature().is_none()));
         if let Some(&first) = unnamed.first() {
             let fix = "look at the transforms' otherwise, the reader schema's enum defaults, and the record itself; a record \
                        that has no score on purpose is no golden record";
@@ -252,16 +254,6 @@ impl Comparison<'_> {
             "it has the values expected of feature `{}` in every record: look at the paths of both",
             self.features[other].name
         ))
-    }
-}
-
-/// The feature that a reason to reject names.
-fn column_of(reject: Reject) -> Option<usize> {
-    match reject {
-        Reject::MissingFeature(column) | Reject::NonFiniteFeature(column) | Reject::FeatureOutOfRange(column) => {
-            Some(usize::from(column))
-        }
-        _ => None,
     }
 }
 
