@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::avro::encode::{OutcomeEncoder, OutcomeIdentity, Provider};
-use crate::avro::schemas::AvroSchema;
 use crate::config::{self, Config, DeliveryMode};
 use crate::edge::Delivery;
 use crate::error::{Fatal, exit};
@@ -56,9 +55,9 @@ impl Node {
         let clock = SystemClock::new();
         let model = model::prepare(&config.model.package, &model_settings(config), &clock)?;
         announce_model(&model);
-        let shared = Arc::new(Shared::new(config, model)?);
+        let shared = Arc::new(Shared { config: config.clone(), model });
         // Every lane makes its own decoder; this one only shows now what would fail there.
-        decoding::checked(&shared.config, &shared.model.package.wanted, &shared.reader)?;
+        decoding::checked(config, &shared.model.package)?;
         let counts = cluster::inspect(&config.kafka, &config.topics, INSPECT_TIMEOUT)?;
         let until = if until_end { Some(end_offsets(config, counts.input)?) } else { None };
         announce_threads(config, counts);
@@ -191,17 +190,9 @@ struct Made {
 struct Shared {
     config: Config,
     model: Model,
-    reader: Arc<AvroSchema>,
 }
 
 impl Shared {
-    fn new(config: &Config, model: Model) -> Result<Shared, Fatal> {
-        let place = model.package.dir.display().to_string();
-        let reader = AvroSchema::parse(&model.package.reader_schema, &place)
-            .map_err(|error| Fatal::new(exit::MODEL, error.to_string(), "correct the package's reader schema"))?;
-        Ok(Shared { config: config.clone(), model, reader: Arc::new(reader) })
-    }
-
     fn emit(&self, lane: usize, counts: PartitionCounts) -> Result<Emit, Fatal> {
         let (config, package) = (&self.config, &self.model.package);
         let stages = config.stage_settings(&package.thresholds);
@@ -265,7 +256,7 @@ impl Shared {
     {
         let config = &self.config;
         let scorer = self.model.session()?;
-        let decoder = decoding::of_lane(config, &self.model.package.wanted, &self.reader, &made.stats)?;
+        let decoder = decoding::of_lane(config, &self.model.package, &made.stats)?;
         let intake = Intake::new(decoder, config.limits.payload_bytes_max);
         let emit = self.emit(made.index, made.counts)?;
         let sink = make_sink(self, &made)?;

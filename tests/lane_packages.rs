@@ -36,7 +36,7 @@ type PackageLane = Lane<FakeSource, Session, FakeSink, AtLeastOnce, ManualClock>
 
 /// As `run` makes it for a package: single-object encoding of its own schema.
 fn intake(model: &Model, limits: &Limits) -> (Intake<FakeRecord>, u64) {
-    let reader = Arc::new(AvroSchema::parse(&model.package.reader_schema, "the package").unwrap());
+    let reader = Arc::clone(&model.package.reader);
     let fingerprint = reader.fingerprint();
     let mut directory = SchemaDirectory::without_folder(OnUnknown::DeadLetter);
     directory.add(Arc::clone(&reader));

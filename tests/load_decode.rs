@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use scorewire::avro::decoder::{Decoder, Stop};
-use scorewire::avro::schemas::{AvroSchema, OnUnknown, SchemaDirectory};
+use scorewire::avro::schemas::{OnUnknown, SchemaDirectory};
 use scorewire::avro::wire::Accept;
 use scorewire::error::Reject;
 use scorewire::load::payloads::{Framing, Pool};
@@ -27,7 +27,7 @@ const WORLD: World = World { customers: 300, terminals: 300, warm_up_days: 20 };
 /// fingerprint, and by id 17.
 fn decoder(folder: &Path) -> (Decoder, TempDir) {
     let package = Package::load(folder).expect("the package holds");
-    let reader = Arc::new(AvroSchema::parse(&package.reader_schema, "transaction.avsc").unwrap());
+    let reader = Arc::clone(&package.reader);
     let schemas = tempfile::tempdir().unwrap();
     std::fs::copy(folder.join("transaction.avsc"), schemas.path().join("transaction.id-17.avsc")).unwrap();
     let source = SchemaDirectory::open(schemas.path(), OnUnknown::DeadLetter).unwrap();

@@ -43,7 +43,7 @@ fn each_holds_without_a_warning_and_no_score_depends_on_its_batch() {
 fn all_take_the_simulators_transactions() {
     for folder in packages::all() {
         let package = Package::load(&folder).unwrap();
-        assert_eq!(package.reader_schema, SCHEMA, "{}", package.name);
+        assert_eq!(package.reader.text(), SCHEMA, "{}", package.name);
         let names: Vec<&str> = package.wanted.features.iter().map(|feature| feature.name.as_str()).collect();
         assert_eq!(names, FEATURES, "{}", package.name);
         let example = Package::load(&packages::all()[0]).unwrap();

@@ -31,7 +31,7 @@ fn a_good_package_gives_what_the_pipeline_needs() {
     assert_eq!(package.wanted.event_time, None);
     assert_eq!((package.thresholds.review, package.thresholds.decline), (0.2, 0.8));
     assert_eq!(package.golden.rows.dim(), (8, 4));
-    assert!(package.reader_schema.contains("\"record\""));
+    assert!(package.reader.text().contains("\"record\""));
 }
 
 #[test]
@@ -59,7 +59,12 @@ path = "device"
 transform = "is_present"
 "#;
     let plain = ["a", "b", "c", "d"].map(feature).concat();
+    let schema = r#"{"type":"record","name":"T","fields":[{"name":"id","type":"string"},{"name":"device","type":["null","string"]},
+        {"name":"card","type":["null",{"type":"record","name":"Card","fields":[{"name":"limit","type":"int"}]}]},
+        {"name":"channel","type":{"type":"enum","name":"Channel","symbols":["POS","ECOM"]}},
+        {"name":"country","type":["null","string"]}]}"#;
     let draft = good().replace(&plain, features).write();
+    std::fs::write(draft.path().join("transaction.avsc"), schema).unwrap();
     let wanted = Package::load(draft.path()).unwrap().wanted.features;
     assert_eq!(wanted[0].missing, Some(Missing::Constant(-1.0)));
     assert_eq!((wanted[0].min, wanted[0].max, wanted[0].path.as_str()), (Some(0.0), Some(1e6), "card.limit"));
@@ -97,7 +102,7 @@ fn all_problems_of_a_manifest_are_told_at_once_with_the_nearest_key() {
 
 #[test]
 fn each_single_mistake_is_named() {
-    let cases: [(Draft, &[&str]); 14] = [
+    let cases: [(Draft, &[&str]); 15] = [
         (good().replace("format = 1", "format = 2"), &["format: is 2", "format 1"]),
         (good().replace("[model]\n", "[model\n"), &["model.toml: is not TOML"]),
         (good().replace("file = \"model.onnx\"", "file = \"../model.onnx\""), &["model.file", "own folder"]),
@@ -110,7 +115,11 @@ fn each_single_mistake_is_named() {
         (good().edit("golden.csv", "a,b,c,d,score", "b,a,c,d,score"), &["golden.csv line 1", "write a,b,c,d,score"]),
         (good().edit("golden.csv", "\n-", "\nx"), &["golden.csv line 2: column 1 is not a number"]),
         (good().edit("golden.csv", "\n-", "\n0,-"), &["golden.csv line 2: has 6 cells, not 5"]),
-        (good().edit("transaction.avsc", "{", ""), &["transaction.avsc: is not JSON"]),
+        (
+            good().replace("path = \"b\"", "path = \"amount\""),
+            &["transaction.avsc: feature `b` (amount)", "no field `amount`"],
+        ),
+        (good().edit("transaction.avsc", "{", ""), &["transaction.avsc: is no JSON"]),
         (good().replace("missing = \"nan\"", "missing = { constant = 1e39 }"), &["32-bit"]),
     ];
     for (draft, pieces) in cases {

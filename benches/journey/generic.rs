@@ -6,7 +6,6 @@ use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
 use apache_avro::writer::datum::GenericDatumWriter;
 use scorewire::avro::encode::{OutcomeIdentity, output_schema};
-use scorewire::avro::schemas::AvroSchema;
 use scorewire::avro::wire::SINGLE_OBJECT_MAGIC;
 use scorewire::edge::Destination;
 use scorewire::model::Model;
@@ -49,7 +48,7 @@ pub struct Generic {
 impl Generic {
     pub fn new(model: &Model, records: &'static Records) -> Generic {
         let apache = |text: &str| -> &'static Schema { Box::leak(Box::new(Schema::parse_str(text).unwrap())) };
-        let input = AvroSchema::parse(&model.package.reader_schema, "the package").unwrap();
+        let input = &model.package.reader;
         let output = output_schema();
         Generic {
             records,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ndarray::{Array2, s};
 use scorewire::avro::decoder::Decoder;
 use scorewire::avro::encode::{OutcomeEncoder, OutcomeIdentity, Provider};
-use scorewire::avro::schemas::{AvroSchema, OnUnknown, SchemaDirectory};
+use scorewire::avro::schemas::{OnUnknown, SchemaDirectory};
 use scorewire::avro::wire::Accept;
 use scorewire::edge::{Destination, Scorer};
 use scorewire::model::{Model, Session};
@@ -40,7 +40,7 @@ pub trait Way {
 
 /// As `run` makes it by default: single-object encoding of the package's own schema.
 pub fn decoder(model: &Model) -> Decoder {
-    let reader = Arc::new(AvroSchema::parse(&model.package.reader_schema, "the package").unwrap());
+    let reader = Arc::clone(&model.package.reader);
     let mut directory = SchemaDirectory::without_folder(OnUnknown::DeadLetter);
     directory.add(Arc::clone(&reader));
     let mut decoder =
@@ -178,11 +178,11 @@ pub struct Typed {
 impl Typed {
     pub fn new(model: &Model, records: &'static Records) -> Typed {
         let session = model.session().unwrap_or_else(|fatal| panic!("{fatal}"));
-        let fingerprint = AvroSchema::parse(&model.package.reader_schema, "the package").unwrap().fingerprint();
+        let fingerprint = model.package.reader.fingerprint();
         Typed {
             records,
             cursor: Cursor::new(records.len()),
-            schema: model.package.reader_schema.parse().unwrap(),
+            schema: model.package.reader.text().parse().unwrap(),
             key: SchemaKey::Fingerprint(fingerprint),
             rows: Rows::new(session.width(), BATCH_MAX),
             session,

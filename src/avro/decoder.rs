@@ -90,10 +90,8 @@ impl Decoder {
     ) -> Result<Decoder, PlanError> {
         let plan = Plan::compile(&reader, &reader, &wanted)?;
         let own = SchemaKey::Fingerprint(reader.fingerprint());
-        let remark =
-            |text: &String| SchemaNote { key: own, grade: Grade::Remark, text: format!("the package: {text}") };
         let mut decoder = Decoder {
-            notes: plan.remarks().iter().map(remark).collect(),
+            notes: VecDeque::new(),
             schemas: vec![reader.clone()],
             reader,
             wanted,
@@ -271,6 +269,7 @@ impl Decoder {
             );
             self.tell(key, Grade::Incomplete, text);
         }
+        // What is to be said of the package itself is said when it is loaded.
         let own = self.plans[0].as_ref().map_or(&[][..], Plan::remarks);
         let new: Vec<String> = plan.remarks().iter().filter(|text| !own.contains(text)).cloned().collect();
         new.into_iter().for_each(|text| self.tell(key, Grade::Remark, format!("schema {schema}: {text}")));

@@ -35,7 +35,7 @@ impl PackageReferee {
         let settings = SessionSettings { provider: Provider::Cpu, rows_max: 1, pad_rows: None };
         // ONNX Runtime alone: what is checked must not check itself.
         let session = Session::open(&runtime, &package, &Graph::unchanged(), settings)?;
-        let (schema, reader) = (parse(&package.reader_schema)?, parse(&undecimal(&package.reader_schema))?);
+        let (schema, reader) = (parse(package.reader.text())?, parse(&undecimal(package.reader.text()))?);
         Ok(PackageReferee { features: package.wanted.features, session, schema, reader, writer: None, row: Vec::new() })
     }
 
@@ -274,8 +274,8 @@ mod tests {
     fn every_feature_of_the_example_package_is_found_in_a_simulated_transaction() {
         let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/card-fraud-gbdt");
         let package = Package::load(&package).unwrap();
-        let [writer, reader] = [SCHEMA, &package.reader_schema].map(|text| parse(&undecimal(text)).unwrap());
-        let schema = parse(&package.reader_schema).unwrap();
+        let [writer, reader] = [SCHEMA, package.reader.text()].map(|text| parse(&undecimal(text)).unwrap());
+        let schema = parse(package.reader.text()).unwrap();
         let world = World { customers: 60, terminals: 60, warm_up_days: 1 };
         let mut pool = Pool::simulated(20, Framing::Raw, 3, &world);
         for row in 0..20 {

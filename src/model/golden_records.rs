@@ -47,12 +47,12 @@ impl GoldenRecords {
         text: &str,
         files: &RecordFiles,
         contract: &Contract,
-        reader_schema: &str,
+        reader: &AvroSchema,
         problems: &mut Problems,
     ) -> Option<GoldenRecords> {
         let features = &contract.wanted.features;
         let expected = Golden::parse(text, &files.expected, features, contract.tolerance, problems)?;
-        let got = match decode(bytes, files, contract, reader_schema) {
+        let got = match decode(bytes, files, contract, reader) {
             Ok(got) => got,
             Err(Problem { place, what, fix }) => {
                 problems.add(place, what, fix);
@@ -132,21 +132,15 @@ fn decode(
     bytes: &[u8],
     files: &RecordFiles,
     contract: &Contract,
-    reader_schema: &str,
+    reader: &AvroSchema,
 ) -> Result<Vec<Decoded>, Problem> {
     let of_schema = |error: SchemaError| Problem { place: error.place, what: error.what, fix: error.fix };
-    let reader = AvroSchema::parse(reader_schema, &contract.schema_file).map_err(of_schema)?;
-    let plan = |writer: &AvroSchema, file: &str| {
-        Plan::compile(writer, &reader, &contract.wanted).map_err(|error| Problem {
-            place: format!("{file}: {}", error.place),
-            what: error.what,
-            fix: error.fix,
-        })
-    };
-    // A contract that does not fit its own schema is no fault of the records.
-    plan(&reader, &contract.schema_file)?;
     let container = Container::read(bytes, &files.records).map_err(of_schema)?;
-    let plan = plan(&container.writer, &files.records)?;
+    let plan = Plan::compile(&container.writer, reader, &contract.wanted).map_err(|error| Problem {
+        place: format!("{}: {}", files.records, error.place),
+        what: error.what,
+        fix: error.fix,
+    })?;
     let decoded = container.records.iter().map(|record| {
         let mut row = vec![f32::NAN; plan.width()];
         plan.decode(record, 0, &mut row).map(|_| row)

@@ -5,10 +5,13 @@ use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use crate::avro::feature::Wanted;
+use crate::avro::plan::Plan;
+use crate::avro::schemas::AvroSchema;
 use crate::error::{Fatal, exit};
 use crate::model::contract::Contract;
 use crate::model::golden::Golden;
@@ -34,8 +37,8 @@ pub struct Package {
     /// Of the model file as it lies in the folder; lower-case hexadecimal.
     pub sha256: String,
     pub wanted: Wanted,
-    /// The reader's schema, JSON.
-    pub reader_schema: String,
+    /// It can give everything that is wanted.
+    pub reader: Arc<AvroSchema>,
     pub thresholds: Thresholds,
     pub golden: Golden,
     /// Checked as far as the model has no part in it.
@@ -91,20 +94,17 @@ fn read(dir: &Path, problems: &mut Problems) -> Option<Package> {
     let contract = Contract::parse(&manifest, problems)?;
 
     let schema = read_text(dir, &contract.schema_file, "put the reader's schema there", problems);
-    if let Some(schema) = &schema
-        && let Err(error) = serde_json::from_str::<serde_json::Value>(schema)
-    {
-        problems.add(&contract.schema_file, format!("is not JSON: {error}"), "write the Avro schema as JSON");
-    }
+    let reader = schema.and_then(|text| check_reader(&text, &contract, problems));
     let golden = read_text(dir, &contract.golden_file, "put the golden rows there", problems).and_then(|text| {
         Golden::parse(&text, &contract.golden_file, &contract.wanted.features, contract.tolerance, problems)
     });
-    let golden_records = read_golden_records(dir, &contract, schema.as_deref(), problems);
+    let golden_records = read_golden_records(dir, &contract, reader.as_ref().map(|(reader, _)| reader), problems);
     let fix = "put the model there, or correct model.file";
     let model = read_file(dir, &contract.model_file, MODEL_BYTES_MAX, fix, problems)
         .filter(|bytes| check_hash(bytes, &contract, problems))
         .and_then(|bytes| check_model(bytes, &contract, problems));
-    let model = model?;
+    let (model, (reader, remarks)) = (model?, reader?);
+    let warnings = model.warnings.into_iter().chain(remarks).collect();
 
     Some(Package {
         dir: dir.to_owned(),
@@ -112,11 +112,11 @@ fn read(dir: &Path, problems: &mut Problems) -> Option<Package> {
         version: contract.version,
         sha256: contract.sha256,
         wanted: contract.wanted,
-        reader_schema: schema?,
+        reader: Arc::new(reader),
         thresholds: contract.thresholds,
         golden: golden?,
         golden_records,
-        warnings: model.warnings,
+        warnings,
         input_tensor: contract.input_tensor,
         output_tensor: model.output_tensor,
         column: contract.column,
@@ -124,16 +124,29 @@ fn read(dir: &Path, problems: &mut Problems) -> Option<Package> {
     })
 }
 
+/// The reader's schema, where it can give what the contract wants, and what there is to remark.
+fn check_reader(text: &str, contract: &Contract, problems: &mut Problems) -> Option<(AvroSchema, Vec<String>)> {
+    let reader = AvroSchema::parse(text, &contract.schema_file);
+    let reader = reader.map_err(|error| problems.add(error.place, error.what, error.fix)).ok()?;
+    match Plan::compile(&reader, &reader, &contract.wanted) {
+        Ok(plan) => Some((reader, plan.remarks().to_vec())),
+        Err(error) => {
+            problems.add(format!("{}: {}", contract.schema_file, error.place), error.what, error.fix);
+            None
+        }
+    }
+}
+
 fn read_golden_records(
     dir: &Path,
     contract: &Contract,
-    schema: Option<&str>,
+    reader: Option<&AvroSchema>,
     problems: &mut Problems,
 ) -> Option<GoldenRecords> {
     let files = contract.golden_records.as_ref()?;
     let bytes = read_file(dir, &files.records, RECORDS_BYTES_MAX, "put the golden records there", problems);
     let expected = read_text(dir, &files.expected, "put what is expected of the golden records there", problems);
-    GoldenRecords::read(&bytes?, &expected?, files, contract, schema?, problems)
+    GoldenRecords::read(&bytes?, &expected?, files, contract, reader?, problems)
 }
 
 fn check_hash(bytes: &[u8], contract: &Contract, problems: &mut Problems) -> bool {

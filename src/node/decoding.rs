@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::avro::decoder::{Decoder, Grade};
-use crate::avro::feature::Wanted;
-use crate::avro::schemas::{AvroSchema, Lookup, OnUnknown, SchemaDirectory, SchemaError, SchemaSource};
+use crate::avro::schemas::{Lookup, OnUnknown, SchemaDirectory, SchemaError, SchemaSource};
 use crate::avro::wire::Accept;
 use crate::config::{Config, UnknownSchema};
 use crate::error::{Fatal, exit};
+use crate::model::Package;
 use crate::observe::stats::LaneStats;
 use crate::pipeline::intake;
 use crate::record::SchemaKey;
@@ -17,9 +17,8 @@ use crate::record::SchemaKey;
 /// and not by each lane.
 ///
 /// # Errors
-/// A folder that cannot be read, a contract that its own reader schema cannot fill, or a folder of schemas none of which
-/// can be used.
-pub fn checked(config: &Config, wanted: &Wanted, reader: &Arc<AvroSchema>) -> Result<(), Fatal> {
+/// A folder that cannot be read, or one of schemas none of which can be used.
+pub fn checked(config: &Config, package: &Package) -> Result<(), Fatal> {
     let mut directory = directory(config)?;
     let broken: Vec<SchemaError> = directory.problems().cloned().collect();
     for problem in &broken {
@@ -27,9 +26,9 @@ pub fn checked(config: &Config, wanted: &Wanted, reader: &Arc<AvroSchema>) -> Re
     }
     directory.remarks().iter().for_each(|remark| tracing::warn!("{remark}"));
     // A file with the package's own schema is known to the decoder before it asks.
-    let own = SchemaKey::Fingerprint(reader.fingerprint());
+    let own = SchemaKey::Fingerprint(package.reader.fingerprint());
     let has_own = matches!(directory.lookup(own), Lookup::Found(_));
-    let mut decoder = decoder(config, wanted, reader, directory)?;
+    let mut decoder = decoder(config, package, directory)?;
     let usable = decoder.preload();
     let mut refused: Vec<String> = broken.iter().map(ToString::to_string).collect();
     while let Some(note) = decoder.take_note() {
@@ -49,13 +48,8 @@ pub fn checked(config: &Config, wanted: &Wanted, reader: &Arc<AvroSchema>) -> Re
 ///
 /// # Errors
 /// As [`checked`].
-pub fn of_lane(
-    config: &Config,
-    wanted: &Wanted,
-    reader: &Arc<AvroSchema>,
-    stats: &LaneStats,
-) -> Result<Decoder, Fatal> {
-    let mut decoder = decoder(config, wanted, reader, directory(config)?)?;
+pub fn of_lane(config: &Config, package: &Package, stats: &LaneStats) -> Result<Decoder, Fatal> {
+    let mut decoder = decoder(config, package, directory(config)?)?;
     decoder.preload();
     while let Some(note) = decoder.take_note() {
         intake::show(stats, note);
@@ -83,15 +77,10 @@ fn refused(error: SchemaError) -> Fatal {
     Fatal::new(exit::CONFIG, error.to_string(), "correct what is named above")
 }
 
-fn decoder(
-    config: &Config,
-    wanted: &Wanted,
-    reader: &Arc<AvroSchema>,
-    mut directory: SchemaDirectory,
-) -> Result<Decoder, Fatal> {
-    directory.add(Arc::clone(reader));
+fn decoder(config: &Config, package: &Package, mut directory: SchemaDirectory) -> Result<Decoder, Fatal> {
+    directory.add(Arc::clone(&package.reader));
     let forms = config.schemas.wire_forms;
     let accept = Accept { guid: forms.guid, id: forms.id, single_object: forms.single_object, raw: forms.raw };
-    Decoder::new(Arc::clone(reader), wanted.clone(), Box::new(directory), accept)
+    Decoder::new(Arc::clone(&package.reader), package.wanted.clone(), Box::new(directory), accept)
         .map_err(|error| Fatal::new(exit::MODEL, error.to_string(), "correct the package's contract or reader schema"))
 }
