@@ -152,6 +152,20 @@ fn a_schema_without_a_needed_feature_is_refused() {
 }
 
 #[test]
+fn a_folder_of_schemas_none_of_which_can_be_used_is_refused() {
+    let Some(kafka) = RealKafka::connect() else { return };
+    let job = job(&kafka, "no-schema");
+    let schemas = job.folder().join("schemas");
+    fs::create_dir(&schemas).unwrap();
+    let text = fs::read_to_string(package().join("transaction.avsc")).unwrap();
+    fs::write(schemas.join("17.avsc"), text.replacen("\"scale\": 2", "\"scale\": 4", 1)).unwrap();
+    fs::write(schemas.join("18.avsc"), "[").unwrap();
+    let directory = format!("schemas.directory={}", schemas.display());
+    let finished = job.run_until_end(&[&directory]);
+    assert_refused(&job, &finished, exit::CONFIG, &["schema id 17", "scale 4", "18.avsc", "is no JSON"]);
+}
+
+#[test]
 fn golden_rows_that_do_not_hold_are_refused() {
     let Some(kafka) = RealKafka::connect() else { return };
     let job = job(&kafka, "no-gold");

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use common::kafka::COMPACTED;
+use common::process::http_get;
 use common::{Job, Outcome, RealKafka, STEP, TestRecord, Transactions, wait_until};
 use scorewire::load::payloads::Framing;
 
@@ -126,4 +127,44 @@ fn without_waiting_an_unknown_schema_is_a_dead_letter_and_a_known_one_decodes() 
     assert_eq!(letters[0].header_text("__scorewire.errors.reason"), Some("unknown_schema"));
     let output = Outcome::of_output(kafka.read(&job.outputs).remove(0));
     assert_eq!(output.long("schema.id"), 78);
+}
+
+/// The package's schema with one word exchanged, as the writer's of this id.
+fn put_edited(folder: &Path, id: u32, from: &str, to: &str) {
+    let text = fs::read_to_string(common::job::package().join("transaction.avsc")).unwrap();
+    assert!(text.contains(from), "{from}");
+    fs::write(folder.join(format!("payments.id-{id}.avsc")), text.replacen(from, to, 1)).unwrap();
+}
+
+#[test]
+fn what_is_wrong_with_schemas_costs_their_records_only_and_is_told_once() {
+    let Some(kafka) = RealKafka::connect() else { return };
+    let job = Job::new(&kafka, "schema-notes", 1);
+    let schemas = job.folder().join("schemas");
+    fs::create_dir(&schemas).unwrap();
+    put_edited(&schemas, 78, "\"three_ds\"", "\"three_d_secure\"");
+    put_edited(&schemas, 79, "\"scale\": 2", "\"scale\": 4");
+    fs::write(schemas.join("80.avsc"), "{\n \"type\": \n").unwrap();
+    let (mut lacking, mut scaled) =
+        (Transactions::new(Framing::Registry(78)), Transactions::new(Framing::Registry(79)));
+    kafka.produce(&job.input, &[lacking.next(0), scaled.next(0), lacking.next(0)]);
+    let mut node = job.start(&[&format!("schemas.directory={}", schemas.display())]);
+    wait_until("all have an outcome", STEP, || node.sum("records.scored") == 2 && node.sum("records.rejected") == 1);
+    wait_until("it is counted", STEP, || node.sum("records.incomplete") == 2);
+    let alarms = node.status()["alarms"].to_string();
+    assert!(alarms.contains("never gives feature `three_ds`") && alarms.contains("schema id 79"), "{alarms}");
+    let (_, metrics) = http_get(node.admin_port, "/metrics").unwrap();
+    assert!(metrics.contains("scorewire_records_incomplete_total{lane=\"0\"} 2"), "{metrics}");
+    node.stop();
+    let letters = kafka.read(&job.dead_letters);
+    assert_eq!(letters[0].header_text("__scorewire.errors.reason"), Some("incompatible_schema"));
+    let log = node.process.stderr();
+    for told in [
+        "schema id 78 never gives",
+        "schema id 79: feature `amount` (amount)",
+        "80.avsc: is no JSON",
+        "line 3 column 0",
+    ] {
+        assert_eq!(log.matches(told).count(), 1, "{told}:\n{log}");
+    }
 }

@@ -15,7 +15,7 @@ use fakes::{FakeRecord, FakeSink, FakeSource, Journal, ManualClock, Outcome};
 use model_support::{SteppingClock, settings};
 use scorewire::avro::decoder::Decoder;
 use scorewire::avro::encode::{OutcomeEncoder, OutcomeIdentity, Provider};
-use scorewire::avro::schemas::{AvroSchema, OnUnknown, SchemaDirectory};
+use scorewire::avro::schemas::{OnUnknown, SchemaDirectory};
 use scorewire::avro::wire::Accept;
 use scorewire::edge::{Destination, SourceEvent};
 use scorewire::kafka::delivery::AtLeastOnce;

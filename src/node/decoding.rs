@@ -27,7 +27,7 @@ pub fn checked(config: &Config, package: &Package) -> Result<(), Fatal> {
     directory.remarks().iter().for_each(|remark| tracing::warn!("{remark}"));
     // A file with the package's own schema is known to the decoder before it asks.
     let own = SchemaKey::Fingerprint(package.reader.fingerprint());
-    let has_own = matches!(directory.lookup(own), Lookup::Found(_));
+    let has_own = matches!(directory.lookup(own), Lookup::Found(schema) if schema.is_same_as(&package.reader));
     let mut decoder = decoder(config, package, directory)?;
     let usable = decoder.preload();
     let mut refused: Vec<String> = broken.iter().map(ToString::to_string).collect();
