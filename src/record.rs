@@ -121,7 +121,7 @@ pub struct Scored<'a> {
     pub late: bool,
     /// Which of the lane's assignments of the partition scored it: the slot of its tag.
     pub epoch: u32,
-    /// Wall clock, microseconds since the epoch.
+    /// Wall clock, microseconds since the epoch; received is when it was polled.
     pub received_us: i64,
     pub scored_us: i64,
 }

@@ -29,6 +29,8 @@ mod offsets;
 mod property;
 #[path = "lane_rebalance.rs"]
 mod rebalance;
+#[path = "lane_receipt.rs"]
+mod receipt;
 #[path = "lane_schema_wait.rs"]
 mod schema_wait;
 #[path = "lane_threads.rs"]

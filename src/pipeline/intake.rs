@@ -7,15 +7,9 @@ use crate::avro::wire::GUID_HEADER;
 use crate::edge::SourceRecord;
 use crate::error::Reject;
 use crate::pipeline::batch::{Batch, Item, Verdict};
+use crate::pipeline::inbox::Receipt;
 use crate::pipeline::slots::Slot;
 use crate::record::{Decoded, SchemaKey};
-
-/// When a record came in.
-#[derive(Clone, Copy, Debug)]
-pub struct Receipt {
-    pub ns: u64,
-    pub us: i64,
-}
 
 /// A record whose schema is not there yet, or that stands behind one. It counts as received.
 struct Parked<R> {
