@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::avro::decoder::{Decoder, SchemaProblem, Stop};
-use crate::avro::wire::GUID_HEADER;
+use crate::avro::wire::SCHEMA_ID_HEADER;
 use crate::edge::SourceRecord;
 use crate::error::Reject;
 use crate::pipeline::batch::{Batch, Item, Verdict};
@@ -129,8 +129,8 @@ impl<R: SourceRecord> Intake<R> {
         if value.len() > self.payload_bytes_max {
             return Err(Stop::Reject(Reject::Oversized));
         }
-        let guid = if self.decoder.needs_guid_header() { record.header(GUID_HEADER) } else { None };
+        let header = if self.decoder.needs_header() { record.header(SCHEMA_ID_HEADER) } else { None };
         let row = batch.sheet.rows.row_mut(batch.sheet.filled);
-        self.decoder.decode(guid, value, row)
+        self.decoder.decode(header, value, row)
     }
 }
