@@ -9,7 +9,7 @@ use std::time::Duration;
 use ndarray::ArrayView2;
 
 use crate::error::Fatal;
-use crate::record::{Ack, Position, Tag};
+use crate::record::{Ack, Described, Position, Tag, described_by};
 
 /// Time as a value: read once per stage boundary and batch, and passed in.
 pub trait Clock {
@@ -204,10 +204,23 @@ pub struct Outgoing<'a> {
     pub timestamp_ms: Option<i64>,
     /// Headers added after those that travel from the source record.
     pub headers: &'a [(&'a CStr, &'a [u8])],
-    /// Whether the source's headers travel along, as configured.
+    /// Whether the source's headers travel along, as configured ([`Outgoing::takes`]).
     pub forward: bool,
     /// No further outcome of this record follows: its headers may be handed on instead of copied.
     pub last: bool,
+}
+
+impl Outgoing<'_> {
+    /// Whether the source's header of this name travels along. One that describes key or value goes where that part of the
+    /// source goes, and nowhere else; of the others those that `chosen` names.
+    pub fn takes(&self, name: &[u8], chosen: impl FnOnce(&[u8]) -> bool) -> bool {
+        match described_by(name) {
+            _ if !self.forward => false,
+            Some(Described::Key) => self.key == Part::OfSource,
+            Some(Described::Value) => self.value == Part::OfSource,
+            None => chosen(name),
+        }
+    }
 }
 
 /// Why the sink did not take an outcome.
@@ -225,8 +238,8 @@ pub enum SendError {
 
 /// Where outcomes go.
 pub trait Sink<R: SourceRecord> {
-    /// Hands one outcome over; the source record's headers travel with it as configured. When it is not taken, the
-    /// source record is as it was.
+    /// Hands one outcome over; the source record's headers travel with it as configured and as [`Outgoing::takes`] says.
+    /// When it is not taken, the source record is as it was.
     fn send(&mut self, outcome: &Outgoing<'_>, source: &mut R) -> Result<(), SendError>;
 
     /// Serves delivery reports without waiting longer than `wait`, and appends them to `acks`.

@@ -12,11 +12,11 @@ pub struct Position {
 /// Which schema a payload says it was written with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SchemaKey {
-    /// `00` + four bytes, big endian: the registry's id.
+    /// `00` + four bytes, big endian: the registry's id. In the header `__value_schema_id` or before the value.
     Id(u32),
     /// `C3 01` + eight bytes, little endian: the CRC-64-AVRO fingerprint of single-object encoding.
     Fingerprint(u64),
-    /// Header `__value_schema_id`: `01` + sixteen bytes.
+    /// `01` + sixteen bytes, in the same places.
     Guid([u8; 16]),
     /// A bare datum; the configuration names its schema.
     Raw,
@@ -37,6 +37,54 @@ impl fmt::Display for SchemaKey {
             SchemaKey::Raw => Ok(()),
         }
     }
+}
+
+/// A part of a record that a header may describe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Described {
+    Key,
+    Value,
+}
+
+/// Headers by which clients read a key or a value: beside another one they make readers decode that with the wrong schema.
+/// Names count without regard to case.
+const DESCRIBING: [(&str, Described); 16] = [
+    // Confluent's serializers that keep the schema's id out of the bytes.
+    ("__value_schema_id", Described::Value),
+    ("__key_schema_id", Described::Key),
+    // Cloudera's (Hortonworks') registry, with the id in a header.
+    ("value.schema.version.id", Described::Value),
+    ("key.schema.version.id", Described::Key),
+    // Media types and what was done to the bytes: Azure's registry (`avro/binary+ID`), CloudEvents, bridges from HTTP;
+    // Spring Cloud Stream's spelling.
+    ("content-type", Described::Value),
+    ("contentType", Described::Value),
+    ("content-encoding", Described::Value),
+    // CloudEvents in binary mode: that the value is the data of an event, of which type and by which schema. Its other
+    // attributes (`ce_id`, `ce_source`, ...) say where it came from, as they do for an outcome.
+    ("ce_specversion", Described::Value),
+    ("ce_type", Described::Value),
+    ("ce_dataschema", Described::Value),
+    ("ce_datacontenttype", Described::Value),
+    // Spring Kafka: the class, and the deserializer.
+    ("__TypeId__", Described::Value),
+    ("__ContentTypeId__", Described::Value),
+    ("__KeyTypeId__", Described::Key),
+    ("spring.kafka.serialization.selector", Described::Value),
+    ("spring.kafka.key.serialization.selector", Described::Key),
+];
+
+/// Apicurio's registry with ids in headers: `globalId`, `contentId`, `encoding` and others.
+const DESCRIBING_PREFIXES: [(&str, Described); 2] =
+    [("apicurio.value.", Described::Value), ("apicurio.key.", Described::Key)];
+
+/// Which part of its record a header of this name describes, if any.
+pub fn described_by(name: &[u8]) -> Option<Described> {
+    let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
+    let begins =
+        |prefix: &str| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()));
+    let exact = DESCRIBING.iter().find(|(known, _)| is(known));
+    exact.or_else(|| DESCRIBING_PREFIXES.iter().find(|(prefix, _)| begins(prefix))).map(|(_, part)| *part)
 }
 
 /// The business id of a transaction, as the decode plan found it; text stays where it is, in the payload.
@@ -121,7 +169,7 @@ pub struct Scored<'a> {
     pub late: bool,
     /// Which of the lane's assignments of the partition scored it: the slot of its tag.
     pub epoch: u32,
-    /// Wall clock, microseconds since the epoch.
+    /// Wall clock, microseconds since the epoch; received is when it was polled.
     pub received_us: i64,
     pub scored_us: i64,
 }
@@ -187,6 +235,19 @@ mod tests {
         assert_eq!(SchemaKey::Guid(guid).to_string(), "01234567-89ab-cdef-0011-223344556677");
         assert_eq!(SchemaKey::Id(17).to_string(), "17");
         assert_eq!(SchemaKey::Fingerprint(0xab).to_string(), "00000000000000ab");
+    }
+
+    #[test]
+    fn a_header_that_describes_a_part_is_known_by_its_name() {
+        for name in ["__value_schema_id", "Content-Type", "contenttype", "ce_type", "__TypeId__", "apicurio.value.x"] {
+            assert_eq!(described_by(name.as_bytes()), Some(Described::Value), "{name}");
+        }
+        for name in ["__key_schema_id", "__keytypeid__", "Apicurio.Key.globalId", "key.schema.version.id"] {
+            assert_eq!(described_by(name.as_bytes()), Some(Described::Key), "{name}");
+        }
+        for name in ["", "traceparent", "ce_id", "apicurio", "content-type2", "__value_schema_i", "\u{e5}"] {
+            assert_eq!(described_by(name.as_bytes()), None, "{name}");
+        }
     }
 
     #[test]

@@ -229,18 +229,21 @@ fn every_wire_form_finds_its_plan() {
     source.set_raw(&folder.path().join("raw.avsc")).unwrap();
     source.add(parse(READER));
     let mut decoder = decoder(source, Accept { raw: true, ..Accept::default() });
-    assert!(decoder.needs_guid_header());
+    assert!(decoder.needs_header());
     let header = [&[1][..], &guid()].concat();
+    let id_header = [0, 0, 0, 0, 3];
     let double = 2.5f64.to_le_bytes();
     let mut row = [0.0];
-    for (guid, value, expected) in [
+    for (header, value, expected) in [
         (None, framed(3, &[vec![2, b'a'], long(8)].concat()), 8.0),
         (Some(header.as_slice()), long(9), 9.0),
+        (Some(id_header.as_slice()), [vec![2, b'a'], long(12)].concat(), 12.0),
+        (None, [header.clone(), long(13)].concat(), 13.0),
         (None, single_object(INT, &long(10)), 10.0),
         (None, single_object(READER, &double), 2.5),
         (None, long(11), 11.0),
     ] {
-        assert!(decoder.decode(guid, &value, &mut row).is_ok(), "{value:02x?}");
+        assert!(decoder.decode(header, &value, &mut row).is_ok(), "{value:02x?}");
         assert_eq!(row, [expected]);
     }
     let spoilt = single_object(INT, &[0x80]);

@@ -70,3 +70,13 @@ proptest! {
         prop_assert!(told.contains("required, and not given"), "{told}");
     }
 }
+
+#[test]
+fn a_header_that_describes_a_part_of_the_source_is_refused_by_name() {
+    let told = |names: &str| told(&format!("[headers]\nforward = {names}\n"), Vec::new(), Vec::new()).unwrap();
+    let text = told("[\"traceparent\", \"Content-Type\", \"apicurio.key.globalId\"]");
+    assert!(text.contains("\"Content-Type\" describes the source's value"), "{text}");
+    assert!(text.contains("\"apicurio.key.globalId\" describes the source's key"), "{text}");
+    assert!(text.contains("travels by itself") && !text.contains("\"traceparent\""), "{text}");
+    assert!(!told("[\"traceparent\", \"ce_id\"]").contains("headers.forward"));
+}

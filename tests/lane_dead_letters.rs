@@ -22,6 +22,10 @@ fn only_dead_letter(world: &World) -> Sent {
     all.into_iter().next().unwrap()
 }
 
+/// As the wire has it, and as its owner writes it.
+const GUID: [u8; 17] = [1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+const GUID_TEXT: &str = "00010203-0405-0607-0809-0a0b0c0d0e0f";
+
 fn missing_must() -> Vec<u8> {
     Payment { must: None, ..Payment::new("secret-4111111111111111", 0.5) }.schema_id(payload::KNOWN_ID).encode()
 }
@@ -110,12 +114,17 @@ fn the_schema_is_named_as_its_owner_writes_it_even_when_decoding_never_began() {
         (Some(vec![0, 0, 0, 0, 99, 1, 2, 3]), "99".into()),
         (Some(payload::truncated()), format!("{fingerprint:016x}")),
         (Some(vec![0xC3, 0x01, 0xEF, 0xBE, 0, 0, 0, 0, 0, 0]), "000000000000beef".into()),
+        (Some([&GUID[..], &[7]].concat()), GUID_TEXT.into()),
         (Some(b"{}".to_vec()), String::new()),
         (None, String::new()),
     ];
-    for (value, expected) in cases {
+    let in_header = [(GUID.to_vec(), GUID_TEXT), (vec![0, 0, 0, 0, 99], "99"), (vec![2, 3], "")];
+    let in_header =
+        in_header.map(|(header, text)| (vec![("__value_schema_id".into(), Some(header))], None, text.into()));
+    let cases = cases.into_iter().map(|(value, expected)| (Vec::new(), value, expected));
+    for (headers, value, expected) in cases.chain(in_header) {
         let mut world = Setup::default().build();
-        world.source.put(0, value);
+        world.source.put_at(0, 0, None, value, headers);
         world.cycle();
         assert_eq!(only_dead_letter(&world).header("__scorewire.errors.schema_id"), Some(expected));
     }

@@ -21,6 +21,8 @@ mod exactly_once;
 mod exactly_once_property;
 #[path = "lane_flow.rs"]
 mod flow;
+#[path = "lane_headers.rs"]
+mod headers;
 #[path = "lane_model_failure.rs"]
 mod model_failure;
 #[path = "lane_offsets.rs"]
@@ -29,6 +31,8 @@ mod offsets;
 mod property;
 #[path = "lane_rebalance.rs"]
 mod rebalance;
+#[path = "lane_receipt.rs"]
+mod receipt;
 #[path = "lane_schema_wait.rs"]
 mod schema_wait;
 #[path = "lane_threads.rs"]

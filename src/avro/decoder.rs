@@ -112,9 +112,9 @@ impl Decoder {
         self.wanted.features.len()
     }
 
-    /// Whether [`Decoder::decode`] wants the header [`super::wire::GUID_HEADER`]; looking for it costs.
-    pub fn needs_guid_header(&self) -> bool {
-        self.accept.guid
+    /// Whether [`Decoder::decode`] wants the header [`super::wire::SCHEMA_ID_HEADER`]; looking for it costs.
+    pub fn needs_header(&self) -> bool {
+        self.accept.reads_header()
     }
 
     /// Compiles a plan for every schema the source knows now, and tells what there is to tell of them. Returns how many
@@ -148,14 +148,14 @@ impl Decoder {
         self.unknown.values_mut().for_each(|records| *records = UNKNOWN_RECORDS_MAX);
     }
 
-    /// Writes the record's features to `row`, and tells its id, time and schema. `guid` is the value of the GUID
-    /// header, where [`Decoder::needs_guid_header`].
+    /// Writes the record's features to `row`, and tells its id, time and schema. `header` is the value of
+    /// [`super::wire::SCHEMA_ID_HEADER`], where [`Decoder::needs_header`].
     ///
     /// # Errors
     /// [`Stop::Wait`] when the record's schema is not there yet, else why the record is a dead letter.
     #[inline]
-    pub fn decode(&mut self, guid: Option<&[u8]>, value: &[u8], row: &mut [f32]) -> Result<Decoded, Stop> {
-        let (key, start) = detect(guid, value, self.accept)?;
+    pub fn decode(&mut self, header: Option<&[u8]>, value: &[u8], row: &mut [f32]) -> Result<Decoded, Stop> {
+        let (key, start) = detect(header, value, self.accept)?;
         let place = match self.last {
             Some((last, place)) if last == key => place,
             _ => self.find(key)?,

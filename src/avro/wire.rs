@@ -3,20 +3,21 @@
 use crate::error::Reject;
 use crate::record::SchemaKey;
 
-/// Header that carries a schema's GUID; the value then has no prefix.
-pub const GUID_HEADER: &str = "__value_schema_id";
+/// Header that names the value's schema by GUID or id; the value then has no prefix.
+pub const SCHEMA_ID_HEADER: &str = "__value_schema_id";
 
-/// First byte of the GUID header's value.
-const GUID_MAGIC: u8 = 0x01;
-/// First byte of a value framed with a registry id.
+/// First byte before a registry id, in the header and in the value.
 const ID_MAGIC: u8 = 0x00;
+/// First byte before a schema's GUID, in the header and in the value.
+const GUID_MAGIC: u8 = 0x01;
 /// First two bytes of a value in Avro's single-object encoding.
 pub const SINGLE_OBJECT_MAGIC: [u8; 2] = [0xC3, 0x01];
 
-/// Which wire forms the configuration accepts.
+/// Which wire forms the configuration accepts. An id and a GUID count in both places: in the header
+/// [`SCHEMA_ID_HEADER`] and before the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accept {
-    /// Header `__value_schema_id`: `01` + sixteen bytes.
+    /// `01` + sixteen bytes.
     pub guid: bool,
     /// `00` + four bytes, big endian.
     pub id: bool,
@@ -33,22 +34,48 @@ impl Default for Accept {
     }
 }
 
+impl Accept {
+    /// Whether the header is looked at.
+    pub fn reads_header(self) -> bool {
+        self.guid || self.id
+    }
+
+    fn takes(self, key: SchemaKey) -> bool {
+        match key {
+            SchemaKey::Guid(_) => self.guid,
+            SchemaKey::Id(_) => self.id,
+            SchemaKey::Fingerprint(_) => self.single_object,
+            SchemaKey::Raw => self.raw,
+        }
+    }
+}
+
 /// Names the writer's schema and the length of the prefix before the datum, in bytes.
 ///
-/// The order is fixed: GUID header, `00` + id, `C3 01` + fingerprint, and raw last. Where raw is accepted beside the
-/// framed forms, a bare datum that happens to start like one of them is taken for it.
+/// The order is fixed: the header, `00` + id, `01` + GUID, `C3 01` + fingerprint, and raw last. Where raw is accepted
+/// beside other forms, a bare datum that happens to start like one of them is taken for it. A form that is not accepted
+/// is not seen, wherever it stands.
 ///
 /// # Errors
-/// [`Reject::UnknownWireForm`] when no accepted form fits; a GUID header that is there and malformed fits none.
+/// [`Reject::UnknownWireForm`] when no accepted form fits; a header that is looked at and malformed fits none.
 #[inline]
-pub fn detect(guid_header: Option<&[u8]>, value: &[u8], accept: Accept) -> Result<(SchemaKey, usize), Reject> {
-    if let (true, Some(header)) = (accept.guid, guid_header) {
-        return guid(header).map(|guid| (SchemaKey::Guid(guid), 0)).ok_or(Reject::UnknownWireForm);
-    }
-    if accept.id
-        && let Some(&[ID_MAGIC, a, b, c, d]) = value.first_chunk()
+pub fn detect(header: Option<&[u8]>, value: &[u8], accept: Accept) -> Result<(SchemaKey, usize), Reject> {
+    if let Some(header) = header
+        && accept.reads_header()
     {
-        return Ok((SchemaKey::Id(u32::from_be_bytes([a, b, c, d])), 5));
+        match registered(header) {
+            Some((key, len)) if len == header.len() => {
+                if accept.takes(key) {
+                    return Ok((key, 0));
+                }
+            }
+            _ => return Err(Reject::UnknownWireForm),
+        }
+    }
+    if let Some((key, len)) = registered(value)
+        && accept.takes(key)
+    {
+        return Ok((key, len));
     }
     if accept.single_object
         && value.starts_with(&SINGLE_OBJECT_MAGIC)
@@ -59,9 +86,12 @@ pub fn detect(guid_header: Option<&[u8]>, value: &[u8], accept: Accept) -> Resul
     if accept.raw { Ok((SchemaKey::Raw, 0)) } else { Err(Reject::UnknownWireForm) }
 }
 
-fn guid(header: &[u8]) -> Option<[u8; 16]> {
-    match header.split_first() {
-        Some((&GUID_MAGIC, guid)) => guid.try_into().ok(),
+/// What a registry's client writes: `00` + id or `01` + GUID. With the bytes it takes.
+#[inline]
+fn registered(bytes: &[u8]) -> Option<(SchemaKey, usize)> {
+    match bytes.split_first()? {
+        (&ID_MAGIC, rest) => rest.first_chunk().map(|id| (SchemaKey::Id(u32::from_be_bytes(*id)), 5)),
+        (&GUID_MAGIC, rest) => rest.first_chunk().map(|guid| (SchemaKey::Guid(*guid), 17)),
         _ => None,
     }
 }
@@ -71,51 +101,84 @@ mod tests {
     use super::*;
 
     const ALL: Accept = Accept { guid: true, id: true, single_object: true, raw: true };
+    const NONE: Accept = Accept { guid: false, id: false, single_object: false, raw: false };
     const GUID: [u8; 17] = [1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
-    const ID: &[u8] = &[0, 0, 0, 1, 2, 99];
+    const ID: &[u8] = &[0, 0, 0, 1, 2];
+    const ID_VALUE: &[u8] = &[0, 0, 0, 1, 2, 99];
+    const GUID_VALUE: &[u8] = &[1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 99];
     const SINGLE: &[u8] = &[0xC3, 1, 8, 7, 6, 5, 4, 3, 2, 1, 99];
+
+    fn guid() -> SchemaKey {
+        SchemaKey::Guid(*GUID[1..].first_chunk().unwrap())
+    }
 
     #[test]
     fn each_form_is_found_with_its_prefix() {
-        assert_eq!(detect(None, ID, ALL), Ok((SchemaKey::Id(258), 5)));
+        assert_eq!(detect(None, ID_VALUE, ALL), Ok((SchemaKey::Id(258), 5)));
+        assert_eq!(detect(None, GUID_VALUE, ALL), Ok((guid(), 17)));
         assert_eq!(detect(None, SINGLE, ALL), Ok((SchemaKey::Fingerprint(0x0102_0304_0506_0708), 10)));
         assert_eq!(detect(None, b"\x02", ALL), Ok((SchemaKey::Raw, 0)));
-        let mut guid = [0; 16];
-        guid.copy_from_slice(&GUID[1..]);
-        assert_eq!(detect(Some(&GUID), b"\x02", ALL), Ok((SchemaKey::Guid(guid), 0)));
+        assert_eq!(detect(Some(&GUID), b"\x02", ALL), Ok((guid(), 0)));
+        assert_eq!(detect(Some(ID), b"\x02", ALL), Ok((SchemaKey::Id(258), 0)));
     }
 
     #[test]
     fn the_header_goes_before_the_prefix() {
-        for value in [ID, SINGLE] {
-            assert!(matches!(detect(Some(&GUID), value, ALL), Ok((SchemaKey::Guid(_), 0))));
+        for value in [ID_VALUE, GUID_VALUE, SINGLE, b""] {
+            assert_eq!(detect(Some(&GUID), value, ALL), Ok((guid(), 0)));
+            assert_eq!(detect(Some(ID), value, ALL), Ok((SchemaKey::Id(258), 0)));
         }
     }
 
     #[test]
-    fn a_form_that_is_not_accepted_is_not_seen() {
-        let none = Accept { guid: false, id: false, single_object: false, raw: false };
-        for value in [ID, SINGLE, b"", b"\x02"] {
-            assert_eq!(detect(Some(&GUID), value, none), Err(Reject::UnknownWireForm));
-            assert_eq!(detect(Some(&GUID), value, Accept { raw: true, ..none }), Ok((SchemaKey::Raw, 0)));
+    fn a_form_that_is_not_accepted_is_not_seen_in_the_header_nor_before_the_value() {
+        for value in [ID_VALUE, GUID_VALUE, SINGLE, b"", b"\x02"] {
+            for header in [Some(GUID.as_slice()), Some(ID), Some(b"foreign"), None] {
+                assert_eq!(detect(header, value, NONE), Err(Reject::UnknownWireForm));
+                assert_eq!(detect(header, value, Accept { raw: true, ..NONE }), Ok((SchemaKey::Raw, 0)));
+            }
         }
-        assert_eq!(detect(Some(&GUID), ID, Accept { guid: false, ..ALL }), Ok((SchemaKey::Id(258), 5)));
+        let ids = Accept { id: true, ..NONE };
+        assert_eq!(detect(Some(&GUID), ID_VALUE, ids), Ok((SchemaKey::Id(258), 5)));
+        assert_eq!(detect(None, GUID_VALUE, ids), Err(Reject::UnknownWireForm));
+        let guids = Accept { guid: true, ..NONE };
+        assert_eq!(detect(Some(ID), GUID_VALUE, guids), Ok((guid(), 17)));
+        assert_eq!(detect(None, ID_VALUE, guids), Err(Reject::UnknownWireForm));
+    }
+
+    #[test]
+    fn a_bare_datum_that_starts_like_an_accepted_form_is_taken_for_it() {
+        assert_eq!(detect(None, GUID_VALUE, Accept { raw: true, ..NONE }), Ok((SchemaKey::Raw, 0)));
+        assert_eq!(detect(None, GUID_VALUE, Accept { guid: false, ..ALL }), Ok((SchemaKey::Raw, 0)));
+        assert_eq!(detect(None, GUID_VALUE, ALL), Ok((guid(), 17)));
     }
 
     #[test]
     fn cut_and_foreign_prefixes_are_no_wire_form() {
         let framed = Accept::default();
-        let values: [&[u8]; 8] =
-            [b"", b"\0", b"\0\0\0\x01", b"\xC3", b"\xC3\x01", b"\xC3\x01234567", b"\xC3\x02345678901", b"{\"a\":1}"];
+        let values: [&[u8]; 10] = [
+            b"",
+            b"\0",
+            b"\0\0\0\x01",
+            b"\x01",
+            &GUID[..16],
+            b"\xC3",
+            b"\xC3\x01",
+            b"\xC3\x01234567",
+            b"\xC3\x02345678901",
+            b"{\"a\":1}",
+        ];
         for value in values {
             assert_eq!(detect(None, value, framed), Err(Reject::UnknownWireForm), "{value:02x?}");
         }
     }
 
     #[test]
-    fn a_malformed_guid_header_is_poison_even_where_raw_is_accepted() {
-        for header in [&b""[..], &GUID[..16], &[GUID.as_slice(), &[0]].concat(), &[0; 17], b"\0\0\0\0\x01"] {
-            assert_eq!(detect(Some(header), ID, ALL), Err(Reject::UnknownWireForm), "{header:02x?}");
+    fn a_malformed_header_is_poison_even_where_raw_is_accepted() {
+        let headers: [&[u8]; 6] =
+            [b"", &GUID[..16], &[GUID.as_slice(), &[0]].concat(), &[2; 17], &ID[..4], &[ID, &[0]].concat()];
+        for header in headers {
+            assert_eq!(detect(Some(header), ID_VALUE, ALL), Err(Reject::UnknownWireForm), "{header:02x?}");
         }
     }
 }

@@ -84,12 +84,12 @@ pub enum UnknownSchema {
     Wait,
 }
 
-/// Wire forms that the input may have. They are recognised in this order.
+/// Wire forms that the input may have. The header comes first, then id, GUID, fingerprint and raw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WireForms {
-    /// Header `__value_schema_id`.
+    /// `01` and a sixteen-byte GUID, in the header `__value_schema_id` or before the value.
     pub guid: bool,
-    /// `00` and a four-byte id.
+    /// `00` and a four-byte id, in the same places.
     pub id: bool,
     /// `C3 01` and a fingerprint.
     pub single_object: bool,

@@ -17,6 +17,7 @@ use crate::kafka::settings::{GroupProtocol, Membership, StartAt, is_secret};
 use crate::pipeline::settings::{
     Cores, Deadline, DeadlineFrom, ForwardHeaders, HeaderStyle, Layout, PayloadPolicy, Thresholds,
 };
+use crate::record::{Described, described_by};
 
 pub const DELIVERY: &[(&str, DeliveryMode)] =
     &[("at_least_once", DeliveryMode::AtLeastOnce), ("exactly_once", DeliveryMode::ExactlyOnce)];
@@ -303,6 +304,16 @@ fn outcomes(reader: &mut Reader<'_>, config: &mut Config) {
         let all = names.iter().any(|name| name == "*");
         if all && names.len() > 1 {
             reader.problem("headers.forward", "\"*\" beside names", "give [\"*\"] alone, or names alone");
+        }
+        for (name, part) in names.iter().filter_map(|name| Some((name, described_by(name.as_bytes())?))) {
+            let part = match part {
+                Described::Key => "key",
+                Described::Value => "value",
+            };
+            let what =
+                format!("{name:?} describes the source's {part}: beside another {part} it would mislead readers");
+            let fix = format!("remove it: it travels by itself wherever the source's {part} does, and nowhere else");
+            reader.problem("headers.forward", what, fix);
         }
         config.forward_headers = if all { ForwardHeaders::All } else { ForwardHeaders::Only(names) };
     }

@@ -58,18 +58,13 @@ impl KafkaRecord {
         if err == NO_ERROR { headers } else { ptr::null_mut() }
     }
 
-    /// Takes the headers away from the message; null when it has none.
+    /// Takes the headers away from the message; null when it has none. The client parses them anew from the record's bytes
+    /// when they are asked for again, so a list that was not sent need not come back.
     pub(super) fn detach_headers(&mut self) -> *mut rd::rd_kafka_headers_t {
         let mut headers = ptr::null_mut();
         // SAFETY: valid message, and ours alone; on success the caller owns `headers`.
         let err = unsafe { rd::rd_kafka_message_detach_headers(self.message.as_ptr(), &mut headers) };
         if err == NO_ERROR { headers } else { ptr::null_mut() }
-    }
-
-    /// Gives headers back after they could not be sent.
-    pub(super) fn attach_headers(&mut self, headers: *mut rd::rd_kafka_headers_t) {
-        // SAFETY: valid message; it becomes the owner of `headers`.
-        unsafe { rd::rd_kafka_message_set_headers(self.message.as_ptr(), headers) };
     }
 }
 

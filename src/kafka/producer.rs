@@ -8,7 +8,7 @@ use rdkafka::bindings as rd;
 use rdkafka::types::{RDKafkaRespErr as Err, RDKafkaType};
 
 use super::cluster::PartitionCounts;
-use super::headers::{copy_first, copy_named};
+use super::headers::{copy_where, keep_where};
 use super::held_copies::clock_us;
 use super::message::KafkaRecord;
 use super::native::{CallbackState, Client, Conf, c_string, describe, timeout_ms, to_result};
@@ -44,7 +44,9 @@ pub struct KafkaSink {
     pub(super) client: Client,
     pub(super) reports: CallbackState<Reports>,
     topics: [Topic; 4],
-    forward: Forward,
+    forward: ForwardHeaders,
+    /// Room for the name of a header that is taken out of a list.
+    header_name: Vec<u8>,
     pub(super) in_flight: usize,
     blueprint: Blueprint,
     /// Sends in transactions only.
@@ -66,12 +68,6 @@ pub(super) struct Transaction {
     pub(super) open: bool,
     /// The name is this producer's.
     pub(super) initialised: bool,
-}
-
-/// [`ForwardHeaders`] with names as the client wants them.
-enum Forward {
-    All,
-    Only(Vec<CString>),
 }
 
 // SAFETY: one owner at a time; librdkafka's handles are not bound to a thread.
@@ -146,17 +142,12 @@ impl KafkaSink {
         let reports = CallbackState::new(Reports::default());
         let handover = Handover::new();
         let (client, topics) = blueprint.build(&reports, handover)?;
-        let forward = match forward {
-            ForwardHeaders::All => Forward::All,
-            ForwardHeaders::Only(names) => {
-                Forward::Only(names.iter().map(|name| c_string(name)).collect::<Result<_, _>>()?)
-            }
-        };
         Ok(KafkaSink {
             client,
             reports,
             topics,
-            forward,
+            forward: forward.clone(),
+            header_name: Vec::with_capacity(64),
             in_flight: 0,
             blueprint,
             transaction: None,
@@ -194,18 +185,22 @@ impl KafkaSink {
         unsafe { rd::rd_kafka_purge(self.client.as_ptr(), all) };
     }
 
-    /// The source's headers, as configured, followed by our own. Null when there are none.
-    fn headers(&self, outcome: &Outgoing<'_>, source: &mut KafkaRecord) -> *mut rd::rd_kafka_headers_t {
+    /// The source's headers that travel, followed by our own. Null when there are none.
+    fn headers(&mut self, outcome: &Outgoing<'_>, source: &mut KafkaRecord) -> *mut rd::rd_kafka_headers_t {
         // SAFETY: lists are valid or null; each list made here is owned by us until the client takes it.
         unsafe {
             let mut headers = match &self.forward {
                 _ if !outcome.forward => ptr::null_mut(),
-                Forward::All if outcome.last => source.detach_headers(),
-                Forward::All => {
-                    let theirs = source.headers();
-                    if theirs.is_null() { theirs } else { rd::rd_kafka_headers_copy(theirs) }
+                ForwardHeaders::All if outcome.last => {
+                    let theirs = source.detach_headers();
+                    keep_where(theirs, &mut self.header_name, |name| outcome.takes(name, |_| true));
+                    theirs
                 }
-                Forward::Only(names) => copy_named(source.headers(), names),
+                ForwardHeaders::All => copy_where(source.headers(), |name| outcome.takes(name, |_| true)),
+                ForwardHeaders::Only(chosen) => {
+                    let is_chosen = |name: &[u8]| chosen.iter().any(|other| other.as_bytes() == name);
+                    copy_where(source.headers(), |name| outcome.takes(name, is_chosen))
+                }
             };
             if headers.is_null() && !outcome.headers.is_empty() {
                 headers = rd::rd_kafka_headers_new(outcome.headers.len());
@@ -215,21 +210,6 @@ impl KafkaSink {
                 rd::rd_kafka_header_add(headers, name.as_ptr(), name_len, value.as_ptr().cast(), value_len);
             }
             headers
-        }
-    }
-
-    /// Takes back headers that the client did not: those of the source return to it, as they were.
-    fn reclaim_headers(&self, headers: *mut rd::rd_kafka_headers_t, outcome: &Outgoing<'_>, source: &mut KafkaRecord) {
-        if headers.is_null() {
-            return;
-        }
-        // SAFETY: the client takes headers only on success, so the list is still ours.
-        unsafe {
-            if outcome.forward && outcome.last && matches!(self.forward, Forward::All) {
-                let theirs = rd::rd_kafka_header_cnt(headers) - outcome.headers.len();
-                source.attach_headers(copy_first(headers, theirs));
-            }
-            rd::rd_kafka_headers_destroy(headers);
         }
     }
 
@@ -263,13 +243,13 @@ fn memory(bytes: Option<&[u8]>) -> rd::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1
 impl Sink<KafkaRecord> for KafkaSink {
     fn send(&mut self, outcome: &Outgoing<'_>, source: &mut KafkaRecord) -> Result<(), SendError> {
         use rd::rd_kafka_vtype_t as V;
-        let topic = &self.topics[outcome.destination as usize];
+        let topic = self.topics[outcome.destination as usize].handle;
         // Plain pointers from here on: taking the headers away moves neither key nor value.
         let (key, value) = (memory(outcome.key.resolve(source.key())), memory(outcome.value.resolve(source.value())));
         let headers = self.headers(outcome, source);
         // In this order: the first seven are always there, the last two only when set.
         let arguments = [
-            argument(V::RD_KAFKA_VTYPE_RKT, |u| u.rkt = topic.handle.as_ptr()),
+            argument(V::RD_KAFKA_VTYPE_RKT, |u| u.rkt = topic.as_ptr()),
             argument(V::RD_KAFKA_VTYPE_PARTITION, |u| u.i32_ = outcome.partition.unwrap_or(UNASSIGNED)),
             argument(V::RD_KAFKA_VTYPE_MSGFLAGS, |u| u.i = rd::RD_KAFKA_MSG_F_COPY as c_int),
             argument(V::RD_KAFKA_VTYPE_KEY, |u| u.mem = key),
@@ -286,9 +266,11 @@ impl Sink<KafkaRecord> for KafkaSink {
             self.in_flight += 1;
             return Ok(());
         }
-        self.reclaim_headers(headers, outcome, source);
-        // SAFETY: not null, and ours to free.
+        // SAFETY: the client takes headers only on success, so the list is still ours; the error is not null, and ours too.
         let (code, is_fatal) = unsafe {
+            if !headers.is_null() {
+                rd::rd_kafka_headers_destroy(headers);
+            }
             let (code, is_fatal) = (rd::rd_kafka_error_code(error), rd::rd_kafka_error_is_fatal(error) == 1);
             rd::rd_kafka_error_destroy(error);
             (code, is_fatal)

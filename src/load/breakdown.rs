@@ -37,8 +37,8 @@ pub struct Breakdown {
 pub fn meaning(stage: &str) -> &'static str {
     match stage {
         "generator" => "due to handed to the generator's client",
-        "topic" => "handed over to received by the lane",
-        "intake" => "received to decoding begun",
+        "topic" => "handed over to received by the lane, which is when it was polled",
+        "intake" => "received to decoding begun: the wait in the lane",
         "decode" => "the batch's records decoded into rows",
         "batch_wait" => "decoded to model called",
         "inference" => "the model's call for the batch",

@@ -18,7 +18,7 @@ const SKEW_US_MAX: i64 = 1_000;
 /// their sum is the whole, record by record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// From due to received by the lane.
+    /// From due to received by the lane, which is when it polled the record.
     InTopic,
     /// From received to scored.
     Inside,

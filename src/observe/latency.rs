@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-/// The steps of a record's way, in order. `Journey` is all of it inside the process: from receipt to the
-/// broker's acknowledgement.
+/// The steps of a record's way, in order. Receipt is when a poll handed the record to the lane. `Journey` is all of it
+/// inside the process: from receipt to the broker's acknowledgement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
     /// From the source record's timestamp (milliseconds) to its receipt: time in the topic and in the client.
     Topic,
-    /// From receipt to the start of decoding: waiting behind the records polled with it.
+    /// From receipt to the start of decoding: the wait in the lane, for a batch with room, for a limit to be kept, for
+    /// the record's schema.
     Intake,
     /// Decoding of the batch the record came with.
     Decode,
@@ -80,6 +81,14 @@ impl StepTimes {
         // Rounded up: a step that took less than a microsecond still took some time.
         let us = ns.div_ceil(1_000).clamp(1, LATENCY_US_MAX);
         self.steps[step as usize].saturating_record_n(us, count);
+    }
+
+    /// Records [`Step::Topic`] of one record; nothing where it has no timestamp (below 0).
+    pub fn record_topic(&mut self, timestamp_ms: i64, received_us: i64) {
+        if timestamp_ms >= 0 {
+            let ms = (received_us / 1_000).saturating_sub(timestamp_ms).max(0).unsigned_abs();
+            self.record(Step::Topic, ms.saturating_mul(1_000_000), 1);
+        }
     }
 
     pub fn get(&self, step: Step) -> &Histogram<u64> {

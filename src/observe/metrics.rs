@@ -198,12 +198,17 @@ fn lag(out: &mut Out<'_>, lanes: &[Arc<LaneStats>]) -> fmt::Result {
 }
 
 fn latency(out: &mut Out<'_>, times: &StepTimes) -> fmt::Result {
-    out.family(LATENCY, "Time of each step of a record's way", MetricType::Histogram, |family| {
-        Step::ALL.iter().try_for_each(|step| {
-            let (sum, buckets) = buckets(times.get(*step));
-            family.histogram(&[("step", step.name())], sum, times.get(*step).len(), &buckets)
-        })
-    })?;
+    out.family(
+        LATENCY,
+        "Time of each step of a record's way: topic ends and intake begins at the poll",
+        MetricType::Histogram,
+        |family| {
+            Step::ALL.iter().try_for_each(|step| {
+                let (sum, buckets) = buckets(times.get(*step));
+                family.histogram(&[("step", step.name())], sum, times.get(*step).len(), &buckets)
+            })
+        },
+    )?;
     out.family(LATENCY_QUANTILE, "The same times as quantiles since start", MetricType::Gauge, |family| {
         Step::ALL.iter().try_for_each(|step| {
             QUANTILES.iter().try_for_each(|(name, quantile)| {

@@ -64,7 +64,7 @@ pub struct Item<R> {
     pub record: R,
     pub slot: u32,
     pub sequence: u64,
-    /// Monotonic and wall clock at receipt.
+    /// Monotonic and wall clock when it was polled.
     pub received_ns: u64,
     pub received_us: i64,
     pub decoded: Option<Decoded>,

@@ -4,6 +4,7 @@
 use std::ffi::{CStr, CString};
 use std::fmt::Write as _;
 
+use crate::avro::wire::{Accept, SCHEMA_ID_HEADER, detect};
 use crate::edge::SourceRecord;
 use crate::error::Reject;
 use crate::pipeline::settings::HeaderStyle;
@@ -116,7 +117,7 @@ impl DeadLetterHeaders {
                 "offset" => write!(text, "{}", position.offset),
                 "schema_id" => match decoded {
                     Some(decoded) => write!(text, "{}", decoded.schema),
-                    None => write_schema(text, record.value()),
+                    None => write_schema(text, record),
                 },
                 "model_version" => write!(text, "{}", self.model_version),
                 "attempt" => write!(text, "{attempt}"),
@@ -154,16 +155,11 @@ fn write_message(text: &mut String, reject: Reject, features: &[String]) -> std:
     }
 }
 
-/// What the wire prefix says of the schema, when decoding did not get further.
-fn write_schema(text: &mut String, value: Option<&[u8]>) -> std::fmt::Result {
-    use crate::record::SchemaKey;
-    match value {
-        Some([0, a, b, c, d, ..]) => write!(text, "{}", SchemaKey::Id(u32::from_be_bytes([*a, *b, *c, *d]))),
-        Some([0xC3, 0x01, rest @ ..]) if rest.len() >= 8 => {
-            let mut bytes = [0; 8];
-            bytes.copy_from_slice(&rest[..8]);
-            write!(text, "{}", SchemaKey::Fingerprint(u64::from_le_bytes(bytes)))
-        }
-        _ => Ok(()),
+/// What the record says of its schema, when decoding did not get further.
+fn write_schema(text: &mut String, record: &impl SourceRecord) -> std::fmt::Result {
+    let value = record.value().unwrap_or_default();
+    match detect(record.header(SCHEMA_ID_HEADER), value, Accept::default()) {
+        Ok((key, _)) => write!(text, "{key}"),
+        Err(_) => Ok(()),
     }
 }

@@ -3,23 +3,17 @@
 use std::collections::VecDeque;
 
 use crate::avro::decoder::{Decoder, Grade, SchemaNote, Stop};
-use crate::avro::wire::GUID_HEADER;
+use crate::avro::wire::SCHEMA_ID_HEADER;
 use crate::edge::SourceRecord;
 use crate::error::Reject;
 use crate::observe::stats::LaneStats;
 use crate::pipeline::batch::{Batch, Item, Verdict};
+use crate::pipeline::inbox::Receipt;
 use crate::pipeline::slots::Slot;
 use crate::record::{Decoded, SchemaKey};
 
 /// Schemas that `/status` names at most.
 const SCHEMA_ALARMS_MAX: usize = 64;
-
-/// When a record came in.
-#[derive(Clone, Copy, Debug)]
-pub struct Receipt {
-    pub ns: u64,
-    pub us: i64,
-}
 
 /// A record whose schema is not there yet, or that stands behind one. It counts as received.
 struct Parked<R> {
@@ -143,9 +137,9 @@ impl<R: SourceRecord> Intake<R> {
         if value.len() > self.payload_bytes_max {
             return Err(Stop::Reject(Reject::Oversized));
         }
-        let guid = if self.decoder.needs_guid_header() { record.header(GUID_HEADER) } else { None };
+        let header = if self.decoder.needs_header() { record.header(SCHEMA_ID_HEADER) } else { None };
         let row = batch.sheet.rows.row_mut(batch.sheet.filled);
-        self.decoder.decode(guid, value, row)
+        self.decoder.decode(header, value, row)
     }
 }
 

@@ -18,7 +18,8 @@ use crate::pipeline::batch::Batches;
 use crate::pipeline::commit::CommitClock;
 use crate::pipeline::desk::Desk;
 use crate::pipeline::emit::{Emit, Emitted};
-use crate::pipeline::intake::{Intake, Receipt};
+use crate::pipeline::inbox::Inbox;
+use crate::pipeline::intake::Intake;
 use crate::pipeline::limits::{KEEP_AWAKE_EVERY, Limits, PUBLISH_EVERY, SINK_WAIT, nanoseconds};
 use crate::pipeline::rebalance::Revoke;
 use crate::pipeline::scoring::{AT_DESK_MAX, Model, Queues, Scoring};
@@ -52,7 +53,7 @@ pub struct Lane<S: Source, M, K, D, C> {
     pub(super) batches: Batches<S::Record>,
     /// The leaving batch is not handed over completely: the sink was full.
     pub(super) stuck: bool,
-    pub(super) inbox: Vec<S::Record>,
+    pub(super) inbox: Inbox<S::Record>,
     pub(super) intake: Intake<S::Record>,
     pub(super) emit: Emit,
     pub(super) sink: K,
@@ -127,7 +128,7 @@ where
             desk,
             batches,
             stuck: false,
-            inbox: Vec::with_capacity(cap),
+            inbox: Inbox::with_capacity(cap),
             intake: parts.intake,
             emit: parts.emit,
             sink: parts.sink,
@@ -243,8 +244,7 @@ where
     fn serve_clients(&mut self, wait: Duration) -> Result<(), Fatal> {
         self.sink.hold_copies(Duration::ZERO);
         if self.draining || self.gate.is_paused() {
-            self.source.poll(Duration::ZERO, 1, &mut self.inbox)?;
-            self.last_poll_ns = self.clock.now_ns();
+            self.fill_inbox(Duration::ZERO, 1)?;
         }
         self.wait_for_room(wait)
     }
@@ -277,50 +277,44 @@ where
     }
 
     fn poll_source(&mut self, wait: Duration, room: usize) -> Result<(), Fatal> {
-        self.source.poll(wait, room, &mut self.inbox)?;
-        self.last_poll_ns = self.clock.now_ns();
+        self.fill_inbox(wait, room)?;
         // Before anything of it is looked at: a partition may have been lost with this very poll.
         self.answer_events(self.last_poll_ns)
     }
 
-    /// How many of the polled records fit in the batch and under the limits. The record that reaches the limit of
-    /// bytes is the last one.
-    fn admissible(&self, room: usize) -> usize {
-        let room = room.min(self.batches.open.room());
-        let mut bytes = self.slots.open_bytes();
-        let fits = |record: &&S::Record| {
-            let fits = bytes < self.limits.in_flight_bytes_max;
-            bytes += record.size();
-            fits
-        };
-        self.inbox.iter().take(room).take_while(fits).count()
+    fn fill_inbox(&mut self, wait: Duration, room: usize) -> Result<(), Fatal> {
+        self.last_poll_ns = self.inbox.fill(&self.clock, |records| self.source.poll(wait, room, records))?;
+        Ok(())
     }
 
     /// Decodes what arrived into the batch. Records of partitions that are not ours any more, or that were seen
     /// before a rewind, are dropped: they are below no commit and come again where they belong.
     fn admit_inbox(&mut self, room: usize) -> Result<(), Fatal> {
-        let receipt = Receipt { ns: self.clock.now_ns(), us: self.clock.wall_us() };
-        if self.alive.is_in_doubt(receipt.ns) {
+        let now_ns = self.clock.now_ns();
+        if self.alive.is_in_doubt(now_ns) {
             return Ok(());
         }
-        self.decode_start_ns = receipt.ns;
-        let admissible = self.admissible(room);
+        self.decode_start_ns = now_ns;
+        let room = room.min(self.batches.open.room());
+        let mut left = self.inbox.fitting(room, self.slots.open_bytes(), self.limits.in_flight_bytes_max);
         let mut pause = Vec::new();
         let mut received = 0;
-        for record in self.inbox.drain(..admissible) {
-            let at = record.position();
-            let Some(slot) = self.slots.by_partition(at.partition) else { continue };
-            if slot.phase != Phase::Flowing || at.offset < slot.next_offset {
-                continue;
-            }
-            received += 1;
-            let since_source_ms = (receipt.us / 1_000).saturating_sub(record.timestamp_ms()).max(0);
-            if record.timestamp_ms() >= 0 {
-                self.times.record(Step::Topic, since_source_ms.unsigned_abs().saturating_mul(1_000_000), 1);
-            }
-            if let Some(schema) = self.intake.admit(record, slot, receipt, &mut self.batches.open) {
-                tracing::warn!(partition = at.partition, "the partition waits: {}", self.intake.why_waiting(schema));
-                pause.push(at.partition);
+        while left > 0 {
+            let (receipt, records) = self.inbox.take(left);
+            left -= records.len();
+            for record in records {
+                let at = record.position();
+                let Some(slot) = self.slots.by_partition(at.partition) else { continue };
+                if slot.phase != Phase::Flowing || at.offset < slot.next_offset {
+                    continue;
+                }
+                received += 1;
+                self.times.record_topic(record.timestamp_ms(), receipt.us);
+                if let Some(schema) = self.intake.admit(record, slot, receipt, &mut self.batches.open) {
+                    let why = self.intake.why_waiting(schema);
+                    tracing::warn!(partition = at.partition, "the partition waits: {why}");
+                    pause.push(at.partition);
+                }
             }
         }
         self.stats.received.add(received);

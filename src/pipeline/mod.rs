@@ -9,6 +9,7 @@ pub mod desk;
 pub mod emit;
 pub mod ending;
 pub mod exactly_once;
+pub mod inbox;
 pub mod intake;
 pub mod judge;
 pub mod lane;

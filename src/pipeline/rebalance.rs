@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::edge::{Clock, Delivery, Scorer, Sink, Source, SourceEvent, SourceRecord};
+use crate::edge::{Clock, Delivery, Scorer, Sink, Source, SourceEvent};
 use crate::error::Fatal;
 use crate::failpoint::{self, Bug, Point};
 use crate::observe::stats::LaneStats;
@@ -87,10 +87,9 @@ where
 
     /// Drops what was taken from the source and not yet sent: polled records, and those parked behind a schema.
     pub(super) fn forget_unprocessed(&mut self, partition: i32) {
-        let before = self.inbox.len();
-        self.inbox.retain(|record| record.position().partition != partition);
+        let forgot = self.inbox.forget(partition);
         let Some(slot) = self.slots.by_partition(partition) else { return };
-        slot.forgot |= self.inbox.len() < before;
+        slot.forgot |= forgot;
         if let Some(sequence) = self.intake.drop_parked(slot.id) {
             slot.forgot = true;
             let abandoned = slot.watermark.abandon_from(sequence);

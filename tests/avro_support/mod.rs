@@ -3,6 +3,8 @@
 
 pub mod evolve;
 pub mod oracle;
+pub mod pairs;
+pub mod prune;
 pub mod random;
 
 use proptest::test_runner::{Config as ProptestConfig, RngSeed};

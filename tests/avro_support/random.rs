@@ -149,7 +149,7 @@ impl Maker<'_> {
         }
     }
 
-    fn plain(&mut self) -> Type {
+    pub fn plain(&mut self) -> Type {
         match self.random.below(18) {
             0 => Type::Boolean,
             1 | 2 => Type::Int,

@@ -191,9 +191,9 @@ impl FakeSink {
 }
 
 fn headers_of(outcome: &Outgoing<'_>, source: &FakeRecord) -> Headers {
-    let forwarded = if outcome.forward { source.headers() } else { &[] };
+    let forwarded = source.headers().iter().filter(|(name, _)| outcome.takes(name.as_bytes(), |_| true));
     let own = outcome.headers.iter().map(|(name, value)| (name.to_str().unwrap().to_owned(), Some(value.to_vec())));
-    forwarded.iter().cloned().chain(own).collect()
+    forwarded.cloned().chain(own).collect()
 }
 
 fn bytes_of(sent: &Sent) -> usize {

@@ -16,6 +16,8 @@ use crate::model::sequence::Sequence;
 use crate::model::session::Provider;
 use crate::model::wire::{put_bytes, put_number};
 
+mod random;
+
 const WIDTH: usize = 5;
 const MODES: [&str; 4] = ["BRANCH_LEQ", "BRANCH_LT", "BRANCH_GT", "BRANCH_GTE"];
 
