@@ -72,10 +72,15 @@ def feature(value, want):
 
 
 def in_f32(value):
-    try:
-        return math.isfinite(struct.unpack("<f", struct.pack("<f", value))[0])
-    except OverflowError:
+    """A number that is there and too large is a reject, whatever is missing."""
+    if not math.isfinite(value):
         return False
+    try:
+        if math.isfinite(struct.unpack("<f", struct.pack("<f", value))[0]):
+            return True
+    except OverflowError:
+        pass
+    raise Reject
 
 
 def bits(record, want):

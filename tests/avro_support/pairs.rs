@@ -37,6 +37,12 @@ pub enum Rule {
 }
 
 impl Pair {
+    /// Whether a value that is there and not finite stands where the contract does not take NaN.
+    pub fn rejects_not_finite(&self, row: &[&str]) -> bool {
+        let mut values = row.iter().zip(&self.wanted.features);
+        values.any(|(value, feature)| *value == "not finite" && feature.missing != Some(Missing::Nan))
+    }
+
     pub fn drawn(seed: u64) -> Pair {
         let mut random = Random(seed);
         let (fields, depth) = (1 + random.below(11), random.below(4));
@@ -55,12 +61,14 @@ impl Pair {
 
     /// One line for the second library.
     pub fn line(&self) -> Json {
-        // A plain long takes the other side's unit.
+        // The writer's unit counts; a plain long takes the reader's.
         let micros = |path: &str| {
             let place = oracle::places(&self.reader, 4).into_iter().find(|place| place.path == path);
             let read = place.map_or(vec![], |place| place.kinds);
-            let written = self.written_at(path).map_or(vec![], |kind| present(kind).into_iter().cloned().collect());
-            read.iter().chain(&written).any(|kind| *kind == Type::Micros)
+            let written: Vec<Type> =
+                self.written_at(path).map_or(vec![], |kind| present(kind).into_iter().cloned().collect());
+            let has_unit = written.iter().any(|kind| matches!(kind, Type::Millis | Type::Micros));
+            (if has_unit { &written } else { &read }).contains(&Type::Micros)
         };
         let time = self.wanted.event_time.as_ref().map(|path| json!({"path": names(path), "micros": micros(path)}));
         let wants = self.wanted.features.iter().zip(&self.places).map(|(feature, place)| want(feature, place));
