@@ -214,6 +214,42 @@ fn golden_rows_that_do_not_hold_name_row_expected_and_got() {
     assert_says(&fatal, &["golden row 3 scored", &score.to_string(), "expected", &(score + 2e-6).to_string()]);
 }
 
+/// The good package with these scores in the last column of its golden rows.
+fn with_scores(scores: &[&str]) -> Draft {
+    let draft = good();
+    let path = draft.path().join("golden.csv");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (header, rows) = text.split_once('\n').unwrap();
+    let rows = rows.lines().zip(scores).map(|(row, score)| format!("{},{score}\n", row.rsplit_once(',').unwrap().0));
+    std::fs::write(path, format!("{header}\n{}", rows.collect::<String>())).unwrap();
+    draft
+}
+
+#[test]
+fn golden_scores_are_clamped_where_they_are_a_hair_outside() {
+    let draft = with_scores(&["1.0000001192092896", "-0.00001", "0.25"]).write();
+    assert_eq!(Package::load(draft.path()).unwrap().golden.scores, [1.0, 0.0, 0.25]);
+}
+
+#[test]
+fn golden_scores_that_are_no_probabilities_are_told_with_what_they_look_like() {
+    let cases = [
+        (["0.4", "-3.5", "4.25"], "2 of 3 (66.7 %)", "line 3", "smallest -3.5000", "raw scores (logits)", "sigmoid"),
+        (["0.5", "12", "88"], "2 of 3 (66.7 %)", "line 3", "largest 88.0000", "scores from 0 to 100", "divide by 100"),
+        (["-0.1", "0.05", "0.08"], "1 of 3 (33.3 %)", "line 2", "median 0.0500", "anomaly scores", "calibration"),
+        (["1.02", "0", "1"], "1 of 3 (33.3 %)", "line 2", "largest 1.0200", "overshoots", "Clip"),
+    ];
+    for (scores, share, line, number, kind, fix) in cases {
+        assert_says(
+            &with_scores(&scores).refused(),
+            &["golden.csv", share, line, number, kind, fix, "write the golden rows anew"],
+        );
+    }
+    for score in ["nan", "inf", "high"] {
+        assert_says(&with_scores(&[score]).refused(), &["golden.csv line 2: the score is not a finite number"]);
+    }
+}
+
 #[test]
 fn a_model_that_needs_another_provider_says_so() {
     use scorewire::model::{ModelSettings, Provider};

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use model_support::{Draft, SteppingClock, settings};
 use ndarray::array;
-use scorewire::model::{CurvePoint, ModelSettings, ProbeSettings, choose_cap, prepare, varied_rows};
+use scorewire::error::exit;
+use scorewire::model::{CurvePoint, ModelSettings, ProbeSettings, Trees, choose_cap, prepare, varied_rows};
 
 fn curve(points: &[(usize, u64)]) -> Vec<CurvePoint> {
     points.iter().map(|&(rows, us)| CurvePoint { rows, call_ns: us * 1_000 }).collect()
@@ -74,4 +75,33 @@ fn the_probe_measures_with_the_clock_it_is_given_and_the_configuration_may_overr
     let model = prepare(draft.path(), &settings(), &SteppingClock::new(1_000_000_000)).unwrap();
     assert_eq!((model.report.batch_rows_cap, model.report.curve.len()), (1, 1));
     assert!(model.report.warnings[0].contains("one by one"), "{:?}", model.report.warnings);
+}
+
+/// Ten trees of a tenth each: 1.0000001 where all of them vote for fraud. Such golden rows were refused, and such
+/// records became dead letters.
+#[test]
+fn answers_a_hair_above_one_are_scores_of_one_whoever_adds_the_trees_up() {
+    for trees in [Trees::Auto, Trees::OnnxRuntime] {
+        let chosen = ModelSettings { trees, ..settings() };
+        let model = Draft::new("forest", "probabilities", Some(1)).prepare(&chosen).unwrap();
+        assert_eq!(model.package.golden.scores, [1.0, 0.0, 1.0]);
+        assert_eq!(model.report.golden_difference_max, 0.0);
+        let range = model.report.range;
+        assert_eq!((range.rows, range.outside, range.not_finite), (8_192, 0, 0));
+        assert_eq!((range.smallest, range.largest), (0.0, f64::from(1.000_000_1_f32)));
+        // Two of the three golden rows, that the others are made of.
+        assert!((5_000..6_000).contains(&range.clamped), "{range:?}");
+    }
+}
+
+#[test]
+fn a_model_that_answers_no_probabilities_is_refused_with_what_its_numbers_look_like() {
+    // Its golden rows hold: all of them happen to lie within 0 to 1.
+    let fatal = Draft::new("logits", "z", None).refused();
+    assert_eq!(fatal.code, exit::MODEL);
+    for piece in ["`z` does not answer probabilities", "of 8192 (", "smallest -4.", "largest 5.", "raw scores (logits)"]
+    {
+        assert!(fatal.what.contains(piece), "{piece:?} is missing in: {fatal}");
+    }
+    assert!(fatal.fix.contains("sigmoid"), "{fatal}");
 }

@@ -42,7 +42,7 @@ fn check(args: &CheckArgs) -> Result<u8, Fatal> {
     let trees = if args.trees_by_onnxruntime { Trees::OnnxRuntime } else { Trees::Auto };
     let settings = ModelSettings { onnxruntime: args.onnxruntime.clone(), trees, ..ModelSettings::default() };
     let model = prepare(&args.package, &settings, &SystemClock::new())?;
-    for warning in model.package.warnings.iter().chain(&model.report.warnings) {
+    for warning in &model.report.warnings {
         output::note(&format!("warning: {warning}"));
     }
     output::print(&if args.json { format!("{:#}\n", json(&model)) } else { table(&model) })?;
@@ -69,6 +69,14 @@ fn json(model: &Model) -> serde_json::Value {
         },
         "golden_rows": package.golden.scores.len(),
         "golden_difference_max": report.golden_difference_max,
+        "answers": {
+            "rows": report.range.rows,
+            "smallest": report.range.smallest,
+            "median": report.range.median,
+            "largest": report.range.largest,
+            "clamped": report.range.clamped,
+            "not_finite": report.range.not_finite,
+        },
         "batch_invariant": report.batch_invariant,
         "batch_rows": report.batch_rows_cap,
         "native_bytes": report.native_bytes,
@@ -106,7 +114,8 @@ fn table(model: &Model) -> String {
     let placement = &report.placement;
     let (rows, difference) = (package.golden.scores.len(), report.golden_difference_max);
     let batches = if report.batch_invariant { "a score does not depend on its batch" } else { "scores depend on it" };
-    let thresholds = &package.thresholds;
+    let (thresholds, range) = (&package.thresholds, &report.range);
+    let (numbers, clamped) = (range.numbers(), range.share(range.clamped));
     let lines = [
         ("model", format!("{} {}", package.name, package.version)),
         ("sha256", package.sha256.clone()),
@@ -115,6 +124,7 @@ fn table(model: &Model) -> String {
         ("trees", trees(model)),
         ("features", package.wanted.features.len().to_string()),
         ("golden rows", format!("{rows} hold, largest difference {difference:.1e}")),
+        ("answers", format!("{numbers}; {clamped} varied rows a hair outside 0 to 1: clamped")),
         ("thresholds", format!("review {}, decline {}", thresholds.review, thresholds.decline)),
         ("batch", format!("up to {} rows; {batches}", report.batch_rows_cap)),
         ("memory", format!("{:.1} MiB per session", report.native_bytes as f64 / f64::from(1 << 20))),
