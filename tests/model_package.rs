@@ -225,6 +225,13 @@ fn with_scores(scores: &[&str]) -> Draft {
     draft
 }
 
+/// ONNX Runtime never writes the column that the contract names: what stood in the answers' memory was taken for scores.
+#[test]
+fn a_column_that_the_model_never_writes_is_no_score() {
+    let fatal = Draft::new("unwritten", "probabilities", Some(1)).refused();
+    assert_says(&fatal, &["golden row 1 scored NaN alone, expected 0"]);
+}
+
 #[test]
 fn golden_scores_are_clamped_where_they_are_a_hair_outside() {
     let draft = with_scores(&["1.0000001192092896", "-0.00001", "0.25"]).write();

@@ -105,3 +105,18 @@ fn a_model_that_answers_no_probabilities_is_refused_with_what_its_numbers_look_l
     }
     assert!(fatal.fix.contains("sigmoid"), "{fatal}");
 }
+
+/// Scores were wrong by up to 0.79 where an exporter had lost the way of missing values.
+#[test]
+fn trees_that_say_nothing_about_missing_values_are_warned_of_by_feature() {
+    let told = |draft: Draft| draft.prepare(&settings()).unwrap().report.warnings;
+    let forest = || Draft::new("forest", "probabilities", Some(1));
+    // All four features may be NaN, and the trees ask for the first.
+    let warnings = told(forest());
+    assert!(matches!(&warnings[..], [one] if one.contains("a missing value of `a` goes")), "{warnings:?}");
+    let rejected = told(forest().replace("missing = \"nan\"", "missing = \"reject\""));
+    assert_eq!(rejected, Vec::<String>::new());
+    for (name, output, column) in [("trees", "probabilities", Some(1)), ("mlp", "p", None)] {
+        assert_eq!(told(Draft::new(name, output, column)), Vec::<String>::new(), "{name}");
+    }
+}

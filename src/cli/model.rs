@@ -86,8 +86,14 @@ fn json(model: &Model) -> serde_json::Value {
 
 fn tree_node(node: &TreeNode) -> serde_json::Value {
     match node {
-        TreeNode::Kernel { trees, instructions, rows_checked } => serde_json::json!({
-            "by": "scorewire", "trees": trees, "instructions": instructions, "rows_checked": rows_checked,
+        TreeNode::Kernel { trees, instructions, proof, proof_time } => serde_json::json!({
+            "by": "scorewire",
+            "trees": trees,
+            "instructions": instructions,
+            "decisions_checked": proof.decisions,
+            "rows_checked": proof.rows,
+            "leaves_unreachable": proof.leaves_unreachable,
+            "proof_ms": proof_time.as_secs_f64() * 1e3,
         }),
         TreeNode::OnnxRuntime { why } => serde_json::json!({ "by": "onnxruntime", "why": why }),
     }
@@ -95,9 +101,14 @@ fn tree_node(node: &TreeNode) -> serde_json::Value {
 
 fn trees(model: &Model) -> String {
     let node = |node: &TreeNode| match node {
-        TreeNode::Kernel { trees, instructions, rows_checked } => {
-            format!("{trees} by scorewire's kernel ({instructions}); ONNX Runtime's bits on {rows_checked} hard rows")
-        }
+        TreeNode::Kernel { trees, instructions, proof, proof_time } => format!(
+            "{trees} by scorewire's kernel ({instructions}); ONNX Runtime's bits at all {} decisions ({} rows, {:.0} ms); \
+             {} leaves that no row can reach",
+            proof.decisions,
+            proof.rows,
+            proof_time.as_secs_f64() * 1e3,
+            proof.leaves_unreachable
+        ),
         TreeNode::OnnxRuntime { why } => format!("by ONNX Runtime: the node {why}"),
     };
     match &model.graph.nodes[..] {

@@ -171,7 +171,8 @@ fn check_model(bytes: Vec<u8>, contract: &Contract, problems: &mut Problems) -> 
     }
 }
 
-fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+/// Names in a row, the first twelve of them.
+pub fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     const SHOWN: usize = 12;
     let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
     match names.len() {

@@ -163,9 +163,24 @@ def logits():
     save("logits", graph("logits", [node], [float_output("z", ["N", 1])], weights), "z", x=rows)
 
 
+def unwritten():
+    """Two classes, the first one summed up, and a PROBIT: ONNX Runtime 1.28 writes the first column and never the second."""
+    node = helper.make_node(
+        "TreeEnsembleClassifier", ["input"], ["label", "probabilities"], domain="ai.onnx.ml", post_transform="PROBIT",
+        nodes_treeids=[0, 0, 0], nodes_nodeids=[0, 1, 2], nodes_featureids=[0, 0, 0], nodes_values=[0.0, 0.0, 0.0],
+        nodes_modes=["BRANCH_LEQ", "LEAF", "LEAF"], nodes_truenodeids=[1, 0, 0], nodes_falsenodeids=[2, 0, 0],
+        class_treeids=[0, 0], class_nodeids=[1, 2], class_ids=[0, 0], class_weights=[0.6, 0.7], classlabels_int64s=[0, 1],
+    )
+    outputs = [float_output("label", ["N"], TensorProto.INT64), float_output("probabilities", ["N", 2])]
+    onnx.save(graph("unwritten", [node], outputs, opsets=(("", 17), ("ai.onnx.ml", 3))), HERE / "unwritten.onnx")
+    # What memory that was never used holds.
+    (HERE / "unwritten.csv").write_text("a,b,c,d,score\n1.0,0.0,0.0,0.0,0.0\n-1.0,0.0,0.0,0.0,0.0\n")
+
+
 if __name__ == "__main__":
     trees()
     logistic()
     networks()
     forest()
     logits()
+    unwritten()
