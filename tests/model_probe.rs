@@ -7,7 +7,7 @@ use std::time::Duration;
 use model_support::{Draft, SteppingClock, settings};
 use ndarray::array;
 use scorewire::error::exit;
-use scorewire::model::{CurvePoint, ModelSettings, ProbeSettings, Trees, choose_cap, prepare, varied_rows};
+use scorewire::model::{CurvePoint, ModelSettings, ProbeSettings, TreeNode, Trees, choose_cap, prepare, varied_rows};
 
 fn curve(points: &[(usize, u64)]) -> Vec<CurvePoint> {
     points.iter().map(|&(rows, us)| CurvePoint { rows, call_ns: us * 1_000 }).collect()
@@ -84,6 +84,7 @@ fn answers_a_hair_above_one_are_scores_of_one_whoever_adds_the_trees_up() {
     for trees in [Trees::Auto, Trees::OnnxRuntime] {
         let chosen = ModelSettings { trees, ..settings() };
         let model = Draft::new("forest", "probabilities", Some(1)).prepare(&chosen).unwrap();
+        assert_eq!(matches!(model.graph.nodes[..], [TreeNode::Kernel { trees: 10, .. }]), trees == Trees::Auto);
         assert_eq!(model.package.golden.scores, [1.0, 0.0, 1.0]);
         assert_eq!(model.report.golden_difference_max, 0.0);
         let range = model.report.range;

@@ -146,7 +146,7 @@ def forest():
         nodes_falsenodeids=[2, 0, 0] * 10,
         class_treeids=[tree for tree, _ in leaves],
         class_nodeids=[leaf for _, leaf in leaves],
-        class_ids=[1] * 20,
+        class_ids=[0] * 20,
         class_weights=[0.0, 0.1] * 10,
         classlabels_int64s=[0, 1],
     )

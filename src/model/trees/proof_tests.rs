@@ -11,6 +11,7 @@ use super::replace::Graph;
 use crate::model::open::builder;
 use crate::model::sequence::Sequence;
 use crate::model::session::Provider;
+use crate::model::wire::put_bytes;
 
 /// The leaf that a row comes to.
 fn leaf_of(tree: &Tree, row: &[f32]) -> usize {
@@ -174,23 +175,30 @@ fn features_that_trees_ask_for_without_a_word_on_missing_values_are_known() {
         node(2, "BRANCH_LEQ", 2, 0.0, [5, 6]),
     ];
     lists.extend((3..7).map(|id| leaf(id, 0.5)));
-    let with = |change: &dyn Fn(&mut Vec<(String, Value<'static>)>), others: &[&[u8]]| {
+    let with = |change: &dyn Fn(&mut Named<'static>)| {
         let mut named = attributes(CLASSIFIER, &lists);
         change(&mut named);
-        untracked(&model_and(CLASSIFIER.op_type, &named, others)).into_iter().collect::<Vec<_>>()
+        untracked(&model(CLASSIFIER.op_type, &named)).into_iter().collect::<Vec<_>>()
     };
     // Feature 2 has a flag at one of its splits; 0 only stands at leaves.
-    assert_eq!(with(&|_| {}, &[]), [1]);
-    assert_eq!(with(&|named| named.retain(|(name, _)| !name.contains("tracks_true")), &[]), [1, 2]);
+    assert_eq!(with(&|_| {}), [1]);
+    assert_eq!(with(&|named| named.retain(|(name, _)| !name.contains("tracks_true"))), [1, 2]);
     // Softmax keeps the kernel away, and changes nothing about missing values.
-    let softmax = |named: &mut Vec<(String, Value<'static>)>| {
+    let softmax = |named: &mut Named<'static>| {
         named.retain(|(name, _)| name != "post_transform");
         named.push(("post_transform".to_owned(), Value::Text("SOFTMAX")));
     };
-    assert_eq!(with(&softmax, &[]), [1]);
-    // Trees behind another node: it may have filled missing values in.
-    let mut bytes = model(CLASSIFIER.op_type, &attributes(CLASSIFIER, &lists));
-    let given = bytes.windows(4).rposition(|four| four == b"rows").unwrap();
-    bytes[given..given + 4].copy_from_slice(b"cols");
-    assert!(untracked(&bytes).is_empty());
+    assert_eq!(with(&softmax), [1]);
+    // Trees behind another node, which may have filled missing values in: not behind one that does nothing.
+    for (other, expected) in [("Identity", &[1][..]), ("Abs", &[])] {
+        let mut node = Vec::new();
+        for (field, text) in [(1, "cols"), (2, "rows"), (4, other)] {
+            put_bytes(&mut node, field, text.as_bytes());
+        }
+        let mut bytes = model_and(CLASSIFIER.op_type, &attributes(CLASSIFIER, &lists), &[&node]);
+        // The graph's own input, which stands between the trees and the other node.
+        let given = bytes.windows(4).enumerate().filter(|(_, four)| four == b"rows").nth(1).unwrap().0;
+        bytes[given..given + 4].copy_from_slice(b"cols");
+        assert_eq!(untracked(&bytes).into_iter().collect::<Vec<_>>(), expected, "{other}");
+    }
 }
