@@ -201,6 +201,23 @@ fn the_wrong_number_of_features_is_refused() {
     assert_says(&draft.refused(), &["the contract has 3 features, the model takes 4"]);
 }
 
+/// Converters have written such ids, and ONNX Runtime reads behind the row.
+#[test]
+fn trees_that_ask_for_a_feature_beyond_the_contract_are_refused() {
+    let draft = Draft::new("forest", "probabilities", Some(1));
+    let path = draft.path().join("model.onnx");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let before = sha256(&bytes);
+    // The first split's feature is the first number of its list, after the attribute's name.
+    let name = b"nodes_featureids";
+    let at = bytes.windows(name.len()).position(|window| window == name).unwrap() + name.len() + 1;
+    assert_eq!(bytes[at], 0);
+    bytes[at] = 120;
+    std::fs::write(path, &bytes).unwrap();
+    let fatal = draft.replace(&before, &sha256(&bytes)).refused();
+    assert_says(&fatal, &["its trees ask for feature 120, counted from 0, and the contract has 4"]);
+}
+
 #[test]
 fn golden_rows_that_do_not_hold_name_row_expected_and_got() {
     let draft = good();

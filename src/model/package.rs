@@ -14,6 +14,7 @@ use crate::model::contract::Contract;
 use crate::model::golden::Golden;
 use crate::model::onnx;
 use crate::model::problem::Problems;
+use crate::model::trees::Asked;
 use crate::pipeline::settings::Thresholds;
 
 /// The contract's file in the folder.
@@ -147,6 +148,18 @@ fn check_model(bytes: Vec<u8>, contract: &Contract, problems: &mut Problems) -> 
     if !unknown.is_empty() {
         let fix = "export with standard operators only (ai.onnx, ai.onnx.ml, com.microsoft)";
         problems.add(place, format!("needs operators of unknown domains: {}", list(unknown.into_iter())), fix);
+    }
+    let width = contract.wanted.features.len();
+    if let Some(column) = Asked::of(&bytes).ok().and_then(|asked| asked.columns.last().copied())
+        && column >= width
+    {
+        // ONNX Runtime reads what lies behind the row, if it can.
+        let fix = "list one [[features]] for each column of the training; an id that no training has is the exporter's mistake";
+        problems.add(
+            place,
+            format!("its trees ask for feature {column}, counted from 0, and the contract has {width}"),
+            fix,
+        );
     }
     if found.compiled_contexts {
         problems.add(place, "holds a compiled context of one provider", "export the plain model instead");

@@ -12,7 +12,7 @@ use crate::model::package::{Package, list};
 use crate::model::probe::{ProbeReport, ProbeSettings, check_golden, probe, varied_rows, warm_up};
 use crate::model::runtime::Runtime;
 use crate::model::session::{Provider, Session, SessionSettings};
-use crate::model::trees::{Graph, TreeNode, Trees, untracked};
+use crate::model::trees::{Asked, Graph, TreeNode, Trees};
 
 /// What the configuration says about the model.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,10 +96,10 @@ pub fn prepare(dir: &Path, settings: &ModelSettings, clock: &dyn Clock) -> Resul
 
 /// A warning where missing values reach trees that say nothing about them.
 fn lost_routing(package: &Package) -> Option<String> {
-    let untracked = untracked(&package.model);
+    let asked = Asked::of(&package.model).ok()?;
     let features = package.wanted.features.iter().enumerate();
     let lost: Vec<&str> = features
-        .filter(|(column, _)| untracked.contains(column))
+        .filter(|(column, _)| asked.columns.contains(column) && !asked.tracked.contains(column))
         .filter(|(_, feature)| feature.missing == Some(Missing::Nan) && feature.transform != Transform::IsPresent)
         .map(|(_, feature)| feature.name.as_str())
         .collect();

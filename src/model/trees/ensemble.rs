@@ -259,7 +259,9 @@ fn read_tree(lists: &Lists<'_>, range: std::ops::Range<usize>, leaves: &Leaves) 
 
 /// The four orders as one: `x < t` is `x <=` the next number below `t`, and the others are those, turned round.
 fn split(mode: &str, feature: i64, value: f32, nan_true: bool, on_true: u32, on_false: u32) -> Result<Node, Unfit> {
-    let Ok(feature) = u32::try_from(feature) else { return unfit("asks for a feature below 0") };
+    // No contract has more; rows to prove the kernel with are as wide as the last of them.
+    let Ok(feature) = u16::try_from(feature) else { return unfit(format!("asks for feature {feature}")) };
+    let feature = u32::from(feature);
     // Nothing is below the lowest, and no threshold says so.
     let is_below_all = value == f32::NEG_INFINITY && (mode == "BRANCH_LT" || mode == "BRANCH_GTE");
     if value.is_nan() || is_below_all {

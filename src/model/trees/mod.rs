@@ -12,6 +12,7 @@
 //! between two batches, as at 10,000 records/s, while the trees take 4 to 8.
 
 mod alias;
+mod asked;
 mod attributes;
 mod check;
 mod decisions;
@@ -21,7 +22,6 @@ mod ensemble;
 mod file;
 mod forest;
 mod kernel;
-mod missing;
 mod operator;
 #[cfg(test)]
 mod proof_tests;
@@ -29,6 +29,6 @@ mod replace;
 #[cfg(test)]
 mod tests;
 
-pub use missing::untracked;
+pub use asked::Asked;
 pub use operator::TreeKernel;
 pub use replace::{Graph, TreeNode, Trees};
