@@ -157,7 +157,7 @@ pub trait Scorer {
     fn width(&self) -> usize;
 
     /// Scores `rows` (`[n, width]`, row-major, contiguous) into `scores[..n]`: the probability of fraud, as the model
-    /// answers it. Whether each answer is finite and in range is the caller's check.
+    /// answers it. The score that an answer stands for, if any, is [`crate::record::score_of`]'s part.
     fn score(&mut self, rows: ArrayView2<'_, f32>, scores: &mut [f64]) -> Result<(), ScoreError>;
 }
 

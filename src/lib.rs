@@ -66,7 +66,7 @@
 //!    outcome that readers see without its offset, or the other way round ([`pipeline::transaction`],
 //!    [`pipeline::exactly_once`]).
 //! 7. A record scored by a model that did not pass its hash, contract, golden rows and golden records, or by a kernel of
-//!    ours that did not give ONNX Runtime's bits.
+//!    ours that did not give ONNX Runtime's bits at every decision of its trees.
 //! 8. A shutdown that loses or doubles: SIGTERM drains, commits and leaves.
 //! 9. A payload value in a log or a metric.
 

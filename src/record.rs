@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::error::Reject;
+
 /// Where a record stands in the input topic. With the topic's name it is the documented idempotency key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Position {
@@ -108,6 +110,26 @@ pub struct Decoded {
     pub schema: SchemaKey,
 }
 
+/// How far outside 0..=1 a model's answer may lie and still be a probability: 32-bit sums round. A forest of ten trees
+/// that weigh a tenth each gives 1.0000001 where all of them vote for fraud.
+pub const SCORE_SLACK: f64 = 1e-5;
+
+/// The score that a model's answer stands for: the answer, clamped to 0..=1 where it lies at most [`SCORE_SLACK`] outside.
+/// Whatever calls a number a score (outcomes, golden rows, checks of scores) takes it from here.
+///
+/// # Errors
+/// [`Reject::NonFiniteScore`] and [`Reject::ScoreOutOfRange`]: the answer is no probability. A NaN would read as "not
+/// fraud" further down the road.
+pub fn score_of(answer: f64) -> Result<f64, Reject> {
+    if !answer.is_finite() {
+        return Err(Reject::NonFiniteScore);
+    }
+    if !(-SCORE_SLACK..=1.0 + SCORE_SLACK).contains(&answer) {
+        return Err(Reject::ScoreOutOfRange);
+    }
+    Ok(answer.clamp(0.0, 1.0))
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Decision {
     Approve,
@@ -163,7 +185,7 @@ pub struct Scored<'a> {
     /// The source record's own timestamp, milliseconds since the epoch; negative when it has none.
     pub source_timestamp_ms: i64,
     pub decoded: Decoded,
-    /// Probability of fraud, 0..=1. An `f32` model's answer is carried exactly.
+    /// Probability of fraud, 0..=1, from [`score_of`]. An `f32` model's answer within that is carried exactly.
     pub score: f64,
     pub decision: Decision,
     pub late: bool,
@@ -228,6 +250,22 @@ pub struct Ack {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hair_outside_is_rounding_and_more_is_no_score() {
+        // Ten tenths in 32-bit floats.
+        let forest = f64::from((0..10).fold(0.0f32, |sum, _| sum + 0.1));
+        assert!(forest > 1.0);
+        for (answer, score) in [(0.25, 0.25), (forest, 1.0), (1.0 + 1e-5, 1.0), (-1e-5, 0.0), (0.0, 0.0), (1.0, 1.0)] {
+            assert_eq!(score_of(answer), Ok(score), "{answer}");
+        }
+        for answer in [1.000_011, -0.000_011, 2.0, -0.25] {
+            assert_eq!(score_of(answer), Err(Reject::ScoreOutOfRange), "{answer}");
+        }
+        for answer in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert_eq!(score_of(answer), Err(Reject::NonFiniteScore), "{answer}");
+        }
+    }
 
     #[test]
     fn a_schema_key_is_written_as_its_owners_write_it() {

@@ -60,7 +60,7 @@ fn files_are_known_by_id_guid_and_fingerprint() {
     put(folder.path(), "payment-v2.id-18.avsc", LONG);
     put(folder.path(), &format!("payment-{GUID}.avsc"), OTHER);
     put(folder.path(), "reader.avsc", READER);
-    put(folder.path(), "notes-99.txt", "not a schema");
+    put(folder.path(), "99.txt", "not a schema");
     let mut source = open(folder.path(), OnUnknown::DeadLetter);
     for key in [SchemaKey::Id(17), SchemaKey::Id(18), SchemaKey::Guid(guid())] {
         assert!(is_found(&source.lookup(key)), "{key:?}");
@@ -107,8 +107,8 @@ fn every_problem_of_a_folder_is_told_at_once() {
     }
     assert_eq!(texts.len(), 4);
     assert!(is_found(&source.lookup(SchemaKey::Id(1))), "a bad file costs its own id only");
-    let missing = SchemaDirectory::open(&folder.path().join("nowhere"), OnUnknown::Wait).unwrap_err();
-    assert!(missing.to_string().contains("nowhere"));
+    let none = folder.path().join("nowhere");
+    assert!(SchemaDirectory::open(&none, OnUnknown::Wait).unwrap_err().place.contains("nowhere"));
 }
 
 #[test]
@@ -116,8 +116,7 @@ fn a_late_schema_makes_its_record_wait_and_then_decodes_it() {
     let folder = tempfile::tempdir().unwrap();
     put(folder.path(), "1.avsc", INT);
     let mut decoder = decoder(open(folder.path(), OnUnknown::Wait), Accept::default());
-    let (early, late) = (framed(1, &long(7)), framed(2, &[vec![2, b'a'], long(8)].concat()));
-    let mut row = [0.0];
+    let (early, late, mut row) = (framed(1, &long(7)), framed(2, &[vec![2, b'a'], long(8)].concat()), [0.0]);
     for _ in 0..3 {
         assert_eq!(decoder.decode(None, &late, &mut row), Err(Stop::Wait(SchemaKey::Id(2))));
         assert!(decoder.decode(None, &early, &mut row).is_ok(), "other schemas go on");
@@ -231,23 +230,21 @@ fn every_wire_form_finds_its_plan() {
     let mut decoder = decoder(source, Accept { raw: true, ..Accept::default() });
     assert!(decoder.needs_header());
     let header = [&[1][..], &guid()].concat();
-    let id_header = [0, 0, 0, 0, 3];
-    let double = 2.5f64.to_le_bytes();
     let mut row = [0.0];
     for (header, value, expected) in [
         (None, framed(3, &[vec![2, b'a'], long(8)].concat()), 8.0),
         (Some(header.as_slice()), long(9), 9.0),
-        (Some(id_header.as_slice()), [vec![2, b'a'], long(12)].concat(), 12.0),
+        (Some(&[0, 0, 0, 0, 3]), [vec![2, b'a'], long(12)].concat(), 12.0),
         (None, [header.clone(), long(13)].concat(), 13.0),
         (None, single_object(INT, &long(10)), 10.0),
-        (None, single_object(READER, &double), 2.5),
+        (None, single_object(READER, &2.5f64.to_le_bytes()), 2.5),
         (None, long(11), 11.0),
     ] {
         assert!(decoder.decode(header, &value, &mut row).is_ok(), "{value:02x?}");
         assert_eq!(row, [expected]);
     }
-    let spoilt = single_object(INT, &[0x80]);
-    assert_eq!(decoder.decode(None, &spoilt, &mut row), Err(Stop::Reject(Reject::Truncated)));
+    let truncated = Err(Stop::Reject(Reject::Truncated));
+    assert_eq!(decoder.decode(None, &single_object(INT, &[0x80]), &mut row), truncated);
 }
 
 #[test]
@@ -331,8 +328,8 @@ fn an_id_that_two_files_claim_is_refused_unless_they_mean_the_same() {
     put(folder.path(), "other.id-2.avsc", LONG);
     let mut source = open(folder.path(), OnUnknown::DeadLetter);
     assert!(is_found(&source.lookup(SchemaKey::Id(1))));
-    let Lookup::Refused(why) = source.lookup(SchemaKey::Id(2)) else { panic!("one of them is taken") };
-    assert!(why.contains("other.id-2.avsc") && why.contains("2.avsc"), "{why}");
+    let refused = |why: &str| why.contains("other.id-2.avsc") && why.contains("2.avsc");
+    assert!(matches!(source.lookup(SchemaKey::Id(2)), Lookup::Refused(why) if refused(&why)));
 }
 
 #[test]
@@ -345,9 +342,9 @@ fn a_name_that_only_looks_like_an_id_is_none_and_is_pointed_at() {
     for id in [1, 2, 15, 17, 8583] {
         assert!(matches!(source.lookup(SchemaKey::Id(id)), Lookup::Unknown), "{id}");
     }
-    let remarks = source.remarks().join("\n");
-    assert!(remarks.contains("transaction-17.avsc") && remarks.contains("NAME.id-17.avsc"), "{remarks}");
-    assert_eq!(source.remarks().len(), 2, "and card-2026-01-15: {remarks}");
+    let remarks = source.remarks();
+    assert!(remarks[1].contains("transaction-17.avsc") && remarks[1].contains("NAME.id-17.avsc"), "{remarks:?}");
+    assert_eq!(remarks.len(), 2, "and card-2026-01-15: {remarks:?}");
 }
 
 #[test]

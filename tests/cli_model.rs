@@ -72,6 +72,27 @@ fn golden_records_are_counted_and_what_they_do_not_show_is_named() {
 }
 
 #[test]
+fn answers_proof_and_lost_routing_are_told() {
+    let draft = Draft::new("forest", "probabilities", Some(1)).write();
+    let output = check(draft.path(), &library(), &["--json"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let answers = &found["answers"];
+    assert_eq!((&answers["rows"], &answers["smallest"]), (&8_192.into(), &0.0.into()), "{found}");
+    assert!(answers["clamped"].as_u64() > Some(5_000), "{found}");
+    let trees = &found["trees"][0];
+    // Of each of the ten stumps: two leaves, and four values at its split.
+    assert_eq!((&trees["decisions_checked"], &trees["leaves_unreachable"]), (&60.into(), &0.into()), "{found}");
+    assert!(trees["proof_ms"].as_f64() > Some(0.0), "{found}");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(told.matches("warning:").count(), 2, "the other is of golden records: {told}");
+    assert_eq!(told.matches("a missing value of `a` goes").count(), 1, "{told}");
+
+    let table = String::from_utf8(check(draft.path(), &library(), &[]).stdout).unwrap();
+    assert!(table.contains("at all 60 decisions") && table.contains("a hair outside 0 to 1: clamped"), "{table}");
+}
+
+#[test]
 fn every_package_of_the_repository_holds() {
     for folder in packages::all() {
         let output = check(&folder, &library(), &["--json"]);

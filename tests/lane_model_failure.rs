@@ -123,3 +123,17 @@ fn rejects_among_the_rows_do_not_shift_the_scores() {
     assert_eq!(world.offsets(Destination::Outputs, 0), [1, 2, 4, 7]);
     assert_eq!(world.scorer.calls_with_rows()[0].len(), 5, "rejects take no rows");
 }
+
+/// A forest whose trees all vote for fraud sums to 1.0000001: its surest frauds were dead letters.
+#[test]
+fn an_answer_a_hair_outside_is_scored_as_the_end_it_lies_at() {
+    let mut world = Setup::default().build();
+    for answer in [f64::from(1.000_000_1_f32), 1.000_009, -1e-6, 1.000_02, -0.000_02] {
+        world.source.put(0, Payment::new("p", answer).encode());
+    }
+    world.cycle();
+    let scored: Vec<_> = world.outputs().into_iter().map(|outcome| (outcome.score, outcome.decision)).collect();
+    assert_eq!(scored, [(1.0, "DECLINE".into()), (1.0, "DECLINE".into()), (0.0, "APPROVE".into())]);
+    assert_eq!(world.offsets(Destination::DeadLetters, 0), [3, 4]);
+    assert_eq!(reason(&world, Destination::DeadLetters, 0), "score_out_of_range");
+}

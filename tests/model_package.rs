@@ -210,6 +210,23 @@ fn the_wrong_number_of_features_is_refused() {
     assert_says(&draft.refused(), &["the contract has 3 features, the model takes 4"]);
 }
 
+/// Converters have written such ids, and ONNX Runtime reads behind the row.
+#[test]
+fn trees_that_ask_for_a_feature_beyond_the_contract_are_refused() {
+    let draft = Draft::new("forest", "probabilities", Some(1));
+    let path = draft.path().join("model.onnx");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let before = sha256(&bytes);
+    // The first split's feature is the first number of its list, after the attribute's name.
+    let name = b"nodes_featureids";
+    let at = bytes.windows(name.len()).position(|window| window == name).unwrap() + name.len() + 1;
+    assert_eq!(bytes[at], 0);
+    bytes[at] = 120;
+    std::fs::write(path, &bytes).unwrap();
+    let fatal = draft.replace(&before, &sha256(&bytes)).refused();
+    assert_says(&fatal, &["its trees ask for feature 120, counted from 0, and the contract has 4"]);
+}
+
 #[test]
 fn golden_rows_that_do_not_hold_name_row_expected_and_got() {
     let draft = good();
@@ -221,6 +238,49 @@ fn golden_rows_that_do_not_hold_name_row_expected_and_got() {
     std::fs::write(path, lines.join("\n")).unwrap();
     let fatal = draft.refused();
     assert_says(&fatal, &["golden row 3 scored", &score.to_string(), "expected", &(score + 2e-6).to_string()]);
+}
+
+/// The good package with these scores in the last column of its golden rows.
+fn with_scores(scores: &[&str]) -> Draft {
+    let draft = good();
+    let path = draft.path().join("golden.csv");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (header, rows) = text.split_once('\n').unwrap();
+    let rows = rows.lines().zip(scores).map(|(row, score)| format!("{},{score}\n", row.rsplit_once(',').unwrap().0));
+    std::fs::write(path, format!("{header}\n{}", rows.collect::<String>())).unwrap();
+    draft
+}
+
+/// ONNX Runtime never writes the column that the contract names: what stood in the answers' memory was taken for scores.
+#[test]
+fn a_column_that_the_model_never_writes_is_no_score() {
+    let fatal = Draft::new("unwritten", "probabilities", Some(1)).refused();
+    assert_says(&fatal, &["golden row 1 scored NaN alone, expected 0"]);
+}
+
+#[test]
+fn golden_scores_are_clamped_where_they_are_a_hair_outside() {
+    let draft = with_scores(&["1.0000001192092896", "-0.00001", "0.25"]).write();
+    assert_eq!(Package::load(draft.path()).unwrap().golden.scores, [1.0, 0.0, 0.25]);
+}
+
+#[test]
+fn golden_scores_that_are_no_probabilities_are_told_with_what_they_look_like() {
+    let cases = [
+        (["0.4", "-3.5", "4.25"], "2 of 3 (66.7 %)", "line 3", "smallest -3.5000", "raw scores (logits)", "sigmoid"),
+        (["0.5", "12", "88"], "2 of 3 (66.7 %)", "line 3", "largest 88.0000", "scores from 0 to 100", "divide by 100"),
+        (["-0.1", "0.05", "0.08"], "1 of 3 (33.3 %)", "line 2", "median 0.0500", "anomaly scores", "calibration"),
+        (["1.02", "0", "1"], "1 of 3 (33.3 %)", "line 2", "largest 1.0200", "overshoots", "Clip"),
+    ];
+    for (scores, share, line, number, kind, fix) in cases {
+        assert_says(
+            &with_scores(&scores).refused(),
+            &["golden.csv", share, line, number, kind, fix, "write the golden rows anew"],
+        );
+    }
+    for score in ["nan", "inf", "high"] {
+        assert_says(&with_scores(&[score]).refused(), &["golden.csv line 2: the score is not a finite number"]);
+    }
 }
 
 #[test]

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use model_support::{Draft, SteppingClock, settings};
 use ndarray::array;
-use scorewire::model::{CurvePoint, ModelSettings, ProbeSettings, choose_cap, prepare, varied_rows};
+use scorewire::error::exit;
+use scorewire::model::{CurvePoint, ModelSettings, ProbeSettings, TreeNode, Trees, choose_cap, prepare, varied_rows};
 
 fn curve(points: &[(usize, u64)]) -> Vec<CurvePoint> {
     points.iter().map(|&(rows, us)| CurvePoint { rows, call_ns: us * 1_000 }).collect()
@@ -74,4 +75,52 @@ fn the_probe_measures_with_the_clock_it_is_given_and_the_configuration_may_overr
     let model = prepare(draft.path(), &settings(), &SteppingClock::new(1_000_000_000)).unwrap();
     assert_eq!((model.report.batch_rows_cap, model.report.curve.len()), (1, 1));
     assert!(model.report.warnings[0].contains("one by one"), "{:?}", model.report.warnings);
+}
+
+/// Ten trees of a tenth each: 1.0000001 where all of them vote for fraud. Such golden rows were refused, and such
+/// records became dead letters.
+#[test]
+fn answers_a_hair_above_one_are_scores_of_one_whoever_adds_the_trees_up() {
+    for trees in [Trees::Auto, Trees::OnnxRuntime] {
+        let chosen = ModelSettings { trees, ..settings() };
+        let model = Draft::new("forest", "probabilities", Some(1)).prepare(&chosen).unwrap();
+        assert_eq!(matches!(model.graph.nodes[..], [TreeNode::Kernel { trees: 10, .. }]), trees == Trees::Auto);
+        assert_eq!(model.package.golden.scores, [1.0, 0.0, 1.0]);
+        assert_eq!(model.report.golden_difference_max, 0.0);
+        let range = model.report.range;
+        assert_eq!((range.rows, range.outside, range.not_finite), (8_192, 0, 0));
+        assert_eq!((range.smallest, range.largest), (0.0, f64::from(1.000_000_1_f32)));
+        // Two of the three golden rows, that the others are made of.
+        assert!((5_000..6_000).contains(&range.clamped), "{range:?}");
+    }
+}
+
+#[test]
+fn a_model_that_answers_no_probabilities_is_refused_with_what_its_numbers_look_like() {
+    // Its golden rows hold: all of them happen to lie within 0 to 1.
+    let fatal = Draft::new("logits", "z", None).refused();
+    assert_eq!(fatal.code, exit::MODEL);
+    for piece in ["`z` does not answer probabilities", "of 8192 (", "smallest -4.", "largest 5.", "raw scores (logits)"]
+    {
+        assert!(fatal.what.contains(piece), "{piece:?} is missing in: {fatal}");
+    }
+    assert!(fatal.fix.contains("sigmoid"), "{fatal}");
+}
+
+/// Scores were wrong by up to 0.79 where an exporter had lost the way of missing values.
+#[test]
+fn trees_that_say_nothing_about_missing_values_are_warned_of_by_feature() {
+    let told = |draft: Draft| -> Vec<String> {
+        let warnings = draft.prepare(&settings()).unwrap().report.warnings;
+        warnings.into_iter().filter(|warning| !warning.contains("golden records")).collect()
+    };
+    let forest = || Draft::new("forest", "probabilities", Some(1));
+    // All four features may be NaN, and the trees ask for the first.
+    let warnings = told(forest());
+    assert!(matches!(&warnings[..], [one] if one.contains("a missing value of `a` goes")), "{warnings:?}");
+    let rejected = told(forest().replace("missing = \"nan\"", "missing = \"reject\""));
+    assert_eq!(rejected, Vec::<String>::new());
+    for (name, output, column) in [("trees", "probabilities", Some(1)), ("mlp", "p", None)] {
+        assert_eq!(told(Draft::new(name, output, column)), Vec::<String>::new(), "{name}");
+    }
 }

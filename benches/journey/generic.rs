@@ -11,6 +11,7 @@ use scorewire::edge::Destination;
 use scorewire::model::Model;
 use scorewire::pipeline::batch::Rows;
 use scorewire::pipeline::judge::Judge;
+use scorewire::record::score_of;
 
 use super::bare::BareSession;
 use super::transaction::value_row;
@@ -76,7 +77,8 @@ impl Generic {
     }
 
     fn encode(&mut self, index: usize, id: Value, event_time: Value, score: f64) {
-        let decision = self.judge.decide(score).unwrap();
+        let score = score_of(score).unwrap();
+        let decision = self.judge.decide(score);
         let Value::Record(output) = &mut self.output else { unreachable!("made as a record") };
         output[place::ID].1 = Value::Union(1, Box::new(id));
         output[place::EVENT_TIME].1 = Value::Union(1, Box::new(event_time));

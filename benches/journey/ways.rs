@@ -12,7 +12,7 @@ use scorewire::model::{Model, Session};
 use scorewire::pipeline::batch::Rows;
 use scorewire::pipeline::judge::Judge;
 use scorewire::pipeline::settings::{PayloadPolicy, ReviewSettings};
-use scorewire::record::{Decoded, Position, SchemaKey, Scored, TransactionId};
+use scorewire::record::{Decoded, Position, SchemaKey, Scored, TransactionId, score_of};
 
 use super::bare::BareSession;
 use super::transaction::Transaction;
@@ -216,13 +216,14 @@ impl Way for Typed {
         self.session.score(self.rows.view(0, rows), &mut self.scores).unwrap();
         self.outcomes.clear();
         for (&(index, decoded), &score) in self.decoded.iter().zip(&self.scores) {
+            let score = score_of(score).unwrap();
             let scored = Scored {
                 payload: self.records.value(index),
                 position: Position { partition: 0, offset: index as i64 },
                 source_timestamp_ms: TIMESTAMP_MS,
                 decoded,
                 score,
-                decision: self.judge.decide(score).unwrap(),
+                decision: self.judge.decide(score),
                 late: false,
                 epoch: 0,
                 received_us: TIMESTAMP_MS * 1_000,

@@ -90,6 +90,14 @@ fn json(model: &Model) -> serde_json::Value {
         "golden_records_made_by": package.golden_records.as_ref().map(|records| &records.made_by),
         "golden_records_unreached": unreached(model),
         "golden_difference_max": report.golden_difference_max,
+        "answers": {
+            "rows": report.range.rows,
+            "smallest": report.range.smallest,
+            "median": report.range.median,
+            "largest": report.range.largest,
+            "clamped": report.range.clamped,
+            "not_finite": report.range.not_finite,
+        },
         "batch_invariant": report.batch_invariant,
         "batch_rows": report.batch_rows_cap,
         "native_bytes": report.native_bytes,
@@ -99,8 +107,14 @@ fn json(model: &Model) -> serde_json::Value {
 
 fn tree_node(node: &TreeNode) -> serde_json::Value {
     match node {
-        TreeNode::Kernel { trees, instructions, rows_checked } => serde_json::json!({
-            "by": "scorewire", "trees": trees, "instructions": instructions, "rows_checked": rows_checked,
+        TreeNode::Kernel { trees, instructions, proof, proof_time } => serde_json::json!({
+            "by": "scorewire",
+            "trees": trees,
+            "instructions": instructions,
+            "decisions_checked": proof.decisions,
+            "rows_checked": proof.rows,
+            "leaves_unreachable": proof.leaves_unreachable,
+            "proof_ms": proof_time.as_secs_f64() * 1e3,
         }),
         TreeNode::OnnxRuntime { why } => serde_json::json!({ "by": "onnxruntime", "why": why }),
     }
@@ -108,9 +122,14 @@ fn tree_node(node: &TreeNode) -> serde_json::Value {
 
 fn trees(model: &Model) -> String {
     let node = |node: &TreeNode| match node {
-        TreeNode::Kernel { trees, instructions, rows_checked } => {
-            format!("{trees} by scorewire's kernel ({instructions}); ONNX Runtime's bits on {rows_checked} hard rows")
-        }
+        TreeNode::Kernel { trees, instructions, proof, proof_time } => format!(
+            "{trees} by scorewire's kernel ({instructions}); ONNX Runtime's bits at all {} decisions ({} rows, {:.0} ms); \
+             {} leaves that no row can reach",
+            proof.decisions,
+            proof.rows,
+            proof_time.as_secs_f64() * 1e3,
+            proof.leaves_unreachable
+        ),
         TreeNode::OnnxRuntime { why } => format!("by ONNX Runtime: the node {why}"),
     };
     match &model.graph.nodes[..] {
@@ -127,7 +146,8 @@ fn table(model: &Model) -> String {
     let placement = &report.placement;
     let (rows, difference) = (package.golden.scores.len(), report.golden_difference_max);
     let batches = if report.batch_invariant { "a score does not depend on its batch" } else { "scores depend on it" };
-    let thresholds = &package.thresholds;
+    let (thresholds, range) = (&package.thresholds, &report.range);
+    let (numbers, clamped) = (range.numbers(), range.share(range.clamped));
     let lines = [
         ("model", format!("{} {}", package.name, package.version)),
         ("sha256", package.sha256.clone()),
@@ -137,6 +157,7 @@ fn table(model: &Model) -> String {
         ("features", package.wanted.features.len().to_string()),
         ("golden rows", format!("{rows} hold, largest difference {difference:.1e}")),
         ("records", records(model)),
+        ("answers", format!("{numbers}; {clamped} varied rows a hair outside 0 to 1: clamped")),
         ("thresholds", format!("review {}, decline {}", thresholds.review, thresholds.decline)),
         ("batch", format!("up to {} rows; {batches}", report.batch_rows_cap)),
         ("memory", format!("{:.1} MiB per session", report.native_bytes as f64 / f64::from(1 << 20))),

@@ -14,6 +14,7 @@ use crate::edge::Scorer;
 use crate::error::{Fatal, exit};
 use crate::load::referee::Referee;
 use crate::model::{Graph, Package, Provider, Runtime, Session, SessionSettings};
+use crate::record::score_of;
 
 /// Scores one record at a time.
 pub struct PackageReferee {
@@ -64,7 +65,7 @@ impl Referee for PackageReferee {
         let mut score = [f64::NAN];
         let row = ArrayView2::from_shape((1, self.row.len()), &self.row).ok()?;
         self.session.score(row, &mut score).ok()?;
-        Some(score[0])
+        score_of(score[0]).ok()
     }
 }
 
@@ -227,6 +228,7 @@ mod tests {
     use crate::load::payloads::{Framing, Pool};
     use crate::load::population::World;
     use crate::load::transaction::SCHEMA;
+    use sha2::{Digest, Sha256};
 
     #[test]
     fn a_column_is_what_the_contract_says() {
@@ -268,6 +270,36 @@ mod tests {
         assert!(of(&feature("card.age", Transform::Number, Some(Missing::Nan)), &none).unwrap().is_nan());
         assert_eq!(of(&feature("card.age", Transform::Number, Some(Missing::Reject)), &none), None);
         assert_eq!(of(&feature("card.none", Transform::Number, None), &visa), None);
+    }
+
+    #[test]
+    fn a_score_is_clamped_as_outcomes_are() {
+        let forest = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/forest");
+        let dir = tempfile::tempdir().unwrap();
+        let model = std::fs::read(forest.with_extension("onnx")).unwrap();
+        let sha256: String = Sha256::digest(&model).iter().map(|byte| format!("{byte:02x}")).collect();
+        let features = ["a", "b", "c", "d"];
+        let fields = features.map(|name| format!(r#"{{"name": "{name}", "type": "double"}}"#)).join(", ");
+        let schema = format!(r#"{{"type": "record", "name": "T", "fields": [{fields}]}}"#);
+        let features = features.map(|name| format!("[[features]]\nname = \"{name}\"\npath = \"{name}\"\n"));
+        let manifest = format!(
+            "format = 1\n[model]\nname = \"m\"\nversion = \"1\"\nfile = \"m.onnx\"\nsha256 = \"{sha256}\"\n\
+             [output]\ntensor = \"probabilities\"\ncolumn = 1\n[transaction]\nschema = \"t.avsc\"\n\
+             [thresholds]\nversion = \"1\"\nreview = 0.2\ndecline = 0.8\n\
+             [golden]\nfile = \"g.csv\"\ntolerance = 0.0\n{}",
+            features.concat()
+        );
+        std::fs::write(dir.path().join("m.onnx"), model).unwrap();
+        std::fs::write(dir.path().join("t.avsc"), &schema).unwrap();
+        std::fs::write(dir.path().join("model.toml"), manifest).unwrap();
+        std::fs::copy(forest.with_extension("csv"), dir.path().join("g.csv")).unwrap();
+        let library = format!("target/onnxruntime/1.28.0-{}/libonnxruntime.so.1.28.0", std::env::consts::ARCH);
+        let library = Path::new(env!("CARGO_MANIFEST_DIR")).join(library);
+        let library = std::env::var_os("SCOREWIRE_TEST_ORT").map_or(library, Into::into);
+        let mut referee = PackageReferee::open(dir.path(), Some(&library)).unwrap();
+        referee.prepare(&schema).unwrap();
+        let datum: Vec<u8> = [1.0f64; 4].iter().flat_map(|value| value.to_le_bytes()).collect();
+        assert_eq!(referee.score(&datum), Some(1.0));
     }
 
     #[test]

@@ -86,7 +86,9 @@ pub fn check(
         let prefix = pool.prefix;
         let expected = referee.score(&pool.record(row).value[prefix..]);
         verdict.checked += 1;
-        let right = expected.is_some_and(|expected| (score - expected).abs() <= TOLERANCE);
+        // A score is within 0 to 1, though the model's answer may lie a hair outside.
+        let is_score = (0.0..=1.0).contains(score);
+        let right = is_score && expected.is_some_and(|expected| (score - expected).abs() <= TOLERANCE);
         if !right {
             verdict.wrong += 1;
             firsts.note(FaultKind::WrongScore, *sequence);
@@ -118,6 +120,31 @@ mod tests {
     fn score_of(datum: &[u8]) -> f64 {
         let sum = datum.iter().fold(7, |sum: u64, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)));
         random::unit(random::scramble(sum))
+    }
+
+    /// Its model's answer was clamped.
+    struct AlwaysOne;
+
+    impl Referee for AlwaysOne {
+        fn prepare(&mut self, _: &str) -> Result<(), Fatal> {
+            Ok(())
+        }
+
+        fn score(&mut self, _: &[u8]) -> Option<f64> {
+            Some(1.0)
+        }
+    }
+
+    #[test]
+    fn an_answer_that_was_not_clamped_is_a_wrong_score() {
+        let world = World { customers: 60, terminals: 60, warm_up_days: 1 };
+        let mut pool = Pool::simulated(50, Framing::Registry(7), 3, &world);
+        let corpus = Corpus::new(pool.poisons.clone(), 0, 3);
+        let scores = [(0, 1.0), (1, f64::from(1.000_000_1_f32)), (2, 1.0)];
+        let mut firsts = FirstFaults::default();
+        let verdict = check(&mut AlwaysOne, &scores, &mut pool, &corpus, &mut firsts).unwrap();
+        assert_eq!(verdict, Verdict { checked: 3, wrong: 1 });
+        assert_eq!(firsts.iter().copied().collect::<Vec<_>>(), [(FaultKind::WrongScore, 1)]);
     }
 
     #[test]

@@ -44,6 +44,12 @@ pub mod attribute {
     pub const TYPE: u32 = 20;
     pub const SPARSE_TENSOR: u32 = 22;
     pub const SPARSE_TENSORS: u32 = 23;
+
+    /// Values of the type, as far as they are written.
+    pub mod kind {
+        pub const INT: u64 = 2;
+        pub const STRING: u64 = 3;
+    }
 }
 
 pub mod tensor {

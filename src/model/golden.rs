@@ -4,13 +4,15 @@
 use ndarray::Array2;
 
 use crate::avro::feature::Feature;
+use crate::model::answers::AnswerRange;
 use crate::model::problem::Problems;
+use crate::record::score_of;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Golden {
     /// `[rows, features]`; NaN where a feature is missing.
     pub rows: Array2<f32>,
-    /// `[rows]`, each within 0..=1.
+    /// `[rows]`, each within 0..=1: what [`score_of`] makes of the answers in the file.
     pub scores: Vec<f64>,
     /// Largest difference allowed.
     pub tolerance: f64,
@@ -33,20 +35,33 @@ impl Golden {
             problems.add(format!("{place} line 1"), "is not the header of this contract", format!("write {expected}"));
             return None;
         }
-        let (mut values, mut scores) = (Vec::new(), Vec::new());
+        let (mut values, mut answers, mut first_outside) = (Vec::new(), Vec::new(), None);
         for (index, line) in lines {
             match read_line(line, features.len(), &mut values) {
-                Ok(score) => scores.push(score),
+                Ok(answer) => {
+                    answers.push(answer);
+                    first_outside = first_outside.or(score_of(answer).is_err().then_some(index + 1));
+                }
                 Err((what, fix)) => {
                     problems.add(format!("{place} line {}", index + 1), what, fix);
                     return None;
                 }
             }
         }
-        if scores.is_empty() {
+        if answers.is_empty() {
             problems.add(place, "has no rows", "add at least one row with the score the model gave it");
             return None;
         }
+        if let Some(line) = first_outside {
+            let range = AnswerRange::of(&answers);
+            let (kind, fix) = range.likely();
+            let (share, numbers) = (range.share(range.outside), range.numbers());
+            let what = format!("{share} of its scores are outside 0 to 1, the first in line {line}: {numbers}");
+            let fix = format!("{fix}; then write the golden rows anew with what that model answers");
+            problems.add(place, format!("{what}; they look like {kind}, not like probabilities"), fix);
+            return None;
+        }
+        let scores: Vec<f64> = answers.iter().filter_map(|answer| score_of(*answer).ok()).collect();
         let rows = Array2::from_shape_vec((scores.len(), features.len()), values).ok()?;
         Some(Golden { rows, scores, tolerance })
     }
@@ -70,6 +85,6 @@ fn read_line(line: &str, width: usize, values: &mut Vec<f32>) -> Result<f64, (St
         };
         values.push(value);
     }
-    let score = score.parse().ok().filter(|score| (0.0..=1.0).contains(score));
-    score.ok_or_else(|| ("the score is not a number from 0 to 1".into(), "write the probability the model gave"))
+    let answer = score.parse().ok().filter(|answer: &f64| answer.is_finite());
+    answer.ok_or_else(|| ("the score is not a finite number".into(), "write the probability of fraud the model gave"))
 }

@@ -1,6 +1,7 @@
 //! The model: its package (files, hash, contract), ONNX Runtime, sessions that score, and the probe that must pass
 //! before the first record. The only place that knows `ort`.
 
+mod answers;
 mod contract;
 mod fields;
 mod golden;
@@ -20,6 +21,7 @@ mod session;
 mod trees;
 mod wire;
 
+pub use answers::AnswerRange;
 pub use golden::Golden;
 pub use golden_records::GoldenRecords;
 pub use package::{MANIFEST, Package};

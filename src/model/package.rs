@@ -18,6 +18,7 @@ use crate::model::golden::Golden;
 use crate::model::golden_records::GoldenRecords;
 use crate::model::onnx;
 use crate::model::problem::Problems;
+use crate::model::trees::Asked;
 use crate::pipeline::settings::Thresholds;
 
 /// The contract's file in the folder.
@@ -186,6 +187,18 @@ fn check_model(bytes: Vec<u8>, contract: &Contract, problems: &mut Problems) -> 
         let fix = "export with standard operators only (ai.onnx, ai.onnx.ml, com.microsoft)";
         problems.add(place, format!("needs operators of unknown domains: {}", list(unknown.into_iter())), fix);
     }
+    let width = contract.wanted.features.len();
+    if let Some(column) = Asked::of(&bytes).ok().and_then(|asked| asked.columns.last().copied())
+        && column >= width
+    {
+        // ONNX Runtime reads what lies behind the row, if it can.
+        let fix = "list one [[features]] for each column of the training; an id that no training has is the exporter's mistake";
+        problems.add(
+            place,
+            format!("its trees ask for feature {column}, counted from 0, and the contract has {width}"),
+            fix,
+        );
+    }
     if found.compiled_contexts {
         problems.add(place, "holds a compiled context of one provider", "export the plain model instead");
     }
@@ -209,7 +222,8 @@ fn check_model(bytes: Vec<u8>, contract: &Contract, problems: &mut Problems) -> 
     }
 }
 
-fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+/// Names in a row, the first twelve of them.
+pub fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     const SHOWN: usize = 12;
     let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
     match names.len() {

@@ -3,15 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::avro::feature::{Missing, Transform};
 use crate::edge::Clock;
 use crate::error::Fatal;
 use crate::memory;
 use crate::model::open::builder;
-use crate::model::package::Package;
+use crate::model::package::{Package, list};
 use crate::model::probe::{ProbeReport, ProbeSettings, check_golden, probe, varied_rows, warm_up};
 use crate::model::runtime::Runtime;
 use crate::model::session::{Provider, Session, SessionSettings};
-use crate::model::trees::{Graph, TreeNode, Trees};
+use crate::model::trees::{Asked, Graph, TreeNode, Trees};
 
 /// What the configuration says about the model.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,7 +67,7 @@ pub fn prepare(dir: &Path, settings: &ModelSettings, clock: &dyn Clock) -> Resul
     let session_settings =
         SessionSettings { provider: settings.provider, rows_max, pad_rows: settings.pad_rows.map(|rows| rows.max(1)) };
     let graph = match settings.trees {
-        Trees::Auto if settings.provider == Provider::Cpu => exchange_trees(&runtime, &package),
+        Trees::Auto if settings.provider == Provider::Cpu => exchange_trees(&runtime, &package, clock),
         _ => Graph::unchanged(),
     };
     let native_before = memory::used_bytes();
@@ -76,6 +77,10 @@ pub fn prepare(dir: &Path, settings: &ModelSettings, clock: &dyn Clock) -> Resul
         report.batch_rows_cap = rows.clamp(1, rows_max);
         warm_up(&mut session, &package, &varied_rows(&package.golden.rows, rows_max), report.batch_rows_cap)?;
     }
+    report.warnings.extend(lost_routing(&package));
+    let range = &report.range;
+    let (numbers, clamped) = (range.numbers(), range.share(range.clamped));
+    tracing::info!(%numbers, %clamped, "answers to varied golden rows");
     for warning in &report.warnings {
         tracing::warn!(model = %package.name, version = %package.version, "{warning}");
     }
@@ -89,17 +94,42 @@ pub fn prepare(dir: &Path, settings: &ModelSettings, clock: &dyn Clock) -> Resul
     })
 }
 
-fn exchange_trees(runtime: &Runtime, package: &Package) -> Graph {
-    let graph = Graph::exchange(&package.model, &|| builder(runtime, Provider::Cpu).map_err(|fatal| fatal.to_string()));
+/// A warning where missing values reach trees that say nothing about them.
+fn lost_routing(package: &Package) -> Option<String> {
+    let asked = Asked::of(&package.model).ok()?;
+    let features = package.wanted.features.iter().enumerate();
+    let lost: Vec<&str> = features
+        .filter(|(column, _)| asked.columns.contains(column) && !asked.tracked.contains(column))
+        .filter(|(_, feature)| feature.missing == Some(Missing::Nan) && feature.transform != Transform::IsPresent)
+        .map(|(_, feature)| feature.name.as_str())
+        .collect();
+    if lost.is_empty() {
+        return None;
+    }
+    Some(format!(
+        "missing = \"nan\", but no split of the model's trees says where a missing value of {} goes \
+         (nodes_missing_value_tracks_true): each sends it to its false side, whatever it learned. Some exporters lose the way \
+         that training found, and scores are then wrong: let the training library score golden rows with nan in these \
+         features. If the model never saw missing values there, write missing = \"reject\" or a constant",
+        list(lost.into_iter())
+    ))
+}
+
+fn exchange_trees(runtime: &Runtime, package: &Package, clock: &dyn Clock) -> Graph {
+    let settings = || builder(runtime, Provider::Cpu).map_err(|fatal| fatal.to_string());
+    let graph = Graph::exchange(&package.model, &settings, clock);
     let direct = graph.direct(&package.output_tensor).is_some();
     for node in &graph.nodes {
         match node {
-            TreeNode::Kernel { trees, instructions, rows_checked } => tracing::info!(
+            TreeNode::Kernel { trees, instructions, proof, proof_time } => tracing::info!(
                 trees,
                 instructions,
-                rows_checked,
+                decisions = proof.decisions,
+                rows = proof.rows,
+                leaves_unreachable = proof.leaves_unreachable,
+                proof_ms = u64::try_from(proof_time.as_millis()).unwrap_or(u64::MAX),
                 direct,
-                "tree ensemble scored by scorewire's kernel: the same bits as ONNX Runtime's on every row checked"
+                "tree ensemble scored by scorewire's kernel: the same bits as ONNX Runtime's at every decision"
             ),
             TreeNode::OnnxRuntime { why } => tracing::info!("tree ensemble scored by ONNX Runtime: the node {why}"),
         }

@@ -1,5 +1,5 @@
 //! What is asked of a model before the first record: does it answer as it did when it was exported, does a row's
-//! score depend on its batch, and how large should batches be on this machine.
+//! score depend on its batch, how large should batches be on this machine, and does it answer probabilities.
 
 use std::time::Duration;
 
@@ -7,11 +7,13 @@ use ndarray::{Array2, ArrayView2, s};
 
 use crate::edge::{Clock, Scorer};
 use crate::error::{Fatal, exit};
+use crate::model::answers::AnswerRange;
 use crate::model::golden::Golden;
 use crate::model::golden_records;
 use crate::model::package::Package;
 use crate::model::sequence::Sequence;
 use crate::model::session::{Placement, Session};
+use crate::record::score_of;
 
 /// Bounds of the probe.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +55,8 @@ pub struct ProbeReport {
     pub batch_invariant: bool,
     /// Largest difference from a golden score, of a row or a record.
     pub golden_difference_max: f64,
+    /// Of the answers to varied golden rows; none of them truly outside 0..=1.
+    pub range: AnswerRange,
     pub placement: Placement,
     /// What ONNX Runtime holds for one session after warm-up, in `malloc`'s count; 0 where that is not known.
     pub native_bytes: u64,
@@ -75,6 +79,9 @@ const SIZE_BUDGET_NS: u64 = 4_000_000;
 /// records wait, and then each request to the broker carries more outcomes.
 const NEARLY: f64 = 1.05;
 
+/// Time to spend on the range of the answers: a slow model shows it in fewer rows.
+const RANGE_BUDGET_NS: u64 = 2_000_000_000;
+
 /// Golden rows, then the rows of golden records. Returns the largest difference.
 ///
 /// # Errors
@@ -89,12 +96,14 @@ pub fn check_golden(session: &mut Session, package: &Package) -> Result<f64, Fat
 /// Each row alone and all in one batch.
 fn check_scores(session: &mut Session, package: &Package, golden: &Golden, kind: &str) -> Result<f64, Fatal> {
     let mut together = vec![0.0; golden.scores.len()];
-    answer(session, package, golden.rows.view(), &mut together)?;
+    answer_afresh(session, package, golden.rows.view(), &mut together)?;
     let mut difference_max = 0.0f64;
     for (index, &expected) in golden.scores.iter().enumerate() {
         let mut alone = [0.0];
-        answer(session, package, golden.rows.slice(s![index..=index, ..]), &mut alone)?;
-        for (got, how) in [(alone[0], "alone"), (together[index], "in a batch of all")] {
+        answer_afresh(session, package, golden.rows.slice(s![index..=index, ..]), &mut alone)?;
+        for (answer, how) in [(alone[0], "alone"), (together[index], "in a batch of all")] {
+            // What is no score is told as it came.
+            let got = score_of(answer).unwrap_or(answer);
             let difference = (got - expected).abs();
             if difference.is_nan() || difference > golden.tolerance {
                 return Err(Fatal::new(
@@ -126,6 +135,18 @@ fn answer(
             format!("model package {}: the model fails on {} rows: {error}", package.dir.display(), rows.nrows());
         Fatal::new(exit::MODEL, what, "export the model anew; a plain runtime should score the golden rows too")
     })
+}
+
+/// [`answer`] with nothing left of earlier calls: what the model does not write is NaN.
+fn answer_afresh(
+    session: &mut Session,
+    package: &Package,
+    rows: ArrayView2<'_, f32>,
+    scores: &mut [f64],
+) -> Result<(), Fatal> {
+    session.blank_answers();
+    scores.fill(f64::NAN);
+    answer(session, package, rows, scores)
 }
 
 /// Rows like the golden ones and yet all different: each is a golden row, one value in sixteen taken from another, all
@@ -260,6 +281,38 @@ pub fn choose_cap(curve: &[CurvePoint], settings: &ProbeSettings) -> (usize, Opt
     }
 }
 
+/// The range of the model's answers to `pool`, or to as much of it as it answers in two seconds.
+///
+/// # Errors
+/// [`exit::MODEL`] where one of them is no probability. The rows are like golden ones, so a model that answers
+/// probabilities leaves 0 to 1 on none of them; one that does would turn its surest frauds into dead letters.
+fn check_range(
+    session: &mut Session,
+    package: &Package,
+    pool: &Array2<f32>,
+    batch_rows: usize,
+    clock: &dyn Clock,
+) -> Result<AnswerRange, Fatal> {
+    let (start_ns, mut answers) = (clock.now_ns(), Vec::with_capacity(pool.nrows()));
+    while answers.len() < pool.nrows() && clock.now_ns().saturating_sub(start_ns) < RANGE_BUDGET_NS {
+        let (from, to) = (answers.len(), (answers.len() + batch_rows).min(pool.nrows()));
+        answers.resize(to, f64::NAN);
+        answer_afresh(session, package, pool.slice(s![from..to, ..]), &mut answers[from..])?;
+    }
+    let range = AnswerRange::of(&answers);
+    if range.outside == 0 {
+        return Ok(range);
+    }
+    let (kind, fix) = range.likely();
+    let (dir, output, numbers) = (package.dir.display(), &package.output_tensor, range.numbers());
+    let (outside, clamped) = (range.share(range.outside), range.share(range.clamped));
+    let what = format!(
+        "model package {dir}: `{output}` does not answer probabilities: {outside} answers to varied golden rows are \
+         outside 0 to 1, and {clamped} a hair, which would be clamped; {numbers}; they look like {kind}"
+    );
+    Err(Fatal::new(exit::MODEL, what, fix))
+}
+
 /// Asks all of the above and warms every batch size that will be used. `native_before`: bytes of the heap in use before
 /// the session was opened.
 ///
@@ -278,6 +331,7 @@ pub fn probe(
     let batch_invariant = is_invariant(session, package, &pool)?;
     let curve = measure_curve(session, package, &pool, settings, clock)?;
     let (batch_rows_cap, slow) = choose_cap(&curve, settings);
+    let range = check_range(session, package, &pool, batch_rows_cap, clock)?;
     let mut warnings: Vec<String> = package.warnings.iter().chain(session.warnings()).cloned().chain(slow).collect();
     if !batch_invariant {
         warnings.push(
@@ -287,12 +341,19 @@ pub fn probe(
         );
     }
     warnings.extend(golden_records::warning(package.golden_records.as_ref()));
+    if range.not_finite > 0 {
+        warnings.push(format!(
+            "{} answers to varied golden rows are not finite: such records become dead letters (non_finite_score)",
+            range.share(range.not_finite)
+        ));
+    }
     warm_up(session, package, &pool, batch_rows_cap)?;
     Ok(ProbeReport {
         batch_rows_cap,
         curve,
         batch_invariant,
         golden_difference_max,
+        range,
         placement: session.placement().clone(),
         native_bytes: crate::memory::used_bytes().saturating_sub(native_before),
         warnings,

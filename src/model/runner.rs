@@ -141,6 +141,14 @@ impl Answers {
         if double { Answers::Double(vec![0.0; len]) } else { Answers::Single(vec![0.0; len]) }
     }
 
+    /// Makes every answer a NaN: one that a call leaves unwritten then shows, where it would be an earlier row's.
+    pub fn blank(&mut self) {
+        match self {
+            Answers::Single(values) => values.fill(f32::NAN),
+            Answers::Double(values) => values.fill(f64::NAN),
+        }
+    }
+
     fn len(&self) -> usize {
         match self {
             Answers::Single(values) => values.len(),
@@ -222,6 +230,11 @@ impl Runner {
 
     pub fn answers(&self) -> &Answers {
         &self.answers
+    }
+
+    /// [`Answers::blank`], before a call that is to be checked.
+    pub fn blank_answers(&mut self) {
+        self.answers.blank();
     }
 
     fn call(&mut self, input: *const OrtValue, output: *mut OrtValue) -> Result<*mut OrtValue, ort::Error> {

@@ -140,6 +140,11 @@ impl Session {
         self.rows_fixed
     }
 
+    /// Forgets the last call's answers, so that whatever the next one leaves unwritten comes out as NaN.
+    pub(super) fn blank_answers(&mut self) {
+        self.runner.blank_answers();
+    }
+
     /// One call: at most `rows_max` rows, or exactly the fixed number.
     fn call(&mut self, rows: &[f32], scores: &mut [f64]) -> Result<(), ScoreError> {
         if let Some(trees) = &mut self.trees {

@@ -14,7 +14,7 @@ use crate::pipeline::judge::Judge;
 use crate::pipeline::settings::PayloadPolicy;
 use crate::pipeline::slots::Slots;
 use crate::pipeline::watermark::Fate;
-use crate::record::{Decision, Decoded, ReviewReason, Scored, Tag};
+use crate::record::{Decision, Decoded, ReviewReason, Scored, Tag, score_of};
 
 const MODEL_VERSION_HEADER: &CStr = c"scorewire.model.version";
 const DECISION_HEADER: &CStr = c"scorewire.decision";
@@ -121,8 +121,8 @@ impl Emit {
         while self.next < batch.items.len() {
             let item = &mut batch.items[self.next];
             if way.slots.by_id(item.slot).is_some() {
-                let score = if let Verdict::Row(row) = item.verdict { batch.sheet.scores[row] } else { f64::NAN };
-                match self.one(item, score, &mut way) {
+                let answer = if let Verdict::Row(row) = item.verdict { batch.sheet.scores[row] } else { f64::NAN };
+                match self.one(item, answer, &mut way) {
                     Ok(()) => {}
                     Err(SendError::Full) if planted(Bug::DropOnQueueFull) => {
                         way.slots.by_id(item.slot).map(|slot| slot.watermark.acknowledge(item.sequence));
@@ -140,19 +140,22 @@ impl Emit {
     fn one<R: SourceRecord, K: Sink<R>>(
         &mut self,
         item: &mut Item<R>,
-        score: f64,
+        answer: f64,
         way: &mut Way<'_, K>,
     ) -> Result<(), SendError> {
         let reject = match (item.verdict, item.decoded) {
             (Verdict::Rejected(reject), _) => reject,
             (Verdict::Row(_), None) => unreachable!("a row comes with what was decoded"),
-            (Verdict::Row(_), Some(decoded)) => match self.settings.judge.decide(score) {
+            (Verdict::Row(_), Some(decoded)) => match score_of(answer) {
                 Err(reject) => reject,
-                Ok(decision) => match self.scored(item, Judged { decoded, score, decision }, way) {
-                    // Too large for the broker: the record's fate is a dead letter after all.
-                    Err(SendError::TooLarge) => Reject::OutcomeTooLarge,
-                    other => return other,
-                },
+                Ok(score) => {
+                    let decision = self.settings.judge.decide(score);
+                    match self.scored(item, Judged { decoded, score, decision }, way) {
+                        // Too large for the broker: the record's fate is a dead letter after all.
+                        Err(SendError::TooLarge) => Reject::OutcomeTooLarge,
+                        other => return other,
+                    }
+                }
             },
         };
         item.verdict = Verdict::Rejected(reject);

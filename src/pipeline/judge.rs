@@ -1,6 +1,5 @@
-//! From a score to a decision: is the score a probability, where does it fall, who looks at it.
+//! From a score to a decision: where does the score fall, who looks at it.
 
-use crate::error::Reject;
 use crate::pipeline::settings::{Deadline, DeadlineFrom, ReviewSettings, Thresholds};
 use crate::record::{Decision, ReviewReason};
 
@@ -18,21 +17,15 @@ impl Judge {
         Judge { thresholds, sample_below, deadline }
     }
 
-    /// A model's NaN reads as "not fraud" further down the road, so nothing but a probability passes.
-    pub fn decide(&self, score: f64) -> Result<Decision, Reject> {
-        if !score.is_finite() {
-            return Err(Reject::NonFiniteScore);
-        }
-        if !(0.0..=1.0).contains(&score) {
-            return Err(Reject::ScoreOutOfRange);
-        }
-        Ok(if score >= self.thresholds.decline {
+    /// `score`: from [`crate::record::score_of`].
+    pub fn decide(&self, score: f64) -> Decision {
+        if score >= self.thresholds.decline {
             Decision::Decline
         } else if score >= self.thresholds.review {
             Decision::Review
         } else {
             Decision::Approve
-        })
+        }
     }
 
     /// Everything in the review band, and a sample by the hash of the transaction's id, so that a replay samples the
@@ -92,17 +85,8 @@ mod tests {
             (0.8, Decision::Decline),
             (1.0, Decision::Decline),
         ] {
-            assert_eq!(judge.decide(score), Ok(decision), "{score}");
+            assert_eq!(judge.decide(score), decision, "{score}");
         }
-    }
-
-    #[test]
-    fn only_a_probability_is_a_score() {
-        let judge = judge(0, None);
-        assert_eq!(judge.decide(f64::NAN), Err(Reject::NonFiniteScore));
-        assert_eq!(judge.decide(f64::INFINITY), Err(Reject::NonFiniteScore));
-        assert_eq!(judge.decide(-0.01), Err(Reject::ScoreOutOfRange));
-        assert_eq!(judge.decide(1.01), Err(Reject::ScoreOutOfRange));
     }
 
     #[test]

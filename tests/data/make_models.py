@@ -30,14 +30,14 @@ def data(rows, missing):
     return x, y.astype(int)
 
 
-def save(name, model, output, column=None, rows=8, missing=False):
-    """Writes the model, and its rows with the scores it gives them."""
+def save(name, model, output, column=None, rows=8, missing=False, x=None):
+    """Writes the model, and its rows (drawn, unless given) with the scores it gives them."""
     model.producer_version = ""
     onnx.save(model, HERE / f"{name}.onnx")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(model.SerializeToString(), options)
-    x, _ = data(rows, missing)
+    x = data(rows, missing)[0] if x is None else np.asarray(x, dtype=np.float32)
     lines = [",".join(FEATURES + ["score"])]
     for row in x:
         answer = session.run([output], {"input": row[None, :]})[0]
@@ -132,7 +132,55 @@ def networks():
     onnx.save(model, HERE / "external_data.onnx")
 
 
+def forest():
+    """Ten trees that vote for fraud with a tenth each where `a` is above 0: all of them together say 1.0000001."""
+    trees, leaves = range(10), [(tree, leaf) for tree in range(10) for leaf in (1, 2)]
+    node = helper.make_node(
+        "TreeEnsembleClassifier", ["input"], ["label", "probabilities"], domain="ai.onnx.ml",
+        nodes_treeids=[tree for tree in trees for _ in range(3)],
+        nodes_nodeids=[0, 1, 2] * 10,
+        nodes_featureids=[0, 0, 0] * 10,
+        nodes_values=[0.0, 0.0, 0.0] * 10,
+        nodes_modes=["BRANCH_LEQ", "LEAF", "LEAF"] * 10,
+        nodes_truenodeids=[1, 0, 0] * 10,
+        nodes_falsenodeids=[2, 0, 0] * 10,
+        class_treeids=[tree for tree, _ in leaves],
+        class_nodeids=[leaf for _, leaf in leaves],
+        class_ids=[0] * 20,
+        class_weights=[0.0, 0.1] * 10,
+        classlabels_int64s=[0, 1],
+    )
+    outputs = [float_output("label", ["N"], TensorProto.INT64), float_output("probabilities", ["N", 2])]
+    model = graph("forest", [node], outputs, opsets=(("", 17), ("ai.onnx.ml", 3)))
+    save("forest", model, "probabilities", 1, x=[[1, 0, 0, 0], [-1, 0, 0, 0], [2, 5, 5, 5]])
+
+
+def logits():
+    """A network without its sigmoid, whose answers to these rows happen to lie within 0 to 1."""
+    weights = [tensor("w", [[100], [0], [0], [0]]), tensor("b", [-99.5])]
+    node = helper.make_node("Gemm", ["input", "w", "b"], ["z"])
+    rows = [[0.998, 1, 2, 3], [1, 4, 5, 6], [1.003, 7, 8, 9]]
+    save("logits", graph("logits", [node], [float_output("z", ["N", 1])], weights), "z", x=rows)
+
+
+def unwritten():
+    """Two classes, the first one summed up, and a PROBIT: ONNX Runtime 1.28 writes the first column and never the second."""
+    node = helper.make_node(
+        "TreeEnsembleClassifier", ["input"], ["label", "probabilities"], domain="ai.onnx.ml", post_transform="PROBIT",
+        nodes_treeids=[0, 0, 0], nodes_nodeids=[0, 1, 2], nodes_featureids=[0, 0, 0], nodes_values=[0.0, 0.0, 0.0],
+        nodes_modes=["BRANCH_LEQ", "LEAF", "LEAF"], nodes_truenodeids=[1, 0, 0], nodes_falsenodeids=[2, 0, 0],
+        class_treeids=[0, 0], class_nodeids=[1, 2], class_ids=[0, 0], class_weights=[0.6, 0.7], classlabels_int64s=[0, 1],
+    )
+    outputs = [float_output("label", ["N"], TensorProto.INT64), float_output("probabilities", ["N", 2])]
+    onnx.save(graph("unwritten", [node], outputs, opsets=(("", 17), ("ai.onnx.ml", 3))), HERE / "unwritten.onnx")
+    # What memory that was never used holds.
+    (HERE / "unwritten.csv").write_text("a,b,c,d,score\n1.0,0.0,0.0,0.0,0.0\n-1.0,0.0,0.0,0.0,0.0\n")
+
+
 if __name__ == "__main__":
     trees()
     logistic()
     networks()
+    forest()
+    logits()
+    unwritten()

@@ -23,15 +23,16 @@ pub fn aliases(bytes: &[u8], name: &str) -> Result<BTreeSet<String>, Malformed> 
     Ok(names)
 }
 
-/// Whether a graph is given this tensor.
-pub fn is_input(bytes: &[u8], name: &str) -> Result<bool, Malformed> {
+/// Names of the tensors that a graph is given.
+pub fn inputs(bytes: &[u8]) -> Result<BTreeSet<String>, Malformed> {
+    let mut names = BTreeSet::new();
     for field in Fields::new(bytes) {
         let field = field?;
-        if field.number == graph::INPUT && text_of(field.bytes()?, value_info::NAME)? == name {
-            return Ok(true);
+        if field.number == graph::INPUT {
+            names.insert(text_of(field.bytes()?, value_info::NAME)?);
         }
     }
-    Ok(false)
+    Ok(names)
 }
 
 /// The node's output, where that is one of `names` under a name of its own.
@@ -142,6 +143,6 @@ mod tests {
         let found = aliases(&bytes, "scores").unwrap();
         let found: Vec<&str> = found.iter().map(String::as_str).collect();
         assert_eq!(found, ["one times", "same", "scores", "times one"]);
-        assert_eq!((is_input(&bytes, "rows"), is_input(&bytes, "scores")), (Ok(true), Ok(false)));
+        assert_eq!(inputs(&bytes), Ok(BTreeSet::from(["rows".to_owned()])));
     }
 }

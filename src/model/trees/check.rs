@@ -1,11 +1,21 @@
 //! Whether the operator answers as ONNX Runtime's own node does, in a session and by itself: on the same rows, bit by bit.
+//!
+//! The whole node is held against the whole kernel on hard rows: they cannot reach every leaf of every tree, and a sum
+//! over all trees, let alone its transform, hides small differences. So the trees are also taken a few at a time, by
+//! ONNX Runtime without the transform and by a kernel of their own, on rows that take each of their decisions
+//! ([`super::decisions`]). That costs time and memory in proportion to the trees, where rows for all trees at once would
+//! cost the square of it.
+//!
+//! Answers are written into memory that holds NaN before each call: what ONNX Runtime leaves unwritten shows.
 
 use ndarray::{Array2, ArrayView2};
-use ort::session::Session as OrtSession;
 use ort::session::builder::SessionBuilder;
-use ort::value::TensorRef;
+use ort::session::{OutputSelector, RunOptions, Session as OrtSession};
+use ort::value::{Tensor, TensorRef};
 
 use crate::model::sequence::Sequence;
+use crate::model::trees::decisions::{ODD, decisions};
+use crate::model::trees::ensemble::{Ensemble, Finish};
 use crate::model::trees::file::{File, Found};
 use crate::model::trees::forest::Forest;
 use crate::model::trees::operator::{TreeKernel, TreeOperator};
@@ -17,34 +27,70 @@ const THRESHOLDS_MAX: usize = 4_096;
 const MIXED_ROWS: usize = 4_096;
 /// Rows of one call: not a multiple of the kernel's step, so that its last one is partly empty.
 const CALL_ROWS: usize = 61;
+/// Trees of one part: with more, a row takes decisions of more trees, and costs more.
+const PART_TREES: usize = 32;
 
-/// Values that no threshold suggests.
-const ODD: [f32; 6] = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 0.0, -0.0, f32::MIN_POSITIVE / 2.0];
+/// What was tried, and found alike to the bit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Proof {
+    pub rows: usize,
+    /// Leaves that a row can reach, and at each split that a row can reach its threshold, both neighbours of it and a
+    /// missing value: all of them.
+    pub decisions: usize,
+    /// Leaves that no row can reach.
+    pub leaves_unreachable: usize,
+}
 
-/// The number of rows that were answered alike.
+type Builder<'a> = &'a dyn Fn() -> Result<SessionBuilder, String>;
+
+/// Holds `operator`, made of `ensemble`, against the node that was found.
 ///
 /// # Errors
 /// What differed, or which of the two could not be run, in words.
-pub fn agrees(
-    builder: &dyn Fn() -> Result<SessionBuilder, String>,
+pub fn prove(
+    builder: Builder<'_>,
     file: &File<'_>,
-    found: &Found,
+    found: &Found<'_>,
     operator: &TreeOperator,
-) -> Result<usize, String> {
+    ensemble: &Ensemble,
+) -> Result<Proof, String> {
+    let mut proof = Proof { rows: whole(builder, file, found, operator)?, ..Proof::default() };
+    let width = operator.forest.features().max(1);
+    for (node, trees) in found.cut(PART_TREES).iter().zip(ensemble.trees.chunks(PART_TREES)) {
+        let mut theirs = open(builder()?, &file.alone(found, width, node))?;
+        let finish = ensemble.finish.bare(trees);
+        let forest = Forest::new(&Ensemble { trees: trees.to_vec(), finish });
+        let mut kernel = TreeOperator { name: operator.name.clone(), forest: forest.into(), finish }.kernel();
+        let tried = decisions(trees, width);
+        for rows in tried.rows.axis_chunks_iter(ndarray::Axis(0), CALL_ROWS) {
+            let (_, scores) = ask(&mut theirs, found, finish, rows)?;
+            compare_kernel(&mut kernel, rows, &scores)?;
+        }
+        proof.rows += tried.rows.nrows();
+        proof.decisions += tried.count;
+        proof.leaves_unreachable += tried.leaves_unreachable;
+    }
+    Ok(proof)
+}
+
+/// Node and operator as a whole, within sessions and without. The number of rows that were answered alike.
+fn whole(builder: Builder<'_>, file: &File<'_>, found: &Found<'_>, operator: &TreeOperator) -> Result<usize, String> {
     let width = operator.forest.features().max(1);
     let rows = hard_rows(&operator.forest, width);
-    let open = |builder: SessionBuilder, exchanged: Option<&str>| {
-        let mut builder = builder;
-        builder.commit_from_memory(&file.alone(found, width, exchanged)).map_err(|error| error.to_string())
-    };
     let domain = domain([operator]).map_err(|error| error.to_string())?;
     let with_operator = builder()?.with_operators(domain).map_err(|error| error.to_string())?;
-    let (mut theirs, mut ours) = (open(builder()?, None)?, open(with_operator, Some(&operator.name))?);
+    let mut theirs = open(builder()?, &file.alone(found, width, found.message))?;
+    let mut ours = open(with_operator, &file.alone(found, width, &found.as_operator(&operator.name)))?;
     let (mut kernel, mut alone) = (operator.kernel(), 0);
     for start in (0..rows.nrows()).step_by(CALL_ROWS) {
         let end = (start + CALL_ROWS).min(rows.nrows());
         let mut compare = |rows| {
-            let scores = compare(&mut theirs, &mut ours, &found.outputs, rows)?;
+            let (labels, scores) = ask(&mut theirs, found, operator.finish, rows)?;
+            let (our_labels, our_scores) = ask(&mut ours, found, operator.finish, rows)?;
+            if labels != our_labels {
+                return Err("its labels differ".to_owned());
+            }
+            compare_scores(&our_scores, &scores)?;
             compare_kernel(&mut kernel, rows, &scores)
         };
         compare(rows.slice(ndarray::s![start..end, ..]))?;
@@ -55,32 +101,42 @@ pub fn agrees(
     Ok(rows.nrows())
 }
 
-/// The scores, where both say the same.
-fn compare(
-    theirs: &mut OrtSession,
-    ours: &mut OrtSession,
-    outputs: &[String],
+pub(super) fn open(builder: SessionBuilder, model: &[u8]) -> Result<OrtSession, String> {
+    let mut builder = builder;
+    builder.commit_from_memory(model).map_err(|error| error.to_string())
+}
+
+/// Labels, where the node gives them, and scores, row after row.
+pub(super) fn ask(
+    session: &mut OrtSession,
+    found: &Found<'_>,
+    finish: Finish,
     rows: ArrayView2<'_, f32>,
-) -> Result<Vec<f32>, String> {
+) -> Result<(Vec<i64>, Vec<f32>), String> {
     let said = |error: ort::Error| error.to_string();
-    let theirs = theirs.run(ort::inputs![TensorRef::from_array_view(rows).map_err(said)?]).map_err(said)?;
-    let ours = ours.run(ort::inputs![TensorRef::from_array_view(rows).map_err(said)?]).map_err(said)?;
-    let Some((scores, labels)) = outputs.split_last() else { return Err("there are no outputs".to_owned()) };
-    for name in labels {
-        let (_, one) = theirs[name.as_str()].try_extract_tensor::<i64>().map_err(said)?;
-        let (_, other) = ours[name.as_str()].try_extract_tensor::<i64>().map_err(said)?;
-        if one != other {
-            return Err("its labels differ".to_owned());
-        }
+    let (count, columns) = (rows.nrows(), finish.columns());
+    let Some((scores, labels)) = found.outputs.split_last() else { return Err("there are no outputs".to_owned()) };
+    let unwritten = Tensor::from_array(([count, columns], vec![f32::NAN; count * columns])).map_err(said)?;
+    let mut outputs = OutputSelector::default().preallocate(scores, unwritten);
+    for label in labels {
+        let unwritten = Tensor::from_array(([count], vec![i64::MIN; count])).map_err(said)?;
+        outputs = outputs.preallocate(label, unwritten);
     }
-    let (shape, one) = theirs[scores.as_str()].try_extract_tensor::<f32>().map_err(said)?;
-    let (our_shape, other) = ours[scores.as_str()].try_extract_tensor::<f32>().map_err(said)?;
-    if shape != our_shape {
-        return Err(format!("its scores have the shape {our_shape:?}, not {shape:?}"));
+    let options = RunOptions::new().map_err(said)?.with_outputs(outputs);
+    let rows = TensorRef::from_array_view(rows).map_err(said)?;
+    let answers = session.run_with_options(ort::inputs![rows], &options).map_err(said)?;
+    let mut answered = Vec::new();
+    for label in labels {
+        answered.extend_from_slice(answers[label.as_str()].try_extract_tensor::<i64>().map_err(said)?.1);
     }
-    match one.iter().zip(other).find(|(one, other)| one.to_bits() != other.to_bits()) {
-        None => Ok(one.to_vec()),
-        Some((one, other)) => Err(format!("it answered {other:e} where ONNX Runtime answers {one:e}")),
+    let (_, scores) = answers[scores.as_str()].try_extract_tensor::<f32>().map_err(said)?;
+    Ok((answered, scores.to_vec()))
+}
+
+fn compare_scores(ours: &[f32], theirs: &[f32]) -> Result<(), String> {
+    match ours.iter().zip(theirs).find(|(ours, theirs)| ours.to_bits() != theirs.to_bits()) {
+        None => Ok(()),
+        Some((ours, theirs)) => Err(format!("it answered {ours:e} where ONNX Runtime answers {theirs:e}")),
     }
 }
 

@@ -34,6 +34,28 @@ pub enum Finish {
     Binary { base: Option<f32>, logistic: bool, labels: [i64; 2], weights_all_positive: bool },
 }
 
+impl Finish {
+    /// For some of the trees, and without the transform, which hides small differences of sums.
+    pub fn bare(self, trees: &[Tree]) -> Finish {
+        let is_positive = |node: &Node| !matches!(node, Node::Leaf(weight) if *weight < 0.0);
+        match self {
+            Finish::Sum { .. } => self,
+            Finish::Binary { base, labels, .. } => {
+                let weights_all_positive = trees.iter().flatten().all(is_positive);
+                Finish::Binary { base, logistic: false, labels, weights_all_positive }
+            }
+        }
+    }
+
+    /// Columns of the scores.
+    pub fn columns(self) -> usize {
+        match self {
+            Finish::Sum { .. } => 1,
+            Finish::Binary { .. } => 2,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ensemble {
     pub trees: Vec<Tree>,
@@ -223,7 +245,8 @@ fn read_tree(lists: &Lists<'_>, range: std::ops::Range<usize>, leaves: &Leaves) 
             continue;
         }
         let (on_true, on_false) = (child(lists.on_true[index])?, child(lists.on_false[index])?);
-        let nan_true = lists.nan_true.get(index).is_some_and(|flag| *flag != 0);
+        // ONNX Runtime takes a 1 for yes, and nothing else.
+        let nan_true = lists.nan_true.get(index).is_some_and(|flag| *flag == 1);
         tree.push(split(lists.modes[index], lists.features[index], lists.values[index], nan_true, on_true, on_false)?);
     }
     // With one parent for each but the first, what hangs on the first is a tree; whatever else there is, is a ring.
@@ -236,7 +259,9 @@ fn read_tree(lists: &Lists<'_>, range: std::ops::Range<usize>, leaves: &Leaves) 
 
 /// The four orders as one: `x < t` is `x <=` the next number below `t`, and the others are those, turned round.
 fn split(mode: &str, feature: i64, value: f32, nan_true: bool, on_true: u32, on_false: u32) -> Result<Node, Unfit> {
-    let Ok(feature) = u32::try_from(feature) else { return unfit("asks for a feature below 0") };
+    // No contract has more; rows to prove the kernel with are as wide as the last of them.
+    let Ok(feature) = u16::try_from(feature) else { return unfit(format!("asks for feature {feature}")) };
+    let feature = u32::from(feature);
     // Nothing is below the lowest, and no threshold says so.
     let is_below_all = value == f32::NEG_INFINITY && (mode == "BRANCH_LT" || mode == "BRANCH_GTE");
     if value.is_nan() || is_below_all {

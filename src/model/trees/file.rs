@@ -4,17 +4,25 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use crate::model::fields::{element, graph, model, node, opset, value_info};
-use crate::model::trees::alias::{aliases, is_input};
+use crate::model::trees::alias::{aliases, inputs};
 use crate::model::trees::attributes::Attributes;
 use crate::model::trees::ensemble::{Ensemble, Unfit};
 use crate::model::trees::operator::DOMAIN;
 use crate::model::wire::{Fields, Malformed, put_bytes, put_number};
 
+/// The domain of ONNX's own tree nodes.
+const ONNX_ML: &str = "ai.onnx.ml";
+
 /// A tree node of the top graph.
 #[derive(Debug)]
-pub struct Found {
+pub struct Found<'a> {
     /// Its field within the graph.
     range: Range<usize>,
+    /// What that field holds.
+    pub message: &'a [u8],
+    op_type: &'a str,
+    /// As far as they are of a kind that is read.
+    pub attributes: Attributes<'a>,
     pub input: String,
     pub outputs: Vec<String>,
     pub ensemble: Result<Ensemble, Unfit>,
@@ -25,7 +33,7 @@ pub struct File<'a> {
     bytes: &'a [u8],
     graph: Range<usize>,
     graph_field: Range<usize>,
-    pub found: Vec<Found>,
+    pub found: Vec<Found<'a>>,
 }
 
 impl<'a> File<'a> {
@@ -49,22 +57,33 @@ impl<'a> File<'a> {
 
     /// Names under which a node's scores, and nothing but them, can be asked of the graph; none where its rows are not the
     /// graph's own.
-    pub fn names_of_scores(&self, found: &Found) -> Result<BTreeSet<String>, Malformed> {
+    pub fn names_of_scores(&self, found: &Found<'_>) -> Result<BTreeSet<String>, Malformed> {
         let graph = &self.bytes[self.graph.clone()];
         match found.outputs.last() {
-            Some(scores) if is_input(graph, &found.input)? => aliases(graph, scores),
+            Some(scores) if inputs(graph)?.contains(&found.input) => aliases(graph, scores),
             _ => Ok(BTreeSet::new()),
         }
     }
 
+    /// Whether a node's rows are those that the graph is given, as they are.
+    pub fn reads_input(&self, found: &Found<'_>) -> Result<bool, Malformed> {
+        let graph = &self.bytes[self.graph.clone()];
+        for name in inputs(graph)? {
+            if aliases(graph, &name)?.contains(&found.input) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// The file with some nodes exchanged for operators of [`DOMAIN`]; each with its operator's name.
-    pub fn exchange(&self, exchanged: &[(&Found, &str)]) -> Vec<u8> {
+    pub fn exchange(&self, exchanged: &[(&Found<'_>, &str)]) -> Vec<u8> {
         let graph = &self.bytes[self.graph.clone()];
         let mut changed = Vec::with_capacity(graph.len());
         let mut at = 0;
         for (found, operator) in exchanged {
             changed.extend_from_slice(&graph[at..found.range.start]);
-            put_bytes(&mut changed, graph::NODE, &node_of(found, operator));
+            put_bytes(&mut changed, graph::NODE, &found.as_operator(operator));
             at = found.range.end;
         }
         changed.extend_from_slice(&graph[at..]);
@@ -75,13 +94,10 @@ impl<'a> File<'a> {
         file
     }
 
-    /// A model that is this node alone, on rows of `width` values: as it stands in the file, or as `operator`.
-    pub fn alone(&self, found: &Found, width: usize, operator: Option<&str>) -> Vec<u8> {
+    /// A model that is one node alone, on rows of `width` values: `node` stands in for `found`, or is its own message.
+    pub fn alone(&self, found: &Found<'_>, width: usize, node: &[u8]) -> Vec<u8> {
         let mut inner = Vec::new();
-        match operator {
-            Some(operator) => put_bytes(&mut inner, graph::NODE, &node_of(found, operator)),
-            None => inner.extend_from_slice(&self.bytes[self.graph.clone()][found.range.clone()]),
-        }
+        put_bytes(&mut inner, graph::NODE, node);
         put_bytes(&mut inner, graph::NAME, b"trees");
         let rows = value_info(&found.input, element::FLOAT, Some(width));
         put_bytes(&mut inner, graph::INPUT, &rows);
@@ -102,9 +118,36 @@ impl<'a> File<'a> {
     }
 }
 
-fn read_node(bytes: &[u8], range: Range<usize>) -> Result<Option<Found>, Malformed> {
+impl Found<'_> {
+    fn head(&self, op_type: &str, domain: &str) -> Vec<u8> {
+        let mut node = Vec::new();
+        put_bytes(&mut node, node::INPUT, self.input.as_bytes());
+        for output in &self.outputs {
+            put_bytes(&mut node, node::OUTPUT, output.as_bytes());
+        }
+        put_bytes(&mut node, node::OP_TYPE, op_type.as_bytes());
+        put_bytes(&mut node, node::DOMAIN, domain.as_bytes());
+        node
+    }
+
+    /// The node as an operator of [`DOMAIN`].
+    pub fn as_operator(&self, operator: &str) -> Vec<u8> {
+        self.head(operator, DOMAIN)
+    }
+
+    /// The node cut into several of `part_trees` trees each, whose scores are their bare sums.
+    pub fn cut(&self, part_trees: usize) -> Vec<Vec<u8>> {
+        let mut parts = self.attributes.cut(part_trees, "post_transform");
+        for part in &mut parts {
+            part.extend_from_slice(&self.head(self.op_type, ONNX_ML));
+        }
+        parts
+    }
+}
+
+fn read_node(bytes: &[u8], range: Range<usize>) -> Result<Option<Found<'_>>, Malformed> {
     let (mut op_type, mut domain, mut inputs, mut outputs) = ("", "", Vec::new(), Vec::new());
-    let mut attributes = Vec::new();
+    let mut messages = Vec::new();
     for part in Fields::new(bytes) {
         let part = part?;
         match part.number {
@@ -112,39 +155,35 @@ fn read_node(bytes: &[u8], range: Range<usize>) -> Result<Option<Found>, Malform
             node::OUTPUT => outputs.push(part.text()?.to_owned()),
             node::OP_TYPE => op_type = part.text()?,
             node::DOMAIN => domain = part.text()?,
-            node::ATTRIBUTE => attributes.push(part.bytes()?),
+            node::ATTRIBUTE => messages.push(part.bytes()?),
             _ => {}
         }
     }
-    if domain != "ai.onnx.ml" || !op_type.starts_with("TreeEnsemble") {
+    if domain != ONNX_ML || !op_type.starts_with("TreeEnsemble") {
         return Ok(None);
     }
-    let ensemble = read_ensemble(op_type, &attributes, &inputs, &outputs);
-    Ok(Some(Found { range, input: inputs.into_iter().next().unwrap_or_default(), outputs, ensemble }))
+    let mut attributes = Attributes::default();
+    let odd = messages.into_iter().filter(|message| attributes.add(message).is_err()).count();
+    let ensemble = match odd {
+        0 => read_ensemble(op_type, &attributes, &inputs, &outputs),
+        _ => Err(Unfit("has an attribute of an unexpected kind".to_owned())),
+    };
+    let input = inputs.into_iter().next().unwrap_or_default();
+    Ok(Some(Found { range, message: bytes, op_type, attributes, input, outputs, ensemble }))
 }
 
-fn read_ensemble(op_type: &str, messages: &[&[u8]], inputs: &[String], outputs: &[String]) -> Result<Ensemble, Unfit> {
-    let mut attributes = Attributes::default();
-    for message in messages {
-        attributes.add(message).map_err(|Malformed| Unfit("has an attribute of an unexpected kind".to_owned()))?;
-    }
-    let ensemble = Ensemble::read(op_type, &attributes)?;
+fn read_ensemble(
+    op_type: &str,
+    attributes: &Attributes<'_>,
+    inputs: &[String],
+    outputs: &[String],
+) -> Result<Ensemble, Unfit> {
+    let ensemble = Ensemble::read(op_type, attributes)?;
     let wanted = if op_type == "TreeEnsembleClassifier" { 2 } else { 1 };
     match inputs.len() == 1 && outputs.len() == wanted && outputs.iter().all(|output| !output.is_empty()) {
         true => Ok(ensemble),
         false => Err(Unfit("has other inputs and outputs than usual".to_owned())),
     }
-}
-
-fn node_of(found: &Found, operator: &str) -> Vec<u8> {
-    let mut node = Vec::new();
-    put_bytes(&mut node, node::INPUT, found.input.as_bytes());
-    for output in &found.outputs {
-        put_bytes(&mut node, node::OUTPUT, output.as_bytes());
-    }
-    put_bytes(&mut node, node::OP_TYPE, operator.as_bytes());
-    put_bytes(&mut node, node::DOMAIN, DOMAIN.as_bytes());
-    node
 }
 
 fn put_opset(file: &mut Vec<u8>) {

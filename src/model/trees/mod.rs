@@ -4,24 +4,31 @@
 //! sixteen cost the same.
 //!
 //! The graph stays ONNX Runtime's: a tree node is exchanged for a custom operator ([`operator`]), everything around it
-//! stays. A node is only exchanged when the operator answered a set of hard rows with the very bits of ONNX Runtime's
-//! own node ([`check`]); whatever cannot be read ([`ensemble`]) or differs stays with ONNX Runtime.
+//! stays. A node is only exchanged when the operator gave the very bits of ONNX Runtime's own node at every decision of every
+//! tree ([`check`], [`decisions`]); whatever cannot be read ([`ensemble`]) or differs stays with ONNX Runtime.
 //!
 //! Where such a node's scores are the graph's answer ([`alias`]), sessions ask the kernel itself, once ONNX Runtime has
 //! opened the graph with it and answered: a call of ONNX Runtime costs 2 us, and 16 where other work takes the caches
 //! between two batches, as at 10,000 records/s, while the trees take 4 to 8.
 
 mod alias;
+mod asked;
 mod attributes;
 mod check;
+mod decisions;
+#[cfg(test)]
+mod drawn;
 mod ensemble;
 mod file;
 mod forest;
 mod kernel;
 mod operator;
+#[cfg(test)]
+mod proof_tests;
 mod replace;
 #[cfg(test)]
 mod tests;
 
+pub use asked::Asked;
 pub use operator::TreeKernel;
 pub use replace::{Graph, TreeNode, Trees};

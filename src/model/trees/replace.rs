@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ort::operator::OperatorDomain;
 use ort::session::builder::SessionBuilder;
 
-use crate::model::trees::check::agrees;
+use crate::edge::Clock;
+use crate::model::trees::check::{Proof, prove};
 use crate::model::trees::ensemble::{Ensemble, Node};
 use crate::model::trees::file::File;
 use crate::model::trees::forest::Forest;
@@ -28,8 +30,10 @@ pub enum TreeNode {
     Kernel {
         trees: usize,
         instructions: &'static str,
-        /// Rows on which it gave the bits of ONNX Runtime's own node.
-        rows_checked: usize,
+        /// Where it gave the bits of ONNX Runtime's own node.
+        proof: Proof,
+        /// What that took.
+        proof_time: Duration,
     },
     /// And why, in words that follow "the node".
     OnnxRuntime { why: String },
@@ -60,7 +64,7 @@ impl Graph {
 
     /// The package's file with its tree nodes exchanged. Whatever cannot be, stays, and [`Graph::nodes`] says why.
     /// `builder` makes a session's settings, as those of the sessions to come.
-    pub fn exchange(file: &[u8], builder: &dyn Fn() -> Result<SessionBuilder, String>) -> Graph {
+    pub fn exchange(file: &[u8], builder: &dyn Fn() -> Result<SessionBuilder, String>, clock: &dyn Clock) -> Graph {
         // What ONNX Runtime itself cannot read, it will say better.
         let Ok(file) = File::read(file) else { return Graph::unchanged() };
         let mut graph = Graph::default();
@@ -68,14 +72,16 @@ impl Graph {
         for (index, found) in file.found.iter().enumerate() {
             let ensemble = found.ensemble.as_ref().map_err(|unfit| unfit.0.clone());
             let node = ensemble.and_then(pays).and_then(|ensemble| {
+                let start_ns = clock.now_ns();
                 let forest = Arc::new(Forest::new(ensemble));
                 let operator = TreeOperator { name: format!("Trees{index}"), forest, finish: ensemble.finish };
-                let rows_checked = agrees(builder, &file, found, &operator)?;
+                let proof = prove(builder, &file, found, &operator, ensemble)?;
+                let proof_time = Duration::from_nanos(clock.now_ns().saturating_sub(start_ns));
                 let (trees, instructions) = (operator.forest.trees(), operator.forest.instructions());
                 let names = file.names_of_scores(found).unwrap_or_default();
                 exchanged.push((found, operator.name.clone()));
                 graph.exchanged.push(Exchanged { operator, names });
-                Ok(TreeNode::Kernel { trees, instructions, rows_checked })
+                Ok(TreeNode::Kernel { trees, instructions, proof, proof_time })
             });
             graph.nodes.push(node.unwrap_or_else(|why| TreeNode::OnnxRuntime { why }));
         }

@@ -5,8 +5,10 @@ use ndarray::{Array2, ArrayView2, s};
 use ort::session::Session;
 use ort::value::TensorRef;
 
+use super::super::operator::TreeOperator;
 use super::super::replace::domain;
 use super::*;
+use crate::model::runtime::Runtime;
 
 const ENSEMBLES: u64 = 700;
 /// Rows of a call: ONNX Runtime goes by rows, by trees or by both; the kernel has one partly empty step, two, and many.
@@ -109,13 +111,9 @@ fn hold(runtime: &Runtime, seed: u64) -> usize {
     let mut random = Sequence::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let style = style(&mut random);
     let mut lists = drawn(random.next() + 1, style, &sizes(&mut random));
-    if std::env::var("NOSC").is_err() {
-        scatter(&mut random, &mut lists);
-    }
+    scatter(&mut random, &mut lists);
     let mut named = attributes(style, &lists);
-    if std::env::var("NOSP").is_err() {
-        spell(&mut random, style, &mut named);
-    }
+    spell(&mut random, style, &mut named);
     let bytes = model(style.op_type, &named);
     let file = File::read(&bytes).unwrap();
     let found = &file.found[0];
@@ -123,12 +121,12 @@ fn hold(runtime: &Runtime, seed: u64) -> usize {
     let forest = Forest::new(ensemble);
     let operator = TreeOperator { name: "Trees".to_owned(), forest: forest.into(), finish: ensemble.finish };
     let width = operator.forest.features().max(1) + random.below(2);
-    let open = |exchanged: Option<&str>| {
+    let open = |node: &[u8]| {
         let builder = builder(runtime, Provider::Cpu).unwrap_or_else(|fatal| panic!("{fatal}"));
         let mut builder = builder.with_operators(domain([&operator]).unwrap()).unwrap();
-        builder.commit_from_memory(&file.alone(found, width, exchanged)).unwrap()
+        builder.commit_from_memory(&file.alone(found, width, node)).unwrap()
     };
-    let (mut theirs, mut ours) = (open(None), open(Some(&operator.name)));
+    let (mut theirs, mut ours) = (open(found.message), open(&found.as_operator(&operator.name)));
     let mut kernel = operator.kernel();
     let rows = rows(&mut random, &lists, CALLS.iter().sum(), width);
     let (mut start, mut equal) = (0, 0);
@@ -179,7 +177,7 @@ fn random_ensembles_that_vote_otherwise_stay_with_onnx_runtime() {
             let own = [("class_ids", ids), ("classlabels_int64s", labels)];
             named.extend(own.map(|(name, values)| (name.to_owned(), Value::Ints(values))));
             let bytes = model(CLASSIFIER.op_type, &named);
-            let graph = Graph::exchange(&bytes, &settings);
+            let graph = Graph::exchange(&bytes, &settings, &StoppedClock);
             assert!(matches!(graph.nodes[..], [TreeNode::OnnxRuntime { .. }]), "seed {seed}, {post}");
             assert!(graph.direct("scores").is_none(), "seed {seed}, {post}");
         }
