@@ -1,6 +1,9 @@
 //! One scoring node: the real doors wired to lanes. `run` and `demo` start it; everything it is made of is checked
 //! before the first record is taken.
 
+mod last_outcomes;
+mod starting;
+
 use std::ffi::CString;
 use std::path::Path;
 use std::sync::Arc;
@@ -61,7 +64,8 @@ impl Node {
         // Every lane makes its own decoder; this one only shows now what would fail there.
         shared.decoder().map(drop)?;
         let counts = cluster::inspect(&config.kafka, &config.topics, INSPECT_TIMEOUT)?;
-        let until = if until_end { Some(end_offsets(config, counts.input)?) } else { None };
+        starting::fix(config, counts)?;
+        let until = if until_end { Some(starting::end_offsets(config, counts.input)?) } else { None };
         announce_threads(config, counts);
 
         let stats: Vec<Arc<LaneStats>> = config.lanes.iter().map(|_| Arc::new(LaneStats::default())).collect();
@@ -343,12 +347,6 @@ fn model_settings(config: &Config) -> ModelSettings {
 fn schema_problems(errors: &[SchemaError]) -> Fatal {
     let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
     Fatal::new(exit::CONFIG, all.join("\n"), "correct the schemas named above")
-}
-
-/// High watermarks now.
-fn end_offsets(config: &Config, partitions: i32) -> Result<Vec<i64>, Fatal> {
-    let marks = cluster::watermarks(&config.kafka, &config.topics.input, partitions, INSPECT_TIMEOUT)?;
-    Ok(marks.into_iter().map(|(_, high)| high).collect())
 }
 
 fn announce_model(model: &Model) {

@@ -12,6 +12,7 @@ pub mod feature;
 mod graph;
 mod meaning;
 mod ops;
+pub mod outcome;
 pub mod plan;
 pub mod problem;
 mod read;
