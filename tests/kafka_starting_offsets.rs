@@ -100,10 +100,12 @@ fn a_transaction_that_is_open_at_the_start_is_new() {
 #[test]
 fn partitions_added_under_latest_are_scored_from_their_first_record() {
     let Some(kafka) = RealKafka::connect() else { return };
-    for delivery in DELIVERIES {
+    // Members of one kind look at the topic themselves, those of the other hear of it from the brokers.
+    let kinds = DELIVERIES.map(|delivery| (delivery, "classic")).into_iter().chain([(DELIVERIES[0], "consumer")]);
+    for (delivery, protocol) in kinds {
         let job = Job::new(&kafka, "added", 2);
         let mut more = transactions();
-        let mut node = job.start(&[delivery, LATEST]);
+        let mut node = job.start(&[delivery, LATEST, &format!("kafka.group_protocol={protocol}")]);
         node.wait_until_assigned(2);
         kafka.add_partitions(&job.input, 4);
         // Long there when the group hears of their partitions.
@@ -113,7 +115,7 @@ fn partitions_added_under_latest_are_scored_from_their_first_record() {
         wait_until("all of it is scored", STEP, || node.sum("records.scored") == 120);
         node.stop();
         let all: Vec<_> = (0..4).flat_map(|partition| offsets(partition, 0..30)).collect();
-        assert_eq!(scored(&job), all, "{delivery}: each once");
+        assert_eq!(scored(&job), all, "{delivery}, {protocol}: each once");
         job.assert_all_committed();
         assert_keys_stay_in_order(&kafka.read(&job.outputs));
     }

@@ -8,15 +8,15 @@ use rdkafka::bindings as rd;
 use rdkafka::types::RDKafkaRespErr as Err;
 
 use super::consumer::KafkaSource;
-use super::native::{Client, PartitionList, describe, is_moving_coordinator, timeout_ms, to_result};
+use super::native::{Client, PartitionList, describe, is_moving_coordinator, is_moving_leader, timeout_ms, to_result};
 use crate::edge::Progress;
 use crate::error::{Fatal, exit};
 
 /// How long a question that cannot wait for an answer later may take.
 pub(super) const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A group's coordinator that moves or loads answers again after this long.
-const COMMITTED_RETRY: Duration = Duration::from_millis(100);
+/// A coordinator that moves or loads, and a partition that was just made or moves, answer again after this long.
+const RETRY: Duration = Duration::from_millis(100);
 
 /// The first and the last offset of a partition, in place of a time. The last one is where a reader at `read_committed`
 /// ends, as the client is one: before the first record of a transaction that is open.
@@ -66,7 +66,7 @@ impl Named<'_> {
                 self.check(err, "read the group's committed offsets")?;
                 break;
             }
-            std::thread::sleep(COMMITTED_RETRY);
+            std::thread::sleep(RETRY);
         }
         self.answers(&list, "read a committed offset")
     }
@@ -76,13 +76,20 @@ impl Named<'_> {
         if partitions.is_empty() {
             return Ok(Vec::new());
         }
-        let asked = partitions.iter().map(|&partition| Progress { partition, offset: place });
-        let list = PartitionList::new(self.topic, asked);
-        // SAFETY: client and list are alive; the call fills in the list's offsets.
-        let err = unsafe { rd::rd_kafka_offsets_for_times(client.as_ptr(), list.as_ptr(), timeout_ms(QUERY_TIMEOUT)) };
-        let what = "read a partition's first and last offset";
-        self.check(err, what)?;
-        self.answers(&list, what)
+        let what = "read a partition's first or last offset";
+        let deadline = Instant::now() + QUERY_TIMEOUT;
+        loop {
+            let asked = partitions.iter().map(|&partition| Progress { partition, offset: place });
+            let list = PartitionList::new(self.topic, asked);
+            let left = deadline.saturating_duration_since(Instant::now());
+            // SAFETY: client and list are alive; the call fills in the list's offsets.
+            let err = unsafe { rd::rd_kafka_offsets_for_times(client.as_ptr(), list.as_ptr(), timeout_ms(left)) };
+            if left.is_zero() || !is_moving_leader(err) {
+                self.check(err, what)?;
+                return self.answers(&list, what);
+            }
+            std::thread::sleep(RETRY);
+        }
     }
 }
 

@@ -128,3 +128,30 @@ fn pairs(pairs: impl Iterator<Item = (i32, i64)>) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn resumed(kept: &[(i64, i64)], next: &[(i32, i64)]) -> Result<Vec<i64>, Fatal> {
+        let kept: Vec<Kept> = kept.iter().map(|&(first, end)| Kept { first, end }).collect();
+        let next = BTreeMap::from_iter(next.iter().copied());
+        resume(&Config::new("localhost:1", "g", "package"), &kept, &LastOutcomes { next })
+    }
+
+    #[test]
+    fn a_resume_goes_on_after_the_last_outcome_and_begins_where_there_is_none() {
+        assert_eq!(resumed(&[(0, 9), (3, 9), (5, 9), (0, 7)], &[(0, 4), (2, 2), (3, 7)]).unwrap(), [4, 3, 5, 7]);
+    }
+
+    #[test]
+    fn outcomes_of_a_topic_that_was_made_anew_are_no_place_to_go_on() {
+        for (kept, next) in [(&[(0, 9)][..], (0, 10)), (&[(0, 9)], (1, 4)), (&[(0, 9), (0, 0)], (1, 1))] {
+            let fatal = resumed(kept, &[next]).unwrap_err();
+            assert_eq!(fatal.code, exit::CONFIG);
+            assert!(fatal.what.contains(&format!("partition {}", next.0)) && fatal.fix.contains("begin"), "{fatal}");
+        }
+    }
+}
