@@ -57,24 +57,6 @@ impl<'a> TopicReader<'a> {
         Ok(TopicReader { settings, topic, consumer: consumer(settings)? })
     }
 
-    /// The last `count` offsets of each partition; markers and aborted records take offsets too. Nothing of a partition
-    /// that is empty.
-    ///
-    /// # Errors
-    /// As [`TopicReader::read`].
-    pub fn last(&self, partitions: i32, count: i64) -> Result<BTreeMap<i32, Stretch>, Fatal> {
-        let mut stretches = BTreeMap::new();
-        for partition in 0..partitions {
-            let marks = self.consumer.fetch_watermarks(self.topic, partition, ANSWER_TIMEOUT);
-            let (first, until) = marks.map_err(|error| self.failure(&error))?;
-            let from = first.max(until - count);
-            if until > from {
-                stretches.insert(partition, Stretch { from, until, is_cut: from > 0 });
-            }
-        }
-        Ok(stretches)
-    }
-
     /// Shows each record of these stretches, in order within its partition.
     ///
     /// # Errors

@@ -32,6 +32,21 @@ pub struct Kept {
     pub end: i64,
 }
 
+/// What is kept of each partition of any topic: one request for the first offsets and one for the ends to each broker.
+///
+/// # Errors
+/// [`exit::UNAVAILABLE`] when the cluster does not answer, or refuses.
+pub fn kept(settings: &KafkaSettings, topic: &str, partitions: i32) -> Result<Vec<Kept>, Fatal> {
+    let (topic, partitions) = (c_string(topic)?, Vec::from_iter(0..partitions));
+    kept_of(&Asking::begin(settings, "read_committed")?, Named { topic: &topic, group: &settings.group }, &partitions)
+}
+
+fn kept_of(asking: &Asking, named: Named<'_>, partitions: &[i32]) -> Result<Vec<Kept>, Fatal> {
+    let ask = |place| named.bounds(&asking.client, partitions, place);
+    let (first, end) = (ask(FIRST)?, ask(END)?);
+    Ok(first.iter().zip(&end).map(|(first, end)| Kept { first: first.offset, end: end.offset }).collect())
+}
+
 /// The offsets that a group holds of its topic, by partition; `None` where there is none.
 pub type Held = Vec<Option<i64>>;
 
@@ -85,7 +100,7 @@ impl<'a> GroupOffsets<'a> {
         let deadline = Instant::now() + FIX_TIMEOUT;
         loop {
             // In this order, so that what is there when nobody holds offsets is at or before what is sent next.
-            let start = start(&self.kept(&asking)?)?;
+            let start = start(&kept_of(&asking, self.named(), &self.partitions)?)?;
             let held = self.read(&asking)?;
             if held.iter().any(Option::is_some) {
                 return Ok(held);
@@ -102,12 +117,6 @@ impl<'a> GroupOffsets<'a> {
             tracing::debug!(target: "kafka", "the starting offsets are not taken: {why}");
             std::thread::sleep(FIX_RETRY);
         }
-    }
-
-    fn kept(&self, asking: &Asking) -> Result<Vec<Kept>, Fatal> {
-        let ask = |place| self.named().bounds(&asking.client, &self.partitions, place);
-        let (first, end) = (ask(FIRST)?, ask(END)?);
-        Ok(first.iter().zip(&end).map(|(first, end)| Kept { first: first.offset, end: end.offset }).collect())
     }
 
     fn list(&self, start: &[i64]) -> PartitionList {

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::error::{Fatal, exit};
 use crate::kafka::cluster::PartitionCounts;
 use crate::kafka::last_records::{ReadRecord, Stretch, TopicReader};
+use crate::kafka::starting_offsets::{self, Kept};
 use crate::record::Position;
 
 /// Offsets of each outcome partition that are looked at.
@@ -79,11 +80,15 @@ fn collect(
     found: &mut BTreeMap<i32, Found>,
     mut source: impl FnMut(&ReadRecord<'_>) -> Option<Position>,
 ) -> Result<(), Fatal> {
-    let reader = TopicReader::of(&config.kafka, topic)?;
-    let stretches = reader.last(partitions, OUTCOMES_MAX)?;
+    let kept = starting_offsets::kept(&config.kafka, topic, partitions)?;
+    let stretches: BTreeMap<i32, Stretch> =
+        (0..).zip(&kept).filter_map(|(partition, kept)| Some((partition, last_stretch(kept)?))).collect();
+    if stretches.is_empty() {
+        return Ok(());
+    }
     // The first outcome of each input partition in each outcome partition of which not all was read.
     let mut cut: BTreeMap<(i32, i32), i64> = BTreeMap::new();
-    reader.read(&stretches, &mut |record| {
+    TopicReader::of(&config.kafka, topic)?.read(&stretches, &mut |record| {
         let Some(Position { partition, offset }) = source(record) else { return };
         found.entry(partition).or_default().offsets.push(offset);
         let of = record.position().partition;
@@ -97,6 +102,12 @@ fn collect(
         found.complete_from = found.complete_from.max(first);
     }
     Ok(())
+}
+
+/// Markers and aborted records take offsets too.
+fn last_stretch(kept: &Kept) -> Option<Stretch> {
+    let from = kept.first.max(kept.end - OUTCOMES_MAX);
+    (kept.end > from).then_some(Stretch { from, until: kept.end, is_cut: from > 0 })
 }
 
 /// Where each partition goes on: after the last outcome, or at the first record before it that has none.

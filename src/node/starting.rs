@@ -6,14 +6,14 @@ use std::fmt::Write as _;
 use super::last_outcomes::{self, LastOutcomes};
 use crate::config::Config;
 use crate::error::{Fatal, exit};
-use crate::kafka::cluster::{self, PartitionCounts};
+use crate::kafka::cluster::PartitionCounts;
 use crate::kafka::settings::{StartAt, WithoutOffsets};
-use crate::kafka::starting_offsets::{GroupOffsets, Held, Kept};
+use crate::kafka::starting_offsets::{self, GroupOffsets, Held, Kept};
 
 /// The ends of the input now, as a reader at `read_committed` sees them.
 pub(super) fn end_offsets(config: &Config, partitions: i32) -> Result<Vec<i64>, Fatal> {
-    let marks = cluster::watermarks(&config.kafka, &config.topics.input, partitions, super::INSPECT_TIMEOUT)?;
-    Ok(marks.into_iter().map(|(_, high)| high).collect())
+    let kept = starting_offsets::kept(&config.kafka, &config.topics.input, partitions)?;
+    Ok(kept.into_iter().map(|kept| kept.end).collect())
 }
 
 /// Makes sure that the group holds offsets, and says them.
