@@ -60,7 +60,7 @@ class Job:
         if failure is FaultError:
             for node in self.running():
                 (Path(self.folder) / f"{node.name}.status.json").write_text(json.dumps(node.status(), indent=1))
-        if failure is FaultError and not self.ends:
+        if failure is FaultError and self.nodes and not self.ends:
             # The checker still says what is missing.
             try:
                 self.finish(stop=False)
