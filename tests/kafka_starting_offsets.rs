@@ -138,14 +138,14 @@ fn assert_keys_stay_in_order(outputs: &[ReadRecord]) {
 
 /// A group that has scored, has lost its offsets, and has new input waiting: 40 records scored, two of them dead letters
 /// and the last one of a partition among them, then 20 more.
-fn forgotten(kafka: &RealKafka, delivery: &str) -> Job {
+fn forgotten(kafka: &RealKafka, settings: &[&str]) -> Job {
     let job = Job::new(kafka, "forgotten", 2);
     let mut more = transactions();
     let mut records = more.spread(38, 2);
     records.insert(10, TestRecord::new(0).value("poison"));
     records.push(TestRecord::new(1).value("poison"));
     kafka.produce(&job.input, &records);
-    assert_done(&job.run_until_end(&[delivery, LATEST, "kafka.start_at=earliest"]));
+    assert_done(&job.run_until_end(settings));
     assert_eq!((scored(&job).len(), kafka.read(&job.dead_letters).len()), (38, 2));
     kafka.delete_group(&job.group);
     assert!(job.committed().is_empty());
@@ -157,7 +157,7 @@ fn forgotten(kafka: &RealKafka, delivery: &str) -> Job {
 fn a_group_that_lost_its_offsets_asks_and_resumes_where_its_outcomes_end() {
     let Some(kafka) = RealKafka::connect() else { return };
     for delivery in DELIVERIES {
-        let job = forgotten(&kafka, delivery);
+        let job = forgotten(&kafka, &[delivery]);
         let ends = job.input_ends();
         let position = |partition: usize| format!("{partition}: {}", ends[partition].1 - 10);
         let says =
@@ -186,7 +186,7 @@ fn a_group_that_lost_its_offsets_asks_and_resumes_where_its_outcomes_end() {
 #[test]
 fn a_group_that_lost_its_offsets_begins_anew_on_purpose() {
     let Some(kafka) = RealKafka::connect() else { return };
-    let job = forgotten(&kafka, DELIVERIES[0]);
+    let job = forgotten(&kafka, &[]);
     assert_done(&job.run_until_end(&[LATEST, "kafka.without_offsets=begin"]));
     assert_eq!(scored(&job).len(), 38, "what came meanwhile is skipped");
     job.assert_all_committed();
@@ -197,7 +197,7 @@ fn a_group_that_lost_its_offsets_begins_anew_on_purpose() {
 #[test]
 fn a_resume_goes_back_to_what_was_left_without_an_outcome() {
     let Some(kafka) = RealKafka::connect() else { return };
-    let job = forgotten(&kafka, DELIVERIES[0]);
+    let job = forgotten(&kafka, &[]);
     let copy = kafka.topic("copied-outputs", 2);
     let mut others = vec![TestRecord::new(0).value("junk"), TestRecord::new(1), TestRecord::new(1).value([0xC3, 1])];
     for record in kafka.read(&job.outputs) {
@@ -215,6 +215,31 @@ fn a_resume_goes_back_to_what_was_left_without_an_outcome() {
         assert!(finished.stderr.contains(part), "no {part:?} in:\n{}", finished.stderr);
     }
     job.assert_all_committed();
+}
+
+/// Copies for review leave later than outputs: a killed process has some of them with it.
+#[test]
+fn a_resume_goes_back_to_an_output_whose_copy_for_review_is_missing() {
+    let Some(kafka) = RealKafka::connect() else { return };
+    const ALL: &str = "review.sample_per_million=1000000";
+    let job = forgotten(&kafka, &[ALL]);
+    let copies = kafka.topic("copied-copies", 2);
+    let mut others = vec![TestRecord::new(0).key("junk").value("junk")];
+    for record in kafka.read(&job.review) {
+        let copied =
+            TestRecord::new(record.partition).key(record.key.clone().unwrap()).value(record.value.clone().unwrap());
+        if Outcome::of_review(record).source() != (0, 12) {
+            others.push(copied);
+        }
+    }
+    assert_eq!(others.len(), 38, "one less, and the junk");
+    kafka.produce(&copies, &others);
+    let review = format!("topics.review={copies}");
+    let refused = job.run_until_end(&[LATEST, ALL, &review]);
+    assert_refused(&refused, exit::CONFIG, &["0: 12, 1: 20", "records=1", "have no copy for review"]);
+    let finished = job.run_until_end(&[LATEST, ALL, "kafka.without_offsets=resume"]);
+    assert_done(&finished);
+    assert_eq!(scored(&job).len(), 58, "where all copies are there, nothing is scored again");
 }
 
 #[test]

@@ -33,6 +33,10 @@ impl ReadRecord<'_> {
         Position { partition: self.0.partition(), offset: self.0.offset() }
     }
 
+    pub fn key(&self) -> Option<&[u8]> {
+        self.0.key()
+    }
+
     pub fn value(&self) -> Option<&[u8]> {
         self.0.payload()
     }

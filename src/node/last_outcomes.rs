@@ -1,14 +1,18 @@
 //! How far an input was scored, by the outcomes themselves: each names its source.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
+use crate::avro::encode::{output_schema, review_schema};
 use crate::avro::outcome::{Origin, OriginReader};
-use crate::config::Config;
+use crate::avro::schemas::AvroSchema;
+use crate::config::{Config, DeliveryMode};
 use crate::error::{Fatal, exit};
 use crate::kafka::cluster::PartitionCounts;
 use crate::kafka::last_records::{ReadRecord, Stretch, TopicReader};
 use crate::kafka::starting_offsets::{self, Kept};
-use crate::record::Position;
+use crate::pipeline::judge::{Judge, sample_hash};
+use crate::pipeline::settings::Thresholds;
+use crate::record::{Decision, Position};
 
 /// Offsets of each outcome partition that are looked at.
 const OUTCOMES_MAX: i64 = 10_000;
@@ -27,23 +31,33 @@ struct Found {
     complete_from: i64,
 }
 
+/// Outputs that have a copy for review, by partition of the input: the hash of the copy's key, and the offset.
+type Due = BTreeMap<i32, Vec<(u64, i64)>>;
+
 /// Looks at the last outcomes. Dead letters and records that the model failed on count too, where there are outputs.
 ///
 /// Outcomes of different topics and partitions are written side by side, so that a process that was killed may have left a
 /// record without one below others that have theirs. Where offsets are missing among the outcomes, the input says whether
-/// they are records: the first one that is, is where the partition goes on.
+/// they are records: the first one that is, is where the partition goes on. At-least-once, the same holds for an output
+/// whose copy for review is missing: copies leave later than outputs.
 ///
 /// # Errors
 /// Those of [`TopicReader::read`].
 pub(super) fn find(config: &Config, counts: PartitionCounts) -> Result<LastOutcomes, Fatal> {
     let topics = &config.topics;
     let input = topics.input.as_str();
-    let reader = OriginReader::new(input)
-        .map_err(|error| Fatal::new(exit::MODEL, error.to_string(), "report this: the schema of outputs is ours"))?;
-    let (mut found, mut unknown) = (BTreeMap::new(), 0_u64);
+    let (reader, judge) = (reader(&output_schema(), input)?, sampling(config));
+    let (mut found, mut due, mut unknown) = (BTreeMap::new(), Due::new(), 0_u64);
     collect(config, (&topics.outputs, counts.outputs), &mut found, |record| {
-        match record.value().map_or(Origin::Unknown, |value| reader.origin(value)) {
-            Origin::Record { partition, offset } => Some(Position { partition, offset }),
+        let value = record.value().unwrap_or_default();
+        match reader.origin(value) {
+            Origin::Record { partition, offset } => {
+                let at = Position { partition, offset };
+                if let Some(key) = copy_key(record, &judge, reader.id(value), (input, at)) {
+                    due.entry(partition).or_default().push((key, offset));
+                }
+                Some(at)
+            }
             Origin::OtherTopic => None,
             Origin::Unknown => {
                 unknown += 1;
@@ -61,7 +75,67 @@ pub(super) fn find(config: &Config, counts: PartitionCounts) -> Result<LastOutco
     for (topic, partitions) in [(&topics.dead_letters, counts.dead_letters), (&topics.timeouts, counts.timeouts)] {
         collect(config, (topic, partitions), &mut found, |record| rejected(record, input))?;
     }
-    go_on(config, &mut found)
+    let mut outcomes = go_on(config, &mut found)?;
+    if config.delivery == DeliveryMode::AtLeastOnce && !due.is_empty() {
+        go_back_for_copies(config, counts, &due, &mut outcomes)?;
+    }
+    Ok(outcomes)
+}
+
+fn reader(schema: &AvroSchema, input: &str) -> Result<OriginReader, Fatal> {
+    OriginReader::new(schema, input)
+        .map_err(|error| Fatal::new(exit::MODEL, error.to_string(), "report this: the schemas of outcomes are ours"))
+}
+
+/// Says what has a copy for review. It decides nothing by scores: outputs say what was decided.
+fn sampling(config: &Config) -> Judge {
+    let none = Thresholds { review: 0.0, decline: 0.0, version: String::new() };
+    Judge::new(none, &config.review, None)
+}
+
+/// The hash of the key of an output's copy, if it has one: as `OutcomeEncoder::write_id_text` makes it.
+fn copy_key(record: &ReadRecord<'_>, judge: &Judge, id: Option<&[u8]>, (input, at): (&str, Position)) -> Option<u64> {
+    let said = record.header_ending("scorewire.decision")?;
+    let decision = Decision::ALL.into_iter().find(|decision| decision.name().as_bytes() == said)?;
+    let place;
+    let id = match id {
+        Some(id) if !id.is_empty() => id,
+        _ => {
+            place = format!("{input}-{}-{}", at.partition, at.offset);
+            place.as_bytes()
+        }
+    };
+    judge.review(decision, id).map(|_| sample_hash(id))
+}
+
+/// The first output whose copy for review is missing is where its partition goes on. The topic of copies may be compacted: a
+/// later copy of the same key stands for an earlier one.
+fn go_back_for_copies(
+    config: &Config,
+    counts: PartitionCounts,
+    due: &Due,
+    outcomes: &mut LastOutcomes,
+) -> Result<(), Fatal> {
+    let reader = reader(&review_schema(), &config.topics.input)?;
+    let (mut found, mut last) = (BTreeMap::new(), HashMap::new());
+    collect(config, (&config.topics.review, counts.review), &mut found, |record| {
+        let Origin::Record { partition, offset } = reader.origin(record.value()?) else { return None };
+        let seen = last.entry((partition, sample_hash(record.key()?))).or_insert(offset);
+        *seen = offset.max(*seen);
+        Some(Position { partition, offset })
+    })?;
+    for (&partition, due) in due {
+        let complete_from = found.get(&partition).map_or(0, |found: &Found| found.complete_from);
+        let is_missing = |&&(key, offset): &&(u64, i64)| {
+            offset >= complete_from && last.get(&(partition, key)).is_none_or(|&last| last < offset)
+        };
+        let missing: Vec<i64> = due.iter().filter(is_missing).map(|&(_, offset)| offset).collect();
+        let (Some(&first), Some(next)) = (missing.iter().min(), outcomes.next.get_mut(&partition)) else { continue };
+        *next = first.min(*next);
+        let records = missing.len();
+        tracing::warn!(partition, records, next, "records below the last outcome have no copy for review");
+    }
+    Ok(())
 }
 
 /// The source that a dead letter's headers name, in any of their styles.
