@@ -36,7 +36,7 @@
 //! | [`observe`] | histograms, counters, metrics, health and status over HTTP, logs |
 //! | [`load`] | simulator, open-loop generator, the verifier that reads outcomes back, and the reports of a run |
 //! | [`config`] | what was typed, and the checked plan that comes of it |
-//! | [`node`] | one scoring node: the real doors wired to lanes |
+//! | [`node`] | one scoring node: the real doors wired to lanes, and where its group begins |
 //! | [`cli`] | one file per command |
 //!
 //! # Threads

@@ -2,6 +2,8 @@
 //! before the first record is taken.
 
 mod decoding;
+mod last_outcomes;
+mod starting;
 
 use std::ffi::CString;
 use std::sync::Arc;
@@ -59,7 +61,8 @@ impl Node {
         // Every lane makes its own decoder; this one only shows now what would fail there.
         decoding::checked(config, &shared.model.package)?;
         let counts = cluster::inspect(&config.kafka, &config.topics, INSPECT_TIMEOUT)?;
-        let until = if until_end { Some(end_offsets(config, counts.input)?) } else { None };
+        starting::fix(config, counts)?;
+        let until = if until_end { Some(starting::end_offsets(config, counts.input)?) } else { None };
         announce_threads(config, counts);
 
         let stats: Vec<Arc<LaneStats>> = config.lanes.iter().map(|_| Arc::new(LaneStats::default())).collect();
@@ -302,12 +305,6 @@ fn model_settings(config: &Config) -> ModelSettings {
         batch_rows: config.model.batch_rows,
         pad_rows: None,
     }
-}
-
-/// High watermarks now.
-fn end_offsets(config: &Config, partitions: i32) -> Result<Vec<i64>, Fatal> {
-    let marks = cluster::watermarks(&config.kafka, &config.topics.input, partitions, INSPECT_TIMEOUT)?;
-    Ok(marks.into_iter().map(|(_, high)| high).collect())
 }
 
 fn announce_model(model: &Model) {

@@ -161,6 +161,7 @@ fn an_outcome_that_is_refused_leaves_the_records_headers_as_they_were() {
         bootstrap: kafka.bootstrap().to_owned(),
         group: unique_name("refused"),
         node: "test".to_owned(),
+        without_offsets: Default::default(),
         start_at: Some(StartAt::Earliest),
         group_protocol: Default::default(),
         membership: Default::default(),

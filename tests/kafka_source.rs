@@ -42,6 +42,7 @@ impl Reading {
             group: group.to_owned(),
             node: "test".to_owned(),
             start_at: Some(StartAt::Earliest),
+            without_offsets: Default::default(),
             group_protocol: Default::default(),
             membership: Default::default(),
             properties: BTreeMap::new(),

@@ -98,6 +98,7 @@ impl Echo {
             group: args.group.clone(),
             node: "echo".into(),
             start_at: Some(StartAt::Earliest),
+            without_offsets: Default::default(),
             group_protocol: Default::default(),
             membership: Default::default(),
             properties: BTreeMap::new(),

@@ -36,6 +36,8 @@ class Job:
         self.package = package or suite.package_folder
         self.node_bootstrap = cluster.bootstrap
         self.keeps_partition, self.sample, self.since_ms = True, SAMPLE, 0
+        # Where a group that begins at the end began, by partition: what lies before is not its business.
+        self.start_at, self.starts = "earliest", {}
         self.sample_per_million = SAMPLE_PER_MILLION
         self.settings = [f"review.sample_per_million={SAMPLE_PER_MILLION}", *settings]
         self.nodes, self.marks, self.counters, self.ends, self.seen_live = [], [], [], {}, None
@@ -58,7 +60,7 @@ class Job:
         if failure is FaultError:
             for node in self.running():
                 (Path(self.folder) / f"{node.name}.status.json").write_text(json.dumps(node.status(), indent=1))
-        if failure is FaultError and not self.ends:
+        if failure is FaultError and self.nodes and not self.ends:
             # The checker still says what is missing.
             try:
                 self.finish(stop=False)
@@ -98,6 +100,18 @@ class Job:
         self.cluster.add_partitions(self.topics["input"], self.partitions)
         self.feed.spread_over(self.partitions)
         wait_for("nothing is sent to the new partitions", self.suite.settle_s, lambda: all(self.input_ends().values()))
+
+    def note_starts(self, before):
+        """Where the group began, by its own log of commits: each partition of `before`, the ends of the input when nobody had
+        started yet, and none of them later than now."""
+        first = {}
+        for commit in read.commits(self.cluster.bootstrap, self.group, self.topics["input"]):
+            first.setdefault(commit.partition, commit.offset)
+        now = self.input_ends()
+        wrong = [partition for partition, end in before.items() if not end <= first.get(partition, -1) <= now[partition]]
+        if wrong:
+            raise FaultError(f"partitions {wrong} began at {first}: the input ended at {before}, and ends at {now}")
+        self.starts = {partition: first[partition] for partition in before}
 
     def transactional_id(self):
         """Of the newest node's only lane, as the product names it."""

@@ -21,7 +21,7 @@ class Node:
 
     def __init__(self, program, job, name, settings=(), environment=None):
         self.name, self.port, self.log_path = name, free_port(), Path(job.folder) / f"{name}.log"
-        words = [str(program), "run", "--bootstrap", job.node_bootstrap, "--group", job.group, "--start-at", "earliest",
+        words = [str(program), "run", "--bootstrap", job.node_bootstrap, "--group", job.group, "--start-at", job.start_at,
                  "--package", str(job.package), "--listen", f"127.0.0.1:{self.port}", "--log-level", "info"]
         keys = [f"delivery={job.delivery}", f"kafka.node={name}",
                 f"kafka.consumer.properties.session.timeout.ms={SESSION_MS}",

@@ -17,6 +17,7 @@ mod graph;
 mod logical;
 mod meaning;
 mod ops;
+pub mod outcome;
 pub mod plan;
 pub mod problem;
 mod read;

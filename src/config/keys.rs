@@ -7,6 +7,7 @@ pub const KEYS: &[&str] = &[
     "kafka.group",
     "kafka.node",
     "kafka.start_at",
+    "kafka.without_offsets",
     "kafka.group_protocol",
     "kafka.membership",
     "topics.input",

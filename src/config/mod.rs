@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::edge::Clock;
-use crate::kafka::settings::{GroupProtocol, KafkaSettings, Membership, Topics};
+use crate::kafka::settings::{GroupProtocol, KafkaSettings, Membership, Topics, WithoutOffsets};
 use crate::observe::admin::{AdminState, ModelInfo, Phase};
 pub use crate::observe::log::{LogConfig, LogFormat};
 use crate::observe::stats::LaneStats;
@@ -149,6 +149,7 @@ impl Config {
                 group: group.to_owned(),
                 node: Machine::current().host,
                 start_at: None,
+                without_offsets: WithoutOffsets::Refuse,
                 group_protocol: GroupProtocol::Classic,
                 membership: Membership::Dynamic,
                 properties: Default::default(),

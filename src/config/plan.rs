@@ -13,7 +13,7 @@ use super::read::Reader;
 use super::{
     Config, DeliveryMode, LaneConfig, LogFormat, Provider, Trees, UnknownSchema, WireForms, checks, properties,
 };
-use crate::kafka::settings::{GroupProtocol, Membership, StartAt, is_secret};
+use crate::kafka::settings::{GroupProtocol, Membership, StartAt, WithoutOffsets, is_secret};
 use crate::pipeline::settings::{
     Cores, Deadline, DeadlineFrom, ForwardHeaders, HeaderStyle, Layout, PayloadPolicy, Thresholds,
 };
@@ -22,6 +22,8 @@ use crate::record::{Described, described_by};
 pub const DELIVERY: &[(&str, DeliveryMode)] =
     &[("at_least_once", DeliveryMode::AtLeastOnce), ("exactly_once", DeliveryMode::ExactlyOnce)];
 pub const START_AT: &[(&str, StartAt)] = &[("earliest", StartAt::Earliest), ("latest", StartAt::Latest)];
+pub const WITHOUT_OFFSETS: &[(&str, WithoutOffsets)] =
+    &[("refuse", WithoutOffsets::Refuse), ("resume", WithoutOffsets::Resume), ("begin", WithoutOffsets::Begin)];
 pub const GROUP_PROTOCOLS: &[(&str, GroupProtocol)] =
     &[("classic", GroupProtocol::Classic), ("consumer", GroupProtocol::Consumer)];
 pub const MEMBERSHIPS: &[(&str, Membership)] = &[("dynamic", Membership::Dynamic), ("static", Membership::Static)];
@@ -104,6 +106,7 @@ fn kafka(reader: &mut Reader<'_>, config: &mut Config) {
         }
     }
     kafka.start_at = reader.choice("kafka.start_at", START_AT);
+    set(&mut kafka.without_offsets, reader.choice("kafka.without_offsets", WITHOUT_OFFSETS));
     set(&mut kafka.group_protocol, reader.choice("kafka.group_protocol", GROUP_PROTOCOLS));
     set(&mut kafka.membership, reader.choice("kafka.membership", MEMBERSHIPS));
     kafka.properties = client_properties(reader, "kafka.properties");

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::plan::{
     DEADLINE_FROM, DELIVERY, GROUP_PROTOCOLS, HEADER_STYLES, LAYOUTS, LOG_FORMATS, MEMBERSHIPS, ON_UNKNOWN, PAYLOAD,
-    PROVIDERS, START_AT, TREES,
+    PROVIDERS, START_AT, TREES, WITHOUT_OFFSETS,
 };
 use super::problem::Origin;
 use super::secret::MASK;
@@ -109,6 +109,7 @@ fn connection(config: &Config) -> Vec<(String, serde_json::Value)> {
         pair("kafka.group", kafka.group.as_str()),
         pair("kafka.node", kafka.node.as_str()),
         pair("kafka.start_at", kafka.start_at.map(|start| word(START_AT, start))),
+        pair("kafka.without_offsets", word(WITHOUT_OFFSETS, kafka.without_offsets)),
         pair("kafka.group_protocol", word(GROUP_PROTOCOLS, kafka.group_protocol)),
         pair("kafka.membership", word(MEMBERSHIPS, kafka.membership)),
         pair("topics.input", topics.input.as_str()),

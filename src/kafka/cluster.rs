@@ -61,21 +61,6 @@ pub fn inspect(settings: &KafkaSettings, topics: &Topics, timeout: Duration) -> 
     ))
 }
 
-/// First offset and high watermark of every partition of a topic.
-pub fn watermarks(
-    settings: &KafkaSettings,
-    topic: &str,
-    partitions: i32,
-    timeout: Duration,
-) -> Result<Vec<(i64, i64)>, Fatal> {
-    let client = client(settings)?;
-    (0..partitions)
-        .map(|partition| {
-            client.fetch_watermarks(topic, partition, timeout).map_err(|error| unreachable(settings, &error))
-        })
-        .collect()
-}
-
 fn client(settings: &KafkaSettings) -> Result<BaseConsumer, Fatal> {
     let mut config = ClientConfig::new();
     for (key, value) in connection_settings(settings) {

@@ -16,7 +16,7 @@ use super::message::{HandedOut, KafkaRecord};
 use super::native::{CallbackState, Client, Conf, NO_ERROR, PartitionList, c_string, describe};
 use super::native::{take_error, timeout_ms, to_result};
 use super::offsets::QUERY_TIMEOUT;
-use super::settings::{KafkaSettings, StartAt, consumer_settings};
+use super::settings::{KafkaSettings, consumer_settings};
 use super::wakeup::Wakeup;
 use crate::edge::{PartitionLag, Progress, Source, SourceEvent, SourceRecord, Waker};
 use crate::error::{Fatal, exit};
@@ -32,7 +32,6 @@ pub struct KafkaSource {
     pub(super) wakeup: Arc<Wakeup>,
     pub(super) topic: CString,
     pub(super) group: String,
-    pub(super) start_at: Option<StartAt>,
     pub(super) offsets_timeout: Duration,
     taken: Box<[*mut rd::rd_kafka_message_t]>,
     pub(super) events: Events,
@@ -77,7 +76,6 @@ impl KafkaSource {
             wakeup: Wakeup::of(queue),
             topic,
             group: settings.group.clone(),
-            start_at: settings.start_at,
             offsets_timeout,
             taken: vec![ptr::null_mut(); TAKE_MAX].into_boxed_slice(),
             events: Events::default(),
@@ -92,16 +90,11 @@ impl KafkaSource {
     }
 
     pub(super) fn check(&self, err: Err, what: &str) -> Result<(), Fatal> {
-        to_result(err).map_err(|code| self.failure(what, &describe(code)))
+        self.named().check(err, what)
     }
 
     pub(super) fn failure(&self, what: &str, why: &str) -> Fatal {
-        let topic = self.topic.to_string_lossy();
-        Fatal::new(
-            exit::UNAVAILABLE,
-            format!("cannot {what} (topic {topic}, group {}): {why}", self.group),
-            "check that the brokers are reachable and that the group and topic are allowed",
-        )
+        self.named().failure(what, why)
     }
 
     /// The group has done with this member.

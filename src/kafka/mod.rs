@@ -13,6 +13,7 @@ mod held_copies;
 #[cfg(wrapped_client)]
 mod idle_wait;
 mod inbox;
+pub mod last_records;
 pub mod load_consumer;
 pub mod load_producer;
 pub mod message;
@@ -24,6 +25,7 @@ mod rebootstrap;
 mod repeats;
 pub mod send_whole;
 pub mod settings;
+pub mod starting_offsets;
 pub mod transactions;
 mod wakeup;
 

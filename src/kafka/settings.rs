@@ -13,6 +13,18 @@ pub enum StartAt {
     Latest,
 }
 
+/// What happens where a group has no committed offset, and the outputs hold outcomes of its input all the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WithoutOffsets {
+    /// The process does not start: somebody has to say what is meant.
+    #[default]
+    Refuse,
+    /// The group starts after the last outcomes.
+    Resume,
+    /// The group starts as a new one, by [`KafkaSettings::start_at`].
+    Begin,
+}
+
 /// How a group divides its partitions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum GroupProtocol {
@@ -41,6 +53,7 @@ pub struct KafkaSettings {
     /// Names this process in broker logs and outputs.
     pub node: String,
     pub start_at: Option<StartAt>,
+    pub without_offsets: WithoutOffsets,
     pub group_protocol: GroupProtocol,
     pub membership: Membership,
     /// librdkafka properties for both clients, then for each; passed through an allow-list by `config/`.
@@ -83,6 +96,7 @@ impl fmt::Debug for KafkaSettings {
             .field("group", &self.group)
             .field("node", &self.node)
             .field("start_at", &self.start_at)
+            .field("without_offsets", &self.without_offsets)
             .field("group_protocol", &self.group_protocol)
             .field("membership", &self.membership)
             .field("properties", &Masked(&self.properties))
@@ -209,7 +223,12 @@ pub fn consumer_settings(settings: &KafkaSettings, lane: usize, until_end: bool)
         // most what a partition waits that joins meanwhile.
         ("fetch.min.bytes", "1"),
         ("fetch.wait.max.ms", "100"),
+        // Partitions that are added are found so soon, and read from their first record; the client's own 5 min would leave
+        // their records waiting. One small request to one broker, about the input topic alone.
+        ("topic.metadata.refresh.interval.ms", "5000"),
     ]));
+    // Those for both clients hold for this one too, whichever default stands here.
+    extend(&mut list, &settings.properties);
     extend(&mut list, &settings.consumer_properties);
     list
 }
@@ -294,6 +313,7 @@ mod tests {
             group: "g/h".into(),
             node: "n".into(),
             start_at: None,
+            without_offsets: Default::default(),
             group_protocol: GroupProtocol::Classic,
             membership: Membership::Dynamic,
             properties: BTreeMap::new(),
@@ -320,6 +340,22 @@ mod tests {
         // The client shortens its back-off by a fifth at most.
         let repeated_after = Duration::from_millis(RETRY_BACKOFF_MS * 8 / 10);
         assert!(repeated_after > DOUBT_AFTER && value("retry.backoff.ms") == RETRY_BACKOFF_MS.to_string());
+    }
+
+    /// The client takes the last value of a name.
+    fn value(list: &[(String, String)], name: &str) -> Option<String> {
+        list.iter().rfind(|(key, _)| key == name).map(|(_, value)| value.clone())
+    }
+
+    #[test]
+    fn added_partitions_are_found_within_seconds_unless_the_configuration_says_otherwise() {
+        let name = "topic.metadata.refresh.interval.ms";
+        let mut said = settings();
+        assert_eq!(value(&consumer_settings(&said, 0, false), name).as_deref(), Some("5000"));
+        said.properties.insert(name.into(), "1000".into());
+        assert_eq!(value(&consumer_settings(&said, 0, false), name).as_deref(), Some("1000"), "for both clients");
+        said.consumer_properties.insert(name.into(), "700".into());
+        assert_eq!(value(&consumer_settings(&said, 0, false), name).as_deref(), Some("700"), "for the consumer");
     }
 
     #[test]

@@ -70,6 +70,7 @@ mod tests {
             group: "g".into(),
             node: "n".into(),
             start_at: None,
+            without_offsets: Default::default(),
             group_protocol: Default::default(),
             membership: Default::default(),
             properties: Default::default(),

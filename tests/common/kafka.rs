@@ -9,13 +9,13 @@ use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
-use super::producers::{End, TransactionalProducer, produce};
+use super::producers::{End, OpenTransaction, TransactionalProducer, produce};
 use super::records::{ReadRecord, TestRecord};
 use super::wait::wait_for;
 
@@ -89,10 +89,32 @@ impl RealKafka {
         for result in results {
             result.unwrap_or_else(|(topic, code)| panic!("cannot create topic {topic}: {code}"));
         }
-        wait_for("the new topic has leaders", ANSWER, || {
-            let metadata = admin.inner().fetch_metadata(Some(name), ANSWER).ok()?;
-            let found = metadata.topics().first()?.partitions();
-            (found.len() == partitions as usize && found.iter().all(|p| p.leader() >= 0)).then_some(())
+        wait_for_leaders(&admin, name, partitions);
+    }
+
+    /// Gives a topic more partitions, so many in all, and waits until each has a leader.
+    pub fn add_partitions(&self, topic: &str, partitions: i32) {
+        let admin: AdminClient<DefaultClientContext> = self.client_config().create().expect("an admin client");
+        let options = AdminOptions::new().operation_timeout(Some(ANSWER)).request_timeout(Some(ANSWER));
+        let more = NewPartitions::new(topic, partitions as usize);
+        let results = block_on(admin.create_partitions(&[more], &options)).expect("the broker answers");
+        for result in results {
+            result.unwrap_or_else(|(topic, code)| panic!("cannot add partitions to {topic}: {code}"));
+        }
+        wait_for_leaders(&admin, topic, partitions);
+    }
+
+    /// Deletes a group and its offsets, as their retention does, once its last member is gone.
+    pub fn delete_group(&self, group: &str) {
+        let admin: AdminClient<DefaultClientContext> = self.client_config().create().expect("an admin client");
+        let options = AdminOptions::new().operation_timeout(Some(ANSWER)).request_timeout(Some(ANSWER));
+        wait_for("the group has no members", ANSWER, || {
+            let results = block_on(admin.delete_groups(&[group], &options)).expect("the broker answers");
+            match results.into_iter().next().expect("one answer") {
+                Ok(_) => Some(()),
+                Err((_, RDKafkaErrorCode::NonEmptyGroup)) => None,
+                Err((group, code)) => panic!("cannot delete group {group}: {code}"),
+            }
         });
     }
 
@@ -111,6 +133,11 @@ impl RealKafka {
     /// `read_committed` see a hole.
     pub fn produce_aborted(&self, topic: &str, records: &[TestRecord]) {
         TransactionalProducer::new(self.client_config()).transact(topic, records, End::Abort);
+    }
+
+    /// Writes the records in one transaction and leaves it open until [`OpenTransaction::commit`].
+    pub fn produce_open(&self, topic: &str, records: &[TestRecord]) -> OpenTransaction {
+        OpenTransaction::begin(self.client_config(), topic, records)
     }
 
     /// Everything visible at `read_committed` from the first offset to the end as of now, by partition and offset.
@@ -236,6 +263,14 @@ impl RealKafka {
         consumer.assign(&assignment).expect("assignable");
         (consumer, partitions as usize)
     }
+}
+
+fn wait_for_leaders(admin: &AdminClient<DefaultClientContext>, topic: &str, partitions: i32) {
+    wait_for("the topic's partitions have leaders", ANSWER, || {
+        let metadata = admin.inner().fetch_metadata(Some(topic), ANSWER).ok()?;
+        let found = metadata.topics().first()?.partitions();
+        (found.len() == partitions as usize && found.iter().all(|p| p.leader() >= 0)).then_some(())
+    });
 }
 
 /// A name that no other test, and no other run against the same broker, takes. Good for topics, groups and

@@ -78,16 +78,35 @@ impl TransactionalProducer {
         TransactionalProducer(producer)
     }
 
-    /// One whole transaction. Its records are on the broker before it ends either way, so an aborted one leaves a hole
-    /// instead of nothing.
-    pub(super) fn transact(&self, topic: &str, records: &[TestRecord], end: End) {
+    fn open(&self, topic: &str, records: &[TestRecord]) {
         self.0.begin_transaction().expect("no transaction is open");
         send_all(&self.0, topic, records);
         self.0.flush(ANSWER).expect("the broker acknowledges");
+    }
+
+    /// One whole transaction. Its records are on the broker before it ends either way, so an aborted one leaves a hole
+    /// instead of nothing.
+    pub(super) fn transact(&self, topic: &str, records: &[TestRecord], end: End) {
+        self.open(topic, records);
         match end {
             End::Commit => self.0.commit_transaction(ANSWER),
             End::Abort => self.0.abort_transaction(ANSWER),
         }
         .unwrap_or_else(|error| panic!("{topic}: {end:?}: {error}"));
+    }
+}
+
+/// A transaction whose records are on the broker and that has not ended.
+pub struct OpenTransaction(TransactionalProducer);
+
+impl OpenTransaction {
+    pub(super) fn begin(config: ClientConfig, topic: &str, records: &[TestRecord]) -> OpenTransaction {
+        let producer = TransactionalProducer::new(config);
+        producer.open(topic, records);
+        OpenTransaction(producer)
+    }
+
+    pub fn commit(self) {
+        self.0.0.commit_transaction(ANSWER).expect("the transaction is committed");
     }
 }

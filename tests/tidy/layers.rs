@@ -58,9 +58,11 @@ const FENCES: &[Fence] = &[
             "src/load/",
             "src/observe/",
             "src/pipeline/clock.rs",
-            // The client's own time, on its own thread; and a deadline of a step that no record waits in.
+            // The client's own time, on its own thread; and deadlines of steps that no record waits in.
             "src/kafka/held_copies.rs",
             "src/kafka/offsets.rs",
+            "src/kafka/starting_offsets.rs",
+            "src/kafka/last_records.rs",
         ],
         why: "time is read once per stage boundary and passed in (edge::Clock)",
     },

@@ -198,8 +198,11 @@ class LiveReader(threading.Thread):
 
 
 def history(bootstrap, job, package, avro, seed):
-    """Everything of a job. `job` has sample, since_ms, group, topics, delivery, ends, marks, counters, seen_live and partitions."""
+    """Everything of a job. `job` has sample, since_ms, starts, group, topics, delivery, ends, marks, counters, seen_live and
+    partitions."""
     records, aborted = inputs(bootstrap, job.topics["input"], package, job.sample, seed)
+    # Before the group's start nothing is asked of it, and an outcome is one too many.
+    records = [record for record in records if record.offset >= job.starts.get(record.partition, 0)]
     found, visible = outcomes(bootstrap, job.topics, avro)
     # Of an input topic that was made again, only what came after.
     found = [outcome for outcome in found if outcome.appended_ms >= job.since_ms]

@@ -4,12 +4,15 @@ import json
 import tempfile
 from pathlib import Path
 
+from checker.history import AT_LEAST_ONCE
 from waits import now_ms, wait_for
 
-from .run import PARTITIONS, RATE, killed, loaded, scenario
+from .run import PARTITIONS, RATE, begun_at_the_end, killed, loaded, scenario, under_way
 
 # The exit code of a process whose outcomes are refused.
 DELIVERY_FAILED = 74
+# That of one which has to be told something first.
+BAD_CONFIGURATION = 78
 # How long a running process has to notice that its topic is another.
 RECREATED_S = 20.0
 
@@ -95,14 +98,48 @@ def queue_full(run):
 
 @scenario("partitions added", 0, 1, 5)
 def partitions_added(run):
-    """Two partitions more under load: they are picked up from their first record."""
-    often = ("kafka.properties.topic.metadata.refresh.interval.ms=1000",)
-    with run.job(settings=often) as job:
+    """Two partitions more under load, in a group that began at the end: found within seconds, and scored from their first
+    record."""
+    with run.job() as job:
         job.keeps_partition = False
-        loaded(job)
+        under_way(job)
+        begun_at_the_end(job)
         for _ in range(run.rounds):
             run.strike(job, "partitions added", lambda: job.add_partitions(2), may_double=False)
         run.end(job)
+
+
+@scenario("expired offsets", 0, 2, 6)
+def expired_offsets(run):
+    """A group that began at the end loses its offsets while nobody scores and records come in: a start refuses, a resume scores
+    what came. Its node was stopped, or (at-least-once) killed, in turn."""
+    with run.job() as job:
+        under_way(job)
+        begun_at_the_end(job)
+        for turn in range(run.rounds):
+            dead = turn % 2 == 1 and job.delivery == AT_LEAST_ONCE
+
+            def end(dead=dead):
+                node = job.nodes[-1]
+                node.kill() if dead else node.stop()
+
+            def resume():
+                run.cluster.forget(job.group)
+                job.start().wait(BAD_CONFIGURATION)
+                job.start(("kafka.without_offsets=resume",))
+            run.strike(job, "expired offsets", end, mend=resume, may_double=dead, dead=dead)
+        run.end(job)
+
+
+@scenario("two nodes start at once", 0, 2, 10)
+def two_nodes_start_at_once(run):
+    """The first two nodes of a group that begins at the end, started at once while records come in: one start for all."""
+    for _ in range(run.rounds):
+        with run.job() as job:
+            under_way(job)
+            mark = job.strike("two nodes start at once", lambda: begun_at_the_end(job, 2), may_double=False)
+            run.recovered(job, mark)
+            run.end(job)
 
 
 def refuse(run, job, largest=120):
@@ -145,7 +182,8 @@ def refused_for_a_while(run):
 
 @scenario("topic recreated", 0, 1, 5)
 def topic_recreated(run):
-    """The input topic is deleted under load and made again: what is in the new one is scored after the alarm, when the operator has reset the group."""
+    """The input topic is deleted under load and made again: what is in the new one is scored after the alarm, when the operator
+    has reset the group, or at once by a node that saw it go."""
     often = ("kafka.properties.topic.metadata.refresh.interval.ms=1000",)
     with run.job(settings=often) as job:
         (node,) = loaded(job)
@@ -156,12 +194,15 @@ def topic_recreated(run):
             mark.committed = {}
             job.feed.send(200)
             # The last commit of the old topic may have landed on the new one. The partitions stop with an alarm instead
-            # of jumping, and the operator says where to begin.
-            wait_for("no alarm", RECREATED_S, lambda: node.total("partitions", "failed") == PARTITIONS)
-            node.terminate()
-            node.wait()
-            run.cluster.forget(job.group)
-            job.since_ms = now_ms()
-            node = job.start()
+            # of jumping, and the operator says where to begin. A node that saw the topic go begins the new one by itself.
+            wait_for("no alarm", RECREATED_S, lambda: node.total("partitions", "failed") == PARTITIONS
+                     or job.committed() == job.input_ends())
+            if node.total("partitions", "failed"):
+                node.terminate()
+                node.wait()
+                run.cluster.forget(job.group)
+                job.since_ms = now_ms()
+                # Outcomes of the first topic are no place to go on.
+                node = job.start(("kafka.without_offsets=begin",))
             run.recovered(job, mark)
         run.end(job)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from checker.history import AT_LEAST_ONCE, EXACTLY_ONCE
 from job import Job
-from waits import Miss
+from waits import Miss, wait_for
 
 RATE = 1_500
 PARTITIONS = 4
@@ -80,14 +80,19 @@ class Run:
         job.finish()
         if job.started_again:
             self.notes.append(f"{job.started_again} nodes gave their brokers up and were started again")
-        self.peak_bytes = job.peak_bytes()
-        self.findings, self.figures = job.verdict()
+        self.judge(job)
+
+    def judge(self, job):
+        """Adds what the checker says of this job to what it said of others before."""
+        self.peak_bytes = max(self.peak_bytes, job.peak_bytes())
+        findings, figures = job.verdict()
+        self.findings = self.findings + findings
+        self.figures = {name: count + self.figures.get(name, 0) for name, count in figures.items()}
 
     def judge_what_is_there(self):
         """After a run that did not come to its end: what the checker makes of it."""
         if self.last_job and self.last_job.ends:
-            self.peak_bytes = self.last_job.peak_bytes()
-            self.findings, self.figures = self.last_job.verdict()
+            self.judge(self.last_job)
 
 
 @dataclass(frozen=True)
@@ -120,6 +125,23 @@ def loaded(job, nodes=1):
     job.feed.start(RATE)
     for node in started:
         node.wait_until_assigned(PARTITIONS // nodes)
+    return started
+
+
+def under_way(job):
+    """Load that nobody scores yet."""
+    job.feed.start(RATE)
+    wait_for("nothing is sent", job.suite.settle_s, lambda: all(job.input_ends().values()))
+
+
+def begun_at_the_end(job, nodes=1):
+    """The first nodes of a group that begins at the end of the input, all started at once, while records come in."""
+    job.start_at = "latest"
+    before = job.input_ends()
+    started = [job.start() for _ in range(nodes)]
+    wait_for("the nodes do not share", job.suite.settle_s,
+             lambda: sum(node.wait_until_assigned().assigned() for node in started) == PARTITIONS)
+    job.note_starts(before)
     return started
 
 

@@ -1,0 +1,157 @@
+//! Where an outcome comes from, read back from its value.
+
+use super::feature::{Feature, Transform, Wanted};
+use super::plan::Plan;
+use super::problem::PlanError;
+use super::schemas::AvroSchema;
+use super::wire::{Accept, detect};
+use crate::record::{SchemaKey, TransactionId};
+
+/// Columns of the plan's row.
+const IS_OF_TOPIC: usize = 0;
+const PARTITION: usize = 1;
+
+/// What an output's value says about its source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A record of the topic asked for.
+    Record { partition: i32, offset: i64 },
+    /// An outcome of another topic.
+    OtherTopic,
+    /// No outcome as this version writes them.
+    Unknown,
+}
+
+/// Reads the source of outputs, or of review copies, in single-object encoding; by plans, as records are read.
+pub struct OriginReader {
+    own: SchemaKey,
+    plan: Plan,
+    id_plan: Plan,
+}
+
+impl OriginReader {
+    /// `schema`: that of outputs or of review copies. `topic`: the input that outcomes are looked for.
+    ///
+    /// # Errors
+    /// A schema that does not name transaction and source as ours do.
+    pub fn new(schema: &AvroSchema, topic: &str) -> Result<OriginReader, PlanError> {
+        let column = |name: &str, transform| Feature {
+            name: name.to_owned(),
+            path: format!("source.{name}"),
+            transform,
+            missing: None,
+            min: None,
+            max: None,
+        };
+        let wanted = Wanted {
+            features: vec![
+                column("topic", Transform::Equals(topic.to_owned())),
+                // Exact in a column of 32 bits: Kafka has far fewer partitions than 2^24.
+                column("partition", Transform::Number),
+            ],
+            // All of its 64 bits.
+            transaction_id: Some("source.offset".to_owned()),
+            event_time: None,
+        };
+        let id = Wanted { transaction_id: Some("transaction_id".to_owned()), ..Wanted::default() };
+        Ok(OriginReader {
+            own: SchemaKey::Fingerprint(schema.fingerprint()),
+            plan: Plan::compile(schema, schema, &wanted)?,
+            id_plan: Plan::compile(schema, schema, &id)?,
+        })
+    }
+
+    /// Where the datum begins, if it is one of ours.
+    fn start(&self, value: &[u8]) -> Option<usize> {
+        let single = Accept { guid: false, id: false, single_object: true, raw: false };
+        let (key, start) = detect(None, value, single).ok()?;
+        (key == self.own).then_some(start)
+    }
+
+    /// The transaction's id, where it has one.
+    pub fn id<'v>(&self, value: &'v [u8]) -> Option<&'v [u8]> {
+        match self.id_plan.decode(value, self.start(value)?, &mut []).ok()? {
+            (TransactionId::Text { start, len }, _) => value.get(start as usize..)?.get(..len as usize),
+            _ => None,
+        }
+    }
+
+    pub fn origin(&self, value: &[u8]) -> Origin {
+        let Some(start) = self.start(value) else { return Origin::Unknown };
+        let mut row = [0.0_f32; 2];
+        match self.plan.decode(value, start, &mut row) {
+            Ok((TransactionId::Long(offset), _)) if row[IS_OF_TOPIC] == 1.0 => {
+                Origin::Record { partition: row[PARTITION] as i32, offset }
+            }
+            Ok(_) => Origin::OtherTopic,
+            Err(_) => Origin::Unknown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::avro::encode::{OutcomeEncoder, OutcomeIdentity, Provider, output_schema, review_schema};
+    use crate::record::{Decision, Decoded, Position, ReviewReason, Scored};
+
+    fn encoder(topic: &str) -> OutcomeEncoder {
+        OutcomeEncoder::new(&OutcomeIdentity {
+            review_threshold: 0.25,
+            decline_threshold: 0.75,
+            thresholds_version: "1".into(),
+            node: "n".into(),
+            lane: 0,
+            model_name: "m".into(),
+            model_version: "1".into(),
+            model_sha256: "00".into(),
+            provider: Provider::Cpu,
+            topic: topic.into(),
+            fallback: false,
+        })
+    }
+
+    fn scored(id: TransactionId) -> Scored<'static> {
+        Scored {
+            payload: b"tx-1",
+            // More than a float holds, and the largest partition that the column does.
+            position: Position { partition: (1 << 24) - 1, offset: (1 << 60) + 1 },
+            source_timestamp_ms: -1,
+            decoded: Decoded { id, event_time_ms: None, schema: SchemaKey::Raw },
+            score: 0.5,
+            decision: Decision::Review,
+            late: false,
+            epoch: 1,
+            received_us: 1,
+            scored_us: 2,
+        }
+    }
+
+    const SOURCE: Origin = Origin::Record { partition: (1 << 24) - 1, offset: (1 << 60) + 1 };
+
+    #[test]
+    fn what_was_written_says_where_it_comes_from() {
+        let (mut output, mut copy) = (Vec::new(), Vec::new());
+        let with_id = scored(TransactionId::Text { start: 0, len: 4 });
+        encoder("in").encode_output(&with_id, &mut output);
+        encoder("in").encode_review(&with_id, ReviewReason::Band, Some(b"payload"), &mut copy);
+        let outputs = OriginReader::new(&output_schema(), "in").unwrap();
+        let copies = OriginReader::new(&review_schema(), "in").unwrap();
+        assert_eq!((outputs.origin(&output), outputs.id(&output)), (SOURCE, Some(&b"tx-1"[..])));
+        assert_eq!((copies.origin(&copy), copies.id(&copy)), (SOURCE, Some(&b"tx-1"[..])));
+        assert_eq!((outputs.origin(&copy), copies.origin(&output)), (Origin::Unknown, Origin::Unknown));
+        encoder("in").encode_output(&scored(TransactionId::Absent), &mut output);
+        assert_eq!((outputs.origin(&output), outputs.id(&output)), (SOURCE, None));
+    }
+
+    #[test]
+    fn outcomes_of_others_and_spoilt_ones_are_told_apart() {
+        let reader = OriginReader::new(&output_schema(), "in").unwrap();
+        let mut output = Vec::new();
+        encoder("in2").encode_output(&scored(TransactionId::Absent), &mut output);
+        assert_eq!(reader.origin(&output), Origin::OtherTopic);
+        for spoilt in [&output[..output.len() - 1], &output[..9], &output[1..], b"", &[&output[..], b"x"].concat()] {
+            assert_eq!(reader.origin(spoilt), Origin::Unknown, "{spoilt:02x?}");
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! How far an input was scored, by the outcomes themselves: each names its source.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::avro::encode::{output_schema, review_schema};
+use crate::avro::outcome::{Origin, OriginReader};
+use crate::avro::schemas::AvroSchema;
+use crate::config::{Config, DeliveryMode};
+use crate::error::{Fatal, exit};
+use crate::kafka::cluster::PartitionCounts;
+use crate::kafka::last_records::{ReadRecord, Stretch, TopicReader};
+use crate::kafka::starting_offsets::{self, Kept};
+use crate::pipeline::judge::{Judge, sample_hash};
+use crate::pipeline::settings::Thresholds;
+use crate::record::{Decision, Position};
+
+/// Offsets of each outcome partition that are looked at.
+const OUTCOMES_MAX: i64 = 10_000;
+
+/// Where each partition of the input goes on. Nothing where no outcome of it was found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct LastOutcomes {
+    pub next: BTreeMap<i32, i64>,
+}
+
+/// The outcomes that were found of one partition of the input.
+#[derive(Debug, Default)]
+struct Found {
+    offsets: Vec<i64>,
+    /// Below it, outcomes may lie before what was read.
+    complete_from: i64,
+}
+
+/// Outputs that have a copy for review, by partition of the input: the hash of the copy's key, and the offset.
+type Due = BTreeMap<i32, Vec<(u64, i64)>>;
+
+/// Looks at the last outcomes. Dead letters and records that the model failed on count too, where there are outputs.
+///
+/// Outcomes of different topics and partitions are written side by side, so that a process that was killed may have left a
+/// record without one below others that have theirs. Where offsets are missing among the outcomes, the input says whether
+/// they are records: the first one that is, is where the partition goes on. At-least-once, the same holds for an output
+/// whose copy for review is missing: copies leave later than outputs.
+///
+/// # Errors
+/// Those of [`TopicReader::read`].
+pub(super) fn find(config: &Config, counts: PartitionCounts) -> Result<LastOutcomes, Fatal> {
+    let topics = &config.topics;
+    let input = topics.input.as_str();
+    let (reader, judge) = (reader(&output_schema(), input)?, sampling(config));
+    let (mut found, mut due, mut unknown) = (BTreeMap::new(), Due::new(), 0_u64);
+    collect(config, (&topics.outputs, counts.outputs), &mut found, |record| {
+        let value = record.value().unwrap_or_default();
+        match reader.origin(value) {
+            Origin::Record { partition, offset } => {
+                let at = Position { partition, offset };
+                if let Some(key) = copy_key(record, &judge, reader.id(value), (input, at)) {
+                    due.entry(partition).or_default().push((key, offset));
+                }
+                Some(at)
+            }
+            Origin::OtherTopic => None,
+            Origin::Unknown => {
+                unknown += 1;
+                None
+            }
+        }
+    })?;
+    if unknown > 0 {
+        let outputs = &topics.outputs;
+        tracing::warn!(topic = %outputs, records = unknown, "not outputs as this version writes them: they say nothing");
+    }
+    if found.is_empty() {
+        return Ok(LastOutcomes::default());
+    }
+    for (topic, partitions) in [(&topics.dead_letters, counts.dead_letters), (&topics.timeouts, counts.timeouts)] {
+        collect(config, (topic, partitions), &mut found, |record| rejected(record, input))?;
+    }
+    let mut outcomes = go_on(config, &mut found)?;
+    if config.delivery == DeliveryMode::AtLeastOnce && !due.is_empty() {
+        go_back_for_copies(config, counts, &due, &mut outcomes)?;
+    }
+    Ok(outcomes)
+}
+
+fn reader(schema: &AvroSchema, input: &str) -> Result<OriginReader, Fatal> {
+    OriginReader::new(schema, input)
+        .map_err(|error| Fatal::new(exit::MODEL, error.to_string(), "report this: the schemas of outcomes are ours"))
+}
+
+/// Says what has a copy for review. It decides nothing by scores: outputs say what was decided.
+fn sampling(config: &Config) -> Judge {
+    let none = Thresholds { review: 0.0, decline: 0.0, version: String::new() };
+    Judge::new(none, &config.review, None)
+}
+
+/// The hash of the key of an output's copy, if it has one: as `OutcomeEncoder::write_id_text` makes it.
+fn copy_key(record: &ReadRecord<'_>, judge: &Judge, id: Option<&[u8]>, (input, at): (&str, Position)) -> Option<u64> {
+    let said = record.header_ending("scorewire.decision")?;
+    let decision = Decision::ALL.into_iter().find(|decision| decision.name().as_bytes() == said)?;
+    let place;
+    let id = match id {
+        Some(id) if !id.is_empty() => id,
+        _ => {
+            place = format!("{input}-{}-{}", at.partition, at.offset);
+            place.as_bytes()
+        }
+    };
+    judge.review(decision, id).map(|_| sample_hash(id))
+}
+
+/// The first output whose copy for review is missing is where its partition goes on. The topic of copies may be compacted: a
+/// later copy of the same key stands for an earlier one.
+fn go_back_for_copies(
+    config: &Config,
+    counts: PartitionCounts,
+    due: &Due,
+    outcomes: &mut LastOutcomes,
+) -> Result<(), Fatal> {
+    let reader = reader(&review_schema(), &config.topics.input)?;
+    let (mut found, mut last) = (BTreeMap::new(), HashMap::new());
+    collect(config, (&config.topics.review, counts.review), &mut found, |record| {
+        let Origin::Record { partition, offset } = reader.origin(record.value()?) else { return None };
+        let seen = last.entry((partition, sample_hash(record.key()?))).or_insert(offset);
+        *seen = offset.max(*seen);
+        Some(Position { partition, offset })
+    })?;
+    for (&partition, due) in due {
+        let complete_from = found.get(&partition).map_or(0, |found: &Found| found.complete_from);
+        let is_missing = |&&(key, offset): &&(u64, i64)| {
+            offset >= complete_from && last.get(&(partition, key)).is_none_or(|&last| last < offset)
+        };
+        let missing: Vec<i64> = due.iter().filter(is_missing).map(|&(_, offset)| offset).collect();
+        let (Some(&first), Some(next)) = (missing.iter().min(), outcomes.next.get_mut(&partition)) else { continue };
+        *next = first.min(*next);
+        let records = missing.len();
+        tracing::warn!(partition, records, next, "records below the last outcome have no copy for review");
+    }
+    Ok(())
+}
+
+/// The source that a dead letter's headers name, in any of their styles.
+fn rejected(record: &ReadRecord<'_>, input: &str) -> Option<Position> {
+    let text = |suffix| std::str::from_utf8(record.header_ending(suffix)?).ok();
+    if text(".errors.topic")? != input {
+        return None;
+    }
+    let (partition, offset) = (text(".errors.partition")?.parse().ok()?, text(".errors.offset")?.parse().ok()?);
+    Some(Position { partition, offset })
+}
+
+fn collect(
+    config: &Config,
+    (topic, partitions): (&str, i32),
+    found: &mut BTreeMap<i32, Found>,
+    mut source: impl FnMut(&ReadRecord<'_>) -> Option<Position>,
+) -> Result<(), Fatal> {
+    let kept = starting_offsets::kept(&config.kafka, topic, partitions)?;
+    let stretches: BTreeMap<i32, Stretch> =
+        (0..).zip(&kept).filter_map(|(partition, kept)| Some((partition, last_stretch(kept)?))).collect();
+    if stretches.is_empty() {
+        return Ok(());
+    }
+    // The first outcome of each input partition in each outcome partition of which not all was read.
+    let mut cut: BTreeMap<(i32, i32), i64> = BTreeMap::new();
+    TopicReader::of(&config.kafka, topic)?.read(&stretches, &mut |record| {
+        let Some(Position { partition, offset }) = source(record) else { return };
+        found.entry(partition).or_default().offsets.push(offset);
+        let of = record.position().partition;
+        if stretches.get(&of).is_some_and(|stretch| stretch.is_cut) {
+            let first = cut.entry((of, partition)).or_insert(offset);
+            *first = offset.min(*first);
+        }
+    })?;
+    for ((_, partition), first) in cut {
+        let found = found.entry(partition).or_default();
+        found.complete_from = found.complete_from.max(first);
+    }
+    Ok(())
+}
+
+/// Markers and aborted records take offsets too.
+fn last_stretch(kept: &Kept) -> Option<Stretch> {
+    let from = kept.first.max(kept.end - OUTCOMES_MAX);
+    (kept.end > from).then_some(Stretch { from, until: kept.end, is_cut: from > 0 })
+}
+
+/// Where each partition goes on: after the last outcome, or at the first record before it that has none.
+fn go_on(config: &Config, found: &mut BTreeMap<i32, Found>) -> Result<LastOutcomes, Fatal> {
+    let (mut next, mut unsure) = (BTreeMap::new(), BTreeMap::new());
+    for (&partition, found) in found.iter_mut() {
+        found.offsets.sort_unstable();
+        found.offsets.dedup();
+        let Some(&last) = found.offsets.last() else { continue };
+        next.insert(partition, last + 1);
+        if let Some(from) = found.first_missing() {
+            unsure.insert(partition, Stretch { from, until: last, is_cut: true });
+        }
+    }
+    if unsure.is_empty() {
+        return Ok(LastOutcomes { next });
+    }
+    let reader = TopicReader::of(&config.kafka, &config.topics.input)?;
+    let mut unfinished: BTreeMap<i32, u64> = BTreeMap::new();
+    reader.read(&unsure, &mut |record| {
+        let Position { partition, offset } = record.position();
+        let is_finished = found.get(&partition).is_some_and(|found| found.offsets.binary_search(&offset).is_ok());
+        if !is_finished {
+            *unfinished.entry(partition).or_default() += 1;
+            next.entry(partition).and_modify(|next| *next = offset.min(*next));
+        }
+    })?;
+    for (partition, records) in unfinished {
+        tracing::warn!(partition, records, next = next[&partition], "records below the last outcome have none");
+    }
+    Ok(LastOutcomes { next })
+}
+
+impl Found {
+    /// The first offset that is missing among the sorted ones, where all outcomes were read.
+    fn first_missing(&self) -> Option<i64> {
+        let complete = &self.offsets[self.offsets.partition_point(|&offset| offset < self.complete_from)..];
+        complete.windows(2).find(|pair| pair[1] > pair[0] + 1).map(|pair| pair[0] + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Found;
+
+    #[test]
+    fn what_is_missing_counts_where_all_outcomes_were_read() {
+        let missing =
+            |offsets: &[i64], complete_from| Found { offsets: offsets.to_vec(), complete_from }.first_missing();
+        assert_eq!(missing(&[3, 4, 5], 0), None);
+        assert_eq!(missing(&[7], 0), None);
+        assert_eq!(missing(&[3, 5, 8, 9], 0), Some(4));
+        assert_eq!(missing(&[3, 5, 8, 9], 5), Some(6));
+        assert_eq!(missing(&[3, 5, 8, 9], 8), None);
+    }
+}
