@@ -35,7 +35,14 @@ fn a_text_is_no_decimal_and_a_decimal_no_text() {
     let equals = Feature { transform: Transform::Equals("12.34".into()), ..feature("x") };
     let refused = refusal(&one(DECIMAL, ""), &one("\"string\"", ""), &wanted(vec![equals]));
     assert!(refused.contains("a text is not a decimal's bytes"), "{refused}");
-    // A union is no way around it.
+    // A branch of a union that does not fit is told, and so are its records.
+    let union = one(&format!(r#"["null",{DECIMAL},"string"]"#), "");
+    let nan = wanted(vec![Feature { missing: Some(Missing::Nan), ..feature("x") }]);
+    let plan = compile(&union, &one(&format!(r#"["null",{DECIMAL}]"#), ""), &nan).unwrap();
+    assert_eq!(decode(&plan, &[&[2][..], &bytes(&[0x30, 0x39])].concat()).unwrap().row, [123.45]);
+    assert_eq!(decode(&plan, &[&[4][..], &text("123.45")].concat()).unwrap_err(), Reject::IncompatibleSchema);
+    assert!(plan.remarks()[0].contains("string") && plan.remarks()[0].contains("dead letters"), "{:?}", plan.remarks());
+    // It is no way around the rule.
     let refused = refusal(&one(r#"["null","string"]"#, ""), &one(DECIMAL, ""), &features(&["x"]));
     assert!(refused.contains("a text is not a decimal's bytes"), "{refused}");
 }

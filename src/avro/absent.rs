@@ -190,7 +190,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn remark(&mut self, text: String) {
+    pub fn remark(&mut self, text: String) {
         if !self.plan.remarks.contains(&text) {
             self.plan.remarks.push(text);
         }

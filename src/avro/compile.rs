@@ -108,6 +108,10 @@ impl Compiler<'_> {
         {
             return Err(self.problem(want, why));
         }
+        for why in resolved.iter().filter_map(|branch| branch.as_ref().err()) {
+            let place = self.place(want);
+            self.remark(format!("{place}: {why}: records with such a value are dead letters"));
+        }
         let mut resolved = resolved.into_iter();
         let mut layout = self.emit.open_union(branches, self.missing(want))?;
         for (index, &branch) in branches.iter().enumerate() {
