@@ -48,6 +48,7 @@
 //! | `rdk:*` | the client's own, two clients per lane | sockets, fetches, produce requests, heartbeats |
 //! | conductor (`run`: the main thread) | 1 | signals, end of a bounded run, first fatal error, watchdog |
 //! | `admin` | 1 | `/metrics`, `/livez`, `/readyz`, `/status`, `/latency.hlog` |
+//! | `log` | 1 | writes the log to stderr, so that nobody else waits for it |
 //! | `load-*` | `demo`, `load` only | generator, verifier |
 //!
 //! Lanes share nothing: each has its own group member, model session, batch buffer and watermarks. A lane is a

@@ -4,11 +4,13 @@
 mod common;
 
 use std::collections::BTreeSet;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use common::{
-    Job, Node, Outcome, OwnKafka, RealKafka, STEP, TestRecord, Transactions, free_port, http_get, wait_until,
+    Job, Node, Outcome, OwnKafka, RealKafka, STEP, TestRecord, Transactions, free_port, http_get, wait_for, wait_until,
 };
+use rustix::process::{Pid, Signal, kill_process};
 use scorewire::error::exit;
 use scorewire::load::payloads::Framing;
 
@@ -107,6 +109,61 @@ fn a_drain_that_cannot_end_has_a_deadline_and_a_second_signal_does_not_wait_for_
     let sources: BTreeSet<(i32, i64)> =
         kafka.read(&job.outputs).into_iter().map(|record| Outcome::of_output(record).source()).collect();
     assert_eq!(sources.len(), 6_000, "nothing lost");
+}
+
+/// A child whose standard error nobody reads, killed and reaped when the guard is dropped.
+struct Unread(Child);
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        // Both fail only when it has ended and been reaped already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A supervisor that stops reading its pipe must not stop the decisions, nor be unable to end the process.
+#[test]
+fn a_log_that_nobody_reads_stops_neither_scoring_nor_a_stop() {
+    let Some(kafka) = RealKafka::connect() else { return };
+    let job = Job::new(&kafka, "full-pipe", 2);
+    let mut transactions = Transactions::new(Framing::SingleObject);
+    kafka.produce(&job.input, &transactions.spread(2_000, 2));
+    let port = free_port();
+    let mut command = job.command(&["log.level=trace", "kafka.properties.debug=all"]);
+    command.args(["--listen", &format!("127.0.0.1:{port}")]).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut node = Unread(command.spawn().unwrap());
+    let dropped = || {
+        let (_, metrics) = http_get(port, "/metrics").unwrap_or_default();
+        let line = metrics.lines().find_map(|line| line.strip_prefix("scorewire_log_lines_dropped_total "));
+        line.and_then(|number| number.parse::<f64>().ok()).unwrap_or(0.0)
+    };
+    wait_until("the pipe is full and lines are dropped", STEP, || dropped() > 0.0);
+    kafka.produce(&job.input, &transactions.spread(2_000, 2));
+    wait_until("all of it is scored and committed", STEP, || job.committed() == job.input_ends());
+    kill_process(Pid::from_child(&node.0), Signal::TERM).unwrap();
+    let status = wait_for("it ends", STEP, || node.0.try_wait().unwrap());
+    assert_eq!(status.code(), Some(0));
+    assert_eq!(kafka.read(&job.outputs).len(), 4_000);
+}
+
+#[test]
+fn signals_that_mean_nothing_are_said_and_a_quit_drains() {
+    let Some(kafka) = RealKafka::connect() else { return };
+    let job = Job::new(&kafka, "signals", 1);
+    let mut transactions = Transactions::new(Framing::SingleObject);
+    let mut node = job.start(&[]);
+    node.wait_until_assigned(1);
+    for (signal, says) in [(Signal::HUP, "SIGHUP"), (Signal::USR1, "SIGUSR1"), (Signal::USR2, "SIGUSR2")] {
+        node.process.signal(signal);
+        node.process.wait_until_says(says, STEP);
+    }
+    kafka.produce(&job.input, &transactions.spread(50, 1));
+    wait_until("it scores on", STEP, || node.sum("records.scored") == 50);
+    node.process.signal(Signal::QUIT);
+    let finished = node.process.wait(STEP);
+    assert_eq!(finished.code(), Some(0), "{}", finished.stderr);
+    job.assert_all_committed();
 }
 
 /// A process that is told to stop while the brokers stand still: it cannot finish, and it must not wait for what has

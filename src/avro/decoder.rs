@@ -11,8 +11,10 @@ use super::wire::{Accept, detect};
 use crate::error::Reject;
 use crate::record::{Decoded, SchemaKey};
 
-/// Keys that nobody knows, remembered so that a flood of them does not ask for each.
-const UNKNOWN_KEYS_MAX: usize = 256;
+/// Keys that nobody knows, remembered so that a flood of them does not ask for each: twice so many at most.
+const UNKNOWN_KEYS_MAX: usize = 1_024;
+/// Notes about keys that nobody knows between two calls of [`Decoder::retry_unknown`]; the rest is told as a number.
+const UNKNOWN_NOTES_MAX: u32 = 8;
 /// After so many records with a key nobody knew, the source is asked once more.
 const UNKNOWN_RECORDS_MAX: u32 = 4_096;
 /// Notes kept until somebody takes them.
@@ -71,6 +73,10 @@ pub struct Decoder {
     last: Option<(SchemaKey, usize)>,
     /// Keys nobody knows, with the number of their records since the source was asked.
     unknown: HashMap<SchemaKey, u32>,
+    /// Those remembered before, once there were too many. One that comes again moves back.
+    unknown_before: HashMap<SchemaKey, u32>,
+    /// Keys found unknown since the last call of [`Decoder::retry_unknown`].
+    unknown_new: u32,
     notes: VecDeque<SchemaNote>,
     /// Records decoded by a plan that never gives something.
     incomplete_records: u64,
@@ -101,6 +107,8 @@ impl Decoder {
             places: HashMap::from([(own, 0)]),
             last: None,
             unknown: HashMap::new(),
+            unknown_before: HashMap::new(),
+            unknown_new: 0,
             incomplete_records: 0,
         };
         decoder.forget_refused();
@@ -144,8 +152,17 @@ impl Decoder {
 
     /// Asks again for schemas that nobody knew. Without this call that happens after some thousand records only.
     pub fn retry_unknown(&mut self) {
+        self.source.refresh();
         // Known to have been told about: a key stays.
-        self.unknown.values_mut().for_each(|records| *records = UNKNOWN_RECORDS_MAX);
+        let all = self.unknown.values_mut().chain(self.unknown_before.values_mut());
+        all.for_each(|records| *records = UNKNOWN_RECORDS_MAX);
+        let untold = std::mem::take(&mut self.unknown_new).saturating_sub(UNKNOWN_NOTES_MAX);
+        if let (Some(&key), 1..) = (self.unknown.keys().next(), untold) {
+            let text = format!(
+                "{untold} more schemas that nobody knows were named since: are the writers those of this topic?"
+            );
+            self.tell(key, Grade::Unknown, text);
+        }
     }
 
     /// Writes the record's features to `row`, and tells its id, time and schema. `header` is the value of
@@ -178,6 +195,9 @@ impl Decoder {
     }
 
     fn ask(&mut self, key: SchemaKey) -> Result<usize, Stop> {
+        if let Some(records) = self.unknown_before.remove(&key) {
+            self.remember(key, records);
+        }
         if let Some(records) = self.unknown.get_mut(&key)
             && *records < UNKNOWN_RECORDS_MAX
         {
@@ -212,17 +232,24 @@ impl Decoder {
         }
     }
 
-    /// Keys come from payloads, so there may be any number of them: the memory of them is bounded.
     fn remember_unknown(&mut self, key: SchemaKey) {
-        let is_new = !self.unknown.contains_key(&key);
-        if is_new && self.unknown.len() == UNKNOWN_KEYS_MAX {
-            self.unknown.clear();
+        if self.remember(key, 0) {
+            return;
         }
-        self.unknown.insert(key, 0);
-        if is_new {
+        self.unknown_new += 1;
+        if self.unknown_new <= UNKNOWN_NOTES_MAX {
             let text = self.source.problem(key).unwrap_or_else(|| format!("schema {} is unknown", key_text(key)));
             self.tell(key, Grade::Unknown, text);
         }
+    }
+
+    /// Keys come from payloads, so there may be any number of them: the memory of them is bounded. Returns whether the key
+    /// was remembered already.
+    fn remember(&mut self, key: SchemaKey, records: u32) -> bool {
+        if self.unknown.len() == UNKNOWN_KEYS_MAX && !self.unknown.contains_key(&key) {
+            self.unknown_before = std::mem::take(&mut self.unknown);
+        }
+        self.unknown.insert(key, records).is_some()
     }
 
     /// Why the source cannot give this key's schema now; for the log, when a partition begins to wait.

@@ -92,6 +92,9 @@ pub trait SchemaSource {
         Vec::new()
     }
 
+    /// Called about once a second: what is known may be older than this only by so much.
+    fn refresh(&mut self) {}
+
     /// Keys that are refused since this was asked last, whatever was found for them before.
     fn take_refused(&mut self) -> Vec<SchemaKey> {
         Vec::new()

@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::error::{Fatal, exit};
+use crate::observe::{log, log_writer};
 
 pub mod config;
 pub mod config_args;
@@ -74,13 +75,12 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    match dispatch(cli) {
-        Ok(code) => code,
-        Err(fatal) => {
-            output::note(&format!("scorewire: {fatal}"));
-            fatal.code
-        }
-    }
+    let code = dispatch(cli).unwrap_or_else(|fatal| {
+        output::note(&format!("scorewire: {fatal}"));
+        fatal.code
+    });
+    log_writer::finish(log::LAST_LINES);
+    code
 }
 
 fn dispatch(cli: Cli) -> Result<u8, Fatal> {

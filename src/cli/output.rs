@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Write};
 
 use crate::error::{Fatal, exit};
+use crate::observe::log_writer;
 
 /// Writes data to stdout.
 ///
@@ -18,8 +19,10 @@ pub fn print(text: &str) -> Result<(), Fatal> {
     }
 }
 
-/// Writes a line to stderr.
+/// Writes a line to stderr: in the log's order, and without waiting, where there is a log.
 pub fn note(text: &str) {
-    // A closed stderr leaves nobody to tell.
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    if !log_writer::say(format!("{text}\n").as_bytes()) {
+        // A closed stderr leaves nobody to tell.
+        let _ = writeln!(std::io::stderr().lock(), "{text}");
+    }
 }

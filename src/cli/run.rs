@@ -1,11 +1,9 @@
 //! `scorewire run`: score a stream.
 
-use std::sync::atomic::Ordering;
-
 use clap::Args;
 
 use super::config_args::ConfigArgs;
-use super::signals;
+use super::signals::Signals;
 use crate::error::{Fatal, exit};
 use crate::node::Node;
 use crate::observe::log;
@@ -25,9 +23,9 @@ pub fn execute(args: RunArgs) -> Result<u8, Fatal> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    let interrupted = signals::watch()?;
+    let signals = Signals::watch()?;
     let node = Node::start(&loaded.config, args.until_end)?;
-    if node.wait(|| interrupted.load(Ordering::Acquire))? {
+    if node.wait(|| signals.ask_to_stop())? {
         return Ok(exit::DONE);
     }
     Err(Fatal::new(

@@ -1,20 +1,71 @@
-//! SIGTERM and SIGINT: the first asks for an orderly end, the second ends the process at once.
+//! Signals. The first of those that end a process asks for an orderly end, the second ends it at once; no other signal that
+//! people send by hand or by habit ends it without a drain.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
 use crate::error::{Fatal, exit};
 
-/// Set by the first signal.
+/// What a scoring process hears and does not end by.
+const HEARD: [(i32, &str); 3] = [
+    (
+        SIGHUP,
+        "SIGHUP: nothing is read again while running; a rolling restart brings a new configuration, model or secret",
+    ),
+    (SIGUSR1, "SIGUSR1 means nothing here"),
+    (SIGUSR2, "SIGUSR2 means nothing here"),
+];
+
+/// Of a command in somebody's terminal, which ends with it. The flag is set by the first signal.
+///
+/// # Errors
+/// When the system does not let signals be watched.
 pub fn watch() -> Result<Arc<AtomicBool>, Fatal> {
+    ending(&[SIGTERM, SIGINT, SIGQUIT, SIGHUP])
+}
+
+/// Of a scoring process.
+pub struct Signals {
+    stop: Arc<AtomicBool>,
+    heard: Vec<(Arc<AtomicBool>, &'static str)>,
+}
+
+impl Signals {
+    /// # Errors
+    /// When the system does not let signals be watched.
+    pub fn watch() -> Result<Signals, Fatal> {
+        let heard = HEARD.into_iter().map(|(signal, text)| {
+            let flag = Arc::new(AtomicBool::new(false));
+            signal_hook::flag::register(signal, Arc::clone(&flag)).map_err(refused)?;
+            Ok((flag, text))
+        });
+        Ok(Signals { stop: ending(&[SIGTERM, SIGINT, SIGQUIT])?, heard: heard.collect::<Result<_, Fatal>>()? })
+    }
+
+    /// Whether an end was asked for. Logs what else was heard since the last call.
+    pub fn ask_to_stop(&self) -> bool {
+        for (flag, text) in &self.heard {
+            if flag.swap(false, Ordering::AcqRel) {
+                tracing::warn!("{text}");
+            }
+        }
+        self.stop.load(Ordering::Acquire)
+    }
+}
+
+fn ending(signals: &[i32]) -> Result<Arc<AtomicBool>, Fatal> {
     let flag = Arc::new(AtomicBool::new(false));
-    for signal in [SIGTERM, SIGINT] {
+    for &signal in signals {
         // In this order: at the first signal the flag is not set yet, so only the second one leaves at once.
         signal_hook::flag::register_conditional_shutdown(signal, i32::from(exit::DRAIN), Arc::clone(&flag))
             .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&flag)))
-            .map_err(|error| Fatal::new(exit::SYSTEM, format!("cannot watch for signals: {error}"), "report it"))?;
+            .map_err(refused)?;
     }
     Ok(flag)
+}
+
+fn refused(error: std::io::Error) -> Fatal {
+    Fatal::new(exit::SYSTEM, format!("cannot watch for signals: {error}"), "report it")
 }

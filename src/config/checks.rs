@@ -87,6 +87,11 @@ fn rules(config: &Config) -> Vec<Rule> {
         rule(commit_timeout, watchdog, "the watchdog must not end a process that still waits for its commit"),
         rule(revoke, watchdog, "the watchdog must not end a process that still drains a partition"),
         rule(("limits.idle_wait_ms", ms(limits.idle_wait)), watchdog, "an idle lane must not look hung"),
+        rule(
+            ("the least", 10),
+            ("limits.schema_retry_ms", ms(limits.schema_retry)),
+            "between two looks at a folder the file system's clock must have gone on",
+        ),
         rule(revoke, poll_interval, "the group gives a member no longer than this to hand partitions back"),
         rule(pause, poll_interval, "partitions must be paused before the group expels the member"),
         rule(

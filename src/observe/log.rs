@@ -1,6 +1,7 @@
 //! Structured logs on stderr. They carry codes, positions and names, never a value from a payload.
 
 use std::io::IsTerminal;
+use std::time::Duration;
 
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -8,7 +9,11 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
+use super::log_writer::{self, NeverWaits};
 use crate::error::{Fatal, exit};
+
+/// How long the end of the process waits for the log's last lines.
+pub const LAST_LINES: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -44,11 +49,19 @@ pub fn filter(level: &str) -> Result<EnvFilter, String> {
 /// A level that cannot be understood, or logs that somebody else in the process has set up already.
 pub fn init(log: &LogConfig) -> Result<(), Fatal> {
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let subscriber = Registry::default().with(layer(log, colour, std::io::stderr)?);
+    let writer = NeverWaits::start().map_err(|error| {
+        Fatal::new(exit::SYSTEM, format!("cannot start the log's thread: {error}"), "raise the limit of threads")
+    })?;
+    let subscriber = Registry::default().with(layer(log, colour, writer)?);
     // Also listens to libraries that speak through the `log` crate.
     subscriber
         .try_init()
-        .map_err(|error| Fatal::new(exit::INTERNAL, format!("cannot set up logs: {error}"), "report it"))
+        .map_err(|error| Fatal::new(exit::INTERNAL, format!("cannot set up logs: {error}"), "report it"))?;
+    std::panic::set_hook(Box::new(|panic| {
+        log_writer::say(format!("{panic}\n{}\n", std::backtrace::Backtrace::capture()).as_bytes());
+        log_writer::finish(LAST_LINES);
+    }));
+    Ok(())
 }
 
 /// The layer that [`init`] installs, writing to `writer`.

@@ -17,6 +17,7 @@ use prometheus_client::registry::Registry;
 
 use super::admin::AdminState;
 use super::latency::{Step, StepTimes};
+use super::log_writer;
 use super::stats::LaneStats;
 use crate::error::Reject;
 use crate::memory;
@@ -84,6 +85,7 @@ const MODEL: &str = "model";
 const BUILD: &str = "build";
 const READY: &str = "ready";
 const UPTIME: &str = "uptime_seconds";
+const LOG_DROPPED: &str = "log_lines_dropped";
 const RESIDENT: &str = "resident_memory_bytes";
 const NATIVE_HEAP: &str = "native_heap_bytes";
 const MODEL_NATIVE: &str = "model_native_bytes";
@@ -291,7 +293,9 @@ impl Lanes {
             let Some(number) = number else { continue };
             out.family(name, help, MetricType::Gauge, |family| family.gauge(&[], number))?;
         }
-        Ok(())
+        out.family(LOG_DROPPED, "Lines of the log that stderr did not take in time", MetricType::Counter, |family| {
+            family.counter(&[], log_writer::dropped())
+        })
     }
 }
 
@@ -318,6 +322,9 @@ struct Family<'a> {
 
 impl Family<'_> {
     fn counter(&mut self, labels: &[(&str, &str)], value: u64) -> fmt::Result {
+        if labels.is_empty() {
+            return self.encoder.encode_counter::<NoLabelSet, _, f64>(&value, None);
+        }
         self.encoder.encode_family(&labels)?.encode_counter::<NoLabelSet, _, f64>(&value, None)
     }
 

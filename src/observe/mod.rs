@@ -5,6 +5,7 @@ pub mod cpu;
 pub mod latency;
 pub mod latency_log;
 pub mod log;
+pub mod log_writer;
 pub mod metrics;
 pub mod stats;
 pub mod status;

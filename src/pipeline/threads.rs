@@ -12,6 +12,7 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use crate::edge::{Clock, Delivery, Scorer, Sink, Source};
 use crate::error::{Fatal, exit};
 use crate::observe::stats::LaneStats;
+use crate::observe::{log, log_writer};
 use crate::pipeline::desk::Desk;
 use crate::pipeline::ending::{EndWatch, LeavingWatch};
 use crate::pipeline::lane::Lane;
@@ -134,7 +135,7 @@ impl<C: Clock + Clone + Send + 'static> Lanes<C> {
     fn end_process_if_hung(&self) {
         if let Some((lane, what)) = self.hung() {
             tracing::error!(lane, "fatal: a lane {what}; leaving at once");
-            std::process::exit(i32::from(exit::DELIVERY));
+            leave(exit::DELIVERY);
         }
     }
 
@@ -147,7 +148,7 @@ impl<C: Clock + Clone + Send + 'static> Lanes<C> {
             tracing::error!(
                 "the drain deadline (limits.drain_timeout_ms) of {limit:?} passed long ago; leaving at once"
             );
-            std::process::exit(i32::from(first.map_or(exit::DRAIN, |fatal| fatal.code)));
+            leave(first.map_or(exit::DRAIN, |fatal| fatal.code));
         }
     }
 
@@ -336,4 +337,10 @@ mod tests {
         let (lane, what) = lanes.hung().unwrap();
         assert!(lane == 0 && what.contains("at its model for 61000 ms"), "{what}");
     }
+}
+
+/// Ends the process at once: only the log's last lines are waited for, and not for long.
+fn leave(code: u8) -> ! {
+    log_writer::finish(log::LAST_LINES);
+    std::process::exit(i32::from(code))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -47,7 +48,15 @@ pub struct SchemaDirectory {
     broken: BTreeMap<PathBuf, SchemaError>,
     /// The folder itself cannot be read.
     unreadable: Option<SchemaError>,
+    /// How the folder looked when it was refreshed last, and how it looks as long as reading it again can find nothing new.
+    before: Option<Look>,
+    settled: Option<Look>,
+    /// How often the folder was read.
+    reads: u64,
 }
+
+/// When folder and broken files changed last, in seconds and nanoseconds, and their lengths.
+type Look = Vec<(i64, i64, u64)>;
 
 /// A schema and where it came from.
 #[derive(Clone, Debug)]
@@ -82,6 +91,9 @@ impl SchemaDirectory {
             types: Types::default(),
             broken: BTreeMap::new(),
             unreadable: None,
+            before: None,
+            settled: None,
+            reads: 0,
         }
     }
 
@@ -123,7 +135,18 @@ impl SchemaDirectory {
         self.read.len() + self.broken.len()
     }
 
+    fn look(&self) -> Option<Look> {
+        let look = |path: &PathBuf| fs::metadata(path).ok().map(|data| (data.mtime(), data.mtime_nsec(), data.len()));
+        self.folder.iter().chain(self.broken.keys()).map(look).collect()
+    }
+
     fn read_folder(&mut self) {
+        // A flood of keys that nobody knows must not read the folder for each.
+        if self.settled.is_some() && self.settled == self.look() {
+            return;
+        }
+        self.settled = None;
+        self.reads += 1;
         let Some(folder) = &self.folder else { return };
         let files = match list(folder) {
             Ok(files) => files,
@@ -230,6 +253,17 @@ impl SchemaSource for SchemaDirectory {
         keys
     }
 
+    /// A folder that has not changed for a whole second is read once more, and then not again before it changes: what
+    /// comes later has a later time, whatever the file system's clock can tell apart.
+    fn refresh(&mut self) {
+        let look = self.look();
+        if self.settled.is_none() && look.is_some() && self.before == look {
+            self.read_folder();
+            self.settled = look.clone().filter(|_| self.look() == look);
+        }
+        self.before = look;
+    }
+
     fn take_refused(&mut self) -> Vec<SchemaKey> {
         std::mem::take(&mut self.refused)
     }
@@ -271,4 +305,33 @@ fn read_text(file: &Path) -> Result<String, SchemaError> {
     fs::read_to_string(file).map_err(|why| {
         SchemaError::new(file.display().to_string(), why.to_string(), "make the file readable UTF-8 text")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_stands_still_is_not_read_for_each_key_and_one_that_changes_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let put = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        put("1.avsc", "\"int\"");
+        put("2.avsc", "[");
+        let mut directory = SchemaDirectory::open(folder.path(), OnUnknown::DeadLetter).unwrap();
+        let ask = |directory: &mut SchemaDirectory, id: u32| directory.lookup(SchemaKey::Id(id));
+        (100..110).for_each(|id| drop(ask(&mut directory, id)));
+        assert_eq!(directory.reads, 11, "until it is known to stand still, each key may be that of a new file");
+        directory.refresh();
+        directory.refresh();
+        let reads = directory.reads;
+        (200..10_000).for_each(|id| assert!(matches!(ask(&mut directory, id), Lookup::Unknown)));
+        assert_eq!(directory.reads, reads);
+        // A new file, and a broken one that is repaired in place.
+        put("7.avsc", "\"long\"");
+        assert!(matches!(ask(&mut directory, 7), Lookup::Found(_)));
+        directory.refresh();
+        directory.refresh();
+        put("2.avsc", "\"int\" ");
+        assert!(matches!(ask(&mut directory, 2), Lookup::Found(_)));
+    }
 }
