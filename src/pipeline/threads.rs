@@ -300,6 +300,12 @@ fn pin(core: Option<usize>) -> Result<(), Fatal> {
     })
 }
 
+/// Ends the process at once: only the log's last lines are waited for, and not for long.
+fn leave(code: u8) -> ! {
+    log_writer::finish(log::LAST_LINES);
+    std::process::exit(i32::from(code))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -337,10 +343,4 @@ mod tests {
         let (lane, what) = lanes.hung().unwrap();
         assert!(lane == 0 && what.contains("at its model for 61000 ms"), "{what}");
     }
-}
-
-/// Ends the process at once: only the log's last lines are waited for, and not for long.
-fn leave(code: u8) -> ! {
-    log_writer::finish(log::LAST_LINES);
-    std::process::exit(i32::from(code))
 }
