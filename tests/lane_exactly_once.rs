@@ -86,6 +86,23 @@ fn it_drains_before_it_commits_and_hands_nothing_over_meanwhile() {
     assert_eq!(world.offsets(Destination::Outputs, 0).len(), 16, "and then it goes on");
 }
 
+/// Their offsets may be held back by a transaction that their last owner left within its commit, for longer than one of ours
+/// may be open: it was fenced by its time-out, and the partitions had no owner any more.
+#[test]
+fn a_transaction_ends_before_the_offsets_of_new_partitions_are_waited_for() {
+    let mut world = world();
+    until_due(&mut world);
+    world.put_payments(0, 5);
+    world.cycles(2);
+    assert!(world.sink.state().transactions().is_open());
+    world.source.tell(SourceEvent::Assigned(vec![2]));
+    world.cycle();
+    assert_eq!(count(&world, Call::Abort), 1);
+    until_due(&mut world);
+    until_due(&mut world);
+    assert_eq!((world.sink.state().visible(Destination::Outputs).len(), world.source.committed(0)), (5, Some(5)));
+}
+
 /// A record's review copy is out, and its output is not: the transaction waits for both.
 #[test]
 fn a_batch_that_is_half_handed_over_is_finished_before_the_commit() {

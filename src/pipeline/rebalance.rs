@@ -49,7 +49,11 @@ where
         tracing::info!(?partitions, "partitions assigned");
         self.stats.rebalances.add(1);
         if D::ATOMIC && !partitions.is_empty() {
-            // Partitions that were lost just before took a transaction with them.
+            // Partitions that were lost just before took a transaction with them. One that is open would grow as old as the
+            // wait for offsets that their last owner's holds back, if that stood still within its commit.
+            if self.delivery.is_open() {
+                self.transaction.fail(Broken::Left);
+            }
             self.abort_if_broken(now_ns)?;
             if !self.delivery.is_open() {
                 self.delivery.before_offsets(&mut self.sink)?;

@@ -139,7 +139,7 @@ where
     fn count_abort(&mut self, why: &Broken, now_ns: u64) -> Result<(), Fatal> {
         self.stats.commit_failures.add(1);
         if *why == Broken::Left {
-            tracing::warn!("a transaction is aborted: partitions of it are gone");
+            tracing::warn!("a transaction is aborted: partitions came or went");
             return Ok(());
         }
         let transaction = &mut self.transaction;
