@@ -104,18 +104,18 @@ pub(super) fn reader_branch(
 ) -> Result<NodeId, String> {
     let branches = reader.branches(r);
     let fits: Vec<_> = branches.iter().map(|&branch| fit(writer, w, reader, branch, terms)).collect();
-    let best = fits.iter().flatten().min().copied();
-    if let Some(best) = best {
-        let mut places = fits.iter().enumerate().filter(|(_, fit)| **fit == Ok(best)).map(|(place, _)| place);
-        let first = places.next();
-        if let (Fit::ByShortName | Fit::Unnamed, Some(_)) = (best, places.next()) {
+    let fitting = branches.iter().zip(&fits).filter_map(|(branch, fit)| Some((*branch, *fit.as_ref().ok()?)));
+    // Of several that fit as well, the first.
+    if let Some((branch, best)) = fitting.clone().min_by_key(|(_, fit)| *fit) {
+        let is_ambiguous = fitting.filter(|(_, fit)| *fit == best).count() > 1;
+        if is_ambiguous && matches!(best, Fit::ByShortName | Fit::Unnamed) {
             return Err(format!(
                 "the writer's {} fits several branches of the {} by its name without namespace",
                 writer.describe(w),
                 reader.describe(r)
             ));
         }
-        return first.map(|place| branches[place]).ok_or_else(|| "no branch fits".into());
+        return Ok(branch);
     }
     match fits.into_iter().next() {
         Some(Err(why)) if branches.len() == 1 => Err(why),

@@ -1,6 +1,6 @@
 //! A folder of `.avsc` files as the source of writers' schemas.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -40,8 +40,8 @@ pub struct SchemaDirectory {
     contested: HashMap<SchemaKey, SchemaError>,
     /// Contested since somebody asked.
     refused: Vec<SchemaKey>,
-    /// Every file's JSON is looked at once, good or not, as long as it is not written to anew.
-    read: BTreeMap<PathBuf, ()>,
+    /// Files whose schema was read: an id is immutable, so they are read once.
+    read: BTreeSet<PathBuf>,
     /// Types that other files may name.
     types: Types,
     /// Files that cannot be used now; they are tried again.
@@ -87,7 +87,7 @@ impl SchemaDirectory {
             found: HashMap::new(),
             contested: HashMap::new(),
             refused: Vec::new(),
-            read: BTreeMap::new(),
+            read: BTreeSet::new(),
             types: Types::default(),
             broken: BTreeMap::new(),
             unreadable: None,
@@ -120,7 +120,7 @@ impl SchemaDirectory {
 
     /// Worth knowing, no reason to refuse anything: names that look as if they carried an id.
     pub fn remarks(&self) -> Vec<String> {
-        let files = self.read.keys().filter_map(|file| Some((file, looks_like_id(file)?)));
+        let files = self.read.iter().filter_map(|file| Some((file, looks_like_id(file)?)));
         let remark = |(file, id): (&PathBuf, &str)| {
             format!(
                 "{}: is known by its fingerprint only; if {id} is its registry id, name it NAME.id-{id}.avsc",
@@ -128,11 +128,6 @@ impl SchemaDirectory {
             )
         };
         files.map(remark).collect()
-    }
-
-    /// Files of the folder that hold a schema.
-    pub fn files(&self) -> usize {
-        self.read.len() + self.broken.len()
     }
 
     fn look(&self) -> Option<Look> {
@@ -158,14 +153,14 @@ impl SchemaDirectory {
         };
         self.unreadable = None;
         self.broken.retain(|file, _| files.contains(file));
-        let fresh: Vec<PathBuf> = files.into_iter().filter(|file| !self.read.contains_key(file)).collect();
+        let fresh: Vec<PathBuf> = files.into_iter().filter(|file| !self.read.contains(file)).collect();
         // All texts before the first schema: one may name a type of another.
         let texts: Vec<_> = fresh.iter().map(|file| self.read_json(file)).collect();
         for (file, text) in fresh.into_iter().zip(texts) {
             match text.and_then(|(text, json)| self.read_schema(&file, &text, &json)) {
                 Ok(()) => {
                     self.broken.remove(&file);
-                    self.read.insert(file, ());
+                    self.read.insert(file);
                 }
                 Err(problem) => {
                     self.broken.insert(file, problem);
