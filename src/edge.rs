@@ -343,4 +343,7 @@ pub trait Delivery<S: Source, K: Sink<S::Record>> {
     /// Gives up everything since the last commit. Takes where each partition stood then, as far as the lane knows, and
     /// returns where it goes on.
     fn abort(&mut self, source: &mut S, sink: &mut K, partitions: &[Progress]) -> Result<Vec<Progress>, Fatal>;
+
+    /// Moves to `acks` what the sink said of outcomes while the last abort was under way.
+    fn hear(&mut self, _acks: &mut Vec<Ack>) {}
 }

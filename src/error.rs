@@ -68,6 +68,8 @@ pub enum Reject {
     ScoreOutOfRange,
     /// The encoded outcome is larger than the producer may send.
     OutcomeTooLarge,
+    /// The broker takes no such output, whatever is done.
+    OutcomeRefused,
     /// A symbol that the writer's enum has and the reader's has not, of a feature whose contract does not say what others
     /// mean.
     UnknownSymbol(u16),
@@ -75,7 +77,7 @@ pub enum Reject {
 
 impl Reject {
     /// Number of distinct reasons: the size of per-reason counters.
-    pub const REASONS: usize = 22;
+    pub const REASONS: usize = 23;
 
     /// All reasons in index order, for metrics that must show zeros too.
     pub const ALL: [Reject; Self::REASONS] = [
@@ -101,6 +103,7 @@ impl Reject {
         Reject::ScoreOutOfRange,
         Reject::OutcomeTooLarge,
         Reject::UnknownSymbol(0),
+        Reject::OutcomeRefused,
     ];
 
     /// The one vocabulary: metric label, log field and dead-letter header.
@@ -128,6 +131,7 @@ impl Reject {
             Reject::ScoreOutOfRange => "score_out_of_range",
             Reject::OutcomeTooLarge => "outcome_too_large",
             Reject::UnknownSymbol(_) => "unknown_symbol",
+            Reject::OutcomeRefused => "outcome_refused",
         }
     }
 
@@ -156,6 +160,7 @@ impl Reject {
             Reject::ScoreOutOfRange => 19,
             Reject::OutcomeTooLarge => 20,
             Reject::UnknownSymbol(_) => 21,
+            Reject::OutcomeRefused => 22,
         }
     }
 
@@ -163,7 +168,7 @@ impl Reject {
         match self {
             Reject::Tombstone | Reject::Oversized => Stage::Intake,
             Reject::ModelFailed | Reject::NonFiniteScore | Reject::ScoreOutOfRange => Stage::Score,
-            Reject::OutcomeTooLarge => Stage::Emit,
+            Reject::OutcomeTooLarge | Reject::OutcomeRefused => Stage::Emit,
             _ => Stage::Decode,
         }
     }

@@ -60,7 +60,8 @@
 //!
 //! 1. A record below the committed offset without an outcome; a record with two on an undisturbed run.
 //! 2. An offset that moves before every outcome of its record is acknowledged ([`pipeline::watermark`]).
-//! 3. Outcomes of one partition and topic out of source order ([`pipeline::emit`]).
+//! 3. Outcomes of one partition and topic out of source order ([`pipeline::emit`]); at-least-once, what a broker refused
+//!    comes behind what was sent after it (`pipeline::rewind`).
 //! 4. A queue without a named limit ([`pipeline::limits`]).
 //! 5. A score that depends on its batch, unless the probe said so at start ([`model`]).
 //! 6. Anything produced or committed for a partition that is no longer ours ([`pipeline::slots`]); exactly-once: an

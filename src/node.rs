@@ -120,7 +120,7 @@ impl Node {
         if ended.is_ok() && until_end && !stopping && failed > 0 {
             return Err(Fatal::new(
                 exit::DELIVERY,
-                format!("{failed} partitions could not be read to their end; the others are finished and committed"),
+                format!("{failed} partitions were stopped before their end; the others are finished and committed"),
                 "the log names each and why; where records are gone, move the group's offset: kafka-consumer-groups.sh \
                  --reset-offsets",
             ));

@@ -239,12 +239,38 @@ impl Tag {
     }
 }
 
+/// Why an outcome is not (known to be) in its topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Undelivered {
+    pub hope: Hope,
+    /// The client's error code, and its words for it.
+    pub code: i32,
+    pub text: &'static str,
+}
+
+impl fmt::Display for Undelivered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.text, self.code)
+    }
+}
+
+/// Whether an outcome that was not taken may be taken another time. In the order of what it tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hope {
+    /// At once: it is whole, and went down with another one.
+    Beside,
+    /// When what is wrong with brokers, topics or rights has passed.
+    Later,
+    /// Never, or another one of the same request will not: the broker refuses requests as a whole, and does not always say
+    /// for which outcome.
+    Never,
+}
+
 /// The broker's word on one outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ack {
     pub tag: Tag,
-    /// `Err` carries the client's error code; the outcome is not (known to be) in the topic.
-    pub result: Result<(), i32>,
+    pub result: Result<(), Undelivered>,
 }
 
 #[cfg(test)]

@@ -57,7 +57,8 @@ fn each_style_tells_why_where_and_by_which_model() {
         assert_eq!(sent.header("traceparent").as_deref(), Some("00-ab"));
         let who = ["node", "lane", "epoch"].map(|name| header(name).unwrap());
         assert_eq!(who, ["node", "0", "1"], "as outputs name theirs; two partitions, and this is the second one");
-        assert_eq!(sent.headers.len(), 14);
+        assert_eq!(header("source_timestamp").as_deref(), Some("1041"));
+        assert_eq!(sent.headers.len(), 15);
         assert_eq!(sent.partition, Some(1), "where counts match, the dead letter keeps its partition too");
     }
 }
@@ -150,8 +151,9 @@ fn a_key_or_headers_above_the_limit_leave_a_stub_that_says_where_the_record_is()
         world.source.put_at(5, 0, Some(key), Some(b"poison".to_vec()), source_headers);
         world.cycle();
         let sent = only_dead_letter(&world);
-        assert!(sent.key.is_none() && sent.value.is_none());
-        assert_eq!(sent.headers.len(), 13, "why and where, and nothing of the source");
+        assert_eq!(sent.key.as_deref(), Some(b"enriched-context-0-5".as_slice()), "a compacted topic takes it too");
+        assert_eq!(sent.value.as_deref(), Some(b"".as_slice()), "and does not take it for a delete marker");
+        assert_eq!(sent.headers.len(), 14, "why and where, and nothing of the source");
     }
 }
 
@@ -163,7 +165,8 @@ fn what_the_client_refuses_as_too_large_leaves_a_stub() {
     world.put_payments(0, 1);
     world.cycle();
     let sent = only_dead_letter(&world);
-    assert_eq!((sent.key.as_deref(), sent.value.as_deref(), sent.headers.len()), (None, None, 13));
+    assert_eq!(sent.key.as_deref(), Some(b"enriched-context-0-5".as_slice()));
+    assert_eq!((sent.value.as_deref(), sent.headers.len()), (Some(&[][..]), 14));
     assert_eq!(sent.header("__scorewire.errors.offset").as_deref(), Some("5"));
     world.settle();
     assert_eq!(world.source.committed(0), Some(7));
@@ -229,7 +232,8 @@ fn a_score_too_large_behind_its_review_copy_still_ends_once() {
     world.cycle();
     assert_eq!(world.reviews().len(), 1);
     assert!(world.outputs().is_empty());
-    assert_eq!(only_dead_letter(&world).key, None, "the key alone is too large here");
+    let key = only_dead_letter(&world).key.unwrap();
+    assert_eq!(key, b"enriched-context-0-0", "its own is too large here");
     world.sink.state().answer(Ok(()), |sent| sent.destination == Destination::Review);
     world.cycles(2);
     assert_eq!(world.stats.rejected_total(), 0);

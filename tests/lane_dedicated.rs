@@ -9,6 +9,7 @@ mod fakes;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use fakes::sink::REFUSED;
 use fakes::{Entry, Mode, Payment, Setup, World};
 use scorewire::edge::{Destination, SourceEvent};
 use scorewire::error::exit;
@@ -174,7 +175,7 @@ fn a_failed_delivery_reads_again_in_order_whatever_is_at_the_model() {
     world.cycles(3);
     assert_eq!(world.offsets(Destination::Outputs, 0), [0, 1, 2, 3]);
     world.sink.state().answer_in_order(Ok(()), &[0]);
-    world.sink.state().answer_in_order(Err(29), &[2]);
+    world.sink.state().answer_in_order(Err(REFUSED), &[2]);
     world.cycle();
     assert!(world.journal.contains(&Entry::Sought(0, 1)));
     serve_all(&mut world);

@@ -9,13 +9,12 @@ mod fakes;
 
 use std::time::Duration;
 
+use fakes::sink::REFUSED;
 use fakes::{Entry, Payment, Sent, Setup, World};
 use scorewire::edge::{Destination, SourceEvent};
 use scorewire::error::{Fatal, exit};
 use scorewire::observe::latency::Step;
 use scorewire::pipeline::limits::Limits;
-
-const REFUSED: i32 = 29;
 
 fn fail_offset(world: &World, offset: i64) -> usize {
     world.sink.state().answer(Err(REFUSED), |sent| sent.source.partition == 0 && sent.source.offset == offset)

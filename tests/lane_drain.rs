@@ -118,7 +118,7 @@ fn promise_8_a_failed_delivery_while_draining_is_handed_back() {
     world.cycle();
     world.lane.start_drain().unwrap();
     world.sink.state().answer_in_order(Ok(()), &[0, 1]);
-    world.sink.state().answer_in_order(Err(-1), &[2]);
+    world.sink.state().answer_in_order(Err(fakes::sink::REFUSED), &[2]);
     world.cycles(2);
     drain(&mut world);
     assert_eq!(world.source.committed(0), Some(2));

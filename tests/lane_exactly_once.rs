@@ -9,6 +9,7 @@ mod fakes;
 
 use std::time::Duration;
 
+use fakes::sink::REFUSED;
 use fakes::transactions::{Call, ExactlyOnceWorld as Eos, Failure, assert_atomic};
 use fakes::{Entry, Payment, Setup, payload};
 use scorewire::edge::{Destination, SourceEvent, TransactionError};
@@ -152,7 +153,7 @@ fn a_failed_delivery_costs_the_transaction_and_not_the_order() {
     until_due(&mut world);
     world.put_payments(0, 6);
     world.cycle();
-    world.sink.state().answer(Err(29), |sent| sent.source.offset == 2);
+    world.sink.state().answer(Err(REFUSED), |sent| sent.source.offset == 2);
     run(&mut world, 3);
     assert_eq!(world.offsets(Destination::Outputs, 0), [0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5]);
     assert_eq!(world.stats.delivery_failures.get(), 1);
@@ -166,11 +167,11 @@ fn the_same_failed_delivery_again_and_again_ends_the_process() {
     let mut world = Setup { limits, ..Setup::default() }.build_exactly_once();
     world.put_payments(0, 6);
     for _ in 0..200 {
-        world.sink.state().answer(Err(29), |sent| sent.source.offset == 2);
+        world.sink.state().answer(Err(REFUSED), |sent| sent.source.offset == 2);
         world.sink.state().ack_all();
         if let Err(fatal) = world.try_cycle() {
             assert_eq!(fatal.code, exit::DELIVERY);
-            assert!(fatal.what.contains("4 times in a row with client error 29"), "{fatal}");
+            assert!(fatal.what.contains("4 times in a row: Broker: Topic authorization failed (29)"), "{fatal}");
             return;
         }
     }

@@ -127,7 +127,7 @@ impl Run {
             }
             Step::FailOne(nth) => {
                 let mut turn = 0;
-                world.sink.state().answer(Err(-1), |_| {
+                world.sink.state().answer(Err(fakes::sink::REFUSED), |_| {
                     turn += 1;
                     turn == nth + 1
                 });

@@ -161,7 +161,7 @@ impl Run {
             Step::FailOne(nth) => {
                 let places = in_flight(world);
                 if let Some(&place) = places.get(nth % places.len().max(1)) {
-                    world.sink.state().answer_in_order(Err(-1), &[place]);
+                    world.sink.state().answer_in_order(Err(fakes::sink::REFUSED), &[place]);
                     self.failed_deliveries = true;
                 }
             }

@@ -111,7 +111,7 @@ fn a_failed_delivery_while_waiting_reads_everything_again_in_order() {
     world.put_payments(0, 2);
     put_waiting(&world, 0, 2);
     world.cycles(2);
-    world.sink.state().answer(Err(-1), |sent| sent.source.offset == 1);
+    world.sink.state().answer(Err(fakes::sink::PURGED), |sent| sent.source.offset == 1);
     world.cycles(4);
     assert_eq!(world.offsets(Destination::Outputs, 0), [0, 1, 0, 1]);
     assert!(world.source.is_paused(0), "it waits again");

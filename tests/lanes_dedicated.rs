@@ -33,6 +33,8 @@ mod property;
 mod rebalance;
 #[path = "lane_receipt.rs"]
 mod receipt;
+#[path = "lane_refused.rs"]
+mod refused;
 #[path = "lane_schema_wait.rs"]
 mod schema_wait;
 #[path = "lane_threads.rs"]

@@ -9,7 +9,7 @@ import time
 import fastavro
 from confluent_kafka import KafkaException, Producer
 
-from checker.read import POISON_HEADER
+from checker.read import NO_COPY_HEADER, POISON_HEADER, REFUSED_HEADER
 from checker.reference import SINGLE_OBJECT, fingerprint
 from waits import FaultError
 
@@ -138,6 +138,16 @@ class Feed:
         key, value = self.pool.large(600_000, self.sent)
         self.produce(key, value)
         self.produce(key, b"{" * 1_500_000, [(POISON_HEADER, b"oversized")])
+        self.flush()
+
+    def send_refused(self, count, size):
+        """Of each `count`: good records with a key, and good ones with a name, of `size` bytes; poison without key."""
+        for _ in range(count):
+            key, value = self.pool.items[self.sent % len(self.pool.items)]
+            self.produce(key + b"k" * size, value, [(REFUSED_HEADER, b"output")])
+            key, value = self.pool.large(size, self.sent)
+            self.produce(key, value, [(NO_COPY_HEADER, b"copy")])
+            self.produce(None, value[:-3], [(POISON_HEADER, b"truncated")])
         self.flush()
 
     def send_of_new_schema(self, count):

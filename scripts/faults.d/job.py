@@ -8,7 +8,7 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 
 from checker import properties, read
-from checker.history import Counters, Mark
+from checker.history import DEAD, Counters, Mark
 from cluster import OUTCOMES
 from feed import Feed, log_to
 from node import Node
@@ -25,7 +25,8 @@ SAMPLE = 500
 class Job:
     """A context: whatever happens, its processes end with it."""
 
-    def __init__(self, suite, cluster, name, seed, partitions=4, settings=(), package=None, outcome_configs=None):
+    def __init__(self, suite, cluster, name, seed, partitions=4, settings=(), package=None, outcome_configs=None,
+                 sample_per_million=SAMPLE_PER_MILLION):
         self.suite, self.cluster, self.seed, self.partitions = suite, cluster, seed, partitions
         self.name = name
         base = f"{name.replace(' ', '-')}-{seed}-{uuid.uuid4().hex[:6]}"
@@ -38,8 +39,8 @@ class Job:
         self.keeps_partition, self.sample, self.since_ms = True, SAMPLE, 0
         # Where a group that begins at the end began, by partition: what lies before is not its business.
         self.start_at, self.starts = "earliest", {}
-        self.sample_per_million = SAMPLE_PER_MILLION
-        self.settings = [f"review.sample_per_million={SAMPLE_PER_MILLION}", *settings]
+        self.sample_per_million = sample_per_million
+        self.settings = [f"review.sample_per_million={sample_per_million}", *settings]
         self.nodes, self.marks, self.counters, self.ends, self.seen_live = [], [], [], {}, None
         configs = {topic: {} if key == "input" else OUTCOMES | (outcome_configs or {}).get(key, {})
                    for key, topic in self.topics.items()}
@@ -146,7 +147,7 @@ class Job:
             return sum(self.committed().values()) >= before + more
         wait_for("nothing is scored", self.suite.settle_s, look)
 
-    def strike(self, kind, fault, may_double=True, dead=False):
+    def strike(self, kind, fault, may_double=True, dead=False, overtaken=False):
         """Carries out `fault()` and marks it; `dead`: who could commit is gone afterwards. Its proof is 0 when nothing was
         in flight: it showed nothing then."""
         # The ends last: whatever else is asked takes time in which all that was there then would be finished.
@@ -154,7 +155,7 @@ class Job:
         fault()
         if dead:
             committed = self.last_words()
-        return self.keep(Mark(kind, begin_ms, committed, ends, may_double=may_double))
+        return self.keep(Mark(kind, begin_ms, committed, ends, may_double=may_double, overtaken=overtaken))
 
     def keep(self, mark):
         """Even one that struck nothing has happened."""
@@ -263,6 +264,11 @@ class Job:
         for node in self.running():
             node.note_memory()
         return max(node.peak_bytes for node in self.nodes)
+
+    def dead_letters(self):
+        """As they are now."""
+        return [read.rejected(message, DEAD, aborted=False)
+                for message in read.read_topic(self.cluster.bootstrap, self.topics["dead_letters"])]
 
     def verdict(self):
         """`(findings, figures)` by the checker, which reads everything anew."""

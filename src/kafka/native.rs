@@ -38,6 +38,13 @@ pub fn describe(code: i32) -> String {
         .unwrap_or_else(|| format!("error {code}"))
 }
 
+/// The client's words for an error code.
+pub fn words(err: RDKafkaRespErr) -> &'static str {
+    // SAFETY: the client returns a static, NUL-terminated string for every code.
+    let text = unsafe { CStr::from_ptr(rd::rd_kafka_err2str(err)) };
+    text.to_str().unwrap_or("an error without words")
+}
+
 pub fn to_result(err: RDKafkaRespErr) -> Result<(), i32> {
     if err == NO_ERROR { Ok(()) } else { Err(err as i32) }
 }

@@ -8,10 +8,11 @@ use rdkafka::bindings as rd;
 use rdkafka::types::{RDKafkaRespErr as Err, RDKafkaType};
 
 use super::cluster::PartitionCounts;
+use super::delivery::undelivered;
 use super::headers::{copy_where, keep_where};
 use super::held_copies::clock_us;
 use super::message::KafkaRecord;
-use super::native::{CallbackState, Client, Conf, c_string, describe, timeout_ms, to_result};
+use super::native::{CallbackState, Client, Conf, NO_ERROR, c_string, describe, timeout_ms};
 use super::send_whole::Handover;
 use super::settings::{KafkaSettings, Topics, producer_settings, transaction_settings};
 use crate::edge::{Destination, Outgoing, SendError, Sink, SourceRecord};
@@ -223,12 +224,6 @@ impl KafkaSink {
     }
 }
 
-/// Whether we took the message back ourselves.
-fn was_purged(code: i32) -> bool {
-    let purged = [Err::RD_KAFKA_RESP_ERR__PURGE_QUEUE, Err::RD_KAFKA_RESP_ERR__PURGE_INFLIGHT];
-    purged.iter().any(|err| *err as i32 == code)
-}
-
 fn argument(vtype: rd::rd_kafka_vtype_t, set: impl FnOnce(&mut rd::rd_kafka_vu_s__bindgen_ty_1)) -> rd::rd_kafka_vu_t {
     let mut u = rd::rd_kafka_vu_s__bindgen_ty_1 { ptr: ptr::null_mut() };
     set(&mut u);
@@ -296,10 +291,6 @@ impl Sink<KafkaRecord> for KafkaSink {
         unsafe { rd::rd_kafka_poll(self.client.as_ptr(), timeout_ms(wait)) };
         let reports = self.reports.get();
         self.in_flight -= reports.acks.len();
-        // The lane knows numbers only. Once per poll: thousands may fail of one cause.
-        if let Some(code) = reports.acks.iter().find_map(|ack| ack.result.err().filter(|code| !was_purged(*code))) {
-            tracing::warn!(target: "kafka", "outcomes were not delivered: {}", describe(code));
-        }
         acks.append(&mut reports.acks);
         let ends_here = reports.fatal && self.transaction.is_none();
         if ends_here { Result::Err(self.fatal()) } else { Ok(()) }
@@ -353,7 +344,8 @@ unsafe extern "C" fn on_delivery(_: *mut rd::rd_kafka_t, message: *const rd::rd_
     // SAFETY: librdkafka's own message, valid during the call; `_private` is the tag given with it.
     unsafe {
         let tag = Tag::from_bits((*message)._private as usize as u64);
-        reports(opaque).acks.push(Ack { tag, result: to_result((*message).err) });
+        let result = if (*message).err == NO_ERROR { Ok(()) } else { Err(undelivered((*message).err)) };
+        reports(opaque).acks.push(Ack { tag, result });
     }
 }
 

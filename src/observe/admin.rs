@@ -167,6 +167,10 @@ impl AdminState {
             .filter(|(_, count)| *count > 0)
             .map(|(lane, count)| format!("lane {lane}: {count} partitions stopped with an alarm"))
             .collect();
+        let refused = self.lanes.iter().enumerate().map(|(lane, stats)| (lane, stats.copies_refused.get()));
+        alarms.extend(refused.filter(|(_, count)| *count > 0).map(|(lane, count)| {
+            format!("lane {lane}: the broker refused {count} copies for review for good; the log has the reason")
+        }));
         // The lanes read the same schemas.
         for stats in self.lanes.iter() {
             let of_lane = stats.schema_alarms.lock().unwrap_or_else(PoisonError::into_inner);

@@ -59,6 +59,7 @@ const COUNTERS: &[PerLane] = &[
     ("producers_replaced", "Transactional producers that were in doubt or broken", |lane| {
         lane.producers_replaced.get()
     }),
+    ("review_copies_refused", "Copies for review that the broker refuses for good", |lane| lane.copies_refused.get()),
     ("delivery_failures", "Outcomes that the broker did not take", |lane| lane.delivery_failures.get()),
 ];
 

@@ -52,6 +52,8 @@ pub struct LaneStats {
     pub decisions: [Counter; Decision::ALL.len()],
     /// Review copies made, by [`ReviewReason::index`].
     pub reviews: [Counter; ReviewReason::ALL.len()],
+    /// Copies for review that the broker refuses for good.
+    pub copies_refused: Counter,
     pub late: Counter,
     pub batches: Counter,
     pub batch_rows: Counter,

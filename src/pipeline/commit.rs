@@ -7,7 +7,7 @@ use crate::observe::latency::{Step, StepTimes};
 use crate::observe::stats::LaneStats;
 use crate::pipeline::lane::Lane;
 use crate::pipeline::limits::{COPIES_LEAVE_BEFORE, COPIES_WAIT_MAX, Limits, nanoseconds};
-use crate::pipeline::slots::Phase;
+use crate::pipeline::rewind::Failures;
 use crate::pipeline::transaction::Broken;
 use crate::pipeline::watermark::{Acknowledged, Fate};
 
@@ -100,18 +100,14 @@ where
             return Ok(false);
         }
         let now_us = self.clock.now_ns() / 1_000;
-        let mut failed: Vec<(u32, i32)> = Vec::new();
+        let mut failures = Failures::default();
         let mut run = Run::default();
         let acks = std::mem::take(&mut self.acks);
         for ack in &acks {
             // An acknowledgement for a slot that is gone counts for nothing: its record was handed back.
             let Some(slot) = self.slots.by_id(ack.tag.slot()) else { continue };
-            if let Err(code) = ack.result {
-                if D::ATOMIC {
-                    self.transaction.fail(Broken::Delivery { partition: slot.partition, code });
-                } else if failed.iter().all(|(id, _)| *id != slot.id) {
-                    failed.push((slot.id, code));
-                }
+            if let Err(why) = ack.result {
+                failures.note(slot, ack.tag, why);
                 continue;
             }
             let Some(acknowledged) = slot.watermark.acknowledge(ack.tag.sequence()) else { continue };
@@ -129,43 +125,8 @@ where
         self.acks = acks;
         self.acks.clear();
         failpoint::pass(Point::AfterAck);
-        for (id, code) in failed {
-            self.rewind(id, code)?;
-        }
+        self.answer_failures(&failures)?;
         Ok(true)
-    }
-
-    /// Goes back to the last progress of a partition: its unfinished records are received again.
-    fn rewind(&mut self, id: u32, code: i32) -> Result<(), Fatal> {
-        let Some(partition) = self.slots.by_id(id).map(|slot| slot.partition) else { return Ok(()) };
-        self.stats.delivery_failures.add(1);
-        self.forget_unprocessed(partition);
-        let Some(old) = self.slots.close(partition) else { return Ok(()) };
-        self.stats.handed_back.add(old.watermark.open() as u64);
-        let failures = old.failures_with_this_one();
-        let mut to = Progress { partition, offset: old.watermark.committable() };
-        tracing::warn!(partition, offset = to.offset, code, failures, "a delivery failed: the partition goes back");
-        if failures > self.limits.delivery_failures_max {
-            return Err(Fatal::new(
-                exit::DELIVERY,
-                format!("partition {partition}: delivery failed {failures} times in a row with client error {code}"),
-                "check the output and dead-letter topics: access rights, and max.message.bytes against limits.outcome_bytes_max",
-            ));
-        }
-        if old.phase == Phase::Flowing {
-            let resume = self.delivery.abort(&mut self.source, &mut self.sink, &[to])?;
-            to = resume.into_iter().find(|at| at.partition == partition).unwrap_or(to);
-            self.source.seek(to)?;
-            if old.waiting && !self.gate.is_paused() && !self.draining {
-                self.source.resume(&[partition])?;
-            }
-        }
-        let slot = self.slots.open(to);
-        slot.phase = old.phase;
-        slot.failures = failures;
-        slot.requested = old.requested;
-        slot.confirmed = old.confirmed;
-        Ok(())
     }
 
     /// Starts a commit when it is time, or at once when somebody waits for it; one at a time.

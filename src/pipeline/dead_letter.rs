@@ -3,14 +3,15 @@
 
 use std::ffi::{CStr, CString};
 use std::fmt::Write as _;
+use std::io::Write as _;
 
 use crate::avro::wire::{Accept, SCHEMA_ID_HEADER, detect};
 use crate::edge::SourceRecord;
 use crate::error::Reject;
 use crate::pipeline::settings::HeaderStyle;
-use crate::record::Decoded;
+use crate::record::{Decoded, Position};
 
-const FIELDS: usize = 13;
+const FIELDS: usize = 14;
 
 /// Suffixes in the order they are written. The other styles spell those they have a word for in their own way.
 const SUFFIXES: [&str; FIELDS] = [
@@ -27,6 +28,7 @@ const SUFFIXES: [&str; FIELDS] = [
     "node",
     "lane",
     "epoch",
+    "source_timestamp",
 ];
 const ATTEMPT: usize = 8;
 
@@ -124,10 +126,20 @@ impl DeadLetterHeaders {
                 "timestamp" => write!(text, "{now_ms}"),
                 "node" => write!(text, "{}", self.place.node),
                 "lane" => write!(text, "{}", self.place.lane),
-                _ => write!(text, "{epoch}"),
+                "epoch" => write!(text, "{epoch}"),
+                // The dead letter's own is another where the broker would not take this one.
+                _ if record.timestamp_ms() < 0 => Ok(()),
+                _ => write!(text, "{}", record.timestamp_ms()),
             };
             *end = self.text.len();
         }
+    }
+
+    /// Replaces `out` by `topic-partition-offset`: where the record is found.
+    pub fn write_position(&self, at: Position, out: &mut Vec<u8>) {
+        out.clear();
+        // Writing to memory cannot fail.
+        let _ = write!(out, "{}-{}-{}", self.topic, at.partition, at.offset);
     }
 
     fn earlier_attempts(&self, record: &impl SourceRecord) -> u32 {

@@ -1,5 +1,6 @@
 //! From a judged record to its outcomes: the output (with a review copy before it) or the dead letter, in source
-//! order. Stops where the sink is full and goes on there next time; nothing is dropped, doubled or overtaken.
+//! order. Stops where the sink is full and goes on there next time; nothing is dropped, doubled or overtaken. What the
+//! broker refuses for good is another outcome the next time ([`Refusals`]).
 
 use std::ffi::{CStr, CString};
 
@@ -11,6 +12,7 @@ use crate::observe::stats::LaneStats;
 use crate::pipeline::batch::{Batch, Item, Verdict};
 use crate::pipeline::dead_letter::DeadLetterHeaders;
 use crate::pipeline::judge::Judge;
+use crate::pipeline::refusals::{Refusals, Resort};
 use crate::pipeline::settings::PayloadPolicy;
 use crate::pipeline::slots::Slots;
 use crate::pipeline::watermark::Fate;
@@ -18,6 +20,10 @@ use crate::record::{Decision, Decoded, ReviewReason, Scored, Tag, score_of};
 
 const MODEL_VERSION_HEADER: &CStr = c"scorewire.model.version";
 const DECISION_HEADER: &CStr = c"scorewire.decision";
+
+/// How far ahead of the broker's clock a timestamp may be (`message.timestamp.after.max.ms`, by default an hour), less
+/// what the two clocks may be apart.
+const AHEAD_MAX_MS: i64 = 55 * 60 * 1_000;
 
 /// How far the batch got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +53,7 @@ pub struct Emit {
     review_sent: bool,
     value: Vec<u8>,
     id: Vec<u8>,
+    pub(super) refusals: Refusals,
 }
 
 /// Where the outcomes of one call go, and when the batch was scored.
@@ -96,7 +103,8 @@ impl Judged {
 
 impl Emit {
     pub fn new(settings: EmitSettings) -> Emit {
-        Emit { settings, next: 0, review_sent: false, value: Vec::with_capacity(4096), id: Vec::with_capacity(256) }
+        let (value, id) = (Vec::with_capacity(4096), Vec::with_capacity(256));
+        Emit { settings, next: 0, review_sent: false, value, id, refusals: Refusals::default() }
     }
 
     pub fn judge(&self) -> &Judge {
@@ -121,6 +129,9 @@ impl Emit {
         while self.next < batch.items.len() {
             let item = &mut batch.items[self.next];
             if way.slots.by_id(item.slot).is_some() {
+                if self.refusals.is_active() && !self.refusals.admit(item.record.position(), way.sink.in_flight()) {
+                    return Ok(Emitted::Full);
+                }
                 let answer = if let Verdict::Row(row) = item.verdict { batch.sheet.scores[row] } else { f64::NAN };
                 match self.one(item, answer, &mut way) {
                     Ok(()) => {}
@@ -146,6 +157,7 @@ impl Emit {
         let reject = match (item.verdict, item.decoded) {
             (Verdict::Rejected(reject), _) => reject,
             (Verdict::Row(_), None) => unreachable!("a row comes with what was decoded"),
+            _ if self.refusals.resort(item.record.position()) >= Resort::DeadLetter => Reject::OutcomeRefused,
             (Verdict::Row(_), Some(decoded)) => match score_of(answer) {
                 Err(reject) => reject,
                 Ok(score) => {
@@ -172,6 +184,7 @@ impl Emit {
         self.settings.encoder.write_id_text(&judged.of(item, way.scored_us), &mut self.id);
         if !self.review_sent {
             let review = self.settings.judge.review(judged.decision, &self.id);
+            let review = review.filter(|_| !self.refusals.refuses_copy(item.record.position()));
             way.announce(item, 1 + u8::from(review.is_some()), Fate::Scored);
             if let Some(reason) = review {
                 self.review_copy(item, judged, reason, way)?;
@@ -267,32 +280,42 @@ impl Emit {
             Reject::ModelFailed => Destination::Timeouts,
             _ => Destination::DeadLetters,
         };
-        let timestamp_ms = item.record.timestamp_ms();
+        let at = item.record.position();
+        let now_ms = way.scored_us / 1_000;
         let rest = key_and_header_bytes(&item.record);
         let value_bytes = item.record.value().map_or(0, <[u8]>::len);
         let limit = self.settings.outcome_bytes_max;
         let keep = self.settings.dead_letter_payload == PayloadPolicy::Raw && rest + value_bytes <= limit;
+        let is_stub = self.refusals.resort(at) >= Resort::Stub || rest > limit;
         let outcome = Outgoing {
             destination,
             tag: Tag::new(item.slot, item.sequence),
-            partition: self.kept_partition::<R, K>(way.sink, destination, item.record.position().partition),
+            partition: self.kept_partition::<R, K>(way.sink, destination, at.partition),
             key: Part::OfSource,
             value: if keep { Part::OfSource } else { Part::Null },
-            timestamp_ms: (timestamp_ms >= 0).then_some(timestamp_ms),
+            timestamp_ms: timestamp_that_is_taken(item.record.timestamp_ms(), now_ms),
             headers: &headers,
             forward: true,
             last: true,
         };
-        let sent = if rest <= limit { way.sink.send(&outcome, &mut item.record) } else { Err(SendError::TooLarge) };
+        let sent = if is_stub { Err(SendError::TooLarge) } else { way.sink.send(&outcome, &mut item.record) };
         match sent {
-            // Too large even for a dead letter: what is left is why, and where the record is found.
+            // Too large or refused even as a dead letter: what is left is why, and where the record is found.
             Err(SendError::TooLarge) => {
-                let stub = Outgoing { key: Part::Null, value: Part::Null, forward: false, ..outcome };
+                self.settings.headers.write_position(at, &mut self.id);
+                // A compacted topic takes nothing without key, and forgets what has no value.
+                let (key, value, timestamp_ms) = (Part::Own(&self.id), Part::Own(&[]), Some(now_ms));
+                let stub = Outgoing { key, value, timestamp_ms, forward: false, ..outcome };
                 way.sink.send(&stub, &mut item.record)
             }
             other => other,
         }
     }
+}
+
+/// The record's own timestamp, unless it is so far ahead that brokers refuse it by default.
+fn timestamp_that_is_taken(source_ms: i64, now_ms: i64) -> Option<i64> {
+    (source_ms >= 0).then(|| if source_ms.saturating_sub(now_ms) > AHEAD_MAX_MS { now_ms } else { source_ms })
 }
 
 /// What a dead letter carries besides its value: counted for rejects only, because parsing headers costs.

@@ -14,6 +14,7 @@ use crate::error::{Fatal, exit};
 use crate::failpoint::{Bug, planted};
 use crate::observe::stats::LaneStats;
 use crate::pipeline::limits::{Limits, nanoseconds};
+use crate::record::Ack;
 
 /// How long an abort is waited for. A new producer aborts as well.
 const ABORT_MAX: Duration = Duration::from_secs(5);
@@ -44,6 +45,8 @@ pub struct ExactlyOnce<C> {
     timeout: Duration,
     state: State,
     stats: Arc<LaneStats>,
+    /// What the sink said of outcomes while a transaction ended.
+    heard: Vec<Ack>,
 }
 
 /// A transaction's step that came to an end.
@@ -56,21 +59,23 @@ struct Ended {
 impl<C: Clock> ExactlyOnce<C> {
     /// For a sink that has been initialised and has no transaction open.
     pub fn new(limits: &Limits, clock: C, stats: Arc<LaneStats>) -> ExactlyOnce<C> {
-        ExactlyOnce { clock, timeout: limits.commit_timeout, state: State::Idle, stats }
+        ExactlyOnce { clock, timeout: limits.commit_timeout, state: State::Idle, stats, heard: Vec::new() }
     }
 
     /// Does one step after the other, each again as long as it wants to be and the time allows.
-    fn end<S, K>(&self, sink: &mut K, limit: Duration, steps: &mut [Step<'_, K>]) -> Result<Ended, Fatal>
+    fn end<S, K>(&mut self, sink: &mut K, limit: Duration, steps: &mut [Step<'_, K>]) -> Result<Ended, Fatal>
     where
         S: Source,
         K: Transactional<S>,
     {
-        let (mut result, mut repeated, mut acks) = (Ok(()), false, Vec::new());
+        let (mut result, mut repeated) = (Ok(()), false);
+        self.heard.clear();
         // What was before is no trouble of this.
-        sink.poll(Duration::ZERO, &mut acks)?;
+        sink.poll(Duration::ZERO, &mut self.heard)?;
         sink.take_trouble();
         let start_ns = self.clock.now_ns();
-        let spent = || Duration::from_nanos(self.clock.now_ns().saturating_sub(start_ns));
+        let clock = &self.clock;
+        let spent = || Duration::from_nanos(clock.now_ns().saturating_sub(start_ns));
         'steps: for step in steps {
             loop {
                 result = step(sink, limit.saturating_sub(spent()));
@@ -78,14 +83,14 @@ impl<C: Clock> ExactlyOnce<C> {
                     Ok(()) => break,
                     Err(TransactionError::Retry(_)) if spent() < limit => {
                         repeated = true;
-                        sink.poll(RETRY_AFTER, &mut acks)?;
+                        sink.poll(RETRY_AFTER, &mut self.heard)?;
                     }
                     Err(_) => break 'steps,
                 }
             }
         }
         // What the client has to report of the time it took.
-        sink.poll(Duration::ZERO, &mut acks)?;
+        sink.poll(Duration::ZERO, &mut self.heard)?;
         let doubtful = sink.take_trouble() || repeated || spent() >= sink.doubt_after();
         Ok(Ended { result, doubtful: doubtful && !planted(Bug::ReuseAfterLostEnd) })
     }
@@ -184,6 +189,10 @@ impl<S: Source, K: Transactional<S>, C: Clock> Delivery<S, K> for ExactlyOnce<C>
         }
         Delivery::<S, K>::before_offsets(self, sink)?;
         sink.committed(source, partitions)
+    }
+
+    fn hear(&mut self, acks: &mut Vec<Ack>) {
+        acks.append(&mut self.heard);
     }
 }
 

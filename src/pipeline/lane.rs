@@ -297,7 +297,7 @@ where
         self.decode_start_ns = now_ns;
         let room = room.min(self.batches.open.room());
         let mut left = self.inbox.fitting(room, self.slots.open_bytes(), self.limits.in_flight_bytes_max);
-        let mut pause = Vec::new();
+        let (mut pause, mut stop) = (Vec::new(), None);
         let mut received = 0;
         while left > 0 {
             let (receipt, records) = self.inbox.take(left);
@@ -306,6 +306,10 @@ where
                 let at = record.position();
                 let Some(slot) = self.slots.by_partition(at.partition) else { continue };
                 if slot.phase != Phase::Flowing || at.offset < slot.next_offset {
+                    continue;
+                }
+                if self.emit.refusals.stops_before(at) {
+                    stop.get_or_insert(at);
                     continue;
                 }
                 received += 1;
@@ -324,7 +328,7 @@ where
         if !pause.is_empty() {
             self.source.pause(&pause)?;
         }
-        Ok(())
+        stop.map_or(Ok(()), |at| self.stop_partition(at.partition, "the broker takes nothing of its next record"))
     }
 
     fn retry_parked(&mut self, room: usize) -> Result<(), Fatal> {
@@ -352,6 +356,9 @@ where
 
     /// Hands the rest of the batch to the sink.
     pub(super) fn hand_over(&mut self) -> Result<(), Fatal> {
+        if self.emit.refusals.is_active() && !self.hears_of_suspects()? {
+            return Ok(());
+        }
         self.sink.begin_batch();
         let emitted = self.emit.run(&mut self.batches.leaving, &mut self.slots, &mut self.sink, &self.stats);
         self.sink.end_batch();

@@ -16,6 +16,8 @@ pub mod lane;
 pub mod limits;
 pub mod passage;
 pub mod rebalance;
+mod refusals;
+mod rewind;
 pub mod scoring;
 pub mod settings;
 pub mod slots;

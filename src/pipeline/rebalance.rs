@@ -39,7 +39,7 @@ where
                         slot.end_reached = Some(offset);
                     }
                 }
-                SourceEvent::PartitionFailed { partition, reason } => self.partition_failed(partition, &reason)?,
+                SourceEvent::PartitionFailed { partition, reason } => self.stop_partition(partition, &reason)?,
             }
         }
         Ok(())
@@ -158,11 +158,14 @@ where
             failpoint::commit_late(slot.partition, slot.confirmed);
             self.unfinished |= self.draining && !slot.is_settled();
             count_handed_back(&self.stats, slot.watermark.open());
+            // It may be assigned anew when the topics take its outcomes again.
+            self.emit.refusals.forget_before(slot.partition, i64::MAX);
         }
     }
 
-    fn partition_failed(&mut self, partition: i32, reason: &str) -> Result<(), Fatal> {
-        tracing::error!(partition, reason, "the partition cannot be read on and is stopped; the others go on");
+    /// Stops a partition with an alarm; it stays stopped until it is assigned anew.
+    pub(super) fn stop_partition(&mut self, partition: i32, reason: &str) -> Result<(), Fatal> {
+        tracing::error!(partition, reason, "the partition is stopped; the others go on");
         match self.slots.by_partition(partition) {
             Some(slot) if slot.phase == Phase::Flowing => slot.phase = Phase::Failed,
             _ => return Ok(()),

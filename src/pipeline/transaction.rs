@@ -7,18 +7,19 @@
 
 use crate::edge::{Clock, Delivery, Progress, Scorer, Sink, Source};
 use crate::error::{Fatal, Reject, exit};
-use crate::failpoint::{Bug, planted};
 use crate::observe::stats::LaneStats;
 use crate::pipeline::commit::count;
 use crate::pipeline::lane::Lane;
+use crate::pipeline::rewind::not_taken;
 use crate::pipeline::slots::Phase;
 use crate::pipeline::watermark::Fate;
+use crate::record::{Hope, Undelivered};
 
 /// Why a transaction is given up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Broken {
-    /// An outcome was not delivered, with the client's error code.
-    Delivery { partition: i32, code: i32 },
+    /// An outcome was not delivered.
+    Delivery { partition: i32, why: Undelivered },
     /// Producer or broker refused to go on with it.
     Refused(String),
     /// Partitions with outcomes in it are lost, or could not be drained.
@@ -56,6 +57,11 @@ impl Transaction {
     /// Records that are acknowledged and not committed.
     pub(super) fn uncommitted(&self) -> u64 {
         self.scored + self.rejected.iter().sum::<u64>()
+    }
+
+    /// The broker's refusals were understood: the next transaction is another one.
+    pub(super) fn is_another(&mut self) {
+        self.aborts = 0;
     }
 
     /// The first reason stands.
@@ -130,7 +136,9 @@ where
         self.count_abort(&why, now_ns)?;
         let known: Vec<Progress> = self.slots.iter().map(|slot| slot.last_commit()).collect();
         let resume = self.delivery.abort(&mut self.source, &mut self.sink, &known)?;
-        // Whatever the client still said of the old transaction.
+        // What the client still said of the old transaction tells at most what the next one is to leave out.
+        self.delivery.hear(&mut self.acks);
+        self.hear_refusals();
         self.acks.clear();
         self.stats.handed_back.add(self.transaction.forget());
         resume.into_iter().try_for_each(|to| self.go_back(to))
@@ -138,9 +146,17 @@ where
 
     fn count_abort(&mut self, why: &Broken, now_ns: u64) -> Result<(), Fatal> {
         self.stats.commit_failures.add(1);
-        if *why == Broken::Left {
-            tracing::warn!("a transaction is aborted: partitions came or went");
-            return Ok(());
+        match why {
+            Broken::Left => {
+                tracing::warn!("a transaction is aborted: partitions came or went");
+                return Ok(());
+            }
+            // The next transaction is another one.
+            Broken::Delivery { partition, why } if why.hope == Hope::Never => {
+                tracing::warn!(partition, "an outcome was not taken: the transaction is aborted: {why}");
+                return Ok(());
+            }
+            Broken::Delivery { .. } | Broken::Refused(_) => {}
         }
         let transaction = &mut self.transaction;
         if transaction.aborts == 0 {
@@ -150,18 +166,10 @@ where
         let since_ns = now_ns.saturating_sub(transaction.aborting_since_ns);
         transaction.aborts = times;
         match why {
-            Broken::Delivery { partition, code } => {
-                self.stats.delivery_failures.add(1);
-                tracing::warn!(partition, code, times, "a delivery failed: the transaction is aborted");
+            Broken::Delivery { partition, why } => {
+                tracing::warn!(partition, times, "an outcome was not taken: the transaction is aborted: {why}");
                 if times > self.limits.delivery_failures_max {
-                    return Err(Fatal::new(
-                        exit::DELIVERY,
-                        format!(
-                            "partition {partition}: delivery failed {times} times in a row with client error {code}"
-                        ),
-                        "check the output and dead-letter topics: access rights, and max.message.bytes against \
-                         limits.outcome_bytes_max",
-                    ));
+                    return Err(not_taken(*partition, times, *why));
                 }
             }
             Broken::Refused(why) => {
@@ -182,19 +190,16 @@ where
     /// A fresh start of a partition that is still ours.
     fn go_back(&mut self, to: Progress) -> Result<(), Fatal> {
         self.forget_unprocessed(to.partition);
+        self.emit.refusals.forget_before(to.partition, to.offset);
         let Some(old) = self.slots.close(to.partition) else { return Ok(()) };
         self.stats.handed_back.add(old.watermark.open() as u64);
-        if old.phase == Phase::Flowing {
-            if !planted(Bug::MissingSeek) {
-                self.source.seek(to)?;
-            }
-            if old.waiting && !self.gate.is_paused() && !self.draining {
-                self.source.resume(&[to.partition])?;
-            }
+        let phase = self.phase_again(&old);
+        if phase == Phase::Flowing {
+            self.flow_again(to, &old)?;
         }
         let has_committed = old.confirmed >= 0 || to.offset != old.first_offset;
         let slot = self.slots.open(to);
-        slot.phase = old.phase;
+        slot.phase = phase;
         slot.requested = if has_committed { to.offset } else { -1 };
         slot.confirmed = slot.requested;
         Ok(())

@@ -129,6 +129,12 @@ impl Watermark {
         abandoned
     }
 
+    /// Offset of a record whose outcomes were handed over, and what it ends as.
+    pub fn sent_for(&self, sequence: u64) -> Option<(i64, Fate)> {
+        let index = usize::try_from(sequence.checked_sub(self.first)?).ok()?;
+        self.entries.get(index).map(|entry| (entry.offset, entry.fate))
+    }
+
     fn entry(&mut self, sequence: u64) -> Option<&mut Entry> {
         let index = usize::try_from(sequence.checked_sub(self.first)?).ok()?;
         self.entries.get_mut(index)

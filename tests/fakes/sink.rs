@@ -6,14 +6,18 @@ use std::time::Duration;
 
 use scorewire::edge::{Destination, Outgoing, SendError, Sink, SourceRecord};
 use scorewire::error::Fatal;
-use scorewire::record::{Ack, Position, Tag};
+use scorewire::record::{Ack, Hope, Position, Tag, Undelivered};
 
 use super::journal::{Entry, Journal};
 use super::record::{FakeRecord, Headers};
 use super::transactions::Transactions;
 
-/// librdkafka's code for an outcome that was purged from the queue.
-pub const PURGED: i32 = -152;
+/// What librdkafka says of an outcome that was purged from the queue.
+pub const PURGED: Undelivered = Undelivered { hope: Hope::Beside, code: -152, text: "Local: Purged in queue" };
+
+/// What it says of one that the rights do not allow.
+pub const REFUSED: Undelivered =
+    Undelivered { hope: Hope::Later, code: 29, text: "Broker: Topic authorization failed" };
 
 /// Where an outcome stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +91,7 @@ impl From<Destination> for Destination2 {
 
 impl SinkState {
     /// Reports the broker's word on outcomes in flight: those for which `pick` says so.
-    pub fn answer(&mut self, result: Result<(), i32>, mut pick: impl FnMut(&Sent) -> bool) -> usize {
+    pub fn answer(&mut self, result: Result<(), Undelivered>, mut pick: impl FnMut(&Sent) -> bool) -> usize {
         let mut answered = 0;
         for sent in self.sent.iter_mut().filter(|sent| sent.is_in_flight()) {
             if !pick(sent) {
@@ -103,7 +107,7 @@ impl SinkState {
     }
 
     /// The same for chosen places in `sent`, in the order given.
-    pub fn answer_in_order(&mut self, result: Result<(), i32>, places: &[usize]) {
+    pub fn answer_in_order(&mut self, result: Result<(), Undelivered>, places: &[usize]) {
         for &place in places {
             let sent = &mut self.sent[place];
             assert!(sent.is_in_flight(), "answered twice");
@@ -115,7 +119,7 @@ impl SinkState {
     }
 
     /// One failed delivery costs the whole transaction.
-    fn note_failure(&mut self, result: Result<(), i32>, answered: usize) {
+    fn note_failure(&mut self, result: Result<(), Undelivered>, answered: usize) {
         if let Some(transactions) = self.transactions.as_mut().filter(|_| result.is_err() && answered > 0) {
             transactions.break_open();
         }

@@ -118,12 +118,17 @@ impl FakeSource {
 
     /// Appends a record at an offset at or after the end: holes are what compaction and markers leave.
     pub fn put_at(&self, offset: i64, partition: i32, key: Option<&str>, value: Option<Vec<u8>>, headers: Headers) {
-        let mut state = self.state();
-        let log = state.logs.entry(partition).or_default();
-        assert!(offset >= log.end, "offsets grow");
-        log.end = offset + 1;
         let key = key.map(|key| key.as_bytes().to_vec());
-        let data = Data { position: Position { partition, offset }, timestamp_ms: 1_000 + offset, key, value, headers };
+        let position = Position { partition, offset };
+        self.put_data(Data { position, timestamp_ms: 1_000 + offset, key, value, headers });
+    }
+
+    /// Puts a record, which may leave offsets out.
+    pub fn put_data(&self, data: Data) {
+        let mut state = self.state();
+        let log = state.logs.entry(data.position.partition).or_default();
+        assert!(data.position.offset >= log.end, "offsets grow");
+        log.end = data.position.offset + 1;
         log.records.push(Arc::new(data));
     }
 

@@ -18,6 +18,10 @@ class Record:
     poison: bool = False
     # Of the sample that is scored again: what the reference made of it. None: not in the sample.
     reference: float | None = None
+    # The topic of review copies never takes its copy.
+    no_copy: bool = False
+    # The topic of outputs never takes its output: poison, and its copy may have been taken before that was known.
+    refused: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class Outcome:
     # With the node: who wrote it, and in which of its assignments of the partition.
     lane: int = 0
     epoch: int = 0
+    # A dead letter of which only why and where is left: its key is its own.
+    stub: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,8 @@ class Mark:
     upper: dict = field(default_factory=dict)
     # A clean stop scores nothing twice.
     may_double: bool = True
+    # At-least-once: what was refused, alone or with its request, comes after what was sent behind it.
+    overtaken: bool = False
     # What `in_flight` said when it struck.
     proof: int = 0
 

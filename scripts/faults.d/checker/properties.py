@@ -200,12 +200,14 @@ def out_of_order(view):
             continue
         record = view.records.get(outcome.source)
         moved = view.history.keeps_partition and outcome.partition != outcome.source[0]
-        if record and (moved or outcome.key != record.key):
+        if record and (moved or outcome.key != record.key and not outcome.stub):
             place.add(f"{outcome.kind} of {outcome.source}")
         if view.by_source[outcome.source][0] is not outcome:
             continue
         lane = (outcome.kind, outcome.source[0], outcome.partition)
-        if outcome.source[1] < last.get(lane, -1):
+        overtaken = view.history.delivery == AT_LEAST_ONCE and any(
+            mark.overtaken and mark.covers(*outcome.source, outcome.appended_ms) for mark in view.windows)
+        if outcome.source[1] < last.get(lane, -1) and not overtaken:
             order.add(f"{outcome.kind} of {outcome.source} behind {last[lane]}")
         last[lane] = max(last.get(lane, -1), outcome.source[1])
     return [order, place]
@@ -295,9 +297,11 @@ def reviews(view):
         for copy in copies[:1]:
             due = copy.kind == SCORE and (copy.decision == "REVIEW" or sample_hash(copy.id.encode()) < below)
             have = view.reviews.get(source, [])
-            if due and not have:
+            record = view.records.get(source)
+            if due and not have and not (record and record.no_copy):
                 lost.add(str(source))
-            if have and (not due or any((one.score, one.decision) != (copy.score, copy.decision) for one in have)):
+            early = record and record.refused and view.history.delivery == AT_LEAST_ONCE
+            if have and not early and (not due or any((one.score, one.decision) != (copy.score, copy.decision) for one in have)):
                 extra.add(str(source))
             if view.history.delivery == EXACTLY_ONCE and len(have) > 1:
                 extra.add(f"{source}: {len(have)} review copies")

@@ -15,6 +15,8 @@ from .history import DEAD, REVIEW, SCORE, TIMEOUT, Commit, History, Outcome, Rec
 
 # A record that its writer knows to be bad says so, for nobody but the checker.
 POISON_HEADER = "x-fault-poison"
+# The same for a good record whose output, or whose review copy, the broker never takes.
+REFUSED_HEADER, NO_COPY_HEADER = "x-fault-refused", "x-fault-no-copy"
 OFFSETS_TOPIC = "__consumer_offsets"
 ERRORS = "__scorewire.errors."
 READ_LIMIT_S = 60.0
@@ -110,7 +112,7 @@ def rejected(message, kind, aborted):
     text = {name.removeprefix(ERRORS): value.decode() for name, value in headers.items()}
     return Outcome(kind, message.partition(), message.offset(), (int(text["partition"]), int(text["offset"])),
                    appended_ms(message), message.key(), text["node"], lane=int(text["lane"]),
-                   epoch=int(text["epoch"]), reason=text["reason"], aborted=aborted)
+                   epoch=int(text["epoch"]), reason=text["reason"], aborted=aborted, stub=message.value() == b"")
 
 
 def outcomes(bootstrap, topics, avro):
@@ -157,14 +159,19 @@ def inputs(bootstrap, topic, package, sample, seed):
     expected = dict(zip(sorted(chosen), package.scores([messages[index].value() for index in sorted(chosen)])))
     records = []
     for index, message in enumerate(messages):
-        poison = any(name == POISON_HEADER for name, _ in message.headers() or [])
+        said = {name for name, _ in message.headers() or []}
+        poison = POISON_HEADER in said
         reference = expected.get(index)
         if index in expected and (reference is None) != poison:
             raise ValueError(f"the reference and the writer disagree about {place(message)}: poison is {poison}")
         if reference is not None and math.isnan(reference):
             # A good record that the model has no answer for: no score may come of it.
             poison, reference = True, None
-        records.append(Record(message.partition(), message.offset(), message.key(), poison, reference))
+        no_copy, refused = NO_COPY_HEADER in said, REFUSED_HEADER in said
+        if refused:
+            # No score may come of it: none that anybody could read.
+            poison, reference = True, None
+        records.append(Record(message.partition(), message.offset(), message.key(), poison, reference, no_copy, refused))
     committed = {(message.partition(), message.offset()) for message in messages}
     everything = read_topic(bootstrap, topic, "read_uncommitted")
     return records, {(m.partition(), m.offset()) for m in everything} - committed

@@ -5,13 +5,11 @@ import tempfile
 from pathlib import Path
 
 from checker.history import AT_LEAST_ONCE
-from waits import now_ms, wait_for
+from waits import FaultError, now_ms, wait_for
 
 from .run import PARTITIONS, RATE, begun_at_the_end, killed, loaded, scenario, under_way
 
-# The exit code of a process whose outcomes are refused.
-DELIVERY_FAILED = 74
-# That of one which has to be told something first.
+# The exit code of a process that has to be told something first.
 BAD_CONFIGURATION = 78
 # How long a running process has to notice that its topic is another.
 RECREATED_S = 20.0
@@ -142,41 +140,55 @@ def two_nodes_start_at_once(run):
             run.end(job)
 
 
+# Larger than the topics of outcomes take in `refused for good`, and smaller than what a request may hold.
+LARGE, LARGEST = 700_000, "500000"
+
+
+@scenario("refused for good", 1, 2, 10)
+def refused_for_good(run):
+    """Among the others records come whose output, review copy or dead letter its topic never takes: too large, or without key
+    where it is compacted. Each becomes what is left to it, and nothing stops."""
+    configs = {"outputs": {"max.message.bytes": LARGEST}, "review": {"max.message.bytes": LARGEST},
+               "dead_letters": {"cleanup.policy": "compact"}}
+    # Requests of the others are smaller than what the topics take.
+    small = ("kafka.producer.properties.batch.size=400000",)
+    with run.job(settings=small, outcome_configs=configs, sample_per_million=1_000_000) as job:
+        (node,) = loaded(job)
+        for _ in range(run.rounds):
+            run.strike(job, "refused for good", lambda: job.feed.send_refused(3, LARGE), overtaken=True)
+        letters = {(outcome.reason, outcome.stub) for outcome in job.dead_letters()}
+        missing = {("outcome_refused", False), ("truncated", True)} - letters
+        if missing:
+            raise FaultError(f"no dead letter of the kind {sorted(missing)}")
+        refused = sum(lane["review_copies_refused"] for lane in node.status()["lanes"])
+        if refused < 3 * run.rounds or not node.is_running() or len(job.nodes) > 1:
+            raise FaultError(f"{refused} review copies were refused, of {3 * run.rounds}:\n{node.tail()}")
+        run.end(job)
+
+
 def refuse(run, job, largest=120):
-    """No dead letter is as small as that; the marker of a transaction's end is, and has to fit."""
+    """No dead letter is as small as that, nor a stub; the marker of a transaction's end is, and has to fit."""
     run.cluster.set_topic(job.topics["dead_letters"], "max.message.bytes", str(largest))
 
 
 @scenario("dead letters refused", 0, 1, 5)
 def dead_letters_refused(run):
-    """The dead-letter topic takes nothing any more: the process ends with its reason; mended, all of it goes on."""
+    """The dead-letter topic takes not even stubs any more: each partition stops with an alarm before the next poison, all that
+    is before that is committed, and the process lives; mended, a new process goes on there."""
     with run.job() as job:
         loaded(job)
         for _ in range(run.rounds):
             def refused():
                 refuse(run, job)
-                job.nodes[-1].wait(DELIVERY_FAILED)
+                node = job.nodes[-1]
+                wait_for("a partition still flows", run.suite.settle_s,
+                         lambda: node.total("partitions", "failed") == PARTITIONS)
+                node.stop()
 
             def mend():
                 refuse(run, job, 1_048_588)
                 job.start()
             run.strike(job, "dead letters refused", refused, mend=mend)
-        run.end(job)
-
-
-@scenario("refused for a while", 0, 2, 10)
-def refused_for_a_while(run):
-    """The dead-letter topic takes nothing for a moment: the process lives on, goes back and tries again (exactly-once:
-    its transactions are aborted), until it does."""
-    with run.job(settings=("limits.delivery_failures_max=1000000",)) as job:
-        (node,) = loaded(job)
-        for _ in range(run.rounds):
-            def refused():
-                before = node.delivery_failures()
-                refuse(run, job)
-                wait_for("nothing is refused", run.suite.settle_s,
-                         lambda: (node.delivery_failures() or 0) >= before + 3)
-            run.strike(job, "refused for a while", refused, mend=lambda: refuse(run, job, 1_048_588))
         run.end(job)
 
 
