@@ -23,6 +23,7 @@ use crate::pipeline::intake::Intake;
 use crate::pipeline::limits::{KEEP_AWAKE_EVERY, Limits, PUBLISH_EVERY, SINK_WAIT, nanoseconds};
 use crate::pipeline::rebalance::Revoke;
 use crate::pipeline::scoring::{AT_DESK_MAX, Model, Queues, Scoring};
+use crate::pipeline::showing::Shown;
 use crate::pipeline::slots::{Phase, Slots};
 use crate::pipeline::stood_still::Alive;
 use crate::pipeline::transaction::{Broken, Transaction};
@@ -73,6 +74,7 @@ pub struct Lane<S: Source, M, K, D, C> {
     pub(super) unfinished: bool,
     pub(super) limits: Limits,
     pub(super) stats: Arc<LaneStats>,
+    pub(super) shown: Shown,
     pub(super) times: StepTimes,
     pub(super) until: Option<Vec<i64>>,
     /// Since when outcomes have been in flight without an acknowledgement.
@@ -123,6 +125,7 @@ where
         let model = Model::new(parts.scorer, parts.limits.model_failures_max);
         let batches = Batches::new(model.width(), cap, at_model_max);
         let (scoring, desk) = place(model);
+        parts.stats.complaint.get_or_init(|| parts.source.complaint());
         Lane {
             scoring,
             desk,
@@ -145,6 +148,7 @@ where
             unfinished: false,
             limits: parts.limits,
             stats: parts.stats,
+            shown: Shown::default(),
             times: StepTimes::default(),
             until: parts.until,
             silent_since_ns: 0,
@@ -319,6 +323,7 @@ where
         }
         self.stats.received.add(received);
         if received > 0 {
+            self.stats.received_ms.set(now_ns / 1_000_000);
             failpoint::pass(Point::AfterReceive);
         }
         if !pause.is_empty() {

@@ -18,6 +18,7 @@ pub mod passage;
 pub mod rebalance;
 pub mod scoring;
 pub mod settings;
+mod showing;
 pub mod slots;
 mod stood_still;
 pub mod threads;

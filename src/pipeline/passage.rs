@@ -107,6 +107,7 @@ where
     }
 }
 
-fn scoring_thread_gone() -> Fatal {
+/// All that a lane knows of it; why, its thread says.
+pub(super) fn scoring_thread_gone() -> Fatal {
     Fatal::new(exit::INTERNAL, "the model's thread ended before its lane", "this is a bug: please report it")
 }
