@@ -8,6 +8,10 @@ use std::time::Duration;
 
 use ndarray::ArrayView2;
 
+mod complaint;
+
+pub use complaint::Complaint;
+
 use crate::error::Fatal;
 use crate::record::{Ack, Described, Position, Tag, described_by};
 
@@ -70,6 +74,15 @@ pub struct PartitionLag {
     pub high_watermark: i64,
 }
 
+/// What a source has learnt of its group and its input since it was asked last.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contact {
+    /// How long ago something was heard from the group, as one of its members.
+    pub heard_ago: Option<Duration>,
+    /// Why there is nothing to read, as long as that holds.
+    pub no_input: Option<String>,
+}
+
 /// Ends a wait of [`Source::poll`] from another thread. A wake that comes just before the wait ends it too, so that
 /// none is missed; it may also end a later wait too early, and never more than one.
 #[derive(Clone, Default)]
@@ -127,6 +140,16 @@ pub trait Source {
     /// are not, a [`SourceEvent::Lost`] is on its way.
     fn still_owns(&mut self) -> bool {
         true
+    }
+
+    /// Asked a few times a second. By default the source is a member that hears of its group all the time.
+    fn contact(&mut self) -> Contact {
+        Contact { heard_ago: Some(Duration::ZERO), ..Contact::default() }
+    }
+
+    /// Where its client's threads leave why there is no connection. By default nobody complains.
+    fn complaint(&self) -> Arc<Complaint> {
+        Arc::default()
     }
 
     /// Called all the time, twenty times a second, with records or without: whatever a client does too seldom by itself.

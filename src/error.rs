@@ -193,7 +193,7 @@ pub mod exit {
     pub const USAGE: u8 = 64;
     /// A model package that does not hold: hash, contract, golden rows, golden records.
     pub const MODEL: u8 = 65;
-    /// Kafka or a topic cannot be reached.
+    /// Kafka or a topic cannot be reached, or may not be used.
     pub const UNAVAILABLE: u8 = 69;
     /// A broken assumption inside scorewire: report it.
     pub const INTERNAL: u8 = 70;

@@ -12,7 +12,7 @@ use scorewire::config::raw::{FlagValue, RawConfig, Sources};
 use scorewire::config::secret::Secret;
 use scorewire::config::{Config, LogConfig, LogFormat, show};
 use scorewire::error::Fatal;
-use scorewire::kafka::settings::SECRET_PROPERTIES;
+use scorewire::kafka::settings::{PasswordFiles, SECRET_PROPERTIES};
 use scorewire::observe::log;
 use tempfile::TempDir;
 use tracing_subscriber::layer::SubscriberExt;
@@ -186,4 +186,25 @@ fn logs_keep_their_level_and_shape() {
     assert_eq!((&json["level"], &json["message"], &json["partition"]), (&"WARN".into(), &"loud".into(), &3.into()));
     assert!(logged(LogFormat::Text, "error,config_secrets=debug", speak).contains("quiet"));
     assert!(log::filter("inof").is_err() && log::filter("info,scorewire=lout").is_err());
+}
+
+#[test]
+fn the_file_of_a_password_is_known_for_the_client_that_it_belongs_to() {
+    let dir = folder();
+    private(&dir, "both", "one\n");
+    private(&dir, "own", "two\n");
+    let files = |more: &str| {
+        let text = minimal(&format!("[kafka.properties]\n\"sasl.password_file\" = \"both\"\n{more}"));
+        let loaded = Config::load(&sources(private(&dir, "scorewire.toml", &text)), &Machine::current()).unwrap();
+        let PasswordFiles { consumer, producer } = loaded.config.kafka.password_files;
+        [consumer, producer]
+    };
+    let path = |name: &str| Some(dir.path().join(name));
+    assert_eq!(files(""), [path("both"), path("both")]);
+    let own = "[kafka.producer.properties]\n\"sasl.password_file\" = \"own\"\n";
+    assert_eq!(files(own), [path("both"), path("own")]);
+    let inline = "[kafka.consumer.properties]\n\"sasl.password\" = \"three\"\n";
+    assert_eq!(files(inline), [None, path("both")], "a value in the file itself is not read again");
+    let other = "[kafka.consumer.properties]\n\"ssl.key.password_file\" = \"own\"\n";
+    assert_eq!(files(other), [path("both"), path("both")], "another secret");
 }

@@ -168,6 +168,7 @@ fn an_outcome_that_is_refused_leaves_the_records_headers_as_they_were() {
         properties: BTreeMap::new(),
         consumer_properties: BTreeMap::new(),
         producer_properties: BTreeMap::from([("message.max.bytes".to_owned(), "2000".to_owned())]),
+        password_files: Default::default(),
     };
     let source = with_headers(TestRecord::new(0).key("k").value("v"), &GUID);
     kafka.produce(&topics.input, std::slice::from_ref(&source));

@@ -48,6 +48,7 @@ impl Reading {
             properties: BTreeMap::new(),
             consumer_properties: BTreeMap::new(),
             producer_properties: BTreeMap::new(),
+            password_files: Default::default(),
         };
         let source =
             KafkaSource::subscribe(&settings, 0, topic, true, Duration::from_secs(50)).expect("the group is there");

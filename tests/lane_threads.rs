@@ -7,10 +7,11 @@ mod fakes;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use fakes::{FakeLane, ManualClock, Payment, Setup, World};
-use scorewire::edge::{Destination, SourceEvent};
+use fakes::{FakeLane, FakeSink, FakeSource, ManualClock, Payment, Setup, World};
+use scorewire::edge::{Committing, Delivery, Destination, Progress, SourceEvent};
 use scorewire::error::{Fatal, exit};
 use scorewire::observe::stats::LaneStats;
 use scorewire::pipeline::limits::Limits;
@@ -102,6 +103,60 @@ fn the_first_fatal_error_wins_and_the_other_lanes_drain() {
     let scored = sound.stats.scored.get();
     assert_eq!(sound.source.committed(0).unwrap_or(0), i64::try_from(scored).unwrap());
     assert!(sound.source.state().closed, "left in order");
+}
+
+/// Delivery of a lane whose clients block when they are let go, until the test sends.
+struct Blocking(Receiver<()>);
+
+impl Delivery<FakeSource, FakeSink> for Blocking {
+    const ATOMIC: bool = false;
+
+    fn begin(&mut self, _: &mut FakeSink) -> Result<(), Fatal> {
+        Err(Fatal::new(exit::UNAVAILABLE, "READ is denied", "grant it"))
+    }
+
+    fn is_open(&self) -> bool {
+        false
+    }
+
+    fn commit(&mut self, _: &mut FakeSource, _: &mut FakeSink, _: &[Progress]) -> Result<Committing, Fatal> {
+        Ok(Committing::Done)
+    }
+
+    fn abort(&mut self, _: &mut FakeSource, _: &mut FakeSink, _: &[Progress]) -> Result<Vec<Progress>, Fatal> {
+        Ok(Vec::new())
+    }
+}
+
+impl Drop for Blocking {
+    fn drop(&mut self) {
+        self.0.recv().expect("the test sends");
+    }
+}
+
+/// A lane that was denied a right hung for a minute in its client's end, with every light green, and the watchdog gave the
+/// process another exit code.
+#[test]
+fn the_reason_is_told_and_the_lane_not_ready_before_its_clients_are_let_go() {
+    let clock = ManualClock::default();
+    let mut all = lanes(&clock, Limits::default());
+    let (let_go, blocks) = channel();
+    let world = Setup { clock: clock.clone(), ..Setup::default() }.with_delivery(|_| Blocking(blocks));
+    world.source.tell(SourceEvent::Assigned(vec![0]));
+    world.source.put(0, Some(Payment::new("p", 0.25).encode()));
+    let (stats, lane) = (Arc::clone(&world.stats), world.lane);
+    all.start("lane-0".into(), Cores::default(), Arc::clone(&stats), move || Ok(lane)).unwrap();
+    let conductor = Conductor::start(all).unwrap();
+    let reason = loop {
+        if let Some(fatal) = conductor.failure() {
+            break fatal;
+        }
+        std::thread::yield_now();
+    };
+    assert_eq!((reason.code, reason.what.as_str()), (exit::UNAVAILABLE, "READ is denied"));
+    assert_eq!(stats.failure.get().map(String::as_str), Some("READ is denied"));
+    let_go.send(()).unwrap();
+    assert_eq!(conductor.finish(), Err(reason), "and it is the one that the process ends with");
 }
 
 #[test]

@@ -9,6 +9,8 @@ mod fakes;
 
 #[path = "lane_backpressure.rs"]
 mod backpressure;
+#[path = "lane_contact.rs"]
+mod contact;
 #[path = "lane_dead_letters.rs"]
 mod dead_letters;
 #[path = "lane_delivery.rs"]

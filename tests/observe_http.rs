@@ -1,163 +1,21 @@
-//! What can be seen of a running process, over real HTTP: health in every state, the status document, and metrics that
-//! follow the exposition format and add up.
+//! What can be seen of a running process, over real HTTP: the status document, and metrics that follow the exposition
+//! format and add up. Health is in `observe_health.rs`.
+
+mod observe_support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use scorewire::config::Config;
+use observe_support::{Bench, HandClock, get};
 use scorewire::edge::{Clock, PartitionLag};
 use scorewire::error::{Reject, exit};
 use scorewire::load::{NodeProbe, PipelineProbe};
-use scorewire::observe::admin::{self, AdminServer, ModelInfo, Phase};
+use scorewire::observe::admin::{self, ModelInfo};
 use scorewire::observe::latency::{Step, StepTimes};
-use scorewire::observe::stats::LaneStats;
-
-/// A clock moved by hand.
-#[derive(Default)]
-struct HandClock {
-    ns: AtomicU64,
-    wall_us: AtomicI64,
-}
-
-impl HandClock {
-    fn advance(&self, span: Duration) {
-        self.ns.fetch_add(span.as_nanos() as u64, Ordering::SeqCst);
-        self.wall_us.fetch_add(span.as_micros() as i64, Ordering::SeqCst);
-    }
-
-    fn cycle(&self, lane: &LaneStats) {
-        lane.last_cycle_ms.set(self.now_ns() / 1_000_000);
-    }
-}
-
-impl Clock for HandClock {
-    fn now_ns(&self) -> u64 {
-        self.ns.load(Ordering::SeqCst)
-    }
-
-    fn wall_us(&self) -> i64 {
-        self.wall_us.load(Ordering::SeqCst)
-    }
-}
-
-/// Two lanes behind HTTP on a port of their own.
-struct Bench {
-    server: AdminServer,
-    lanes: Vec<Arc<LaneStats>>,
-    clock: Arc<HandClock>,
-    phase: Arc<Phase>,
-    config: Config,
-}
-
-impl Bench {
-    fn new() -> Bench {
-        let clock = Arc::new(HandClock::default());
-        clock.wall_us.store(1_700_000_000_000_000, Ordering::SeqCst);
-        clock.advance(Duration::from_secs(5));
-        let lanes = vec![Arc::new(LaneStats::default()), Arc::new(LaneStats::default())];
-        let phase = Arc::new(Phase::default());
-        let config = Config::new("b:9092", "group-1", "models/m");
-        let model = ModelInfo {
-            name: "card \"fraud\"".to_owned(),
-            version: "3".to_owned(),
-            sha256: "ab12".to_owned(),
-            provider: "cpu".to_owned(),
-            native_bytes: 7_000_000,
-        };
-        let shared: Arc<dyn Clock + Send + Sync> = Arc::<HandClock>::clone(&clock);
-        let state = config.admin_state(lanes.clone(), model, Arc::clone(&phase), shared);
-        let server = admin::start("127.0.0.1:0".parse().unwrap(), Arc::new(state)).unwrap();
-        Bench { server, lanes, clock, phase, config }
-    }
-
-    /// The same, warm and joined.
-    fn ready() -> Bench {
-        let bench = Bench::new();
-        bench.phase.set_warm();
-        bench.lanes.iter().for_each(|lane| lane.joined.store(true, Ordering::SeqCst));
-        assert_eq!(bench.get("/readyz"), (200, "ok\n".to_owned()));
-        bench
-    }
-
-    fn get(&self, path: &str) -> (u16, String) {
-        let (code, _, body) = get(self.server.address(), path);
-        (code, body)
-    }
-}
-
-/// Status code, headers and body of one request.
-fn get(address: SocketAddr, path: &str) -> (u16, String, String) {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
-    let code = head.split_whitespace().nth(1).unwrap().parse().unwrap();
-    (code, head.to_ascii_lowercase(), body.to_owned())
-}
-
-#[test]
-fn livez_fails_when_a_lane_stops_turning_and_never_asks_kafka() {
-    let bench = Bench::new();
-    bench.clock.advance(Duration::from_secs(3_600));
-    assert_eq!(bench.get("/livez").0, 200, "a lane that has not begun is not hung");
-    bench.lanes.iter().for_each(|lane| bench.clock.cycle(lane));
-    bench.lanes[0].sink_stalled_since_ms.set(1);
-    bench.lanes[0].failed_partitions.set(3);
-    bench.clock.advance(bench.config.limits.watchdog_timeout);
-    assert_eq!(bench.get("/livez").0, 200, "neither a stalled sink nor a failed partition is a reason to restart");
-    bench.clock.advance(Duration::from_millis(1));
-    bench.clock.cycle(&bench.lanes[0]);
-    let (code, body) = bench.get("/livez");
-    assert_eq!((code, body.as_str()), (503, "lane 1 has finished no duty cycle for 60001 ms\n"));
-    bench.lanes[1].ended.store(true, Ordering::SeqCst);
-    assert_eq!(bench.get("/livez").0, 200, "a lane that has left in order is not hung");
-}
-
-#[test]
-fn readyz_says_what_is_missing() {
-    let bench = Bench::new();
-    let (code, body) = bench.get("/readyz");
-    assert_eq!(code, 503);
-    assert_eq!(body.lines().count(), 3, "{body}");
-    bench.phase.set_warm();
-    bench.lanes[0].joined.store(true, Ordering::SeqCst);
-    assert_eq!(bench.get("/readyz"), (503, "lane 1 has not joined the group\n".to_owned()));
-    bench.lanes[1].joined.store(true, Ordering::SeqCst);
-    assert_eq!(bench.get("/readyz"), (200, "ok\n".to_owned()));
-    bench.lanes[1].ended.store(true, Ordering::SeqCst);
-    assert_eq!(bench.get("/readyz"), (503, "lane 1 has ended\n".to_owned()));
-    bench.lanes[1].ended.store(false, Ordering::SeqCst);
-    bench.phase.set_stopping();
-    assert_eq!(bench.get("/readyz"), (503, "stopping\n".to_owned()));
-}
-
-#[test]
-fn a_sink_outage_flips_readiness_only_after_its_named_time() {
-    let bench = Bench::ready();
-    let since_ms = bench.clock.wall_us() / 1_000;
-    bench.lanes[1].sink_stalled_since_ms.set(since_ms as u64);
-    bench.clock.advance(bench.config.limits.sink_stall_unready);
-    assert_eq!(bench.get("/readyz").0, 200);
-    bench.clock.advance(Duration::from_millis(1));
-    assert_eq!(bench.get("/readyz"), (503, "lane 1: no outcome acknowledged for 10001 ms\n".to_owned()));
-    bench.lanes[1].sink_stalled_since_ms.set(0);
-    assert_eq!(bench.get("/readyz").0, 200);
-}
-
-#[test]
-fn failed_partitions_are_shown_and_keep_the_process_ready() {
-    let bench = Bench::ready();
-    bench.lanes[0].failed_partitions.set(2);
-    let (code, body) = bench.get("/readyz");
-    assert_eq!(code, 200);
-    assert!(body.contains("lane 0: 2 partitions stopped with an alarm"), "{body}");
-}
+use scorewire::observe::stats::{LaneStats, PartitionState, ShownPartition};
 
 /// Fills a lane with an example in which every record is accounted for.
 fn fill(lane: &LaneStats) {
@@ -173,10 +31,11 @@ fn fill(lane: &LaneStats) {
     lane.batch_rows.add(900);
     lane.batch_rows_max.raise_to(64);
     lane.duty_cycle_ns_max.raise_to(2_500_000);
-    *lane.lag.lock().unwrap() = vec![
-        PartitionLag { partition: 3, position: 90, high_watermark: 100 },
-        PartitionLag { partition: 5, position: -1, high_watermark: 100 },
-    ];
+    let shown = |partition, position, state| ShownPartition {
+        lag: PartitionLag { partition, position, high_watermark: 100 },
+        state,
+    };
+    *lane.partitions.lock().unwrap() = vec![shown(3, 90, PartitionState::Lost), shown(5, -1, PartitionState::Flowing)];
     let mut times = StepTimes::default();
     times.record(Step::Inference, 40_000, 99);
     times.record(Step::Inference, 7_000_000, 1);
@@ -233,7 +92,13 @@ fn metrics_follow_the_format_and_the_counters_partition_the_input() {
     let truncated = "scorewire_records_rejected_total{lane=\"1\",stage=\"decode\",reason=\"truncated\"}";
     assert_eq!(samples[truncated], 30.0);
     assert_eq!(samples["scorewire_partition_lag_records{lane=\"0\",partition=\"3\"}"], 10.0);
-    assert!(!text.contains("partition=\"5\""), "an unknown lag is not a number");
+    assert!(!text.contains("lag_records{lane=\"0\",partition=\"5\""), "an unknown lag is not a number");
+    let state = |partition: i32, state: &str| {
+        let labels = format!("lane=\"0\",partition=\"{partition}\",state=\"{state}\"");
+        samples[&format!("scorewire_partition_state{{{labels}}}")]
+    };
+    let states = PartitionState::ALL.map(|of| (state(3, of.name()), state(5, of.name())));
+    assert_eq!(states, [(0.0, 1.0), (0.0, 0.0), (0.0, 0.0), (0.0, 0.0), (1.0, 0.0)], "flowing first, lost last");
     assert_eq!(samples["scorewire_duty_cycle_max_seconds{lane=\"0\"}"], 0.0025);
     let (heap, client) = (samples["scorewire_native_heap_bytes"], samples["scorewire_client_native_bytes"]);
     assert!(heap > 0.0 && client <= (heap - 7_000_000.0).max(0.0) + 1e6, "the heap less the model's share");
@@ -244,6 +109,24 @@ fn metrics_follow_the_format_and_the_counters_partition_the_input() {
     assert_eq!(samples[model], 1.0);
     assert_eq!(types["scorewire_records_received"], "counter");
     assert_eq!(types["scorewire_step_latency_seconds"], "histogram");
+}
+
+#[test]
+fn how_long_it_is_since_something_came_is_a_series_from_the_first_time_on() {
+    let bench = Bench::ready();
+    let (samples, types) = parse(&bench.get("/metrics").1);
+    assert_eq!(types["scorewire_since_record_seconds"], "gauge");
+    assert!(!samples.keys().any(|series| series.starts_with("scorewire_since_")), "nothing came yet");
+    let lane = &bench.lanes[1];
+    for (mark, ms) in [(&lane.group_contact_ms, 4_900), (&lane.committed_ms, 3_000), (&lane.received_ms, 1)] {
+        mark.set(ms);
+    }
+    let (samples, _) = parse(&bench.get("/metrics").1);
+    let since = |what: &str| samples[&format!("scorewire_since_{what}_seconds{{lane=\"1\"}}")];
+    assert_eq!((since("group_contact"), since("commit"), since("record")), (0.1, 2.0, 4.999));
+    let status: serde_json::Value = serde_json::from_str(&bench.get("/status").1).unwrap();
+    let of = |lane: usize| &status["lanes"][lane]["since_commit_seconds"];
+    assert_eq!((of(0), of(1)), (&serde_json::Value::Null, &2.0.into()));
 }
 
 #[test]
@@ -286,7 +169,8 @@ fn status_is_one_document_with_everything_in_it() {
     let count = |name: &str| records[name].as_u64().unwrap();
     assert_eq!(count("received"), count("scored") + count("rejected") + count("handed_back") + count("in_flight"));
     assert_eq!(records["rejected_by_reason"], serde_json::json!({"truncated": 30, "missing_feature": 12}));
-    let lag = serde_json::json!({"partition": 3, "position": 90, "high_watermark": 100, "records": 10});
+    let lag =
+        serde_json::json!({"partition": 3, "state": "lost", "position": 90, "high_watermark": 100, "records": 10});
     assert_eq!(lane["partitions"]["lag"][0], lag);
     assert_eq!(lane["partitions"]["lag"][1]["records"], serde_json::Value::Null);
     assert_eq!(lane["batches"]["rows_mean"], 9.0);

@@ -104,6 +104,7 @@ impl Echo {
             properties: BTreeMap::new(),
             consumer_properties: properties(&args.consumer)?,
             producer_properties: properties(&args.producer)?,
+            password_files: Default::default(),
         };
         let progress = Box::into_raw(Box::<Progress>::default());
         let mut consumer_list = consumer_settings(&settings, 0, false);

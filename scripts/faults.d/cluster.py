@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
-from confluent_kafka.admin import (AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic,
-                                   OffsetSpec, ResourceType)
+from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclPermissionType, AdminClient, AlterConfigOpType,
+                                   ConfigEntry, ConfigResource, NewPartitions, NewTopic, OffsetSpec, ResourcePatternType,
+                                   ResourceType, ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion)
 
 from kafka_net import free_ports, read_exactly
 from proxy import Proxy
@@ -32,14 +33,16 @@ OUTCOMES = {"message.timestamp.type": "LogAppendTime"}
 class Cluster:
     """A context: up at its start, down and its data gone at its end."""
 
-    def __init__(self, brokers=1, proxied=False):
-        self.name = f"faults-{os.getpid()}-{brokers}{'p' if proxied else ''}"
+    def __init__(self, brokers=1, proxied=False, guarded=False):
+        self.name = f"faults-{os.getpid()}-{brokers}{'p' if proxied else ''}{'g' if guarded else ''}"
         self.brokers, self.proxied, self.proxy_port = brokers, proxied, free_port() if proxied else None
+        self.guarded = guarded
         self.folder = ROOT / "target" / "kafka" / self.name
 
     def __enter__(self):
         words = [SCRIPT, "up", "--name", self.name, "--brokers", str(self.brokers)]
         words += ["--proxy", str(self.proxy_port)] if self.proxied else []
+        words += ["--sasl"] if self.guarded else []
         started = subprocess.run(words, stdout=subprocess.PIPE, text=True)
         if started.returncode != 0:
             raise FaultError("Kafka did not start: see above")
@@ -180,6 +183,24 @@ class Cluster:
     def alive(self):
         return [node for node in self.pids if self.is_alive(node)]
 
+    # --- who may do what, where the second listener asks ---------------------------------------------------------------
+
+    def set_password(self, user, password):
+        """From here on new connections of this user need this password; old ones live on."""
+        info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_256, 4096)
+        changed = self.admin.alter_user_scram_credentials([UserScramCredentialUpsertion(user, info, password.encode())])
+        changed[user].result(ANSWER_S)
+
+    def allow(self, user, operation, kind, name, prefixed=False):
+        rule = acl(AclBinding, user, operation, kind, name, prefixed)
+        self.admin.create_acls([rule])[rule].result(ANSWER_S)
+
+    def forbid(self, user, operation, kind, name):
+        """Takes the rule away that allowed it."""
+        rule = acl(AclBindingFilter, user, operation, kind, name, False)
+        if not self.admin.delete_acls([rule])[rule].result(ANSWER_S):
+            raise FaultError(f"there was no rule that allows {operation} on {name} to {user}")
+
     # --- faults -------------------------------------------------------------------------------------------------------
 
     def signal(self, node, number):
@@ -214,6 +235,11 @@ class Cluster:
         """Starts a stopped broker on its data and its ports, and waits until it answers."""
         subprocess.run([SCRIPT, "restart", "--name", self.name, "--node", str(node)], check=True, stdout=sys.stderr)
         self.pids[node] = self.read_pid(node)
+
+
+def acl(make, user, operation, kind, name, prefixed):
+    pattern = ResourcePatternType.PREFIXED if prefixed else ResourcePatternType.LITERAL
+    return make(kind, name, pattern, f"User:{user}", "*", operation, AclPermissionType.ALLOW)
 
 
 def free_port():

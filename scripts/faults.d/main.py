@@ -128,7 +128,7 @@ def chosen(options):
         found.append((scenario, options.rounds or rounds or scenario.usual))
     if not found:
         raise SystemExit("faults: nothing is left to be done")
-    return sorted(found, key=lambda pair: (pair[0].brokers, pair[0].proxied))
+    return sorted(found, key=lambda pair: (pair[0].brokers, pair[0].proxied, pair[0].guarded))
 
 
 class Clusters:
@@ -146,8 +146,9 @@ class Clusters:
             self.cluster = None
 
     def of(self, scenario):
-        kind = (scenario.brokers, scenario.proxied)
-        if self.cluster is None or (self.cluster.brokers, self.cluster.proxied) != kind:
+        kind = (scenario.brokers, scenario.proxied, scenario.guarded)
+        cluster = self.cluster
+        if cluster is None or (cluster.brokers, cluster.proxied, cluster.guarded) != kind:
             self.__exit__()
             self.cluster = Cluster(*kind).__enter__()
         return self.cluster

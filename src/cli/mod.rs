@@ -28,7 +28,7 @@ Exit codes:
   1   a check failed: outcomes lost, doubled or out of order
   64  usage: unknown or missing arguments
   65  the model package does not hold: hash, contract, golden rows, golden records
-  69  Kafka or a topic cannot be reached
+  69  Kafka or a topic cannot be reached, or the right to use it is denied
   70  a broken assumption inside scorewire: report it
   71  the machine lacks something: ONNX Runtime, a thread, a port
   74  outcomes cannot be delivered, or a partition cannot be read on

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::edge::Clock;
 use crate::kafka::settings::{GroupProtocol, KafkaSettings, Membership, Topics, WithoutOffsets};
-use crate::observe::admin::{AdminState, ModelInfo, Phase};
+use crate::observe::admin::{AdminState, CONTACT_GRACE, ModelInfo, Phase};
 pub use crate::observe::log::{LogConfig, LogFormat};
 use crate::observe::stats::LaneStats;
 use crate::pipeline::limits::Limits;
@@ -155,6 +155,7 @@ impl Config {
                 properties: Default::default(),
                 consumer_properties: Default::default(),
                 producer_properties: Default::default(),
+                password_files: Default::default(),
             },
             topics: Topics::default(),
             lanes: vec![LaneConfig::default()],
@@ -233,6 +234,7 @@ impl Config {
             lanes,
             model,
             limits: self.limits.clone(),
+            contact_timeout: self.kafka.session_timeout() + CONTACT_GRACE,
             limits_shown: show::limits_json(&self.limits),
             phase,
             started_ns: clock.now_ns(),

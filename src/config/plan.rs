@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::machine::Machine;
@@ -13,7 +13,8 @@ use super::read::Reader;
 use super::{
     Config, DeliveryMode, LaneConfig, LogFormat, Provider, Trees, UnknownSchema, WireForms, checks, properties,
 };
-use crate::kafka::settings::{GroupProtocol, Membership, StartAt, WithoutOffsets, is_secret};
+use crate::kafka::settings::secrets::{PASSWORD, PasswordFiles, is_secret, read_secret};
+use crate::kafka::settings::{GroupProtocol, Membership, StartAt, WithoutOffsets};
 use crate::pipeline::settings::{
     Cores, Deadline, DeadlineFrom, ForwardHeaders, HeaderStyle, Layout, PayloadPolicy, Thresholds,
 };
@@ -109,16 +110,23 @@ fn kafka(reader: &mut Reader<'_>, config: &mut Config) {
     set(&mut kafka.without_offsets, reader.choice("kafka.without_offsets", WITHOUT_OFFSETS));
     set(&mut kafka.group_protocol, reader.choice("kafka.group_protocol", GROUP_PROTOCOLS));
     set(&mut kafka.membership, reader.choice("kafka.membership", MEMBERSHIPS));
-    kafka.properties = client_properties(reader, "kafka.properties");
-    kafka.consumer_properties = client_properties(reader, "kafka.consumer.properties");
-    kafka.producer_properties = client_properties(reader, "kafka.producer.properties");
+    let (both, file) = client_properties(reader, "kafka.properties");
+    let (of_consumer, consumer_file) = client_properties(reader, "kafka.consumer.properties");
+    let (of_producer, producer_file) = client_properties(reader, "kafka.producer.properties");
+    // A client's own section goes before the one for both.
+    let of_client = |own: &BTreeMap<_, _>, own_file| if own.contains_key(PASSWORD) { own_file } else { file.clone() };
+    kafka.password_files = PasswordFiles {
+        consumer: of_client(&of_consumer, consumer_file),
+        producer: of_client(&of_producer, producer_file),
+    };
+    (kafka.properties, kafka.consumer_properties, kafka.producer_properties) = (both, of_consumer, of_producer);
 }
 
-/// The properties of one section that pass the allow-list, secrets read from their files.
-fn client_properties(reader: &mut Reader<'_>, section: &str) -> BTreeMap<String, String> {
+/// The properties of one section that pass the allow-list, secrets read from their files; and the file of the password.
+fn client_properties(reader: &mut Reader<'_>, section: &str) -> (BTreeMap<String, String>, Option<PathBuf>) {
     let client = properties::Side::of_section(section);
     let raw = reader.raw;
-    let mut passed = BTreeMap::new();
+    let (mut passed, mut password_file) = (BTreeMap::new(), None);
     for (written, setting) in raw.properties(section) {
         let key = format!("{section}.{written}");
         let Value::Property(value) = &setting.value else { continue };
@@ -129,7 +137,12 @@ fn client_properties(reader: &mut Reader<'_>, section: &str) -> BTreeMap<String,
             continue;
         }
         let value = match secret_file {
-            Some(_) => secret_from_file(reader, &key, value.expose()),
+            Some(_) => {
+                let path = secret_path(reader, &key, value.expose());
+                let secret = secret_from_file(reader, &key, &path);
+                password_file = Some(path).filter(|_| name == PASSWORD).or(password_file);
+                secret
+            }
             None => Some(value.expose().to_owned()),
         };
         let Some(value) = value else { continue };
@@ -142,21 +155,24 @@ fn client_properties(reader: &mut Reader<'_>, section: &str) -> BTreeMap<String,
             warn_if_world_readable(reader, raw.file.as_deref(), &key);
         }
     }
-    passed
+    (passed, password_file)
 }
 
-fn secret_from_file(reader: &mut Reader<'_>, key: &str, path: &str) -> Option<String> {
+fn secret_path(reader: &Reader<'_>, key: &str, path: &str) -> PathBuf {
     let from_file = matches!(reader.raw.origin(key), Origin::File { .. });
     let directory = reader.raw.file_directory.as_deref().filter(|_| from_file).unwrap_or(Path::new(""));
-    let path = directory.join(path);
-    match std::fs::read_to_string(&path) {
-        Ok(text) if text.trim().is_empty() => {
+    directory.join(path)
+}
+
+fn secret_from_file(reader: &mut Reader<'_>, key: &str, path: &Path) -> Option<String> {
+    match read_secret(path) {
+        Ok(secret) if secret.trim().is_empty() => {
             reader.problem(key, format!("{} is empty", path.display()), "write the secret into it");
             None
         }
-        Ok(text) => {
-            warn_if_world_readable(reader, Some(&path), key);
-            Some(text.trim_end_matches(['\n', '\r']).to_owned())
+        Ok(secret) => {
+            warn_if_world_readable(reader, Some(path), key);
+            Some(secret)
         }
         Err(error) => {
             let what = format!("cannot read {}: {error}", path.display());

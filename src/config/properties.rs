@@ -201,7 +201,11 @@ const REFUSED: &[(&[&str], &str, &str)] = &[
     (&["compression.codec"], "a second name", "say compression.type"),
     (&["fetch.message.max.bytes"], "a second name", "say max.partition.fetch.bytes"),
     (&["sasl.mechanisms"], "a second name", "say sasl.mechanism"),
-    (&["statistics.interval.ms"], "scorewire reads the client's statistics for its metrics", "remove it"),
+    (
+        &["statistics.interval.ms"],
+        "scorewire tells by the client's statistics whether its group is silent",
+        "remove it",
+    ),
     (&["log_level", "log.thread.name"], "the client logs through scorewire", "say log.level"),
     (&["enable.metrics.push"], "nothing is sent to the broker about this process", "remove it"),
     (&["allow.auto.create.topics"], "a misspelt topic would come to life", "create the topics beforehand"),

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::types::RDKafkaRespErr as Err;
 
+use super::rights;
 use super::settings::{KafkaSettings, Topics, connection_settings};
 use crate::edge::Destination;
 use crate::error::{Fatal, exit};
@@ -37,8 +39,17 @@ pub fn inspect(settings: &KafkaSettings, topics: &Topics, timeout: Duration) -> 
     let mut missing = Vec::new();
     let mut count = |name: &str| -> Result<i32, Fatal> {
         let metadata = client.fetch_metadata(Some(name), timeout).map_err(|error| unreachable(settings, &error))?;
-        let partitions =
-            metadata.topics().iter().find(|topic| topic.name() == name).map_or(0, |t| t.partitions().len());
+        let topic = metadata.topics().iter().find(|topic| topic.name() == name);
+        if topic.and_then(|topic| topic.error()) == Some(Err::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
+            let operation = if name == topics.input { "Read" } else { "Write" };
+            return Result::Err(rights::denied_topic(
+                name,
+                settings.user_of(&settings.properties),
+                operation,
+                "look at it",
+            ));
+        }
+        let partitions = topic.map_or(0, |topic| topic.partitions().len());
         if partitions == 0 {
             missing.push(name.to_owned());
         }
@@ -54,7 +65,7 @@ pub fn inspect(settings: &KafkaSettings, topics: &Topics, timeout: Duration) -> 
     if missing.is_empty() {
         return Ok(counts);
     }
-    Err(Fatal::new(
+    Result::Err(Fatal::new(
         exit::UNAVAILABLE,
         format!("missing on {}: topic {}", settings.bootstrap, missing.join(", topic ")),
         "create it (kafka-topics.sh --create --topic NAME --partitions N), or name an existing one in [topics]",

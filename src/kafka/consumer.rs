@@ -9,16 +9,18 @@ use std::time::Duration;
 use rdkafka::bindings as rd;
 use rdkafka::types::{RDKafkaRespErr as Err, RDKafkaType};
 
+use super::contact::{Input, leave_complaints};
 use super::events::Events;
 use super::haste::Haste;
 use super::inbox::{self, Inbox};
+use super::login::Login;
 use super::message::{HandedOut, KafkaRecord};
 use super::native::{CallbackState, Client, Conf, NO_ERROR, PartitionList, c_string, describe};
 use super::native::{take_error, timeout_ms, to_result};
 use super::offsets::QUERY_TIMEOUT;
 use super::settings::{KafkaSettings, consumer_settings};
 use super::wakeup::Wakeup;
-use crate::edge::{PartitionLag, Progress, Source, SourceEvent, SourceRecord, Waker};
+use crate::edge::{Complaint, Contact, PartitionLag, Progress, Source, SourceEvent, SourceRecord, Waker};
 use crate::error::{Fatal, exit};
 
 /// Records taken with one call of the client, at most.
@@ -27,15 +29,18 @@ const TAKE_MAX: usize = 1024;
 pub struct KafkaSource {
     // Field order: the client is destroyed in `drop` before the box its callbacks write to is freed.
     pub(super) client: Client,
-    inbox: CallbackState<Inbox>,
-    queue: *mut rd::rd_kafka_queue_t,
+    pub(super) inbox: CallbackState<Inbox>,
+    pub(super) queue: *mut rd::rd_kafka_queue_t,
     pub(super) wakeup: Arc<Wakeup>,
     pub(super) topic: CString,
     pub(super) group: String,
+    pub(super) user: Option<String>,
     pub(super) offsets_timeout: Duration,
     taken: Box<[*mut rd::rd_kafka_message_t]>,
     pub(super) events: Events,
     pub(super) haste: Haste,
+    pub(super) input: Input,
+    complaint: Arc<Complaint>,
     /// The input topic, for questions about it alone.
     pub(super) handle: *mut rd::rd_kafka_topic_t,
     /// The first share: others are those of records that are alive.
@@ -55,11 +60,16 @@ impl KafkaSource {
         until_end: bool,
         offsets_timeout: Duration,
     ) -> Result<KafkaSource, Fatal> {
-        let conf = Conf::new(&consumer_settings(settings, lane, until_end))?;
+        let list = consumer_settings(settings, lane, until_end);
+        let (topic, conf) = (c_string(topic)?, Conf::new(&list)?);
+        if let Some(login) = Login::of(&list, settings.password_files.consumer.as_deref()) {
+            login.join(&conf)?;
+        }
         let inbox = CallbackState::new(Inbox::default());
         inbox::attach(&conf, &inbox);
+        let complaint = Arc::default();
+        leave_complaints(&conf, &complaint);
         let client = conf.create(RDKafkaType::RD_KAFKA_CONSUMER)?;
-        let topic = c_string(topic)?;
         let subscription = PartitionList::of(&topic, &[-1]);
         // SAFETY: the client is alive; it copies the list and the topic's name. Everything it has to say comes through
         // one queue.
@@ -76,10 +86,13 @@ impl KafkaSource {
             wakeup: Wakeup::of(queue),
             topic,
             group: settings.group.clone(),
+            user: settings.user_of(&settings.consumer_properties).map(str::to_owned),
             offsets_timeout,
             taken: vec![ptr::null_mut(); TAKE_MAX].into_boxed_slice(),
             events: Events::default(),
             haste: Haste::default(),
+            input: Input::default(),
+            complaint,
             handle,
             handed_out: HandedOut::default(),
             closed: false,
@@ -98,7 +111,7 @@ impl KafkaSource {
     }
 
     /// The group has done with this member.
-    fn member_failure(&self) -> Fatal {
+    pub(super) fn member_failure(&self) -> Fatal {
         let (code, text) = self.client.fatal_error().unwrap_or((0, "unknown".into()));
         let why = format!("{text}: {}", describe(code));
         let failure = self.failure("go on reading", &why);
@@ -121,41 +134,6 @@ impl KafkaSource {
             rd::rd_kafka_consume_batch_queue(self.queue, timeout_ms(wait), self.taken[from..].as_mut_ptr(), room)
         };
         usize::try_from(taken).unwrap_or(0)
-    }
-
-    /// A message that is no record: something about its partition.
-    fn partition_event(&mut self, record: &KafkaRecord) -> Result<(), Fatal> {
-        let at = record.position();
-        let mut goes_on = true;
-        match record.event() {
-            Err::RD_KAFKA_RESP_ERR__PARTITION_EOF => {
-                self.push(SourceEvent::EndReached { partition: at.partition, offset: at.offset });
-            }
-            Err::RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET
-            | Err::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE
-            | Err::RD_KAFKA_RESP_ERR__BAD_MSG
-            | Err::RD_KAFKA_RESP_ERR__BAD_COMPRESSION
-            | Err::RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED
-            | Err::RD_KAFKA_RESP_ERR_INVALID_MSG
-            | Err::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE
-            | Err::RD_KAFKA_RESP_ERR__LOG_TRUNCATION => {
-                let reason = format!("{}: {}", describe(record.event() as i32), record.event_text());
-                self.push(SourceEvent::PartitionFailed { partition: at.partition, reason });
-                goes_on = false;
-            }
-            err @ (Err::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED
-            | Err::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED
-            | Err::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED) => {
-                return Result::Err(self.failure("read the input topic", &describe(err as i32)));
-            }
-            Err::RD_KAFKA_RESP_ERR__FATAL => return Result::Err(self.member_failure()),
-            err => tracing::warn!(target: "kafka", partition = at.partition, "consumer: {}", describe(err as i32)),
-        }
-        if at.offset >= 0 {
-            // A failed partition would only fail again.
-            self.events.note(Progress { partition: at.partition, offset: at.offset }, goes_on);
-        }
-        Ok(())
     }
 
     /// Sets the client's position right where an event was the last thing it handed out.
@@ -185,7 +163,7 @@ impl KafkaSource {
         unsafe { take_error(rd::rd_kafka_seek_partitions(self.client.as_ptr(), list.as_ptr(), timeout_ms(wait))) }
     }
 
-    fn push(&mut self, event: SourceEvent) {
+    pub(super) fn push(&mut self, event: SourceEvent) {
         self.inbox.get().events.push_back(event);
     }
 
@@ -228,11 +206,13 @@ impl Source for KafkaSource {
                 taken += self.take(Duration::ZERO, 1, room - 1);
             }
         }
+        let mut went = Ok(());
+        // All of them, whatever one says: the client would wait for the rest for ever when it is let go.
         for at in 0..taken {
             // SAFETY: filled by the client just now, and handed over once.
             let Some(record) = (unsafe { KafkaRecord::new(self.taken[at], &self.handed_out) }) else { continue };
             if record.event() != NO_ERROR {
-                self.partition_event(&record)?;
+                went = went.and(self.partition_event(&record));
                 continue;
             }
             if !self.events.is_empty() {
@@ -241,11 +221,12 @@ impl Source for KafkaSource {
             }
             out.push(record);
         }
+        went?;
         self.go_on_from_events();
         if self.inbox.get().fatal {
             return Result::Err(self.member_failure());
         }
-        Ok(())
+        self.inbox.get().denied.map_or(Ok(()), |code| Result::Err(self.named().refused("commit offsets", code)))
     }
 
     fn waker(&self) -> Waker {
@@ -267,6 +248,9 @@ impl Source for KafkaSource {
         result.map_err(|(_, text)| self.failure("take partitions over", &text))?;
         self.nudge();
         self.haste.own(&first);
+        if !first.is_empty() {
+            self.input.missing = None;
+        }
         Ok(first)
     }
 
@@ -320,8 +304,17 @@ impl Source for KafkaSource {
         self.session_holds()
     }
 
+    fn contact(&mut self) -> Contact {
+        self.contact_since_last_look()
+    }
+
+    fn complaint(&self) -> Arc<Complaint> {
+        Arc::clone(&self.complaint)
+    }
+
     fn keep_awake(&mut self) {
         self.hasten();
+        self.look_for_input();
     }
 
     fn commit(&mut self, progress: &[Progress]) -> Result<(), Fatal> {

@@ -5,10 +5,15 @@
 //! every pause and every rebalance, would skip a record. Until the next record the event's own offset is the truth.
 
 use rdkafka::bindings as rd;
+use rdkafka::types::RDKafkaRespErr as Err;
 
 use super::consumer::KafkaSource;
-use super::native::{NO_ERROR, PartitionList};
-use crate::edge::Progress;
+use super::contact::says_no_topic;
+use super::message::KafkaRecord;
+use super::native::{NO_ERROR, PartitionList, describe};
+use super::rights;
+use crate::edge::{Progress, SourceEvent, SourceRecord};
+use crate::error::Fatal;
 
 /// The last event of each partition that no record has followed yet.
 #[derive(Default)]
@@ -59,6 +64,40 @@ impl Events {
 }
 
 impl KafkaSource {
+    /// A message that is no record: something about its partition.
+    pub(super) fn partition_event(&mut self, record: &KafkaRecord) -> Result<(), Fatal> {
+        let at = record.position();
+        let mut goes_on = true;
+        match record.event() {
+            Err::RD_KAFKA_RESP_ERR__PARTITION_EOF => {
+                self.push(SourceEvent::EndReached { partition: at.partition, offset: at.offset });
+            }
+            Err::RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET
+            | Err::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE
+            | Err::RD_KAFKA_RESP_ERR__BAD_MSG
+            | Err::RD_KAFKA_RESP_ERR__BAD_COMPRESSION
+            | Err::RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED
+            | Err::RD_KAFKA_RESP_ERR_INVALID_MSG
+            | Err::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE
+            | Err::RD_KAFKA_RESP_ERR__LOG_TRUNCATION => {
+                let reason = format!("{}: {}", describe(record.event() as i32), record.event_text());
+                self.push(SourceEvent::PartitionFailed { partition: at.partition, reason });
+                goes_on = false;
+            }
+            err if rights::is_denied(err as i32) => {
+                return Result::Err(self.named().refused("read the input", err as i32));
+            }
+            Err::RD_KAFKA_RESP_ERR__FATAL => return Result::Err(self.member_failure()),
+            err if says_no_topic(err) => self.input_is_missing(err),
+            err => tracing::warn!(target: "kafka", partition = at.partition, "consumer: {}", describe(err as i32)),
+        }
+        if at.offset >= 0 {
+            // A failed partition would only fail again.
+            self.events.note(Progress { partition: at.partition, offset: at.offset }, goes_on);
+        }
+        Ok(())
+    }
+
     /// Where a partition of ours goes on, which was set to `at` last.
     pub(super) fn standing(&self, at: Progress) -> Progress {
         let position = self.events.position(at.partition, self.client_position(at.partition));

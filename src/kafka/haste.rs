@@ -49,6 +49,10 @@ impl Haste {
         }
     }
 
+    pub(super) fn owns_nothing(&self) -> bool {
+        self.owned.is_empty()
+    }
+
     /// Where a partition was set last.
     pub(super) fn set_to(&self, partition: i32) -> Option<i64> {
         self.owned.iter().find(|at| at.partition == partition).map(|at| at.offset)

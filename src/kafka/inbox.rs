@@ -2,11 +2,14 @@
 
 use std::collections::VecDeque;
 use std::ffi::{c_char, c_int, c_void};
+use std::time::Duration;
 
 use rdkafka::bindings as rd;
 use rdkafka::types::RDKafkaRespErr as Err;
 
-use super::native::{CallbackState, Conf, entries, to_result};
+use super::contact::on_statistics;
+use super::native::{CallbackState, Conf, entries, log_error, to_result};
+use super::rights;
 use crate::edge::SourceEvent;
 
 /// What the callbacks leave behind for the owner.
@@ -15,6 +18,10 @@ pub(super) struct Inbox {
     pub(super) events: VecDeque<SourceEvent>,
     /// The client met an error that it cannot go on after.
     pub(super) fatal: bool,
+    /// A commit was refused for want of a right, with this code.
+    pub(super) denied: Option<i32>,
+    /// How long ago the group was heard of, as the client said since somebody asked.
+    pub(super) heard_ago: Option<Duration>,
 }
 
 /// Lets a client that is made of `conf` write to `inbox`, which must outlive it.
@@ -25,12 +32,13 @@ pub(super) fn attach(conf: &Conf, inbox: &CallbackState<Inbox>) {
         rd::rd_kafka_conf_set_rebalance_cb(conf.as_ptr(), Some(on_rebalance));
         rd::rd_kafka_conf_set_offset_commit_cb(conf.as_ptr(), Some(on_commit));
         rd::rd_kafka_conf_set_error_cb(conf.as_ptr(), Some(on_error));
+        rd::rd_kafka_conf_set_stats_cb(conf.as_ptr(), Some(on_statistics));
     }
 }
 
 /// # Safety
 /// Called by librdkafka inside a poll, with the opaque pointer given at creation.
-unsafe fn inbox<'a>(opaque: *mut c_void) -> &'a mut Inbox {
+pub(super) unsafe fn inbox<'a>(opaque: *mut c_void) -> &'a mut Inbox {
     // SAFETY: the box outlives the client, and nothing else refers to it during a poll.
     unsafe { &mut *opaque.cast::<Inbox>() }
 }
@@ -64,6 +72,7 @@ unsafe extern "C" fn on_commit(
     let (inbox, offsets) = unsafe { (inbox(opaque), entries(list)) };
     let failed = offsets.iter().find_map(|(_, result)| result.err());
     let result = to_result(err).and(failed.map_or(Ok(()), Result::Err));
+    inbox.denied = inbox.denied.or(result.err().filter(|code| rights::is_denied(*code)));
     let partitions = offsets.iter().map(|(at, _)| at.partition).collect();
     inbox.events.push_back(SourceEvent::Committed { partitions, result });
 }
@@ -74,5 +83,5 @@ unsafe extern "C" fn on_error(_: *mut rd::rd_kafka_t, err: c_int, reason: *const
         unsafe { inbox(opaque) }.fatal = true;
     }
     // SAFETY: librdkafka's own string.
-    unsafe { super::native::log_error("consumer", err, reason) };
+    unsafe { log_error("consumer", err, reason) };
 }

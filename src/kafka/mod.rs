@@ -2,6 +2,7 @@
 
 pub mod cluster;
 pub mod consumer;
+mod contact;
 pub mod delivery;
 pub mod embedded;
 mod events;
@@ -16,6 +17,7 @@ mod inbox;
 pub mod last_records;
 pub mod load_consumer;
 pub mod load_producer;
+mod login;
 pub mod message;
 pub mod native;
 mod offsets;
@@ -23,6 +25,7 @@ pub mod producer;
 #[cfg(wrapped_client)]
 mod rebootstrap;
 mod repeats;
+mod rights;
 pub mod send_whole;
 pub mod settings;
 pub mod starting_offsets;

@@ -13,6 +13,7 @@ use std::ptr::{self, NonNull};
 use rdkafka::bindings as rd;
 use rdkafka::types::{RDKafkaConfRes, RDKafkaRespErr, RDKafkaType};
 
+use super::contact;
 use crate::edge::Progress;
 use crate::error::{Fatal, exit};
 
@@ -121,7 +122,7 @@ impl Conf {
         Ok(conf)
     }
 
-    fn set(&self, key: &str, value: &str) -> Result<(), Fatal> {
+    pub fn set(&self, key: &str, value: &str) -> Result<(), Fatal> {
         let (key_c, value_c) = (c_string(key)?, c_string(value)?);
         let mut text = [0 as c_char; 512];
         // SAFETY: both strings are NUL-terminated, and the error buffer's length is passed along.
@@ -178,6 +179,9 @@ unsafe extern "C" fn log_line(_: *const rd::rd_kafka_t, level: c_int, facility: 
     // SAFETY: librdkafka passes NUL-terminated strings that live during the call.
     let (facility, text) =
         unsafe { (CStr::from_ptr(facility).to_string_lossy(), CStr::from_ptr(text).to_string_lossy()) };
+    if level <= 3 && facility == "FAIL" {
+        contact::complain(&text);
+    }
     match level {
         0..=3 => tracing::error!(target: "kafka", %facility, "{text}"),
         4 => tracing::warn!(target: "kafka", %facility, "{text}"),
@@ -194,9 +198,12 @@ pub unsafe fn log_error(client: &'static str, code: c_int, reason: *const c_char
     // SAFETY: by the contract above.
     let reason = (!reason.is_null()).then(|| unsafe { CStr::from_ptr(reason) }.to_string_lossy());
     let (error, reason) = (describe(code), reason.unwrap_or_default());
-    // The client logs each lost connection itself, with the same words, and with every try that all of them are.
-    let of_connections =
-        [RDKafkaRespErr::RD_KAFKA_RESP_ERR__TRANSPORT, RDKafkaRespErr::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN];
+    // The client logs each connection that is lost or refused itself, with the same words, and with every try that all are.
+    let of_connections = [
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR__TRANSPORT,
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR__AUTHENTICATION,
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN,
+    ];
     if of_connections.iter().any(|known| *known as c_int == code) {
         tracing::debug!(target: "kafka", client, %error, "{reason}");
     } else {

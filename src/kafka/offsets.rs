@@ -9,6 +9,7 @@ use rdkafka::types::RDKafkaRespErr as Err;
 
 use super::consumer::KafkaSource;
 use super::native::{Client, PartitionList, describe, is_moving_coordinator, is_moving_leader, timeout_ms, to_result};
+use super::rights;
 use crate::edge::Progress;
 use crate::error::{Fatal, exit};
 
@@ -28,6 +29,8 @@ pub(super) const END: i64 = rd::RD_KAFKA_OFFSET_END as i64;
 pub(super) struct Named<'a> {
     pub topic: &'a CStr,
     pub group: &'a str,
+    /// Who the brokers know the client as, where it says a name.
+    pub user: Option<&'a str>,
 }
 
 impl Named<'_> {
@@ -40,16 +43,19 @@ impl Named<'_> {
         )
     }
 
+    /// A question or an order that the client answers with an error.
+    pub fn refused(self, what: &str, code: i32) -> Fatal {
+        rights::denied(self, code, what).unwrap_or_else(|| self.failure(what, &describe(code)))
+    }
+
     pub fn check(self, err: Err, what: &str) -> Result<(), Fatal> {
-        to_result(err).map_err(|code| self.failure(what, &describe(code)))
+        to_result(err).map_err(|code| self.refused(what, code))
     }
 
     /// What a question filled in, partition by partition.
     fn answers(self, list: &PartitionList, what: &str) -> Result<Vec<Progress>, Fatal> {
-        let read = list
-            .entries()
-            .into_iter()
-            .map(|(at, result)| result.map(|()| at).map_err(|code| self.failure(what, &describe(code))));
+        let read =
+            list.entries().into_iter().map(|(at, result)| result.map(|()| at).map_err(|code| self.refused(what, code)));
         read.collect()
     }
 
@@ -95,7 +101,7 @@ impl Named<'_> {
 
 impl KafkaSource {
     pub(super) fn named(&self) -> Named<'_> {
-        Named { topic: &self.topic, group: &self.group }
+        Named { topic: &self.topic, group: &self.group, user: self.user.as_deref() }
     }
 
     /// Committed offsets; negative where there is none. While a transaction with offsets of these partitions is ending,

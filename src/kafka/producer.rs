@@ -11,10 +11,11 @@ use super::cluster::PartitionCounts;
 use super::delivery::undelivered;
 use super::headers::{copy_where, keep_where};
 use super::held_copies::clock_us;
+use super::login::Login;
 use super::message::KafkaRecord;
 use super::native::{CallbackState, Client, Conf, NO_ERROR, c_string, describe, timeout_ms};
 use super::send_whole::Handover;
-use super::settings::{KafkaSettings, Topics, producer_settings, transaction_settings};
+use super::settings::{KafkaSettings, PasswordFiles, Topics, producer_settings, transaction_settings};
 use crate::edge::{Destination, Outgoing, SendError, Sink, SourceRecord};
 use crate::error::{Fatal, exit};
 use crate::pipeline::settings::ForwardHeaders;
@@ -60,6 +61,7 @@ pub struct KafkaSink {
 /// What a producer is made from.
 struct Blueprint {
     settings: Vec<(String, String)>,
+    login: Option<&'static Login>,
     topics: Vec<(CString, i32)>,
 }
 
@@ -75,9 +77,15 @@ pub(super) struct Transaction {
 unsafe impl Send for KafkaSink {}
 
 impl Blueprint {
-    fn new(settings: Vec<(String, String)>, topics: &Topics, counts: &PartitionCounts) -> Result<Blueprint, Fatal> {
+    fn new(
+        settings: Vec<(String, String)>,
+        files: &PasswordFiles,
+        topics: &Topics,
+        counts: &PartitionCounts,
+    ) -> Result<Blueprint, Fatal> {
         let named = DESTINATIONS.into_iter().map(|to| Ok((c_string(topics.of(to))?, counts.of(to))));
-        Ok(Blueprint { settings, topics: named.collect::<Result<_, Fatal>>()? })
+        let login = Login::of(&settings, files.producer.as_deref());
+        Ok(Blueprint { settings, login, topics: named.collect::<Result<_, Fatal>>()? })
     }
 
     /// A client that reports to `reports`, which must outlive it.
@@ -87,6 +95,7 @@ impl Blueprint {
         handover: &'static Handover,
     ) -> Result<(Client, [Topic; 4]), Fatal> {
         let conf = Conf::new(&self.settings)?;
+        self.login.map_or(Ok(()), |login| login.join(&conf))?;
         // SAFETY: the callbacks match their C types; the opaque box outlives the client.
         unsafe {
             handover.join(conf.as_ptr());
@@ -94,14 +103,16 @@ impl Blueprint {
             rd::rd_kafka_conf_set_dr_msg_cb(conf.as_ptr(), Some(on_delivery));
             rd::rd_kafka_conf_set_error_cb(conf.as_ptr(), Some(on_error));
         }
-        let client = conf.create(RDKafkaType::RD_KAFKA_PRODUCER)?;
+        let mut client = conf.create(RDKafkaType::RD_KAFKA_PRODUCER)?;
         let mut handles = Vec::with_capacity(DESTINATIONS.len());
         for (name, partitions) in &self.topics {
             // SAFETY: client and name are alive; a null configuration means the client's defaults.
             let handle = unsafe { rd::rd_kafka_topic_new(client.as_ptr(), name.as_ptr(), ptr::null_mut()) };
-            let handle = NonNull::new(handle).ok_or_else(|| {
-                Fatal::new(exit::CONFIG, format!("topic name {name:?} is refused by the client"), "correct [topics]")
-            })?;
+            let Some(handle) = NonNull::new(handle) else {
+                destroy(&mut client, &handles);
+                let what = format!("topic name {name:?} is refused by the client");
+                return Result::Err(Fatal::new(exit::CONFIG, what, "correct [topics]"));
+            };
             handles.push(Topic { handle, partitions: *partitions });
         }
         let topics = <[Topic; 4]>::try_from(handles).unwrap_or_else(|_| unreachable!("one handle per destination"));
@@ -117,7 +128,10 @@ impl KafkaSink {
         counts: &PartitionCounts,
         forward: &ForwardHeaders,
     ) -> Result<KafkaSink, Fatal> {
-        KafkaSink::build(Blueprint::new(producer_settings(settings), topics, counts)?, forward)
+        KafkaSink::build(
+            Blueprint::new(producer_settings(settings), &settings.password_files, topics, counts)?,
+            forward,
+        )
     }
 
     /// One that sends in transactions, under the name `id`. It has taken the name over when this returns: the open
@@ -132,7 +146,8 @@ impl KafkaSink {
         counts: &PartitionCounts,
         forward: &ForwardHeaders,
     ) -> Result<KafkaSink, Fatal> {
-        let blueprint = Blueprint::new(transaction_settings(settings, id, timeout), topics, counts)?;
+        let list = transaction_settings(settings, id, timeout);
+        let blueprint = Blueprint::new(list, &settings.password_files, topics, counts)?;
         let mut sink = KafkaSink::build(blueprint, forward)?;
         sink.transaction = Some(Transaction::default());
         sink.take_name_over(id, timeout)?;
@@ -172,12 +187,9 @@ impl KafkaSink {
     /// messages that have no time-out.
     fn destroy_client(&mut self) {
         self.purge_all();
-        // SAFETY: ours, freed once, before the client; both are replaced or gone for good after this.
-        unsafe {
-            rd::rd_kafka_poll(self.client.as_ptr(), 0);
-            self.topics.iter().for_each(|topic| rd::rd_kafka_topic_destroy(topic.handle.as_ptr()));
-        }
-        self.client.destroy();
+        // SAFETY: the client is alive; callbacks run inside this call only.
+        unsafe { rd::rd_kafka_poll(self.client.as_ptr(), 0) };
+        destroy(&mut self.client, &self.topics);
     }
 
     pub(super) fn purge_all(&mut self) {
@@ -222,6 +234,13 @@ impl KafkaSink {
             "restart the process: it goes on from the committed offsets; look at the brokers' logs for the cause",
         )
     }
+}
+
+/// Neither is used any more after this.
+fn destroy(client: &mut Client, topics: &[Topic]) {
+    // SAFETY: ours, freed once, before the client.
+    topics.iter().for_each(|topic| unsafe { rd::rd_kafka_topic_destroy(topic.handle.as_ptr()) });
+    client.destroy();
 }
 
 fn argument(vtype: rd::rd_kafka_vtype_t, set: impl FnOnce(&mut rd::rd_kafka_vu_s__bindgen_ty_1)) -> rd::rd_kafka_vu_t {

@@ -4,6 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+pub mod secrets;
+
+use secrets::Masked;
+pub use secrets::{PasswordFiles, SECRET_PROPERTIES, is_secret};
+
 use crate::edge::Destination;
 
 /// Where a group without committed offsets starts. There is no default: both answers are wrong for somebody.
@@ -60,32 +65,24 @@ pub struct KafkaSettings {
     pub properties: BTreeMap<String, String>,
     pub consumer_properties: BTreeMap<String, String>,
     pub producer_properties: BTreeMap<String, String>,
+    pub password_files: PasswordFiles,
 }
 
-/// Properties whose values are never shown: logs, errors and `config show` mask them.
-pub const SECRET_PROPERTIES: &[&str] = &[
-    "sasl.password",
-    "sasl.oauthbearer.assertion.private.key.passphrase",
-    "sasl.oauthbearer.assertion.private.key.pem",
-    "sasl.oauthbearer.client.credentials.client.secret",
-    "sasl.oauthbearer.client.secret",
-    "sasl.oauthbearer.config",
-    "ssl.key.password",
-    "ssl.key.pem",
-    "ssl.keystore.password",
-];
+impl KafkaSettings {
+    /// The name that a client with these properties of its own gives the brokers, where it gives one.
+    pub fn user_of<'a>(&'a self, own: &'a BTreeMap<String, String>) -> Option<&'a str> {
+        let name = "sasl.username";
+        own.get(name).or_else(|| self.properties.get(name)).map(String::as_str)
+    }
 
-pub fn is_secret(property: &str) -> bool {
-    SECRET_PROPERTIES.contains(&property)
-}
-
-/// Prints properties with the secret ones masked.
-struct Masked<'a>(&'a BTreeMap<String, String>);
-
-impl fmt::Debug for Masked<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.0.iter().map(|(name, value)| (name, if is_secret(name) { "***" } else { value.as_str() }));
-        f.debug_map().entries(shown).finish()
+    /// How long a member may be silent before the group gives its partitions away.
+    pub fn session_timeout(&self) -> Duration {
+        let said = self.consumer_properties.get("session.timeout.ms").map_or(SESSION_TIMEOUT_MS, String::as_str);
+        match (self.group_protocol, said.trim().parse()) {
+            (GroupProtocol::Classic, Ok(ms)) => Duration::from_millis(ms),
+            // The brokers decide, and do not tell: their default. What is no number the client refuses.
+            _ => Duration::from_secs(45),
+        }
     }
 }
 
@@ -102,6 +99,7 @@ impl fmt::Debug for KafkaSettings {
             .field("properties", &Masked(&self.properties))
             .field("consumer_properties", &Masked(&self.consumer_properties))
             .field("producer_properties", &Masked(&self.producer_properties))
+            .field("password_files", &self.password_files)
             .finish()
     }
 }
@@ -163,6 +161,13 @@ pub fn connection_settings(settings: &KafkaSettings) -> Vec<(String, String)> {
     list
 }
 
+/// A crashed node's partitions wait this long; librdkafka's default of 45 s is too long for a payment.
+const SESSION_TIMEOUT_MS: &str = "10000";
+
+/// How often the consumer's client says how it is in contact with its group, at most. How long ago it heard of the group is
+/// part of what it says, so that this bounds no time but the client's work.
+const STATISTICS_EVERY: Duration = Duration::from_secs(2);
+
 /// Properties that the brokers decide under [`GroupProtocol::Consumer`]; the client does not start with them.
 pub const CLASSIC_PROPERTIES: [&str; 2] = ["session.timeout.ms", "heartbeat.interval.ms"];
 
@@ -173,8 +178,7 @@ fn member_settings(settings: &KafkaSettings, lane: usize) -> Vec<(String, String
         GroupProtocol::Classic => &[
             // Cooperative: partitions that stay keep flowing while others move.
             ("partition.assignment.strategy", "cooperative-sticky"),
-            // A crashed node's partitions wait this long; librdkafka's default of 45 s is too long for a payment.
-            ("session.timeout.ms", "10000"),
+            ("session.timeout.ms", SESSION_TIMEOUT_MS),
             // Members learn of a rebalance with a heartbeat's answer: every member's delay adds to the stall.
             ("heartbeat.interval.ms", "200"),
         ],
@@ -197,7 +201,10 @@ fn instance_id(settings: &KafkaSettings, lane: usize) -> String {
 pub fn consumer_settings(settings: &KafkaSettings, lane: usize, until_end: bool) -> Vec<(String, String)> {
     let mut list = connection_settings(settings);
     list.extend(member_settings(settings, lane));
+    let statistics_every = STATISTICS_EVERY.min(settings.session_timeout() / 3);
     list.extend(owned(&[
+        // Read by `contact`: whether the group is heard of, which no event says.
+        ("statistics.interval.ms", &statistics_every.as_millis().to_string()),
         // Offsets are committed by the lane, after the acknowledgement of every outcome below them.
         ("enable.auto.commit", "false"),
         ("enable.auto.offset.store", "false"),
@@ -319,6 +326,7 @@ mod tests {
             properties: BTreeMap::new(),
             consumer_properties: BTreeMap::new(),
             producer_properties: BTreeMap::from([("linger.ms".to_owned(), "1".to_owned())]),
+            password_files: Default::default(),
         }
     }
 

@@ -5,7 +5,7 @@
 //! read it again when they get their partitions. Who joins has read offsets back, and once anybody has joined the broker
 //! refuses those of no member: nothing is moved under a lane that scores.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use rdkafka::types::{RDKafkaRespErr as Err, RDKafkaType};
 
 use super::native::{Client, Conf, PartitionList, c_string, describe, timeout_ms, to_result};
 use super::offsets::{END, FIRST, Named};
+use super::rights;
 use super::settings::{KafkaSettings, connection_settings};
 use crate::edge::Progress;
 use crate::error::{Fatal, exit};
@@ -38,7 +39,11 @@ pub struct Kept {
 /// [`exit::UNAVAILABLE`] when the cluster does not answer, or refuses.
 pub fn kept(settings: &KafkaSettings, topic: &str, partitions: i32) -> Result<Vec<Kept>, Fatal> {
     let (topic, partitions) = (c_string(topic)?, Vec::from_iter(0..partitions));
-    kept_of(&Asking::begin(settings, "read_committed")?, Named { topic: &topic, group: &settings.group }, &partitions)
+    kept_of(&Asking::begin(settings, "read_committed")?, named(settings, &topic), &partitions)
+}
+
+fn named<'a>(settings: &'a KafkaSettings, topic: &'a CStr) -> Named<'a> {
+    Named { topic, group: &settings.group, user: settings.user_of(&settings.properties) }
 }
 
 fn kept_of(asking: &Asking, named: Named<'_>, partitions: &[i32]) -> Result<Vec<Kept>, Fatal> {
@@ -73,7 +78,7 @@ impl<'a> GroupOffsets<'a> {
     }
 
     fn named(&self) -> Named<'_> {
-        Named { topic: &self.topic, group: &self.settings.group }
+        named(self.settings, &self.topic)
     }
 
     /// What the group holds. A transaction that somebody left open holds nothing up: what held before it is told, since
@@ -110,7 +115,12 @@ impl<'a> GroupOffsets<'a> {
             if held.iter().any(Option::is_some) {
                 return Ok(held);
             }
-            let why = refused.err().map_or_else(|| "it answered, and holds none".to_owned(), describe);
+            let code = refused.err();
+            if let Some(denied) = code.and_then(|code| rights::denied(self.named(), code, "fix where the group begins"))
+            {
+                return Result::Err(denied);
+            }
+            let why = code.map_or_else(|| "it answered, and holds none".to_owned(), describe);
             if Instant::now() >= deadline {
                 return Result::Err(self.refused(&why));
             }

@@ -76,6 +76,7 @@ mod tests {
             properties: Default::default(),
             consumer_properties: Default::default(),
             producer_properties: Default::default(),
+            password_files: Default::default(),
         };
         KafkaSource::subscribe(&settings, 0, "t", false, FOR_EVER).unwrap()
     }

@@ -3,8 +3,8 @@
 
 use std::fmt;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -18,13 +18,17 @@ use tokio::sync::oneshot;
 
 use super::latency_log;
 use super::metrics::{self, Metrics, merged_times};
-use super::stats::LaneStats;
+use super::stats::{Counter, LaneStats, held};
 use super::status::Status;
 use crate::edge::Clock;
 use crate::error::{Fatal, exit};
 use crate::kafka::settings::Topics;
 use crate::memory;
 use crate::pipeline::limits::Limits;
+
+/// How much longer than a session the group may be silent: a rebalance waits for a member that is gone as long as that one's
+/// session.
+pub const CONTACT_GRACE: Duration = Duration::from_secs(2);
 
 /// How long a stop waits for requests under way.
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
@@ -68,6 +72,8 @@ pub struct AdminState {
     pub lanes: Vec<Arc<LaneStats>>,
     pub model: ModelInfo,
     pub limits: Limits,
+    /// How long the group may be silent before the process is not ready.
+    pub contact_timeout: Duration,
     /// The limits by their configuration names, for `/status`.
     pub limits_shown: serde_json::Value,
     pub phase: Arc<Phase>,
@@ -127,9 +133,31 @@ impl AdminState {
         }
     }
 
+    fn now_ms(&self) -> u64 {
+        self.clock.now_ns() / 1_000_000
+    }
+
+    /// How long ago it was what stands in a mark of monotonic milliseconds; `None` where it never was.
+    pub fn since(&self, mark: &Counter) -> Option<Duration> {
+        let at_ms = mark.get();
+        (at_ms > 0).then(|| Duration::from_millis(self.now_ms().saturating_sub(at_ms)))
+    }
+
+    /// That a lane's group has been silent for too long, and what the client said of it.
+    fn out_of_contact(&self, lane: usize, stats: &LaneStats) -> Option<String> {
+        let silent = self.since(&stats.group_contact_ms).filter(|silent| *silent > self.contact_timeout)?;
+        let ms = silent.as_millis();
+        Some(format!("lane {lane}: nothing was heard from the group for {ms} ms{}", Self::complaint(stats)))
+    }
+
+    fn complaint(stats: &LaneStats) -> String {
+        let words = stats.complaint.get().and_then(|complaint| complaint.text());
+        words.map_or_else(String::new, |words| format!(": {words}"))
+    }
+
     /// Whether every lane still turns. Kafka has no say in it: a restart does not mend a broker.
     pub fn liveness(&self) -> Health {
-        let now_ms = self.clock.now_ns() / 1_000_000;
+        let now_ms = self.now_ms();
         let turning = self.lanes.iter().enumerate().filter(|(_, stats)| !ended(stats));
         let limit_ms = u64::try_from(self.limits.watchdog_timeout.as_millis()).unwrap_or(u64::MAX);
         let hung =
@@ -147,10 +175,15 @@ impl AdminState {
             problems.push("stopping".to_owned());
         }
         for (lane, stats) in self.lanes.iter().enumerate() {
-            if ended(stats) {
+            if let Some(why) = stats.failure.get() {
+                problems.push(format!("lane {lane} cannot go on: {why}"));
+            } else if ended(stats) {
                 problems.push(format!("lane {lane} has ended"));
             } else if !joined(stats) {
-                problems.push(format!("lane {lane} has not joined the group"));
+                problems.push(format!("lane {lane} has not joined the group{}", Self::complaint(stats)));
+            } else {
+                problems.extend(self.out_of_contact(lane, stats));
+                problems.extend(held(&stats.no_input).as_ref().map(|why| format!("lane {lane}: {why}")));
             }
             let stalled = self.sink_stalled(stats);
             if stalled > self.limits.sink_stall_unready {
@@ -173,7 +206,7 @@ impl AdminState {
         }));
         // The lanes read the same schemas.
         for stats in self.lanes.iter() {
-            let of_lane = stats.schema_alarms.lock().unwrap_or_else(PoisonError::into_inner);
+            let of_lane = held(&stats.schema_alarms);
             alarms.extend(of_lane.iter().filter(|alarm| !alarms.contains(alarm)).cloned().collect::<Vec<_>>());
         }
         alarms

@@ -18,7 +18,7 @@ use prometheus_client::registry::Registry;
 use super::admin::AdminState;
 use super::latency::{Step, StepTimes};
 use super::log_writer;
-use super::stats::LaneStats;
+use super::stats::{Counter, LaneStats, PartitionState, ShownPartition, held};
 use crate::error::Reject;
 use crate::memory;
 use crate::record::{Decision, ReviewReason};
@@ -74,10 +74,26 @@ const GAUGES: &[PerLane] = &[
     ("lane_joined", "1 when the lane has joined its group", |lane| u64::from(super::admin::joined(lane))),
 ];
 
+/// Times that are long ago, by their marks.
+type Since = (&'static str, &'static str, fn(&LaneStats) -> &Counter);
+
+const SINCE: &[Since] = &[
+    (
+        "since_group_contact_seconds",
+        "How long ago the lane heard from its group's coordinator as a member; up to 2 s when all is well",
+        |lane| &lane.group_contact_ms,
+    ),
+    ("since_commit_seconds", "How long ago a commit was confirmed; without records there is none", |lane| {
+        &lane.committed_ms
+    }),
+    ("since_record_seconds", "How long ago a record was received", |lane| &lane.received_ms),
+];
+
 const REJECTED: &str = "records_rejected";
 const DECISIONS: &str = "decisions";
 const REVIEWS: &str = "reviews";
 const LAG: &str = "partition_lag_records";
+const STATE: &str = "partition_state";
 const DUTY_CYCLE: &str = "duty_cycle_max_seconds";
 const SINK_STALLED: &str = "sink_stalled_seconds";
 const LATENCY: &str = "step_latency_seconds";
@@ -145,7 +161,8 @@ impl Collector for Lanes {
             })?;
         }
         labelled(&mut out, lanes)?;
-        lag(&mut out, lanes)?;
+        partitions(&mut out, lanes)?;
+        self.silences(&mut out)?;
         self.stalls(&mut out)?;
         latency(&mut out, &merged_times(lanes))?;
         self.process(&mut out)
@@ -187,16 +204,36 @@ fn labelled(out: &mut Out<'_>, lanes: &[Arc<LaneStats>]) -> fmt::Result {
     })
 }
 
-fn lag(out: &mut Out<'_>, lanes: &[Arc<LaneStats>]) -> fmt::Result {
+/// The series of a partition stay when contact is lost, as they were; the state says so.
+fn partitions(out: &mut Out<'_>, lanes: &[Arc<LaneStats>]) -> fmt::Result {
     out.family(LAG, "Records between the lane's position and the end of the partition", MetricType::Gauge, |family| {
-        each_lane(lanes, |lane, stats| {
-            let lags = stats.lag.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-            lags.iter().filter_map(|lag| Some((lag.partition, super::status::lag_records(lag)?))).try_for_each(
-                |(partition, records)| {
-                    family.gauge(&[("lane", lane), ("partition", &partition.to_string())], records as f64)
-                },
-            )
+        each_partition(lanes, |lane, partition, shown| match super::status::lag_records(&shown.lag) {
+            Some(records) => family.gauge(&[("lane", lane), ("partition", partition)], records as f64),
+            None => Ok(()),
         })
+    })?;
+    out.family(
+        STATE,
+        "1 for the state that a partition is in; lost: its lag is the last one known",
+        MetricType::Gauge,
+        |f| {
+            each_partition(lanes, |lane, partition, shown| {
+                PartitionState::ALL.iter().try_for_each(|state| {
+                    let labels = [("lane", lane), ("partition", partition), ("state", state.name())];
+                    f.gauge(&labels, u8::from(shown.state == *state).into())
+                })
+            })
+        },
+    )
+}
+
+fn each_partition(
+    lanes: &[Arc<LaneStats>],
+    mut visit: impl FnMut(&str, &str, &ShownPartition) -> fmt::Result,
+) -> fmt::Result {
+    each_lane(lanes, |lane, stats| {
+        let shown = held(&stats.partitions).clone();
+        shown.iter().try_for_each(|shown| visit(lane, &shown.lag.partition.to_string(), shown))
     })
 }
 
@@ -243,6 +280,19 @@ fn buckets(histogram: &Histogram<u64>) -> (f64, Vec<(f64, u64)>) {
 }
 
 impl Lanes {
+    /// No series before the first time.
+    fn silences(&self, out: &mut Out<'_>) -> fmt::Result {
+        for (name, help, mark) in SINCE {
+            out.family(name, help, MetricType::Gauge, |family| {
+                each_lane(&self.state.lanes, |lane, stats| match self.state.since(mark(stats)) {
+                    Some(since) => family.gauge(&[("lane", lane)], since.as_secs_f64()),
+                    None => Ok(()),
+                })
+            })?;
+        }
+        Ok(())
+    }
+
     fn stalls(&self, out: &mut Out<'_>) -> fmt::Result {
         let lanes = &self.state.lanes;
         out.family(DUTY_CYCLE, "Longest duty cycle since start", MetricType::Gauge, |family| {

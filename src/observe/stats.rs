@@ -1,10 +1,10 @@
 //! Counters of one lane: written by its thread with plain relaxed stores, read by anyone. They partition the input:
 //! `received = scored + rejected + handed_back + in_flight`.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use crate::edge::PartitionLag;
+use crate::edge::{Complaint, Contact, PartitionLag};
 use crate::error::Reject;
 use crate::observe::latency::SharedTimes;
 use crate::record::{Decision, ReviewReason};
@@ -32,6 +32,54 @@ impl Counter {
     pub fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
+}
+
+/// How a partition of a lane stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartitionState {
+    Flowing,
+    /// Nothing is taken in: at a limit, or a schema is waited for.
+    Paused,
+    /// The group has asked for it: what was taken in is being finished.
+    Leaving,
+    /// Stopped with an alarm.
+    Failed,
+    /// The session is over: another member may own it. Its numbers are the last ones known, until this lane is a member
+    /// again.
+    Lost,
+}
+
+impl PartitionState {
+    pub const ALL: [PartitionState; 5] = [
+        PartitionState::Flowing,
+        PartitionState::Paused,
+        PartitionState::Leaving,
+        PartitionState::Failed,
+        PartitionState::Lost,
+    ];
+
+    /// Metric label and word in `/status`.
+    pub fn name(self) -> &'static str {
+        match self {
+            PartitionState::Flowing => "flowing",
+            PartitionState::Paused => "paused",
+            PartitionState::Leaving => "leaving",
+            PartitionState::Failed => "failed",
+            PartitionState::Lost => "lost",
+        }
+    }
+}
+
+/// A partition as readers see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShownPartition {
+    pub lag: PartitionLag,
+    pub state: PartitionState,
+}
+
+/// Whoever panicked with it left a whole value behind.
+pub fn held<T>(place: &Mutex<T>) -> MutexGuard<'_, T> {
+    place.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Everything a lane tells about itself.
@@ -84,6 +132,8 @@ pub struct LaneStats {
     pub joined: AtomicBool,
     /// The lane has left in order, or for good.
     pub ended: AtomicBool,
+    /// Why the lane cannot go on, from the moment it knows: its clients may still be there.
+    pub failure: OnceLock<String>,
     /// Bounded runs: every assigned partition is finished up to its end.
     pub at_end: AtomicBool,
     /// Wall clock, milliseconds, since when no outcome is being acknowledged though some are in flight; 0: all well.
@@ -92,8 +142,17 @@ pub struct LaneStats {
     pub incomplete_records: Counter,
     /// Schemas that cannot be used or never give something, in words.
     pub schema_alarms: Mutex<Vec<String>>,
-    /// Lag of each assigned partition, as of the last publication.
-    pub lag: Mutex<Vec<PartitionLag>>,
+    /// Monotonic milliseconds of the last time that something was heard from the group, as one of its members; 0: never.
+    pub group_contact_ms: Counter,
+    /// The same of the last commit that the broker confirmed, and of the last record received.
+    pub committed_ms: Counter,
+    pub received_ms: Counter,
+    /// What the source's client complains of, once there is a client.
+    pub complaint: OnceLock<Arc<Complaint>>,
+    /// Why there is nothing to read, as long as that holds.
+    pub no_input: Mutex<Option<String>>,
+    /// The lane's partitions, as of the last publication.
+    pub partitions: Mutex<Vec<ShownPartition>>,
     pub times: SharedTimes,
 }
 
@@ -107,6 +166,21 @@ impl LaneStats {
             return Some(format!("has finished no duty cycle for {ms} ms"));
         }
         silent(self.model_busy_since_ms.get()).map(|ms| format!("has had a batch at its model for {ms} ms"))
+    }
+
+    /// The lane cannot go on. Its first reason stays.
+    pub fn fails(&self, why: &str) {
+        self.failure.get_or_init(|| why.to_owned());
+    }
+
+    /// Notes what the source says of its group and its input.
+    pub fn note_contact(&self, contact: Contact, now_ms: u64) {
+        if let Some(ago) = contact.heard_ago {
+            let ago_ms = u64::try_from(ago.as_millis()).unwrap_or(u64::MAX);
+            self.group_contact_ms.raise_to(now_ms.saturating_sub(ago_ms));
+            self.complaint.get().into_iter().for_each(|complaint| complaint.hear());
+        }
+        *held(&self.no_input) = contact.no_input;
     }
 
     pub fn rejected_total(&self) -> u64 {

@@ -6,7 +6,7 @@ use super::admin;
 use super::admin::AdminState;
 use super::latency::Step;
 use super::metrics::{merged_times, quantile_us};
-use super::stats::LaneStats;
+use super::stats::{LaneStats, ShownPartition, held};
 use crate::edge::PartitionLag;
 use crate::error::Reject;
 use crate::memory;
@@ -76,6 +76,10 @@ struct Lane {
     model_failures: u64,
     duty_cycle_us_max: u64,
     sink_stalled_seconds: f64,
+    /// `null` before the first time.
+    since_group_contact_seconds: Option<f64>,
+    since_commit_seconds: Option<f64>,
+    since_record_seconds: Option<f64>,
 }
 
 /// A partition of the input: `received = scored + rejected + handed_back + in_flight`.
@@ -112,6 +116,8 @@ struct Partitions {
 #[derive(Debug, Serialize)]
 struct Lag {
     partition: i32,
+    /// `lost`: the numbers are the last ones known.
+    state: &'static str,
     position: Option<i64>,
     high_watermark: Option<i64>,
     records: Option<u64>,
@@ -153,6 +159,7 @@ impl<'a> Status<'a> {
 
 fn lane(state: &AdminState, index: usize, stats: &LaneStats) -> Lane {
     let (batches, rows) = (stats.batches.get(), stats.batch_rows.get());
+    let seconds = |mark| state.since(mark).map(|since| since.as_secs_f64());
     Lane {
         lane: index,
         joined: admin::joined(stats),
@@ -183,6 +190,9 @@ fn lane(state: &AdminState, index: usize, stats: &LaneStats) -> Lane {
         model_failures: stats.model_failures.get(),
         duty_cycle_us_max: stats.duty_cycle_ns_max.get() / 1_000,
         sink_stalled_seconds: state.sink_stalled(stats).as_secs_f64(),
+        since_group_contact_seconds: seconds(&stats.group_contact_ms),
+        since_commit_seconds: seconds(&stats.committed_ms),
+        since_record_seconds: seconds(&stats.received_ms),
     }
 }
 
@@ -205,9 +215,10 @@ fn records(stats: &LaneStats) -> Records {
 
 fn partitions(stats: &LaneStats) -> Partitions {
     let known = |offset: i64| (offset >= 0).then_some(offset);
-    let lags = stats.lag.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-    let lag = |lag: &PartitionLag| Lag {
+    let shown = held(&stats.partitions).clone();
+    let lag = |ShownPartition { lag, state }: &ShownPartition| Lag {
         partition: lag.partition,
+        state: state.name(),
         position: known(lag.position),
         high_watermark: known(lag.high_watermark),
         records: lag_records(lag),
@@ -216,7 +227,7 @@ fn partitions(stats: &LaneStats) -> Partitions {
         assigned: stats.assigned_partitions.get(),
         paused: stats.paused_partitions.get(),
         failed: stats.failed_partitions.get(),
-        lag: lags.iter().map(lag).collect(),
+        lag: shown.iter().map(lag).collect(),
     }
 }
 

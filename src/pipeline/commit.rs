@@ -196,6 +196,7 @@ where
             tracing::warn!(code, "a commit failed; it is tried again");
         }
         if result.is_ok() {
+            self.stats.committed_ms.set(self.clock.now_ns() / 1_000_000);
             failpoint::pass(Point::AfterCommit);
         }
         for &partition in partitions {

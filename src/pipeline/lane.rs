@@ -8,24 +8,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::edge::{Clock, Delivery, Scorer, SendError, Sink, Source, SourceRecord};
-use crate::error::{Fatal, exit};
+use crate::edge::{Clock, Delivery, Scorer, Sink, Source, SourceRecord};
+use crate::error::Fatal;
 use crate::failpoint::{self, Point};
-use crate::observe::latency::{Step, StepTimes};
+use crate::observe::latency::StepTimes;
 use crate::observe::stats::LaneStats;
 use crate::pipeline::backpressure::{Closed, Gate, Permission};
 use crate::pipeline::batch::Batches;
 use crate::pipeline::commit::CommitClock;
 use crate::pipeline::desk::Desk;
-use crate::pipeline::emit::{Emit, Emitted};
+use crate::pipeline::emit::Emit;
 use crate::pipeline::inbox::Inbox;
 use crate::pipeline::intake::Intake;
 use crate::pipeline::limits::{KEEP_AWAKE_EVERY, Limits, PUBLISH_EVERY, SINK_WAIT, nanoseconds};
 use crate::pipeline::rebalance::Revoke;
 use crate::pipeline::scoring::{AT_DESK_MAX, Model, Queues, Scoring};
+use crate::pipeline::showing::Shown;
 use crate::pipeline::slots::{Phase, Slots};
 use crate::pipeline::stood_still::Alive;
-use crate::pipeline::transaction::{Broken, Transaction};
+use crate::pipeline::transaction::Transaction;
 use crate::record::Ack;
 
 /// The parts a lane is made of.
@@ -73,6 +74,7 @@ pub struct Lane<S: Source, M, K, D, C> {
     pub(super) unfinished: bool,
     pub(super) limits: Limits,
     pub(super) stats: Arc<LaneStats>,
+    pub(super) shown: Shown,
     pub(super) times: StepTimes,
     pub(super) until: Option<Vec<i64>>,
     /// Since when outcomes have been in flight without an acknowledgement.
@@ -123,6 +125,7 @@ where
         let model = Model::new(parts.scorer, parts.limits.model_failures_max);
         let batches = Batches::new(model.width(), cap, at_model_max);
         let (scoring, desk) = place(model);
+        parts.stats.complaint.get_or_init(|| parts.source.complaint());
         Lane {
             scoring,
             desk,
@@ -145,6 +148,7 @@ where
             unfinished: false,
             limits: parts.limits,
             stats: parts.stats,
+            shown: Shown::default(),
             times: StepTimes::default(),
             until: parts.until,
             silent_since_ns: 0,
@@ -323,6 +327,7 @@ where
         }
         self.stats.received.add(received);
         if received > 0 {
+            self.stats.received_ms.set(now_ns / 1_000_000);
             failpoint::pass(Point::AfterReceive);
         }
         if !pause.is_empty() {
@@ -352,49 +357,5 @@ where
         let uncommitted = if D::ATOMIC { self.transaction.uncommitted() } else { 0 };
         self.stats.in_flight_records.set(self.slots.open_records() as u64 + uncommitted);
         self.stats.in_flight_bytes.set(self.slots.open_bytes() as u64);
-    }
-
-    /// Hands the rest of the batch to the sink.
-    pub(super) fn hand_over(&mut self) -> Result<(), Fatal> {
-        if self.emit.refusals.is_active() && !self.hears_of_suspects()? {
-            return Ok(());
-        }
-        self.sink.begin_batch();
-        let emitted = self.emit.run(&mut self.batches.leaving, &mut self.slots, &mut self.sink, &self.stats);
-        self.sink.end_batch();
-        match emitted {
-            Ok(Emitted::Full) => {
-                self.stuck = true;
-                Ok(())
-            }
-            Ok(Emitted::All) => {
-                self.stuck = false;
-                failpoint::pass(Point::AfterProduce);
-                let (batch, now_ns) = (&self.batches.leaving, self.clock.now_ns());
-                let emitted_ns = now_ns.saturating_sub(batch.sheet.scored_ns);
-                self.times.record(Step::Emit, emitted_ns, batch.items.len() as u64);
-                for item in &batch.items {
-                    if let Some(slot) = self.slots.by_id(item.slot) {
-                        slot.watermark.sent(item.sequence, now_ns / 1_000);
-                    }
-                }
-                let first_ns = batch.takes.first().map_or(now_ns, |take| take.start_ns);
-                // The source's memory is free again: outcomes were copied.
-                self.batches.left();
-                self.stats.duty_cycle_ns_max.raise_to(self.clock.now_ns().saturating_sub(first_ns));
-                Ok(())
-            }
-            Err(SendError::Fatal(fatal)) => Err(fatal),
-            Err(SendError::Aborted) => {
-                self.stuck = true;
-                self.transaction.fail(Broken::Refused("the producer takes no more outcomes".into()));
-                Ok(())
-            }
-            Err(SendError::Full | SendError::TooLarge) => Err(Fatal::new(
-                exit::DELIVERY,
-                "a dead letter without payload is still too large for the producer",
-                "raise message.max.bytes in [kafka.producer.properties]",
-            )),
-        }
     }
 }

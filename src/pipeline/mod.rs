@@ -20,6 +20,7 @@ mod refusals;
 mod rewind;
 pub mod scoring;
 pub mod settings;
+mod showing;
 pub mod slots;
 mod stood_still;
 pub mod threads;

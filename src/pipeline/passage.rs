@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use crate::edge::{Clock, Delivery, Scorer, Sink, Source, SourceRecord};
+use crate::edge::{Clock, Delivery, Scorer, SendError, Sink, Source, SourceRecord};
 use crate::error::{Fatal, Reject, exit};
 use crate::failpoint::{self, Point};
 use crate::observe::latency::Step;
 use crate::pipeline::batch::{Take, Verdict};
+use crate::pipeline::emit::Emitted;
 use crate::pipeline::lane::Lane;
 use crate::pipeline::scoring::Gone;
+use crate::pipeline::transaction::Broken;
 
 impl<S, M, K, D, C> Lane<S, M, K, D, C>
 where
@@ -89,6 +91,50 @@ where
         self.hand_over()
     }
 
+    /// Hands the rest of the batch to the sink.
+    pub(super) fn hand_over(&mut self) -> Result<(), Fatal> {
+        if self.emit.refusals.is_active() && !self.hears_of_suspects()? {
+            return Ok(());
+        }
+        self.sink.begin_batch();
+        let emitted = self.emit.run(&mut self.batches.leaving, &mut self.slots, &mut self.sink, &self.stats);
+        self.sink.end_batch();
+        match emitted {
+            Ok(Emitted::Full) => {
+                self.stuck = true;
+                Ok(())
+            }
+            Ok(Emitted::All) => {
+                self.stuck = false;
+                failpoint::pass(Point::AfterProduce);
+                let (batch, now_ns) = (&self.batches.leaving, self.clock.now_ns());
+                let emitted_ns = now_ns.saturating_sub(batch.sheet.scored_ns);
+                self.times.record(Step::Emit, emitted_ns, batch.items.len() as u64);
+                for item in &batch.items {
+                    if let Some(slot) = self.slots.by_id(item.slot) {
+                        slot.watermark.sent(item.sequence, now_ns / 1_000);
+                    }
+                }
+                let first_ns = batch.takes.first().map_or(now_ns, |take| take.start_ns);
+                // The source's memory is free again: outcomes were copied.
+                self.batches.left();
+                self.stats.duty_cycle_ns_max.raise_to(self.clock.now_ns().saturating_sub(first_ns));
+                Ok(())
+            }
+            Err(SendError::Fatal(fatal)) => Err(fatal),
+            Err(SendError::Aborted) => {
+                self.stuck = true;
+                self.transaction.fail(Broken::Refused("the producer takes no more outcomes".into()));
+                Ok(())
+            }
+            Err(SendError::Full | SendError::TooLarge) => Err(Fatal::new(
+                exit::DELIVERY,
+                "a dead letter without payload is still too large for the producer",
+                "raise message.max.bytes in [kafka.producer.properties]",
+            )),
+        }
+    }
+
     fn count_scored(&mut self) {
         let batch = &self.batches.leaving;
         let rows = batch.sheet.filled as u64;
@@ -107,6 +153,7 @@ where
     }
 }
 
-fn scoring_thread_gone() -> Fatal {
+/// All that a lane knows of it; why, its thread says.
+pub(super) fn scoring_thread_gone() -> Fatal {
     Fatal::new(exit::INTERNAL, "the model's thread ended before its lane", "this is a bug: please report it")
 }

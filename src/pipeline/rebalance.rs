@@ -65,6 +65,9 @@ where
         for first in self.source.assign(partitions)? {
             self.slots.open(first);
         }
+        // A member again: whatever of them is not ours now is another's.
+        self.shown.lost.clear();
+        self.stats.group_contact_ms.raise_to(now_ns / 1_000_000);
         if self.gate.is_paused() || self.draining {
             self.source.pause(partitions)?;
         }
@@ -125,6 +128,7 @@ where
     fn lost(&mut self, partitions: &[i32]) -> Result<(), Fatal> {
         tracing::warn!(?partitions, "partitions lost: another member may own them already");
         self.stats.rebalances.add(1);
+        self.keep_showing(partitions);
         partitions.iter().for_each(|&partition| self.forget_unprocessed(partition));
         self.drop_slots(partitions);
         if self.slots.is_empty() {
@@ -217,29 +221,6 @@ where
         let closed = self.source.close(deadline);
         self.stats.ended.store(true, std::sync::atomic::Ordering::Release);
         closed && drained
-    }
-
-    /// Shows the lane's state to readers. A few times a second.
-    pub(super) fn publish(&mut self, now_ns: u64) {
-        self.count_open();
-        self.intake.tell(&self.stats);
-        let stats = &self.stats;
-        stats.assigned_partitions.set(self.slots.len() as u64);
-        stats.failed_partitions.set(self.slots.partitions(Phase::Failed).len() as u64);
-        let paused = self.slots.iter().filter(|slot| self.gate.is_paused() || slot.waiting).count();
-        stats.paused_partitions.set(paused as u64);
-        let at_end = self.is_at_end();
-        stats.at_end.store(at_end, std::sync::atomic::Ordering::Relaxed);
-        let stalled_ns = now_ns.saturating_sub(self.silent_since_ns);
-        let stalled = self.sink.in_flight() > 0 && stalled_ns > 1_000_000_000;
-        let since_ms = self.clock.wall_us() / 1_000 - i64::try_from(stalled_ns / 1_000_000).unwrap_or(0);
-        stats.sink_stalled_since_ms.set(if stalled { since_ms.max(1).unsigned_abs() } else { 0 });
-        if let Ok(mut lag) = stats.lag.try_lock() {
-            lag.clear();
-            for slot in self.slots.iter() {
-                lag.push(self.source.lag(slot.partition));
-            }
-        }
     }
 }
 

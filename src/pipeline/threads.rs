@@ -1,10 +1,11 @@
 //! The lanes' threads: started, pinned, watched and stopped here, and nowhere else.
 //!
 //! The thread that calls [`Lanes::wait`] is the conductor: it turns signals into a drain, notices the end of a
-//! bounded run, and ends the process when a lane hangs. The first fatal error is latched and wins.
+//! bounded run, and ends the process when a lane hangs. The first fatal error is latched and wins: a lane's thread reports
+//! it before it lets go of anything, since a client may block while it is destroyed.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, unbounded};
@@ -17,17 +18,18 @@ use crate::pipeline::desk::Desk;
 use crate::pipeline::ending::{EndWatch, LeavingWatch};
 use crate::pipeline::lane::Lane;
 use crate::pipeline::limits::{Limits, nanoseconds};
+use crate::pipeline::passage::scoring_thread_gone;
 use crate::pipeline::settings::Cores;
 
 /// How often the conductor looks around.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// What a lane's thread reports when it ends.
-struct Ended {
-    lane: usize,
-    name: String,
-    /// Whether it drained and left its group in order.
-    result: Result<bool, Fatal>,
+/// What the threads of a lane report.
+enum Report {
+    /// Why the lane cannot go on. Its clients are still there.
+    Failed { name: String, fatal: Fatal },
+    /// The thread's last word, and whether the lane drained and left its group in order.
+    Ended { lane: usize, in_order: bool },
 }
 
 /// Lanes at work.
@@ -36,8 +38,10 @@ pub struct Lanes<C> {
     limits: Limits,
     stop: Arc<AtomicBool>,
     watched: Vec<Watched>,
-    reports: Receiver<Ended>,
-    reporter: Sender<Ended>,
+    reports: Receiver<Report>,
+    sender: Sender<Report>,
+    /// The first fatal error, once there is one.
+    failure: Arc<OnceLock<Fatal>>,
     end: EndWatch,
     leaving: LeavingWatch,
 }
@@ -51,10 +55,10 @@ struct Watched {
 
 impl<C: Clock + Clone + Send + 'static> Lanes<C> {
     pub fn new(clock: C, limits: Limits) -> Lanes<C> {
-        let (reporter, reports) = unbounded();
+        let (sender, reports) = unbounded();
         let stop = Arc::new(AtomicBool::new(false));
         let (end, leaving) = (EndWatch::default(), LeavingWatch::default());
-        Lanes { clock, limits, stop, watched: Vec::new(), reports, reporter, end, leaving }
+        Lanes { clock, limits, stop, watched: Vec::new(), reports, sender, failure: Arc::default(), end, leaving }
     }
 
     /// Starts a lane on its own thread, and its model on another where the lane is dedicated. `build` runs on the lane's
@@ -72,56 +76,64 @@ impl<C: Clock + Clone + Send + 'static> Lanes<C> {
         K: Sink<S::Record> + 'static,
         D: Delivery<S, K> + 'static,
     {
-        let (stop, reporter, clock) = (Arc::clone(&self.stop), self.reporter.clone(), self.clock.clone());
-        let drain_timeout = self.limits.drain_timeout;
-        let (lane, thread_name) = (self.watched.len(), name.clone());
+        let (stop, clock, drain_timeout) = (Arc::clone(&self.stop), self.clock.clone(), self.limits.drain_timeout);
+        let (name, lane, sender) = (Arc::<str>::from(name), self.watched.len(), self.sender.clone());
+        let reporter = Reporter { name: Arc::clone(&name), stats: Arc::clone(&stats), sender };
         let body = move || {
             // A panic ends the process in release builds; here it must not leave the conductor waiting for ever.
-            let mut report = ReportOnDrop { lane, name, reporter, result: None };
-            report.result = Some(build().and_then(|mut lane| {
-                let model = lane.take_desk().map(|desk| start_model(&report.name, cores.model, desk)).transpose()?;
-                let driven = pin(cores.lane).and_then(|()| drive(&mut lane, &stop, &clock, drain_timeout));
+            let mut last_word = LastWord { lane, reporter: reporter.clone(), result: None };
+            last_word.result = Some(build().and_then(|mut lane| {
+                let model = lane.take_desk().map(|desk| start_model(&reporter.name, cores.model, desk)).transpose();
+                let (mut model, mut driven) = match model {
+                    Ok(model) => {
+                        let pinned = pin(cores.lane);
+                        (model, pinned.and_then(|()| drive(&mut lane, &stop, &clock, drain_timeout)))
+                    }
+                    Err(fatal) => (None, Err(fatal)),
+                };
+                if driven == Err(scoring_thread_gone()) {
+                    driven = model.take().map_or(Ok(()), end_of_model).and(driven);
+                }
+                // Now: the clients may block when they are let go, and the reason would be gone with them.
+                driven = driven.inspect_err(|fatal| reporter.fails(fatal));
                 // The model's thread ends with the lane's end of its queue.
                 drop(lane);
                 model.map_or(Ok(()), end_of_model).and(driven)
             }));
         };
         self.watched.push(Watched { stats, running: true });
-        let started = std::thread::Builder::new().name(thread_name.clone()).spawn(body);
-        started.map(drop).map_err(|error| no_thread(&thread_name, &error))
+        let started = std::thread::Builder::new().name(name.as_ref().to_owned()).spawn(body);
+        started.map(drop).map_err(|error| no_thread(&name, &error))
     }
 
     /// Waits until every lane has ended; `interrupted` is asked every few milliseconds. Returns whether everything
     /// ended in order, or the first fatal error.
     pub fn wait(mut self, mut interrupted: impl FnMut() -> bool) -> Result<bool, Fatal> {
-        let mut first: Option<Fatal> = None;
         let mut clean = true;
         while self.watched.iter().any(|lane| lane.running) {
             match self.reports.recv_timeout(LOOK_EVERY) {
-                Ok(ended) => {
-                    self.watched[ended.lane].running = false;
-                    match ended.result {
-                        Ok(in_order) => clean &= in_order,
-                        Err(fatal) => {
-                            if first.is_none() {
-                                tracing::error!(lane = ended.name, code = fatal.code, "fatal: {fatal}");
-                                first = Some(fatal);
-                            }
-                            self.stop.store(true, Ordering::Release);
-                        }
+                Ok(Report::Failed { name, fatal }) => {
+                    let (lane, code, text) = (name, fatal.code, fatal.to_string());
+                    if self.failure.set(fatal).is_ok() {
+                        tracing::error!(lane, code, "fatal: {text}");
                     }
+                    self.stop.store(true, Ordering::Release);
+                }
+                Ok(Report::Ended { lane, in_order }) => {
+                    self.watched[lane].running = false;
+                    clean &= in_order;
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     if interrupted() || self.all_at_end() {
                         self.stop.store(true, Ordering::Release);
                     }
                     self.end_process_if_hung();
-                    self.end_process_if_late(first.as_ref());
+                    self.end_process_if_late();
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        first.map_or(Ok(clean), Err)
+        self.failure.get().map_or(Ok(clean), |fatal| Err(fatal.clone()))
     }
 
     fn all_at_end(&mut self) -> bool {
@@ -135,21 +147,26 @@ impl<C: Clock + Clone + Send + 'static> Lanes<C> {
     fn end_process_if_hung(&self) {
         if let Some((lane, what)) = self.hung() {
             tracing::error!(lane, "fatal: a lane {what}; leaving at once");
-            leave(exit::DELIVERY);
+            leave(self.code_or(exit::DELIVERY));
         }
     }
 
     /// A lane that waits for brokers within the client does not hear that its time is over: a supervisor would kill the
     /// process soon, without a word.
-    fn end_process_if_late(&mut self, first: Option<&Fatal>) {
+    fn end_process_if_late(&mut self) {
         let is_stopping = self.stop.load(Ordering::Acquire);
         if is_stopping && self.leaving.is_over(self.limits.drain_timeout, self.clock.now_ns()) {
             let limit = self.limits.drain_timeout;
             tracing::error!(
                 "the drain deadline (limits.drain_timeout_ms) of {limit:?} passed long ago; leaving at once"
             );
-            leave(first.map_or(exit::DRAIN, |fatal| fatal.code));
+            leave(self.code_or(exit::DRAIN));
         }
+    }
+
+    /// The exit code of the first fatal error, or `other` where there was none.
+    fn code_or(&self, other: u8) -> u8 {
+        self.failure.get().map_or(other, |fatal| fatal.code)
     }
 
     /// The first lane that hangs, and how.
@@ -164,6 +181,7 @@ impl<C: Clock + Clone + Send + 'static> Lanes<C> {
 /// [`Lanes::wait`] on a thread of its own.
 pub struct Conductor {
     stop: Arc<AtomicBool>,
+    failure: Arc<OnceLock<Fatal>>,
     ended: Arc<Mutex<Option<Result<bool, Fatal>>>>,
     thread: std::thread::JoinHandle<()>,
 }
@@ -173,21 +191,21 @@ impl Conductor {
     /// When the thread does not start.
     pub fn start<C: Clock + Clone + Send + 'static>(lanes: Lanes<C>) -> Result<Conductor, Fatal> {
         let (stop, ended) = (Arc::clone(&lanes.stop), Arc::new(Mutex::new(None)));
+        let failure = Arc::clone(&lanes.failure);
         let latch = Arc::clone(&ended);
         let body = move || {
             let result = lanes.wait(|| false);
             *latch.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
         };
         match std::thread::Builder::new().name("conductor".into()).spawn(body) {
-            Ok(thread) => Ok(Conductor { stop, ended, thread }),
+            Ok(thread) => Ok(Conductor { stop, failure, ended, thread }),
             Err(error) => Err(no_thread("conductor", &error)),
         }
     }
 
-    /// Why the lanes ended, if they failed.
+    /// Why the lanes end, once one has failed.
     pub fn failure(&self) -> Option<Fatal> {
-        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        ended.as_ref().and_then(|result| result.as_ref().err().cloned())
+        self.failure.get().cloned()
     }
 
     /// Drains and ends the lanes. Returns whether everything ended in order.
@@ -209,20 +227,36 @@ fn no_thread(name: &str, error: &std::io::Error) -> Fatal {
     Fatal::new(exit::SYSTEM, format!("thread {name} does not start: {error}"), "raise the limit on threads")
 }
 
+/// A lane's threads' way to the conductor.
+#[derive(Clone)]
+struct Reporter {
+    name: Arc<str>,
+    stats: Arc<LaneStats>,
+    sender: Sender<Report>,
+}
+
+impl Reporter {
+    /// From here on the lane is not ready, and the conductor knows why. The first word counts.
+    fn fails(&self, fatal: &Fatal) {
+        self.stats.fails(&fatal.what);
+        // Nobody listens any more when the conductor is gone.
+        let _ = self.sender.send(Report::Failed { name: self.name.to_string(), fatal: fatal.clone() });
+    }
+}
+
 /// Reports the thread's end, whichever way it ends.
-struct ReportOnDrop {
+struct LastWord {
     lane: usize,
-    name: String,
-    reporter: Sender<Ended>,
+    reporter: Reporter,
     result: Option<Result<bool, Fatal>>,
 }
 
-impl Drop for ReportOnDrop {
+impl Drop for LastWord {
     fn drop(&mut self) {
         let panicked = || Err(Fatal::new(exit::INTERNAL, "a lane panicked", "this is a bug: please report it"));
         let result = self.result.take().unwrap_or_else(panicked);
-        // Nobody listens any more when the conductor is gone.
-        let _ = self.reporter.send(Ended { lane: self.lane, name: std::mem::take(&mut self.name), result });
+        let in_order = result.inspect_err(|fatal| self.reporter.fails(fatal)).unwrap_or(false);
+        let _ = self.reporter.sender.send(Report::Ended { lane: self.lane, in_order });
     }
 }
 
@@ -243,7 +277,7 @@ where
     std::thread::Builder::new().name(name.clone()).spawn(body).map_err(|error| no_thread(&name, &error))
 }
 
-/// Why a model's thread ended, where that was not its lane's end. The lane only sees that it is gone.
+/// Why a model's thread ended, where that was not its lane's end.
 fn end_of_model(thread: ModelThread) -> Result<(), Fatal> {
     let panicked = |_| Err(Fatal::new(exit::INTERNAL, "a model's thread panicked", "this is a bug: please report it"));
     thread.join().unwrap_or_else(panicked)
@@ -342,5 +376,9 @@ mod tests {
         stats[0].model_busy_since_ms.set(39_000);
         let (lane, what) = lanes.hung().unwrap();
         assert!(lane == 0 && what.contains("at its model for 61000 ms"), "{what}");
+        assert_eq!(lanes.code_or(exit::DELIVERY), exit::DELIVERY);
+        let cause = Fatal::new(exit::UNAVAILABLE, "denied", "grant it");
+        assert_eq!(lanes.failure.set(cause), Ok(()));
+        assert_eq!(lanes.code_or(exit::DELIVERY), exit::UNAVAILABLE, "what was told first decides");
     }
 }

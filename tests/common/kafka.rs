@@ -104,6 +104,20 @@ impl RealKafka {
         wait_for_leaders(&admin, topic, partitions);
     }
 
+    /// Deletes a topic, and waits until nobody knows it any more.
+    pub fn delete_topic(&self, topic: &str) {
+        let admin: AdminClient<DefaultClientContext> = self.client_config().create().expect("an admin client");
+        let options = AdminOptions::new().operation_timeout(Some(ANSWER)).request_timeout(Some(ANSWER));
+        let results = block_on(admin.delete_topics(&[topic], &options)).expect("the broker answers");
+        for result in results {
+            result.unwrap_or_else(|(topic, code)| panic!("cannot delete topic {topic}: {code}"));
+        }
+        wait_for("the topic is gone", ANSWER, || {
+            let metadata = admin.inner().fetch_metadata(Some(topic), ANSWER).expect("the broker answers");
+            metadata.topics().iter().all(|known| known.partitions().is_empty()).then_some(())
+        });
+    }
+
     /// Deletes a group and its offsets, as their retention does, once its last member is gone.
     pub fn delete_group(&self, group: &str) {
         let admin: AdminClient<DefaultClientContext> = self.client_config().create().expect("an admin client");

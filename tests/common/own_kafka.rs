@@ -12,22 +12,55 @@ use super::kafka::{RealKafka, unique_name};
 pub struct OwnKafka {
     name: String,
     kafka: RealKafka,
+    /// Where the broker wants a password and checks rights.
+    guarded: Option<String>,
 }
 
 impl OwnKafka {
     /// Starts `brokers` brokers (4 s for one, 10 s for three). `None` (said loudly) where [`RealKafka::connect`] says
     /// so: a machine without a shared Kafka has none to start either.
     pub fn up(purpose: &str, brokers: u32) -> Option<OwnKafka> {
+        OwnKafka::start(purpose, &["--brokers", &brokers.to_string()])
+    }
+
+    /// One broker with a second listener ([`OwnKafka::guarded`]); by the first one everybody may do everything.
+    pub fn with_rights(purpose: &str) -> Option<OwnKafka> {
+        OwnKafka::start(purpose, &["--sasl"])
+    }
+
+    fn start(purpose: &str, options: &[&str]) -> Option<OwnKafka> {
         RealKafka::connect()?;
         let name = unique_name(purpose);
-        let count = brokers.to_string();
-        let output = script().args(["up", "--name", &name, "--brokers", &count]).output().expect("scripts/kafka runs");
+        let output = script().args(["up", "--name", &name]).args(options).output().expect("scripts/kafka runs");
         let stdout = String::from_utf8_lossy(&output.stdout);
         let bootstrap = stdout.lines().last().and_then(|line| line.strip_prefix("bootstrap="));
         let Some(bootstrap) = bootstrap.filter(|_| output.status.success()) else {
             panic!("scripts/kafka up: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
         };
-        Some(OwnKafka { kafka: RealKafka::at(bootstrap), name })
+        let guarded = stdout.lines().find_map(|line| line.strip_prefix("proxied=")).map(str::to_owned);
+        Some(OwnKafka { kafka: RealKafka::at(bootstrap), name, guarded })
+    }
+
+    /// The listener for SASL_PLAINTEXT with SCRAM-SHA-256.
+    pub fn guarded(&self) -> &str {
+        self.guarded.as_deref().expect("it was started with rights")
+    }
+
+    /// Runs one of Kafka's own tools on this cluster, by the listener where everybody may do everything.
+    #[track_caller]
+    pub fn tool(&self, class: &str, args: &[&str]) {
+        let mut command = script();
+        command.args(["tool", class, "--bootstrap-server", self.kafka.bootstrap()]).args(args);
+        let output = command.output().expect("scripts/kafka runs");
+        assert!(output.status.success(), "{class} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// New connections of this user need this password.
+    #[track_caller]
+    pub fn set_password(&self, user: &str, password: &str) {
+        let value = format!("SCRAM-SHA-256=[iterations=4096,password={password}]");
+        let user = ["--entity-type", "users", "--entity-name", user];
+        self.tool("kafka.admin.ConfigCommand", &[&["--alter", "--add-config", &value], &user[..]].concat());
     }
 
     pub fn kafka(&self) -> &RealKafka {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use scorewire::edge::{PartitionLag, Progress, Source, SourceEvent, Waker};
+use scorewire::edge::{Contact, PartitionLag, Progress, Source, SourceEvent, Waker};
 use scorewire::error::{Fatal, exit};
 use scorewire::record::Position;
 
@@ -64,6 +64,8 @@ pub struct SourceState {
     /// Times the lane kept it awake.
     pub awakened: usize,
     pub closed: bool,
+    /// What it says of its group from now on; `None`: it hears of it all the time.
+    pub contact: Option<Contact>,
     /// The client knows that its session is over, and the loss has not come yet.
     pub session_is_over: bool,
     /// The process is stopped for so long within the next poll.
@@ -92,6 +94,7 @@ impl Default for SourceState {
             wakes: 0,
             awakened: 0,
             closed: false,
+            contact: None,
             session_is_over: false,
             stands_still: None,
             turn: 0,
@@ -331,6 +334,11 @@ impl Source for FakeSource {
 
     fn still_owns(&mut self) -> bool {
         !self.state().session_is_over
+    }
+
+    fn contact(&mut self) -> Contact {
+        let always = Contact { heard_ago: Some(Duration::ZERO), ..Contact::default() };
+        self.state().contact.clone().unwrap_or(always)
     }
 
     fn keep_awake(&mut self) {

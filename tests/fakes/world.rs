@@ -148,7 +148,8 @@ impl Setup {
         world.joined()
     }
 
-    fn with_delivery<D>(self, delivery: impl FnOnce(Arc<LaneStats>) -> D) -> World<D>
+    /// A lane that has not joined.
+    pub fn with_delivery<D>(self, delivery: impl FnOnce(Arc<LaneStats>) -> D) -> World<D>
     where
         D: Delivery<FakeSource, FakeSink>,
     {

@@ -105,6 +105,8 @@ class Scenario:
     whole: int
     brokers: int = 1
     proxied: bool = False
+    # Whether the broker wants passwords and checks rights at its second listener.
+    guarded: bool = False
     # Where it has a meaning.
     modes: tuple = BOTH
 

@@ -1,0 +1,133 @@
+//! Rights that the brokers deny: which one, on what, to whom, and how it is granted.
+
+use rdkafka::types::RDKafkaRespErr as Err;
+
+use super::offsets::Named;
+use crate::error::{Fatal, exit};
+
+const DENIED: [Err; 3] = [
+    Err::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+    Err::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED,
+    Err::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED,
+];
+
+/// Whether a code of the client says that a right is missing.
+pub(super) fn is_denied(code: i32) -> bool {
+    DENIED.iter().any(|err| *err as i32 == code)
+}
+
+/// What ends a process that may not read its input or use its group; `None` for any other code.
+pub(super) fn denied(named: Named<'_>, code: i32, what: &str) -> Option<Fatal> {
+    let err = DENIED.into_iter().find(|err| *err as i32 == code)?;
+    let group = named.group;
+    Some(match err {
+        Err::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED => {
+            denied_topic(&named.topic.to_string_lossy(), named.user, "Read", what)
+        }
+        Err::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED => {
+            fatal(&format!("READ on group {group}"), named.user, &format!("Read --group {group}"), what)
+        }
+        _ => fatal("the cluster", named.user, "ClusterAction --cluster", what),
+    })
+}
+
+/// What ends a process that may not do this with a topic.
+pub(super) fn denied_topic(topic: &str, user: Option<&str>, operation: &str, what: &str) -> Fatal {
+    let denied = format!("{} on topic {topic}", operation.to_uppercase());
+    fatal(&denied, user, &format!("{operation} --topic {topic}"), what)
+}
+
+/// A right may come back, so that starting again later makes sense.
+fn fatal(denied: &str, user: Option<&str>, grant: &str, what: &str) -> Fatal {
+    let principal = user.map(|user| format!("User:{user}"));
+    let (user, principal) = match &principal {
+        Some(principal) => (principal.as_str(), principal.as_str()),
+        None => ("this client", "PRINCIPAL"),
+    };
+    Fatal::new(
+        exit::UNAVAILABLE,
+        format!("{denied} is denied to {user}: cannot {what}"),
+        format!(
+            "grant it: kafka-acls.sh --bootstrap-server BROKER --add --allow-principal {principal} --operation {grant}; \
+             then start again: it goes on at the committed offsets"
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rdkafka::bindings as rd;
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::types::RDKafkaApiKey;
+
+    use super::*;
+    use crate::edge::{Source, SourceEvent};
+    use crate::kafka::consumer::KafkaSource;
+    use crate::kafka::settings::{GroupProtocol, KafkaSettings};
+
+    const SHORT: Duration = Duration::from_millis(10);
+
+    /// Two partitions are refused at a time. The second message stayed behind in the batch, and the client waited for it when
+    /// it was let go: this test would not end.
+    #[test]
+    fn a_right_that_is_denied_for_several_partitions_leaves_nothing_that_holds_the_client() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("t", 2, 1).unwrap();
+        let settings = KafkaSettings {
+            bootstrap: cluster.bootstrap_servers(),
+            group: "g".into(),
+            node: "n".into(),
+            start_at: None,
+            without_offsets: Default::default(),
+            group_protocol: GroupProtocol::Consumer,
+            membership: Default::default(),
+            properties: Default::default(),
+            consumer_properties: Default::default(),
+            producer_properties: Default::default(),
+            password_files: Default::default(),
+        };
+        let mut source = KafkaSource::subscribe(&settings, 0, "t", false, Duration::from_secs(30)).unwrap();
+        let mut records = Vec::new();
+        let partitions = loop {
+            source.poll(SHORT, 100, &mut records).unwrap();
+            if let Some(SourceEvent::Assigned(partitions)) = source.next_event()
+                && !partitions.is_empty()
+            {
+                break partitions;
+            }
+        };
+        cluster.request_errors(RDKafkaApiKey::Fetch, &[Err::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED; 20]);
+        source.assign(&partitions).unwrap();
+        let fatal = loop {
+            // SAFETY: the client's own queue, which lives as long as the source.
+            while unsafe { rd::rd_kafka_queue_length(source.queue) } < 2 {
+                std::thread::sleep(SHORT);
+            }
+            // What comes before the refusals is about the new positions.
+            if let Result::Err(fatal) = source.poll(Duration::ZERO, 100, &mut records) {
+                break fatal;
+            }
+        };
+        assert!(fatal.what.starts_with("READ on topic t is denied"), "{fatal}");
+        assert!(records.is_empty());
+        drop(source);
+    }
+
+    #[test]
+    fn what_is_denied_is_named_with_what_to_grant() {
+        let named = Named { topic: c"payments", group: "fraud", user: Some("scorewire") };
+        let of = |named, err: Err| denied(named, err as i32, "read the input topic");
+        let topic = of(named, Err::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED).unwrap();
+        assert!(topic.what.starts_with("READ on topic payments is denied to User:scorewire"), "{topic}");
+        assert!(topic.fix.contains("--allow-principal User:scorewire --operation Read --topic payments"), "{topic}");
+        assert_eq!(topic.code, exit::UNAVAILABLE);
+        let nobody = Named { user: None, ..named };
+        let group = of(nobody, Err::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED).unwrap();
+        assert!(group.what.starts_with("READ on group fraud is denied to this client"), "{group}");
+        assert!(group.fix.contains("--operation Read --group fraud"), "{group}");
+        assert!(of(named, Err::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED).is_some());
+        assert_eq!(of(named, Err::RD_KAFKA_RESP_ERR__TRANSPORT), None);
+    }
+}

@@ -1,0 +1,98 @@
+//! Rights and passwords that change while the process runs. A right that was taken away hung a lane for a minute, with every
+//! light green, and the process ended without the cause; a password that was changed locked the process out for good.
+
+mod common;
+
+use std::path::Path;
+use std::time::Duration;
+
+use common::{Job, Node, OwnKafka, STEP, Transactions, wait_until};
+use scorewire::edge::{Source, SourceEvent};
+use scorewire::error::exit;
+use scorewire::kafka::consumer::KafkaSource;
+use scorewire::kafka::settings::{KafkaSettings, PasswordFiles};
+use scorewire::load::payloads::Framing;
+
+const USER: &str = "scorer";
+const PASSWORD: &str = "newest";
+
+/// As an operator or Kubernetes does: another file takes the place of the old one.
+fn write_password(file: &Path, password: &str) {
+    let fresh = file.with_extension("new");
+    std::fs::write(&fresh, format!("{password}\n")).unwrap();
+    std::fs::rename(fresh, file).unwrap();
+}
+
+/// How a client comes by the listener that asks.
+fn properties() -> [(&'static str, &'static str); 3] {
+    [("security.protocol", "SASL_PLAINTEXT"), ("sasl.mechanism", "SCRAM-SHA-256"), ("sasl.username", USER)]
+}
+
+/// A node of this user.
+fn start(own: &OwnKafka, job: &Job, password: &Path) -> Node {
+    let mut settings = vec![format!("kafka.bootstrap={}", own.guarded())];
+    settings.extend(properties().map(|(name, value)| format!("kafka.properties.{name}={value}")));
+    settings.push(format!("kafka.properties.sasl.password_file={}", password.display()));
+    job.start(&settings.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// A client that was made with an old password joins once the file has the right one, and says why it could not.
+fn a_client_that_is_locked_out_finds_the_next_password_in_its_file(own: &OwnKafka, job: &Job, file: &Path) {
+    let mut known = properties().map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    known.push(("sasl.password".to_owned(), "old".to_owned()));
+    let settings = KafkaSettings {
+        bootstrap: own.guarded().to_owned(),
+        group: job.group.clone(),
+        node: "test".to_owned(),
+        start_at: None,
+        without_offsets: Default::default(),
+        group_protocol: Default::default(),
+        membership: Default::default(),
+        properties: known.into_iter().collect(),
+        consumer_properties: Default::default(),
+        producer_properties: Default::default(),
+        password_files: PasswordFiles { consumer: Some(file.to_owned()), producer: None },
+    };
+    let mut source = KafkaSource::subscribe(&settings, 0, &job.input, false, STEP).expect("nothing is asked yet");
+    let mut records = Vec::new();
+    wait_until("the client says why it cannot join", STEP, || {
+        source.poll(Duration::from_millis(10), 1, &mut records).expect("a wrong password is no end");
+        source.complaint().text().is_some_and(|words| words.contains("SASL authentication"))
+    });
+    assert!(source.next_event().is_none());
+    write_password(file, PASSWORD);
+    wait_until("the group hands partitions over", STEP, || {
+        source.poll(Duration::from_millis(10), 1, &mut records).expect("the password is right");
+        source.next_event().is_some_and(|event| event == SourceEvent::Assigned(vec![0, 1]))
+    });
+    assert_eq!(source.contact().no_input, None);
+    assert!(source.close(STEP));
+}
+
+/// One broker for both: it takes longer to start than what it is asked.
+#[test]
+fn rights_and_passwords_change_while_it_runs() {
+    let Some(own) = OwnKafka::with_rights("rights") else { return };
+    let job = Job::new(own.kafka(), "rights", 2);
+    let file = job.folder().join("password");
+    own.set_password(USER, PASSWORD);
+    write_password(&file, "old");
+    let acls = "org.apache.kafka.tools.AclCommand";
+    let (user, base) = (format!("User:{USER}"), job.group.trim_end_matches("group"));
+    let prefixed = ["--operation", "All", "--topic", base, "--group", base, "--resource-pattern-type", "prefixed"];
+    own.tool(acls, &[&["--add", "--allow-principal", &user], &prefixed[..]].concat());
+    a_client_that_is_locked_out_finds_the_next_password_in_its_file(&own, &job, &file);
+
+    own.kafka().produce(&job.input, &Transactions::new(Framing::SingleObject).spread(10, 2));
+    let mut node = start(&own, &job, &file);
+    node.process.wait_until_ready(node.admin_port, STEP);
+    wait_until("all is scored", STEP, || node.sum("records.scored") == 10);
+    own.tool(acls, &["--add", "--deny-principal", &user, "--operation", "Read", "--topic", &job.input]);
+    let finished = node.process.wait(STEP);
+    assert_eq!(finished.code(), Some(exit::UNAVAILABLE.into()), "{}", finished.stderr);
+    let named = format!("fatal: READ on topic {} is denied to User:{USER}", job.input);
+    assert!(finished.stderr.contains(&named), "no {named:?} in:\n{}", finished.stderr);
+    assert!(finished.stderr.contains(&format!("--operation Read --topic {}", job.input)), "{}", finished.stderr);
+    assert!(!finished.stderr.contains("abandoned"), "its client was let go in order:\n{}", finished.stderr);
+    job.assert_all_committed();
+}
