@@ -60,7 +60,7 @@ impl Node {
         let shared = Arc::new(Shared { config: config.clone(), model });
         // Every lane makes its own decoder; this one only shows now what would fail there.
         decoding::checked(config, &shared.model.package)?;
-        let counts = cluster::inspect(&config.kafka, &config.topics, INSPECT_TIMEOUT)?;
+        let counts = cluster::inspect(&config.kafka, &config.topics, INSPECT_TIMEOUT)?.partitions;
         starting::fix(config, counts)?;
         let until = if until_end { Some(starting::end_offsets(config, counts.input)?) } else { None };
         announce_threads(config, counts);

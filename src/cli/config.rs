@@ -70,7 +70,7 @@ fn check(args: &CheckArgs) -> Result<u8, Fatal> {
     output::print("the configuration holds\n")?;
     if args.connect {
         let config = &loaded.config;
-        let counts = cluster::inspect(&config.kafka, &config.topics, Duration::from_secs(args.timeout))?;
+        let counts = cluster::inspect(&config.kafka, &config.topics, Duration::from_secs(args.timeout))?.partitions;
         output::print(&format!("Kafka answers at {}; partitions:\n", config.kafka.bootstrap))?;
         let topics = &config.topics;
         for (topic, partitions) in [

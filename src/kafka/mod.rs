@@ -19,6 +19,7 @@ pub mod load_producer;
 pub mod message;
 pub mod native;
 mod offsets;
+mod passing;
 pub mod producer;
 #[cfg(wrapped_client)]
 mod rebootstrap;

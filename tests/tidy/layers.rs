@@ -60,7 +60,7 @@ const FENCES: &[Fence] = &[
             "src/pipeline/clock.rs",
             // The client's own time, on its own thread; and deadlines of steps that no record waits in.
             "src/kafka/held_copies.rs",
-            "src/kafka/offsets.rs",
+            "src/kafka/passing.rs",
             "src/kafka/starting_offsets.rs",
             "src/kafka/last_records.rs",
         ],
