@@ -10,16 +10,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::avro::encode::{OutcomeEncoder, OutcomeIdentity, Provider};
-use crate::config::{self, Config, DeliveryMode};
+use crate::config::{self, Config, DeliveryMode, descriptors};
 use crate::edge::Delivery;
 use crate::error::{Fatal, exit};
-use crate::kafka::cluster::{self, PartitionCounts};
+use crate::kafka::cluster::{self, Inspected, PartitionCounts};
 use crate::kafka::consumer::KafkaSource;
 use crate::kafka::delivery::AtLeastOnce;
 use crate::kafka::producer::KafkaSink;
 use crate::kafka::settings::transactional_id;
 use crate::model::{self, Model, ModelSettings, ProbeSettings, Session};
 use crate::observe::admin::{self, AdminServer, ModelInfo, Phase};
+use crate::observe::connections::ConnectionLimits;
 use crate::observe::stats::LaneStats;
 use crate::pipeline::clock::SystemClock;
 use crate::pipeline::dead_letter::{DeadLetterHeaders, Place};
@@ -60,7 +61,11 @@ impl Node {
         let shared = Arc::new(Shared { config: config.clone(), model });
         // Every lane makes its own decoder; this one only shows now what would fail there.
         decoding::checked(config, &shared.model.package)?;
-        let counts = cluster::inspect(&config.kafka, &config.topics, INSPECT_TIMEOUT)?.partitions;
+        let Inspected { partitions: counts, brokers } =
+            cluster::inspect(&config.kafka, &config.topics, INSPECT_TIMEOUT)?;
+        if let Some(shortage) = descriptors::shortage(descriptors::limit(), config.lanes.len(), brokers) {
+            tracing::warn!("{shortage}");
+        }
         starting::fix(config, counts)?;
         let until = if until_end { Some(starting::end_offsets(config, counts.input)?) } else { None };
         announce_threads(config, counts);
@@ -350,7 +355,7 @@ fn start_admin(
 ) -> Result<Option<AdminServer>, Fatal> {
     let Some(listen) = config.admin_listen else { return Ok(None) };
     let state = config.admin_state(stats.to_vec(), model.clone(), Arc::clone(phase), Arc::new(clock));
-    let server = admin::start(listen, Arc::new(state))?;
+    let server = admin::start(listen, Arc::new(state), ConnectionLimits::within(descriptors::limit()))?;
     tracing::info!(address = %server.address(), "metrics and health on HTTP");
     Ok(Some(server))
 }

@@ -13,6 +13,7 @@ use scorewire::edge::{Clock, PartitionLag};
 use scorewire::error::{Reject, exit};
 use scorewire::load::{NodeProbe, PipelineProbe};
 use scorewire::observe::admin::{self, AdminServer, ModelInfo, Phase};
+use scorewire::observe::connections::ConnectionLimits;
 use scorewire::observe::latency::{Step, StepTimes};
 use scorewire::observe::stats::LaneStats;
 
@@ -55,6 +56,10 @@ struct Bench {
 
 impl Bench {
     fn new() -> Bench {
+        Bench::with(ConnectionLimits::default())
+    }
+
+    fn with(limits: ConnectionLimits) -> Bench {
         let clock = Arc::new(HandClock::default());
         clock.wall_us.store(1_700_000_000_000_000, Ordering::SeqCst);
         clock.advance(Duration::from_secs(5));
@@ -70,7 +75,7 @@ impl Bench {
         };
         let shared: Arc<dyn Clock + Send + Sync> = Arc::<HandClock>::clone(&clock);
         let state = config.admin_state(lanes.clone(), model, Arc::clone(&phase), shared);
-        let server = admin::start("127.0.0.1:0".parse().unwrap(), Arc::new(state)).unwrap();
+        let server = admin::start("127.0.0.1:0".parse().unwrap(), Arc::new(state), limits).unwrap();
         Bench { server, lanes, clock, phase, config }
     }
 
@@ -307,7 +312,7 @@ fn a_port_in_use_is_told_with_its_fix() {
     };
     let clock: Arc<dyn Clock + Send + Sync> = Arc::<HandClock>::clone(&bench.clock);
     let state = bench.config.admin_state(Vec::new(), model, Arc::default(), clock);
-    let fatal = admin::start(taken.local_addr().unwrap(), Arc::new(state)).unwrap_err();
+    let fatal = admin::start(taken.local_addr().unwrap(), Arc::new(state), ConnectionLimits::default()).unwrap_err();
     assert_eq!(fatal.code, exit::SYSTEM);
     assert!(fatal.what.contains(&taken.local_addr().unwrap().to_string()), "{fatal}");
     assert!(fatal.fix.contains("admin.listen"), "{fatal}");

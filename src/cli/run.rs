@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::config_args::ConfigArgs;
 use super::signals::Signals;
+use crate::config::descriptors;
 use crate::error::{Fatal, exit};
 use crate::node::Node;
 use crate::observe::log;
@@ -22,6 +23,7 @@ pub fn execute(args: RunArgs) -> Result<u8, Fatal> {
     log::init(&loaded.config.log)?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
+    descriptors::raise();
     }
     let signals = Signals::watch()?;
     let node = Node::start(&loaded.config, args.until_end)?;

@@ -20,6 +20,7 @@ use crate::pipeline::settings::{
 
 pub mod checks;
 pub mod keys;
+pub mod descriptors;
 pub mod machine;
 mod plan;
 pub mod problem;
