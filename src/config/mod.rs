@@ -18,6 +18,7 @@ use crate::pipeline::settings::{
     StageSettings, Thresholds,
 };
 
+pub mod cgroup;
 pub mod checks;
 pub mod keys;
 pub mod descriptors;
