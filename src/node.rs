@@ -48,13 +48,21 @@ pub struct Node {
     until_end: bool,
 }
 
-impl Node {
-    /// Checks model, schemas, cluster and port, in this order, and starts the lanes. With `until_end` the node stops
-    /// by itself when the end offsets seen now are scored and committed.
+/// A node that holds, and has taken nothing yet.
+pub struct Checked {
+    shared: Arc<Shared>,
+    counts: PartitionCounts,
+    until: Option<Vec<i64>>,
+    clock: SystemClock,
+}
+
+impl Checked {
+    /// Checks model, schemas and cluster, in this order, and makes sure that the group has a place to begin. With `until_end`
+    /// the node stops by itself when the end offsets seen now are scored and committed.
     ///
     /// # Errors
-    /// What does not hold, with its fix and exit code; nothing has been taken from Kafka then.
-    pub fn start(config: &Config, until_end: bool) -> Result<Node, Fatal> {
+    /// What does not hold, with its fix and exit code.
+    pub fn of(config: &Config, until_end: bool) -> Result<Checked, Fatal> {
         let clock = SystemClock::new();
         let model = model::prepare(&config.model.package, &model_settings(config), &clock)?;
         announce_model(&model);
@@ -68,8 +76,17 @@ impl Node {
         }
         starting::fix(config, counts)?;
         let until = if until_end { Some(starting::end_offsets(config, counts.input)?) } else { None };
-        announce_threads(config, counts);
+        Ok(Checked { shared, counts, until, clock })
+    }
 
+    /// Opens the admin port and starts the lanes.
+    ///
+    /// # Errors
+    /// What the machine refuses; nothing has been taken from Kafka then.
+    pub fn start(self) -> Result<Node, Fatal> {
+        let Checked { shared, counts, until, clock } = self;
+        let (config, until_end) = (&shared.config, until.is_some());
+        announce_threads(config, counts);
         let stats: Vec<Arc<LaneStats>> = config.lanes.iter().map(|_| Arc::new(LaneStats::default())).collect();
         let phase = Arc::new(Phase::default());
         let model = model_info(&shared.model, stats.len());
@@ -91,6 +108,16 @@ impl Node {
         }
         phase.set_warm();
         Ok(Node { lanes, stats, model, phase, admin, until_end })
+    }
+}
+
+impl Node {
+    /// Checks everything and starts the lanes.
+    ///
+    /// # Errors
+    /// Those of [`Checked::of`] and [`Checked::start`].
+    pub fn start(config: &Config, until_end: bool) -> Result<Node, Fatal> {
+        Checked::of(config, until_end)?.start()
     }
 
     /// Lets the node run beside the caller.

@@ -6,7 +6,7 @@ use super::config_args::ConfigArgs;
 use super::signals::Signals;
 use crate::config::descriptors;
 use crate::error::{Fatal, exit};
-use crate::node::Node;
+use crate::node::Checked;
 use crate::observe::log;
 
 #[derive(Args, Debug)]
@@ -19,14 +19,16 @@ pub struct RunArgs {
 }
 
 pub fn execute(args: RunArgs) -> Result<u8, Fatal> {
+    // First of all: one that comes while a file is read or a broker waited for is heard as well.
+    let signals = Signals::watch()?;
     let loaded = args.config.load()?;
     log::init(&loaded.config.log)?;
+    descriptors::raise();
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
-    descriptors::raise();
     }
-    let signals = Signals::watch()?;
-    let node = Node::start(&loaded.config, args.until_end)?;
+    let checked = signals.while_starting(|| Checked::of(&loaded.config, args.until_end))?;
+    let node = checked.start()?;
     if node.wait(|| signals.ask_to_stop())? {
         return Ok(exit::DONE);
     }
