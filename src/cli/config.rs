@@ -62,7 +62,7 @@ pub fn execute(command: ConfigCommand) -> Result<u8, Fatal> {
 fn check(args: &CheckArgs) -> Result<u8, Fatal> {
     let loaded = args.config.load()?;
     for warning in &loaded.warnings {
-        output::note(&format!("warning: {warning}"));
+        output::warn(warning);
     }
     if loaded.config.kafka.start_at.is_none() {
         output::note("note: kafka.start_at is not given; a group without committed offsets will not start");
@@ -89,7 +89,7 @@ fn check(args: &CheckArgs) -> Result<u8, Fatal> {
 fn show(args: &ShowArgs) -> Result<u8, Fatal> {
     let loaded = args.config.load()?;
     for warning in &loaded.warnings {
-        output::note(&format!("warning: {warning}"));
+        output::warn(warning);
     }
     let text = if args.json { format!("{:#}\n", show::json(&loaded.config)) } else { show::toml(&loaded) };
     output::print(&text)?;

@@ -173,7 +173,7 @@ fn referee(args: &LoadArgs, connection: &Connection) -> Result<Option<PackageRef
         Ok(referee) => Ok(Some(referee)),
         Err(error) if args.check_scores.is_some() => Err(error),
         Err(error) => {
-            output::note(&format!("warning: scores are not checked: {}", error.what));
+            output::warn(&format!("scores are not checked: {}", error.what));
             Ok(None)
         }
     }

@@ -21,7 +21,7 @@ pub struct RunArgs {
 pub fn execute(args: RunArgs) -> Result<u8, Fatal> {
     // First of all: one that comes while a file is read or a broker waited for is heard as well.
     let signals = Signals::watch()?;
-    let loaded = args.config.load()?;
+    let loaded = args.config.load_to_run()?;
     log::init(&loaded.config.log)?;
     descriptors::raise();
     for warning in &loaded.warnings {

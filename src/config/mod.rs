@@ -20,8 +20,8 @@ use crate::pipeline::settings::{
 
 pub mod cgroup;
 pub mod checks;
-pub mod keys;
 pub mod descriptors;
+pub mod keys;
 pub mod machine;
 mod plan;
 pub mod problem;
@@ -197,7 +197,7 @@ impl Config {
         let (config, more, warnings) = plan::plan(&raw, machine);
         problems.extend(more);
         if !problems.is_empty() {
-            return Err(ConfigError { problems });
+            return Err(ConfigError { problems, log_format: config.log.format });
         }
         Ok(Loaded { config, warnings, raw })
     }
@@ -212,7 +212,7 @@ impl Config {
         let (config, more) = plan::connection(&raw, machine);
         problems.extend(more);
         if !problems.is_empty() {
-            return Err(ConfigError { problems });
+            return Err(ConfigError { problems, log_format: config.log.format });
         }
         let package = Some(config.model.package).filter(|package| !package.as_os_str().is_empty());
         let (onnxruntime, admin_listen) = (config.model.onnxruntime, config.admin_listen);
