@@ -49,6 +49,7 @@
 //! | conductor (`run`: the main thread) | 1 | signals, end of a bounded run, first fatal error, watchdog |
 //! | `admin` | 1 | `/metrics`, `/livez`, `/readyz`, `/status`, `/latency.hlog` |
 //! | `log` | 1 | writes the log to stderr, so that nobody else waits for it |
+//! | `starting` | 1, until the lanes start | hears signals while the main thread waits for brokers |
 //! | `load-*` | `demo`, `load` only | generator, verifier |
 //!
 //! Lanes share nothing: each has its own group member, model session, batch buffer and watermarks. A lane is a

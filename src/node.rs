@@ -10,16 +10,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::avro::encode::{OutcomeEncoder, OutcomeIdentity, Provider};
-use crate::config::{self, Config, DeliveryMode};
+use crate::config::{self, Config, DeliveryMode, descriptors};
 use crate::edge::Delivery;
 use crate::error::{Fatal, exit};
-use crate::kafka::cluster::{self, PartitionCounts};
+use crate::kafka::cluster::{self, Inspected, PartitionCounts};
 use crate::kafka::consumer::KafkaSource;
 use crate::kafka::delivery::AtLeastOnce;
 use crate::kafka::producer::KafkaSink;
 use crate::kafka::settings::transactional_id;
 use crate::model::{self, Model, ModelSettings, ProbeSettings, Session};
 use crate::observe::admin::{self, AdminServer, ModelInfo, Phase};
+use crate::observe::connections::ConnectionLimits;
 use crate::observe::stats::LaneStats;
 use crate::pipeline::clock::SystemClock;
 use crate::pipeline::dead_letter::{DeadLetterHeaders, Place};
@@ -47,24 +48,45 @@ pub struct Node {
     until_end: bool,
 }
 
-impl Node {
-    /// Checks model, schemas, cluster and port, in this order, and starts the lanes. With `until_end` the node stops
-    /// by itself when the end offsets seen now are scored and committed.
+/// A node that holds, and has taken nothing yet.
+pub struct Checked {
+    shared: Arc<Shared>,
+    counts: PartitionCounts,
+    until: Option<Vec<i64>>,
+    clock: SystemClock,
+}
+
+impl Checked {
+    /// Checks model, schemas and cluster, in this order, and makes sure that the group has a place to begin. With `until_end`
+    /// the node stops by itself when the end offsets seen now are scored and committed.
     ///
     /// # Errors
-    /// What does not hold, with its fix and exit code; nothing has been taken from Kafka then.
-    pub fn start(config: &Config, until_end: bool) -> Result<Node, Fatal> {
+    /// What does not hold, with its fix and exit code.
+    pub fn of(config: &Config, until_end: bool) -> Result<Checked, Fatal> {
         let clock = SystemClock::new();
         let model = model::prepare(&config.model.package, &model_settings(config), &clock)?;
         announce_model(&model);
         let shared = Arc::new(Shared { config: config.clone(), model });
         // Every lane makes its own decoder; this one only shows now what would fail there.
         decoding::checked(config, &shared.model.package)?;
-        let counts = cluster::inspect(&config.kafka, &config.topics, INSPECT_TIMEOUT)?;
+        let Inspected { partitions: counts, brokers } =
+            cluster::inspect(&config.kafka, &config.topics, INSPECT_TIMEOUT)?;
+        if let Some(shortage) = descriptors::shortage(descriptors::limit(), config.lanes.len(), brokers) {
+            tracing::warn!("{shortage}");
+        }
         starting::fix(config, counts)?;
         let until = if until_end { Some(starting::end_offsets(config, counts.input)?) } else { None };
-        announce_threads(config, counts);
+        Ok(Checked { shared, counts, until, clock })
+    }
 
+    /// Opens the admin port and starts the lanes.
+    ///
+    /// # Errors
+    /// What the machine refuses; nothing has been taken from Kafka then.
+    pub fn start(self) -> Result<Node, Fatal> {
+        let Checked { shared, counts, until, clock } = self;
+        let (config, until_end) = (&shared.config, until.is_some());
+        announce_threads(config, counts);
         let stats: Vec<Arc<LaneStats>> = config.lanes.iter().map(|_| Arc::new(LaneStats::default())).collect();
         let phase = Arc::new(Phase::default());
         let model = model_info(&shared.model, stats.len());
@@ -86,6 +108,16 @@ impl Node {
         }
         phase.set_warm();
         Ok(Node { lanes, stats, model, phase, admin, until_end })
+    }
+}
+
+impl Node {
+    /// Checks everything and starts the lanes.
+    ///
+    /// # Errors
+    /// Those of [`Checked::of`] and [`Checked::start`].
+    pub fn start(config: &Config, until_end: bool) -> Result<Node, Fatal> {
+        Checked::of(config, until_end)?.start()
     }
 
     /// Lets the node run beside the caller.
@@ -350,7 +382,7 @@ fn start_admin(
 ) -> Result<Option<AdminServer>, Fatal> {
     let Some(listen) = config.admin_listen else { return Ok(None) };
     let state = config.admin_state(stats.to_vec(), model.clone(), Arc::clone(phase), Arc::new(clock));
-    let server = admin::start(listen, Arc::new(state))?;
+    let server = admin::start(listen, Arc::new(state), ConnectionLimits::within(descriptors::limit()))?;
     tracing::info!(address = %server.address(), "metrics and health on HTTP");
     Ok(Some(server))
 }

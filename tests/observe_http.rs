@@ -14,6 +14,7 @@ use scorewire::edge::{Clock, PartitionLag};
 use scorewire::error::{Reject, exit};
 use scorewire::load::{NodeProbe, PipelineProbe};
 use scorewire::observe::admin::{self, ModelInfo};
+use scorewire::observe::connections::ConnectionLimits;
 use scorewire::observe::latency::{Step, StepTimes};
 use scorewire::observe::stats::{LaneStats, PartitionState, ShownPartition};
 
@@ -191,7 +192,7 @@ fn a_port_in_use_is_told_with_its_fix() {
     };
     let clock: Arc<dyn Clock + Send + Sync> = Arc::<HandClock>::clone(&bench.clock);
     let state = bench.config.admin_state(Vec::new(), model, Arc::default(), clock);
-    let fatal = admin::start(taken.local_addr().unwrap(), Arc::new(state)).unwrap_err();
+    let fatal = admin::start(taken.local_addr().unwrap(), Arc::new(state), ConnectionLimits::default()).unwrap_err();
     assert_eq!(fatal.code, exit::SYSTEM);
     assert!(fatal.what.contains(&taken.local_addr().unwrap().to_string()), "{fatal}");
     assert!(fatal.fix.contains("admin.listen"), "{fatal}");

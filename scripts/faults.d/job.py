@@ -73,9 +73,9 @@ class Job:
             node.give_up()
         self.cluster.stop_asking(self.group)
 
-    def start(self, settings=(), environment=None):
+    def start(self, settings=(), environment=None, **how):
         environment = (environment or {}) | self.suite.environment
-        node = Node(self.suite.program, self, f"n{len(self.nodes) + 1}", settings, environment)
+        node = Node(self.suite.program, self, f"n{len(self.nodes) + 1}", settings, environment, **how)
         self.nodes.append(node)
         return node
 

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -19,18 +20,23 @@ SESSION_MS = 6_000
 class Node:
     """Each process has a name of its own, which its outcomes carry: copies can be told apart by who wrote them."""
 
-    def __init__(self, program, job, name, settings=(), environment=None):
+    def __init__(self, program, job, name, settings=(), environment=None, log_level="info", unread=False, descriptors=None):
+        """`unread`: its log goes to a pipe that nobody reads. `descriptors`: so many may be open, and not one more."""
         self.name, self.port, self.log_path = name, free_port(), Path(job.folder) / f"{name}.log"
-        words = [str(program), "run", "--bootstrap", job.node_bootstrap, "--group", job.group, "--start-at", job.start_at,
-                 "--package", str(job.package), "--listen", f"127.0.0.1:{self.port}", "--log-level", "info"]
+        words = ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh"] if descriptors else []
+        words += [str(program), "run", "--bootstrap", job.node_bootstrap, "--group", job.group, "--start-at", job.start_at,
+                 "--package", str(job.package), "--listen", f"127.0.0.1:{self.port}", "--log-level", log_level]
         keys = [f"delivery={job.delivery}", f"kafka.node={name}",
                 f"kafka.consumer.properties.session.timeout.ms={SESSION_MS}",
                 *(f"topics.{key}={topic}" for key, topic in job.topics.items()), *job.settings, *settings]
         for key in keys:
             words += ["--set", key]
         self.log = open(self.log_path, "wb")
-        self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+        self.pipe, stderr = os.pipe() if unread else (None, self.log)
+        self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=self.log, stderr=stderr,
                                         env=os.environ | (environment or {}))
+        if unread:
+            os.close(stderr)
         self.peak_bytes, self.started_ms, self.ended_as_expected = 0, now_ms(), False
 
     @property
@@ -51,6 +57,12 @@ class Node:
                 return json.load(answer)
         except (urllib.error.URLError, OSError, ValueError):
             return None
+
+    def get(self, path, limit_s):
+        """Body and seconds of one GET on a connection of its own; raises OSError after `limit_s`."""
+        begun = time.monotonic()
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=limit_s) as answer:
+            return answer.read(), time.monotonic() - begun
 
     def total(self, section, name):
         """Sum over the lanes of one number of `/status`; None while it does not answer."""
@@ -126,3 +138,6 @@ class Node:
             self.process.kill()
             self.process.wait(STOP_S)
         self.log.close()
+        if self.pipe is not None:
+            os.close(self.pipe)
+            self.pipe = None

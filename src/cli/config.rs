@@ -62,7 +62,7 @@ pub fn execute(command: ConfigCommand) -> Result<u8, Fatal> {
 fn check(args: &CheckArgs) -> Result<u8, Fatal> {
     let loaded = args.config.load()?;
     for warning in &loaded.warnings {
-        output::note(&format!("warning: {warning}"));
+        output::warn(warning);
     }
     if loaded.config.kafka.start_at.is_none() {
         output::note("note: kafka.start_at is not given; a group without committed offsets will not start");
@@ -70,7 +70,7 @@ fn check(args: &CheckArgs) -> Result<u8, Fatal> {
     output::print("the configuration holds\n")?;
     if args.connect {
         let config = &loaded.config;
-        let counts = cluster::inspect(&config.kafka, &config.topics, Duration::from_secs(args.timeout))?;
+        let counts = cluster::inspect(&config.kafka, &config.topics, Duration::from_secs(args.timeout))?.partitions;
         output::print(&format!("Kafka answers at {}; partitions:\n", config.kafka.bootstrap))?;
         let topics = &config.topics;
         for (topic, partitions) in [
@@ -89,7 +89,7 @@ fn check(args: &CheckArgs) -> Result<u8, Fatal> {
 fn show(args: &ShowArgs) -> Result<u8, Fatal> {
     let loaded = args.config.load()?;
     for warning in &loaded.warnings {
-        output::note(&format!("warning: {warning}"));
+        output::warn(warning);
     }
     let text = if args.json { format!("{:#}\n", show::json(&loaded.config)) } else { show::toml(&loaded) };
     output::print(&text)?;

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::config::machine::Machine;
+use crate::config::problem::ConfigError;
 use crate::config::raw::{FlagValue, Sources};
 use crate::config::{Config, Connection, Loaded};
 use crate::error::Fatal;
+use crate::observe::log;
 
 /// Weakest first: defaults, the file, environment variables SCOREWIRE__SECTION__KEY, these flags.
 #[derive(Args, Clone, Debug, Default)]
@@ -83,13 +85,25 @@ impl ConfigArgs {
         Ok(Config::load(&self.sources(), &Machine::current())?)
     }
 
-    /// The connection alone.
+    /// The same for a process that logs: problems are told in the log's form.
+    ///
+    /// # Errors
+    /// Those of [`ConfigArgs::load`].
+    pub fn load_to_run(&self) -> Result<Loaded, Fatal> {
+        Ok(Config::load(&self.sources(), &Machine::current()).inspect_err(in_form)?)
+    }
+
+    /// The connection alone, of a process that logs.
     ///
     /// # Errors
     /// [`crate::error::exit::CONFIG`] with all problems.
     pub fn load_connection(&self) -> Result<Connection, Fatal> {
-        Ok(Config::load_connection(&self.sources(), &Machine::current())?)
+        Ok(Config::load_connection(&self.sources(), &Machine::current()).inspect_err(in_form)?)
     }
+}
+
+fn in_form(error: &ConfigError) {
+    log::speak(error.log_format);
 }
 
 /// Splits `key=value`.

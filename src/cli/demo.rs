@@ -9,7 +9,7 @@ use super::referee::PackageReferee;
 use super::report_args::ReportArgs;
 use super::signals;
 use crate::avro::encode::MODEL_OUTPUT_SCHEMA;
-use crate::config::{Config, LaneConfig};
+use crate::config::{Config, LaneConfig, descriptors};
 use crate::error::Fatal;
 use crate::kafka::embedded::EmbeddedBroker;
 use crate::kafka::settings::{StartAt, Topics};
@@ -69,6 +69,7 @@ pub struct DemoArgs {
 
 pub fn execute(args: DemoArgs) -> Result<u8, Fatal> {
     log::init(&LogConfig { format: LogFormat::Text, level: args.log_level.clone() })?;
+    descriptors::raise();
     let stop = signals::watch()?;
     let topics = Topics::default();
     let broker = EmbeddedBroker::start(&topics, i32::from(args.partitions))?;

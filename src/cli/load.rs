@@ -12,7 +12,7 @@ use super::referee::PackageReferee;
 use super::report_args::ReportArgs;
 use super::{output, signals};
 use crate::avro::encode::MODEL_OUTPUT_SCHEMA;
-use crate::config::Connection;
+use crate::config::{Connection, descriptors};
 use crate::error::{Fatal, exit};
 use crate::kafka::settings::{KafkaSettings, Topics};
 use crate::load::dataset::{self, Format};
@@ -138,6 +138,7 @@ pub fn execute(args: &LoadArgs) -> Result<u8, Fatal> {
     }
     let connection = args.config.load_connection()?;
     log::init(&connection.log)?;
+    descriptors::raise();
     let mut referee = referee(args, &connection)?;
     let Connection { kafka, topics, admin_listen, .. } = connection;
     let stop = signals::watch()?;
@@ -172,7 +173,7 @@ fn referee(args: &LoadArgs, connection: &Connection) -> Result<Option<PackageRef
         Ok(referee) => Ok(Some(referee)),
         Err(error) if args.check_scores.is_some() => Err(error),
         Err(error) => {
-            output::note(&format!("warning: scores are not checked: {}", error.what));
+            output::warn(&format!("scores are not checked: {}", error.what));
             Ok(None)
         }
     }

@@ -6,7 +6,8 @@ use std::ffi::OsString;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::error::{Fatal, exit};
-use crate::observe::{log, log_writer};
+use crate::observe::log::{self, LogFormat};
+use crate::observe::log_writer;
 
 pub mod config;
 pub mod config_args;
@@ -20,6 +21,9 @@ mod report_args;
 pub mod run;
 mod signals;
 mod version;
+
+/// The key `log.format` in the environment.
+const LOG_FORMAT: &str = "SCOREWIRE__LOG__FORMAT";
 
 /// Shown under every `--help`.
 const EXIT_CODES: &str = "\
@@ -76,7 +80,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         Err(error) => return usage(&error),
     };
     let code = dispatch(cli).unwrap_or_else(|fatal| {
-        output::note(&format!("scorewire: {fatal}"));
+        output::fatal(&fatal);
         fatal.code
     });
     log_writer::finish(log::LAST_LINES);
@@ -103,11 +107,22 @@ fn dispatch(cli: Cli) -> Result<u8, Fatal> {
     }
 }
 
-/// Prints what clap has to say: help and the like are data, anything else is a wrong use.
+/// Prints what clap has to say: help and the like are data, anything else is a wrong use. What form the log has is known
+/// by the environment alone then.
 fn usage(error: &clap::Error) -> u8 {
-    // A closed stdout or stderr leaves nobody to tell.
-    let _ = error.print();
-    if error.use_stderr() { exit::USAGE } else { exit::DONE }
+    if !error.use_stderr() {
+        // A closed stdout leaves nobody to tell.
+        let _ = error.print();
+        return exit::DONE;
+    }
+    if std::env::var_os(LOG_FORMAT).is_some_and(|format| format == "json") {
+        log::speak(LogFormat::Json);
+        let text = error.to_string();
+        output::fatal(&Fatal::new(exit::USAGE, text.trim_end(), "see --help"));
+    } else {
+        let _ = error.print();
+    }
+    exit::USAGE
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ fn check(args: &CheckArgs) -> Result<u8, Fatal> {
     let settings = ModelSettings { onnxruntime: args.onnxruntime.clone(), trees, ..ModelSettings::default() };
     let model = prepare(&args.package, &settings, &SystemClock::new())?;
     for warning in &model.report.warnings {
-        output::note(&format!("warning: {warning}"));
+        output::warn(warning);
     }
     for place in unreached(&model) {
         output::note(&format!("note: no golden record shows {place}"));

@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Write};
 
 use crate::error::{Fatal, exit};
-use crate::observe::log_writer;
+use crate::observe::{log, log_writer};
 
 /// Writes data to stdout.
 ///
@@ -19,10 +19,33 @@ pub fn print(text: &str) -> Result<(), Fatal> {
     }
 }
 
-/// Writes a line to stderr: in the log's order, and without waiting, where there is a log.
+/// Says something beside the log, in its form.
 pub fn note(text: &str) {
-    if !log_writer::say(format!("{text}\n").as_bytes()) {
+    say(&log::line("INFO", text, &[]));
+}
+
+/// Says what works and should still be known.
+pub fn warn(text: &str) {
+    match log::is_json() {
+        true => say(&log::line("WARN", text, &[])),
+        false => say(&format!("warning: {text}\n")),
+    }
+}
+
+/// Says why the process ends: the last word.
+pub fn fatal(fatal: &Fatal) {
+    match log::is_json() {
+        true => {
+            say(&log::line("ERROR", &fatal.what, &[("code", fatal.code.into()), ("fix", fatal.fix.as_str().into())]))
+        }
+        false => say(&format!("scorewire: {fatal}\n")),
+    }
+}
+
+/// Writes to stderr: in the log's order, and without waiting, where there is a log.
+fn say(text: &str) {
+    if !log_writer::say(text.as_bytes()) {
         // A closed stderr leaves nobody to tell.
-        let _ = writeln!(std::io::stderr().lock(), "{text}");
+        let _ = std::io::stderr().lock().write_all(text.as_bytes());
     }
 }

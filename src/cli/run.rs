@@ -4,8 +4,9 @@ use clap::Args;
 
 use super::config_args::ConfigArgs;
 use super::signals::Signals;
+use crate::config::descriptors;
 use crate::error::{Fatal, exit};
-use crate::node::Node;
+use crate::node::Checked;
 use crate::observe::log;
 
 #[derive(Args, Debug)]
@@ -18,13 +19,16 @@ pub struct RunArgs {
 }
 
 pub fn execute(args: RunArgs) -> Result<u8, Fatal> {
-    let loaded = args.config.load()?;
+    // First of all: one that comes while a file is read or a broker waited for is heard as well.
+    let signals = Signals::watch()?;
+    let loaded = args.config.load_to_run()?;
     log::init(&loaded.config.log)?;
+    descriptors::raise();
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    let signals = Signals::watch()?;
-    let node = Node::start(&loaded.config, args.until_end)?;
+    let checked = signals.while_starting(|| Checked::of(&loaded.config, args.until_end))?;
+    let node = checked.start()?;
     if node.wait(|| signals.ask_to_stop())? {
         return Ok(exit::DONE);
     }

@@ -3,10 +3,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
 use crate::error::{Fatal, exit};
+use crate::observe::{log, log_writer};
+
+/// How soon a signal is heard while the process starts.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// What a scoring process hears and does not end by.
 const HEARD: [(i32, &str); 3] = [
@@ -53,6 +59,46 @@ impl Signals {
         }
         self.stop.load(Ordering::Acquire)
     }
+}
+
+impl Signals {
+    /// Carries out a start in which nothing is taken yet: told to stop, the process ends at once and in order, whatever is
+    /// waited for. Afterwards a stop is a drain.
+    ///
+    /// # Errors
+    /// Those of `start`; [`exit::SYSTEM`] without a thread.
+    pub fn while_starting<T>(&self, start: impl FnOnce() -> Result<T, Fatal>) -> Result<T, Fatal> {
+        // The start is over, or the process ends before: whoever says so first.
+        let decided = AtomicBool::new(false);
+        let decide = || !decided.swap(true, Ordering::AcqRel);
+        thread::scope(|scope| {
+            let watch = || {
+                while !decided.load(Ordering::Acquire) {
+                    if self.ask_to_stop() && decide() {
+                        tracing::info!("told to stop while starting: nothing was taken yet");
+                        log_writer::finish(log::LAST_LINES);
+                        signal_hook::low_level::exit(i32::from(exit::DONE));
+                    }
+                    thread::park_timeout(LOOK_EVERY);
+                }
+            };
+            let watcher =
+                thread::Builder::new().name("starting".into()).spawn_scoped(scope, watch).map_err(no_thread)?;
+            let started = start();
+            if decide() {
+                watcher.thread().unpark();
+                return started;
+            }
+            // The watcher ends the process.
+            loop {
+                thread::park();
+            }
+        })
+    }
+}
+
+fn no_thread(error: std::io::Error) -> Fatal {
+    Fatal::new(exit::SYSTEM, format!("cannot start a thread: {error}"), "raise the limit of threads")
 }
 
 fn ending(signals: &[i32]) -> Result<Arc<AtomicBool>, Fatal> {

@@ -1,6 +1,9 @@
 //! What the configuration is checked against: the machine and the process's own bounds.
 
 use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::cgroup;
 
 /// The process's surroundings as far as a configuration depends on them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -8,12 +11,15 @@ pub struct Machine {
     /// Cores this process may run on: its affinity mask, which a container's cpuset bounds.
     pub cores: BTreeSet<usize>,
     pub host: String,
+    /// CPU time that its control group may use, in thousandths of a core; `None` is all of it.
+    pub cpu_quota_millis: Option<u64>,
 }
 
 impl Machine {
     /// Asks the kernel.
     pub fn current() -> Machine {
-        Machine { cores: allowed_cores(), host: host_name() }
+        let cpu_quota_millis = cgroup::cpu_quota_millis(Path::new("/"));
+        Machine { cores: allowed_cores(), host: host_name(), cpu_quota_millis }
     }
 }
 

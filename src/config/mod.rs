@@ -18,7 +18,9 @@ use crate::pipeline::settings::{
     StageSettings, Thresholds,
 };
 
+pub mod cgroup;
 pub mod checks;
+pub mod descriptors;
 pub mod keys;
 pub mod machine;
 mod plan;
@@ -196,7 +198,7 @@ impl Config {
         let (config, more, warnings) = plan::plan(&raw, machine);
         problems.extend(more);
         if !problems.is_empty() {
-            return Err(ConfigError { problems });
+            return Err(ConfigError { problems, log_format: config.log.format });
         }
         Ok(Loaded { config, warnings, raw })
     }
@@ -211,7 +213,7 @@ impl Config {
         let (config, more) = plan::connection(&raw, machine);
         problems.extend(more);
         if !problems.is_empty() {
-            return Err(ConfigError { problems });
+            return Err(ConfigError { problems, log_format: config.log.format });
         }
         let package = Some(config.model.package).filter(|package| !package.as_os_str().is_empty());
         let (onnxruntime, admin_listen) = (config.model.onnxruntime, config.admin_listen);

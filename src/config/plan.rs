@@ -247,11 +247,25 @@ fn lanes(reader: &mut Reader<'_>, config: &mut Config, machine: &Machine) {
             .warnings
             .push(format!("lanes.count: {running} {whose} share {cores} cores; more {whose} than cores only wait"));
     }
+    reader.warnings.extend(machine.cpu_quota_millis.and_then(|millis| quota_shortage(millis, lanes * threads)));
     let of_lane = |lane: usize| {
         let of_thread = |thread: usize| cores.get(lane * threads + thread).copied().filter(|_| thread < threads);
         LaneConfig { cores: Cores { lane: of_thread(0), model: of_thread(1) } }
     };
     config.lanes = (0..lanes).map(of_lane).collect();
+}
+
+/// What to tell where threads that are busy under load share a quota of less than a core for each.
+fn quota_shortage(quota_millis: u64, busy: usize) -> Option<String> {
+    let is_short = quota_millis < busy as u64 * 1_000;
+    is_short.then(|| {
+        let (quota, s) = (quota_millis as f64 / 1_000.0, plural(busy));
+        format!(
+            "lanes.count: {busy} thread{s} of lanes under a CPU quota of {quota} cores: under load the kernel stops the whole \
+             process for the rest of each period, tens of milliseconds. Raise the quota of the control group to more than \
+             {busy} (cpu.max; CPUQuota= of systemd; limits.cpu of Kubernetes), remove it, or run fewer lanes"
+        )
+    })
 }
 
 fn plural(count: usize) -> &'static str {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::error::{Fatal, exit};
+use crate::observe::log::LogFormat;
 
 /// Where a value was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +68,8 @@ impl fmt::Display for Problem {
 pub struct ConfigError {
     /// Never empty.
     pub problems: Vec<Problem>,
+    /// The form in which they are told, as far as it is known.
+    pub log_format: LogFormat,
 }
 
 impl fmt::Display for ConfigError {

@@ -8,6 +8,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 
+use super::passing::{code_of, passes};
 use super::settings::{KafkaSettings, connection_settings};
 use crate::error::{Fatal, exit};
 use crate::record::Position;
@@ -79,6 +80,8 @@ impl<'a> TopicReader<'a> {
         self.consumer.assign(&assignment).map_err(failed)?;
         let mut open = stretches.clone();
         let mut heard = Instant::now();
+        // The last error that passed, or might have.
+        let mut trouble = KafkaError::Global(RDKafkaErrorCode::OperationTimedOut);
         while !open.is_empty() {
             let ended = match self.consumer.poll(POLL) {
                 Some(Ok(message)) => {
@@ -92,9 +95,16 @@ impl<'a> TopicReader<'a> {
                 }
                 // Markers may end it, or compaction has taken its last records.
                 Some(Err(KafkaError::PartitionEOF(partition))) => Some(partition),
-                Some(Err(error)) if !passes(&error) => return Err(failed(error)),
-                _ if heard.elapsed() < ANSWER_TIMEOUT => continue,
-                _ => return Err(failed(KafkaError::Global(RDKafkaErrorCode::OperationTimedOut))),
+                Some(Err(error)) if !passes(code_of(&error)) => return Err(failed(error)),
+                quiet => {
+                    if let Some(Err(error)) = quiet {
+                        trouble = error;
+                    }
+                    if heard.elapsed() >= ANSWER_TIMEOUT {
+                        return Err(failed(trouble));
+                    }
+                    continue;
+                }
             };
             heard = Instant::now();
             if let Some(partition) = ended.filter(|partition| open.remove(partition).is_some()) {
@@ -146,21 +156,4 @@ fn consumer(settings: &KafkaSettings) -> Result<BaseConsumer, Fatal> {
     config.create().map_err(|_| {
         Fatal::new(exit::CONFIG, "the Kafka client refuses its settings", "check [kafka] and [kafka.properties]")
     })
-}
-
-/// What the client gets over by itself, within the time that it has.
-fn passes(error: &KafkaError) -> bool {
-    use RDKafkaErrorCode as Code;
-    matches!(
-        error.rdkafka_error_code(),
-        Some(
-            Code::AllBrokersDown
-                | Code::BrokerTransportFailure
-                | Code::OperationTimedOut
-                | Code::Resolve
-                | Code::LeaderNotAvailable
-                | Code::NotLeaderForPartition
-                | Code::RequestTimedOut
-        )
-    )
 }

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::{ClientContext, Message, Offset, Timestamp, TopicPartitionList};
 
 use crate::error::{Fatal, exit};
 use crate::kafka::load_producer::client_problem;
+use crate::kafka::passing::{code_of, passes};
 
 /// How long the cluster may take to answer at the start.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
@@ -232,7 +233,7 @@ impl LoadConsumer {
                 self.show(&message, visit);
                 Ok(true)
             }
-            Some(Err(error)) if passes(&error) => Ok(false),
+            Some(Err(error)) if passes(code_of(&error)) => Ok(false),
             Some(Err(error)) => Err(unavailable("cannot read the output topics on", &error)),
         }
     }
@@ -263,22 +264,6 @@ impl LoadConsumer {
             },
         });
     }
-}
-
-/// Errors that the client gets over by itself.
-fn passes(error: &KafkaError) -> bool {
-    matches!(
-        error.rdkafka_error_code(),
-        Some(
-            RDKafkaErrorCode::AllBrokersDown
-                | RDKafkaErrorCode::BrokerTransportFailure
-                | RDKafkaErrorCode::OperationTimedOut
-                | RDKafkaErrorCode::Resolve
-                | RDKafkaErrorCode::LeaderNotAvailable
-                | RDKafkaErrorCode::NotLeaderForPartition
-                | RDKafkaErrorCode::RequestTimedOut
-        )
-    )
 }
 
 fn unavailable(what: &str, error: &KafkaError) -> Fatal {

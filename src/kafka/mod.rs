@@ -21,6 +21,7 @@ mod login;
 pub mod message;
 pub mod native;
 mod offsets;
+mod passing;
 pub mod producer;
 #[cfg(wrapped_client)]
 mod rebootstrap;

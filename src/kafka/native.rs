@@ -50,35 +50,6 @@ pub fn to_result(err: RDKafkaRespErr) -> Result<(), i32> {
     if err == NO_ERROR { Ok(()) } else { Err(err as i32) }
 }
 
-/// The answer is another broker's, or not there yet.
-pub fn is_moving_coordinator(err: RDKafkaRespErr) -> bool {
-    matches!(
-        err,
-        RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_COORDINATOR
-            | RDKafkaRespErr::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS
-            | RDKafkaRespErr::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE
-            | RDKafkaRespErr::RD_KAFKA_RESP_ERR__WAIT_COORD
-            | RDKafkaRespErr::RD_KAFKA_RESP_ERR__TRANSPORT
-    )
-}
-
-/// A partition that was just made, or is on its way to another broker: one that has a leader on paper may not have it yet.
-pub fn is_moving_leader(err: RDKafkaRespErr) -> bool {
-    matches!(
-        err,
-        RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART
-            | RDKafkaRespErr::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE
-            | RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION
-            | RDKafkaRespErr::RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE
-            | RDKafkaRespErr::RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR
-            | RDKafkaRespErr::RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH
-            | RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH
-            | RDKafkaRespErr::RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE
-            | RDKafkaRespErr::RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION
-            | RDKafkaRespErr::RD_KAFKA_RESP_ERR__TRANSPORT
-    )
-}
-
 /// Takes an error object, which may be null, and frees it.
 ///
 /// # Safety

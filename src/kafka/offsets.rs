@@ -2,22 +2,19 @@
 //! before any lane is there ([`super::starting_offsets`]).
 
 use std::ffi::CStr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::bindings as rd;
 use rdkafka::types::RDKafkaRespErr as Err;
 
 use super::consumer::KafkaSource;
-use super::native::{Client, PartitionList, describe, is_moving_coordinator, is_moving_leader, timeout_ms, to_result};
-use super::rights;
+use super::native::{Client, PartitionList, describe, timeout_ms, to_result};
+use super::{passing, rights};
 use crate::edge::Progress;
 use crate::error::{Fatal, exit};
 
 /// How long a question that cannot wait for an answer later may take.
 pub(super) const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// A coordinator that moves or loads, and a partition that was just made or moves, answer again after this long.
-const RETRY: Duration = Duration::from_millis(100);
 
 /// The first and the last offset of a partition, in place of a time. The last one is where a reader at `read_committed`
 /// ends, as the client is one: before the first record of a transaction that is open.
@@ -52,29 +49,15 @@ impl Named<'_> {
         to_result(err).map_err(|code| self.refused(what, code))
     }
 
-    /// What a question filled in, partition by partition.
-    fn answers(self, list: &PartitionList, what: &str) -> Result<Vec<Progress>, Fatal> {
-        let read =
-            list.entries().into_iter().map(|(at, result)| result.map(|()| at).map_err(|code| self.refused(what, code)));
-        read.collect()
-    }
-
     /// The group's committed offsets; negative where there is none. A client at `read_committed` waits while a
     /// transaction with offsets of these partitions is ending; another one is told what held before.
     pub fn committed(self, client: &Client, partitions: &[i32], limit: Duration) -> Result<Vec<Progress>, Fatal> {
-        let list = PartitionList::of(self.topic, partitions);
-        let deadline = Instant::now() + limit;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
+        self.ask(limit, "read the group's committed offsets", |left| {
+            let list = PartitionList::of(self.topic, partitions);
             // SAFETY: client and list are alive; the call fills in the list's offsets.
-            let err = unsafe { rd::rd_kafka_committed(client.as_ptr(), list.as_ptr(), timeout_ms(left)) };
-            if left.is_zero() || !is_moving_coordinator(err) {
-                self.check(err, "read the group's committed offsets")?;
-                break;
-            }
-            std::thread::sleep(RETRY);
-        }
-        self.answers(&list, "read a committed offset")
+            to_result(unsafe { rd::rd_kafka_committed(client.as_ptr(), list.as_ptr(), timeout_ms(left)) })?;
+            answers(&list)
+        })
     }
 
     /// Where partitions begin or end, as `place` says ([`FIRST`], [`END`]): one request to each broker.
@@ -82,21 +65,24 @@ impl Named<'_> {
         if partitions.is_empty() {
             return Ok(Vec::new());
         }
-        let what = "read a partition's first or last offset";
-        let deadline = Instant::now() + QUERY_TIMEOUT;
-        loop {
+        self.ask(QUERY_TIMEOUT, "read a partition's first or last offset", |left| {
             let asked = partitions.iter().map(|&partition| Progress { partition, offset: place });
             let list = PartitionList::new(self.topic, asked);
-            let left = deadline.saturating_duration_since(Instant::now());
             // SAFETY: client and list are alive; the call fills in the list's offsets.
-            let err = unsafe { rd::rd_kafka_offsets_for_times(client.as_ptr(), list.as_ptr(), timeout_ms(left)) };
-            if left.is_zero() || !is_moving_leader(err) {
-                self.check(err, what)?;
-                return self.answers(&list, what);
-            }
-            std::thread::sleep(RETRY);
-        }
+            to_result(unsafe { rd::rd_kafka_offsets_for_times(client.as_ptr(), list.as_ptr(), timeout_ms(left)) })?;
+            answers(&list)
+        })
     }
+
+    /// Errors that pass, of the whole question or of one partition, are waited out.
+    fn ask<T>(self, limit: Duration, what: &str, ask: impl FnMut(Duration) -> Result<T, i32>) -> Result<T, Fatal> {
+        passing::ask(limit, what, ask).map_err(|code| self.refused(what, code))
+    }
+}
+
+/// What a question filled in, or the first partition's error.
+fn answers(list: &PartitionList) -> Result<Vec<Progress>, i32> {
+    list.entries().into_iter().map(|(at, result)| result.map(|()| at)).collect()
 }
 
 impl KafkaSource {

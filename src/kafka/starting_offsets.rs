@@ -14,6 +14,7 @@ use rdkafka::types::{RDKafkaRespErr as Err, RDKafkaType};
 
 use super::native::{Client, Conf, PartitionList, c_string, describe, timeout_ms, to_result};
 use super::offsets::{END, FIRST, Named};
+use super::passing::passes;
 use super::rights;
 use super::settings::{KafkaSettings, connection_settings};
 use crate::edge::Progress;
@@ -120,8 +121,9 @@ impl<'a> GroupOffsets<'a> {
             {
                 return Result::Err(denied);
             }
+            let is_final = code.is_some_and(|code| !passes(code) && !is_of_members(code));
             let why = code.map_or_else(|| "it answered, and holds none".to_owned(), describe);
-            if Instant::now() >= deadline {
+            if is_final || Instant::now() >= deadline {
                 return Result::Err(self.refused(&why));
             }
             tracing::debug!(target: "kafka", "the starting offsets are not taken: {why}");
@@ -138,12 +140,23 @@ impl<'a> GroupOffsets<'a> {
         let group = &self.settings.group;
         Fatal {
             code: exit::UNAVAILABLE,
-            fix: "the brokers take the first offsets of a group while it has no members: stop what else uses this \
+            fix: "check that this user may commit for the group. The brokers take the first offsets of a group while it has no members: stop what else uses this \
                   group's name, or say another kafka.group"
                 .into(),
             ..self.named().failure(&format!("fix where group {group} begins"), why)
         }
     }
+}
+
+/// The group has members: they commit soon, or leave.
+fn is_of_members(code: i32) -> bool {
+    let of_members = [
+        Err::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID,
+        Err::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION,
+        Err::RD_KAFKA_RESP_ERR_FENCED_MEMBER_EPOCH,
+        Err::RD_KAFKA_RESP_ERR_STALE_MEMBER_EPOCH,
+    ];
+    of_members.iter().any(|err| *err as i32 == code)
 }
 
 /// A client that asks about a group and never joins it.

@@ -12,6 +12,7 @@ use rdkafka::types::RDKafkaRespErr as Err;
 
 use super::consumer::KafkaSource;
 use super::native::{Client, PartitionList, c_string, describe, timeout_ms};
+use super::passing::{self, SinceStart};
 use super::producer::KafkaSink;
 use super::repeats;
 use super::settings::DOUBT_AFTER;
@@ -89,7 +90,12 @@ fn member_of(source: &KafkaSource) -> *mut rd::rd_kafka_consumer_group_metadata_
 
 impl KafkaSink {
     pub(super) fn take_name_over(&mut self, id: &str, timeout: Duration) -> Result<(), Fatal> {
-        self.renew(timeout).map_err(|error| {
+        let passing = |error: &TransactionError| match error {
+            TransactionError::Retry(why) => Some(why.clone()),
+            _ => None,
+        };
+        let what = format!("start transactions as {id}");
+        passing::ask_until(&SinceStart::now(), timeout, passing, &what, |left| self.renew(left)).map_err(|error| {
             use TransactionError::{Abort, Fenced, Renew, Retry};
             let (Retry(why) | Abort(why) | Renew(why) | Fenced(why)) = error;
             Fatal::new(

@@ -2,7 +2,7 @@
 //! scrape never takes time from a lane.
 
 use std::fmt;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -14,8 +14,10 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Serialize;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::oneshot;
 
+use super::connections::{self, ConnectionLimits};
 use super::latency_log;
 use super::metrics::{self, Metrics, merged_times};
 use super::stats::{Counter, LaneStats, held};
@@ -29,9 +31,6 @@ use crate::pipeline::limits::Limits;
 /// How much longer than a session the group may be silent: a rebalance waits for a member that is gone as long as that one's
 /// session.
 pub const CONTACT_GRACE: Duration = Duration::from_secs(2);
-
-/// How long a stop waits for requests under way.
-const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The model that scores, as it was verified.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -243,7 +242,7 @@ impl Drop for AdminServer {
 ///
 /// # Errors
 /// [`exit::SYSTEM`] when the address cannot be bound or no thread can be had.
-pub fn start(listen: SocketAddr, state: Arc<AdminState>) -> Result<AdminServer, Fatal> {
+pub fn start(listen: SocketAddr, state: Arc<AdminState>, limits: ConnectionLimits) -> Result<AdminServer, Fatal> {
     let failed = |error: std::io::Error| {
         let fix = match error.kind() {
             std::io::ErrorKind::AddrInUse => "stop the other process, or set admin.listen to another port or \"off\"",
@@ -251,37 +250,24 @@ pub fn start(listen: SocketAddr, state: Arc<AdminState>) -> Result<AdminServer, 
         };
         Fatal::new(exit::SYSTEM, format!("cannot listen on {listen} for /metrics and its neighbours: {error}"), fix)
     };
-    let listener = TcpListener::bind(listen).map_err(failed)?;
-    listener.set_nonblocking(true).map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build().map_err(failed)?;
+    let listener = {
+        let _entered = runtime.enter();
+        bind(listen).map_err(failed)?
+    };
+    let address = listener.local_addr().map_err(failed)?;
     let (stop, stopped) = oneshot::channel();
-    let serve = move || runtime.block_on(serve(listener, state, stopped));
+    let serve = move || runtime.block_on(connections::serve(listener, router(state), limits, stopped));
     let thread = std::thread::Builder::new().name("admin".to_owned()).spawn(serve).map_err(failed)?;
     Ok(AdminServer { address, stop: Some(stop), thread: Some(thread) })
 }
 
-async fn serve(listener: TcpListener, state: Arc<AdminState>, stopped: oneshot::Receiver<()>) {
-    let listener = match tokio::net::TcpListener::from_std(listener) {
-        Ok(listener) => listener,
-        Err(error) => {
-            tracing::error!(%error, "the admin endpoints are gone");
-            return;
-        }
-    };
-    let (drain, draining) = oneshot::channel::<()>();
-    let server = axum::serve(listener, router(state)).with_graceful_shutdown(async move {
-        let _ = draining.await;
-    });
-    let server = tokio::spawn(async move {
-        if let Err(error) = server.await {
-            tracing::error!(%error, "the admin endpoints are gone");
-        }
-    });
-    let _ = stopped.await;
-    let _ = drain.send(());
-    // Idle connections close at once; a request that never ends must not hold up the process.
-    let _ = tokio::time::timeout(STOP_TIMEOUT, server).await;
+fn bind(listen: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if listen.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A process that takes another's place does not wait for the other's last connections.
+    socket.set_reuseaddr(true)?;
+    socket.bind(listen)?;
+    socket.listen(connections::WAITING_MAX)
 }
 
 #[derive(Clone)]

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::log;
+
 /// Lines that wait for the writer at most.
 const LINES_MAX: usize = 1_024;
 /// How often [`finish`] looks whether all is written.
@@ -94,8 +96,8 @@ fn write(from: &Receiver<Vec<u8>>) {
         to_stderr(&line);
         let dropped = dropped();
         if dropped > told {
-            let more = dropped - told;
-            to_stderr(format!("{more} lines of the log were dropped: stderr did not take them in time\n").as_bytes());
+            let text = format!("{} lines of the log were dropped: stderr did not take them in time", dropped - told);
+            to_stderr(log::line("WARN", &text, &[]).as_bytes());
             told = dropped;
         }
         if let Some(lines) = LINES.get() {

@@ -1,6 +1,7 @@
 //! What can be seen from outside: latency histograms, counters, and the loopback HTTP that shows them.
 
 pub mod admin;
+pub mod connections;
 pub mod cpu;
 pub mod latency;
 pub mod latency_log;

@@ -12,6 +12,7 @@ use std::time::Duration;
 use scorewire::config::Config;
 use scorewire::edge::Clock;
 use scorewire::observe::admin::{self, AdminServer, ModelInfo, Phase};
+use scorewire::observe::connections::ConnectionLimits;
 use scorewire::observe::stats::LaneStats;
 
 /// A clock moved by hand.
@@ -53,6 +54,10 @@ pub struct Bench {
 
 impl Bench {
     pub fn new() -> Bench {
+        Bench::with(ConnectionLimits::default())
+    }
+
+    pub fn with(limits: ConnectionLimits) -> Bench {
         let clock = Arc::new(HandClock::default());
         clock.wall_us.store(1_700_000_000_000_000, Ordering::SeqCst);
         clock.advance(Duration::from_secs(5));
@@ -68,7 +73,7 @@ impl Bench {
         };
         let shared: Arc<dyn Clock + Send + Sync> = Arc::<HandClock>::clone(&clock);
         let state = config.admin_state(lanes.clone(), model, Arc::clone(&phase), shared);
-        let server = admin::start("127.0.0.1:0".parse().unwrap(), Arc::new(state)).unwrap();
+        let server = admin::start("127.0.0.1:0".parse().unwrap(), Arc::new(state), limits).unwrap();
         Bench { server, lanes, clock, phase, config }
     }
 
