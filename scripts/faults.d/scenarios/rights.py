@@ -34,6 +34,12 @@ class User:
             cluster.allow(name, operation, ResourceType.TRANSACTIONAL_ID, base, prefixed=True)
         self.may_read()
 
+    def may_write_dead_letters(self):
+        self.cluster.allow(self.name, AclOperation.WRITE, ResourceType.TOPIC, self.job.topics["dead_letters"])
+
+    def may_not_write_dead_letters(self):
+        self.cluster.forbid(self.name, AclOperation.WRITE, ResourceType.TOPIC, self.job.topics["dead_letters"])
+
     def may_read(self):
         self.cluster.allow(self.name, AclOperation.READ, ResourceType.TOPIC, self.job.topics["input"])
 
@@ -54,10 +60,10 @@ class User:
         fresh.chmod(0o600)
         fresh.rename(self.file)
 
-    def start(self):
+    def start(self, settings=()):
         properties = {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "SCRAM-SHA-256",
                       "sasl.username": self.name, "sasl.password_file": self.file}
-        return self.job.start([f"kafka.properties.{name}={value}" for name, value in properties.items()])
+        return self.job.start([*(f"kafka.properties.{name}={value}" for name, value in properties.items()), *settings])
 
 
 def ready(node):
@@ -144,4 +150,23 @@ def password_rotated(run):
             wait_for("the node is not ready again", run.suite.settle_s, lambda: ready(node)[0] == 200)
             if not node.is_running() or len(job.nodes) > 1:
                 raise FaultError("the node did not come back by itself")
+        run.end(job)
+
+
+@scenario("refused for a while", 0, 2, 10, guarded=True)
+def refused_for_a_while(run):
+    """The user may not write dead letters for a moment: the process lives on, goes back and tries again (exactly-once: its
+    transactions are aborted), until it may."""
+    with run.job() as job:
+        (user,) = behind(run, job, ("writer",))
+        node = user.start(("limits.delivery_failures_max=1000000",))
+        job.feed.start(RATE)
+        node.wait_until_assigned(PARTITIONS)
+        for _ in range(run.rounds):
+            def refused():
+                before = node.delivery_failures()
+                user.may_not_write_dead_letters()
+                wait_for("nothing is refused", run.suite.settle_s,
+                         lambda: (node.delivery_failures() or 0) >= before + 3)
+            run.strike(job, "refused for a while", refused, mend=user.may_write_dead_letters)
         run.end(job)
