@@ -58,8 +58,7 @@ impl Node {
         let model = model::prepare(&config.model.package, &model_settings(config), &clock)?;
         announce_model(&model);
         let shared = Arc::new(Shared { config: config.clone(), model });
-        // Every lane makes its own decoder; this one only shows now what would fail there.
-        decoding::checked(config, &shared.model.package)?;
+        let schemas = decoding::preload(config, &shared.model.package)?;
         let counts = cluster::inspect(&config.kafka, &config.topics, INSPECT_TIMEOUT)?;
         starting::fix(config, counts)?;
         let until = if until_end { Some(starting::end_offsets(config, counts.input)?) } else { None };
@@ -70,10 +69,12 @@ impl Node {
         let model = model_info(&shared.model, stats.len());
         let admin = start_admin(config, &model, &stats, &phase, clock)?;
         let mut lanes = Lanes::new(clock, config.limits.clone());
-        for (index, (lane, stats)) in config.lanes.iter().zip(&stats).enumerate() {
+        let (desk, plans) = schemas.desk(&stats);
+        lanes.start_schemas(desk)?;
+        for (index, ((lane, stats), plans)) in config.lanes.iter().zip(&stats).zip(plans).enumerate() {
             let (shared, until, lane_stats) = (Arc::clone(&shared), until.clone(), Arc::clone(stats));
             let (name, stats) = (format!("lane-{index}"), Arc::clone(stats));
-            let made = Made { index, counts, until, stats: lane_stats, clock };
+            let made = Made { index, counts, until, stats: lane_stats, plans, clock };
             match config.delivery {
                 DeliveryMode::AtLeastOnce => {
                     lanes.start(name, lane.cores, stats, move || shared.build_lane(made, Shared::sink, AtLeastOnce))?
@@ -186,6 +187,7 @@ struct Made {
     counts: PartitionCounts,
     until: Option<Vec<i64>>,
     stats: Arc<LaneStats>,
+    plans: decoding::Plans,
     clock: SystemClock,
 }
 
@@ -259,11 +261,10 @@ impl Shared {
     {
         let config = &self.config;
         let scorer = self.model.session()?;
-        let decoder = decoding::of_lane(config, &self.model.package, &made.stats)?;
-        let intake = Intake::new(decoder, config.limits.payload_bytes_max);
         let emit = self.emit(made.index, made.counts)?;
         let sink = make_sink(self, &made)?;
-        let Made { index, until, stats, clock, .. } = made;
+        let Made { index, until, stats, plans, clock, .. } = made;
+        let intake = Intake::new(decoding::decoder(config, plans), config.limits.payload_bytes_max);
         let (topic, timeout) = (&config.topics.input, config.limits.offsets_timeout());
         let source = KafkaSource::subscribe(&config.kafka, index, topic, until.is_some(), timeout)?;
         let parts = Parts {

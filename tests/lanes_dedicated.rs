@@ -33,6 +33,8 @@ mod property;
 mod rebalance;
 #[path = "lane_receipt.rs"]
 mod receipt;
+#[path = "lane_schema_desk.rs"]
+mod schema_desk;
 #[path = "lane_schema_wait.rs"]
 mod schema_wait;
 #[path = "lane_threads.rs"]

@@ -7,7 +7,7 @@ use crate::observe::latency::{Step, StepTimes};
 use crate::observe::stats::LaneStats;
 use crate::pipeline::lane::Lane;
 use crate::pipeline::limits::{COPIES_LEAVE_BEFORE, COPIES_WAIT_MAX, Limits, nanoseconds};
-use crate::pipeline::slots::Phase;
+use crate::pipeline::slots::{Phase, Waiting};
 use crate::pipeline::transaction::Broken;
 use crate::pipeline::watermark::{Acknowledged, Fate};
 
@@ -156,7 +156,7 @@ where
             let resume = self.delivery.abort(&mut self.source, &mut self.sink, &[to])?;
             to = resume.into_iter().find(|at| at.partition == partition).unwrap_or(to);
             self.source.seek(to)?;
-            if old.waiting && !self.gate.is_paused() && !self.draining {
+            if old.waiting == Waiting::Paused && !self.gate.is_paused() && !self.draining {
                 self.source.resume(&[partition])?;
             }
         }

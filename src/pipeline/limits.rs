@@ -23,6 +23,10 @@ pub const COPIES_LEAVE_BEFORE: Duration = Duration::from_millis(10);
 /// And wait no longer than that, however rare commits are.
 pub const COPIES_WAIT_MAX: Duration = Duration::from_millis(90);
 
+/// How long a partition flows on while the answer for its schema is on its way: a pause throws away what the client has
+/// fetched ahead, and most answers take less than a millisecond. What comes meanwhile counts as in flight.
+pub const SCHEMA_MOMENT: Duration = Duration::from_millis(20);
+
 /// How often a lane shows its state to readers.
 pub const PUBLISH_EVERY: Duration = Duration::from_millis(250);
 

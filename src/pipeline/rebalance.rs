@@ -9,7 +9,7 @@ use crate::failpoint::{self, Bug, Point};
 use crate::observe::stats::LaneStats;
 use crate::pipeline::lane::Lane;
 use crate::pipeline::limits::nanoseconds;
-use crate::pipeline::slots::Phase;
+use crate::pipeline::slots::{Phase, Waiting};
 use crate::pipeline::transaction::Broken;
 
 /// Partitions that the group waits for.
@@ -223,7 +223,7 @@ where
         let stats = &self.stats;
         stats.assigned_partitions.set(self.slots.len() as u64);
         stats.failed_partitions.set(self.slots.partitions(Phase::Failed).len() as u64);
-        let paused = self.slots.iter().filter(|slot| self.gate.is_paused() || slot.waiting).count();
+        let paused = self.slots.iter().filter(|slot| self.gate.is_paused() || slot.waiting == Waiting::Paused).count();
         stats.paused_partitions.set(paused as u64);
         let at_end = self.is_at_end();
         stats.at_end.store(at_end, std::sync::atomic::Ordering::Relaxed);

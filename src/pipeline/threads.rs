@@ -17,14 +17,19 @@ use crate::pipeline::desk::Desk;
 use crate::pipeline::ending::{EndWatch, LeavingWatch};
 use crate::pipeline::lane::Lane;
 use crate::pipeline::limits::{Limits, nanoseconds};
+use crate::pipeline::schema_desk::SchemaDesk;
 use crate::pipeline::settings::Cores;
 
 /// How often the conductor looks around.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// What a lane's thread reports when it ends.
+/// The thread that serves the lanes' [`SchemaDesk`].
+const SCHEMAS: &str = "schemas";
+
+/// What a thread reports when it ends.
 struct Ended {
-    lane: usize,
+    /// `None`: the one that serves all lanes.
+    lane: Option<usize>,
     name: String,
     /// Whether it drained and left its group in order.
     result: Result<bool, Fatal>,
@@ -77,7 +82,7 @@ impl<C: Clock + Clone + Send + 'static> Lanes<C> {
         let (lane, thread_name) = (self.watched.len(), name.clone());
         let body = move || {
             // A panic ends the process in release builds; here it must not leave the conductor waiting for ever.
-            let mut report = ReportOnDrop { lane, name, reporter, result: None };
+            let mut report = ReportOnDrop { lane: Some(lane), name, reporter, result: None };
             report.result = Some(build().and_then(|mut lane| {
                 let model = lane.take_desk().map(|desk| start_model(&report.name, cores.model, desk)).transpose()?;
                 let driven = pin(cores.lane).and_then(|()| drive(&mut lane, &stop, &clock, drain_timeout));
@@ -91,6 +96,22 @@ impl<C: Clock + Clone + Send + 'static> Lanes<C> {
         started.map(drop).map_err(|error| no_thread(&thread_name, &error))
     }
 
+    /// Starts the thread that reads and compiles schemas for the lanes. It ends after the last of them, and nobody waits
+    /// for it: whatever it is at, a stop goes on without it.
+    ///
+    /// # Errors
+    /// When the thread does not start.
+    pub fn start_schemas(&self, desk: SchemaDesk) -> Result<(), Fatal> {
+        let (reporter, refresh_every) = (self.reporter.clone(), self.limits.schema_retry);
+        let body = move || {
+            let mut report = ReportOnDrop { lane: None, name: SCHEMAS.into(), reporter, result: None };
+            desk.serve(refresh_every);
+            report.result = Some(Ok(true));
+        };
+        let started = std::thread::Builder::new().name(SCHEMAS.into()).spawn(body);
+        started.map(drop).map_err(|error| no_thread(SCHEMAS, &error))
+    }
+
     /// Waits until every lane has ended; `interrupted` is asked every few milliseconds. Returns whether everything
     /// ended in order, or the first fatal error.
     pub fn wait(mut self, mut interrupted: impl FnMut() -> bool) -> Result<bool, Fatal> {
@@ -99,7 +120,9 @@ impl<C: Clock + Clone + Send + 'static> Lanes<C> {
         while self.watched.iter().any(|lane| lane.running) {
             match self.reports.recv_timeout(LOOK_EVERY) {
                 Ok(ended) => {
-                    self.watched[ended.lane].running = false;
+                    if let Some(lane) = ended.lane {
+                        self.watched[lane].running = false;
+                    }
                     match ended.result {
                         Ok(in_order) => clean &= in_order,
                         Err(fatal) => {
@@ -211,7 +234,7 @@ fn no_thread(name: &str, error: &std::io::Error) -> Fatal {
 
 /// Reports the thread's end, whichever way it ends.
 struct ReportOnDrop {
-    lane: usize,
+    lane: Option<usize>,
     name: String,
     reporter: Sender<Ended>,
     result: Option<Result<bool, Fatal>>,
@@ -219,7 +242,9 @@ struct ReportOnDrop {
 
 impl Drop for ReportOnDrop {
     fn drop(&mut self) {
-        let panicked = || Err(Fatal::new(exit::INTERNAL, "a lane panicked", "this is a bug: please report it"));
+        let panicked = || {
+            Err(Fatal::new(exit::INTERNAL, format!("thread {} panicked", self.name), "this is a bug: please report it"))
+        };
         let result = self.result.take().unwrap_or_else(panicked);
         // Nobody listens any more when the conductor is gone.
         let _ = self.reporter.send(Ended { lane: self.lane, name: std::mem::take(&mut self.name), result });

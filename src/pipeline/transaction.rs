@@ -11,7 +11,7 @@ use crate::failpoint::{Bug, planted};
 use crate::observe::stats::LaneStats;
 use crate::pipeline::commit::count;
 use crate::pipeline::lane::Lane;
-use crate::pipeline::slots::Phase;
+use crate::pipeline::slots::{Phase, Waiting};
 use crate::pipeline::watermark::Fate;
 
 /// Why a transaction is given up.
@@ -188,7 +188,7 @@ where
             if !planted(Bug::MissingSeek) {
                 self.source.seek(to)?;
             }
-            if old.waiting && !self.gate.is_paused() && !self.draining {
+            if old.waiting == Waiting::Paused && !self.gate.is_paused() && !self.draining {
                 self.source.resume(&[to.partition])?;
             }
         }
