@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod cpu;
+pub mod doing;
 pub mod latency;
 pub mod latency_log;
 pub mod log;

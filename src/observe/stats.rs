@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use crate::edge::PartitionLag;
 use crate::error::Reject;
+use crate::observe::doing::LastStep;
 use crate::observe::latency::SharedTimes;
 use crate::record::{Decision, ReviewReason};
 
@@ -76,6 +77,8 @@ pub struct LaneStats {
     pub duty_cycle_ns_max: Counter,
     /// Monotonic milliseconds of the last finished duty cycle, for the watchdog.
     pub last_cycle_ms: Counter,
+    /// The step it began last, for the watchdog.
+    pub doing: LastStep,
     /// Monotonic milliseconds since when the model's own thread has been at a batch; 0: it waits for one.
     pub model_busy_since_ms: Counter,
     /// The lane has joined its group (an empty assignment counts).
@@ -102,7 +105,7 @@ impl LaneStats {
         let silent =
             |since_ms: u64| (since_ms > 0).then(|| now_ms.saturating_sub(since_ms)).filter(|ms| *ms > limit_ms);
         if let Some(ms) = silent(self.last_cycle_ms.get()) {
-            return Some(format!("has finished no duty cycle for {ms} ms"));
+            return Some(format!("has finished no duty cycle for {ms} ms: it is {}", self.doing.get().words()));
         }
         silent(self.model_busy_since_ms.get()).map(|ms| format!("has had a batch at its model for {ms} ms"))
     }

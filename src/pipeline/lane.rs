@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::edge::{Clock, Delivery, Scorer, SendError, Sink, Source, SourceRecord};
 use crate::error::{Fatal, exit};
 use crate::failpoint::{self, Point};
+use crate::observe::doing::Doing;
 use crate::observe::latency::{Step, StepTimes};
 use crate::observe::stats::LaneStats;
 use crate::pipeline::backpressure::{Closed, Gate, Permission};
@@ -195,6 +196,7 @@ where
         self.count_open();
         if now_ns >= self.next_wake_ns {
             self.next_wake_ns = now_ns + nanoseconds(KEEP_AWAKE_EVERY);
+            self.stats.doing.set(Doing::Consumer);
             self.source.keep_awake();
         }
         if now_ns >= self.next_publish_ns {
@@ -238,6 +240,7 @@ where
                 if !in_doubt {
                     tracing::warn!(records, bytes, "outcomes are not acknowledged fast enough: partitions paused");
                 }
+                self.stats.doing.set(Doing::Consumer);
                 self.source.pause(&self.slots.partitions(Phase::Flowing))
             }
             Permission::Resume => {
@@ -245,6 +248,7 @@ where
                 let flowing =
                     self.slots.iter().filter(|slot| slot.phase == Phase::Flowing && slot.waiting != Waiting::Paused);
                 let flowing: Vec<i32> = flowing.map(|slot| slot.partition).collect();
+                self.stats.doing.set(Doing::Consumer);
                 self.source.resume(&flowing)
             }
         }
@@ -282,6 +286,7 @@ where
     }
 
     fn fill_inbox(&mut self, wait: Duration, room: usize) -> Result<(), Fatal> {
+        self.stats.doing.set(Doing::Polling);
         self.last_poll_ns = self.inbox.fill(&self.clock, |records| self.source.poll(wait, room, records))?;
         Ok(())
     }
@@ -294,6 +299,7 @@ where
             return Ok(());
         }
         self.decode_start_ns = now_ns;
+        self.stats.doing.set(Doing::Decoding);
         let room = room.min(self.batches.open.room());
         let mut left = self.inbox.fitting(room, self.slots.open_bytes(), self.limits.in_flight_bytes_max);
         let mut received = 0;
@@ -327,6 +333,7 @@ where
 
     /// Hands the rest of the batch to the sink.
     pub(super) fn hand_over(&mut self) -> Result<(), Fatal> {
+        self.stats.doing.set(Doing::Producing);
         self.sink.begin_batch();
         let emitted = self.emit.run(&mut self.batches.leaving, &mut self.slots, &mut self.sink, &self.stats);
         self.sink.end_batch();

@@ -11,6 +11,7 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 use crate::edge::{Clock, Delivery, Scorer, Sink, Source};
 use crate::error::{Fatal, exit};
+use crate::observe::doing::Doing;
 use crate::observe::stats::LaneStats;
 use crate::observe::{log, log_writer};
 use crate::pipeline::desk::Desk;
@@ -79,13 +80,14 @@ impl<C: Clock + Clone + Send + 'static> Lanes<C> {
     {
         let (stop, reporter, clock) = (Arc::clone(&self.stop), self.reporter.clone(), self.clock.clone());
         let drain_timeout = self.limits.drain_timeout;
-        let (lane, thread_name) = (self.watched.len(), name.clone());
+        let (lane, thread_name, doing) = (self.watched.len(), name.clone(), Arc::clone(&stats));
         let body = move || {
             // A panic ends the process in release builds; here it must not leave the conductor waiting for ever.
             let mut report = ReportOnDrop { lane: Some(lane), name, reporter, result: None };
             report.result = Some(build().and_then(|mut lane| {
                 let model = lane.take_desk().map(|desk| start_model(&report.name, cores.model, desk)).transpose()?;
                 let driven = pin(cores.lane).and_then(|()| drive(&mut lane, &stop, &clock, drain_timeout));
+                doing.doing.set(Doing::LettingGo);
                 // The model's thread ends with the lane's end of its queue.
                 drop(lane);
                 model.map_or(Ok(()), end_of_model).and(driven)
@@ -360,7 +362,9 @@ mod tests {
         lanes.watched = stats.iter().map(|stats| Watched { stats: Arc::clone(stats), running: true }).collect();
         assert_eq!(lanes.hung().map(|(lane, _)| lane), Some(2), "one is in time, one has not begun");
         stats[2].ended.store(true, Ordering::Release);
-        assert_eq!(lanes.hung().map(|(lane, _)| lane), Some(2), "its clients are not let go yet");
+        stats[2].doing.set(Doing::LettingGo);
+        let (lane, what) = lanes.hung().unwrap();
+        assert!(lane == 2 && what.ends_with("for 60001 ms: it is letting its clients go"), "{what}");
         lanes.watched[2].running = false;
         assert_eq!(lanes.hung(), None);
         stats[0].last_cycle_ms.set(100_000);

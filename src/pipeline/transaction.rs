@@ -8,6 +8,7 @@
 use crate::edge::{Clock, Delivery, Progress, Scorer, Sink, Source};
 use crate::error::{Fatal, Reject, exit};
 use crate::failpoint::{Bug, planted};
+use crate::observe::doing::Doing;
 use crate::observe::stats::LaneStats;
 use crate::pipeline::commit::count;
 use crate::pipeline::lane::Lane;
@@ -129,6 +130,7 @@ where
         let Some(why) = self.transaction.broken.take() else { return Ok(()) };
         self.count_abort(&why, now_ns)?;
         let known: Vec<Progress> = self.slots.iter().map(|slot| slot.last_commit()).collect();
+        self.stats.doing.set(Doing::Aborting);
         let resume = self.delivery.abort(&mut self.source, &mut self.sink, &known)?;
         // Whatever the client still said of the old transaction.
         self.acks.clear();
@@ -185,6 +187,7 @@ where
         let Some(old) = self.slots.close(to.partition) else { return Ok(()) };
         self.stats.handed_back.add(old.watermark.open() as u64);
         if old.phase == Phase::Flowing {
+            self.stats.doing.set(Doing::Consumer);
             if !planted(Bug::MissingSeek) {
                 self.source.seek(to)?;
             }
@@ -206,6 +209,7 @@ where
             return;
         }
         self.stats.handed_back.add(self.transaction.forget());
+        self.stats.doing.set(Doing::Aborting);
         if let Err(fatal) = self.delivery.abort(&mut self.source, &mut self.sink, &[]) {
             tracing::warn!("the open transaction is left to its time-out: {fatal}");
         }

@@ -2,6 +2,7 @@
 
 use crate::edge::{Clock, Delivery, Scorer, Sink, Source};
 use crate::error::Fatal;
+use crate::observe::doing::Doing;
 use crate::pipeline::lane::Lane;
 use crate::pipeline::limits::{SCHEMA_MOMENT, nanoseconds};
 use crate::pipeline::slots::{Phase, Waiting};
@@ -39,6 +40,7 @@ where
     }
 
     fn retry_parked(&mut self) -> Result<(), Fatal> {
+        self.stats.doing.set(Doing::Decoding);
         self.decode_start_ns = self.clock.now_ns();
         let (first, room) = (self.batches.open.items.len(), self.batches.open.room());
         let mut resume = Vec::new();
@@ -55,6 +57,7 @@ where
             return Ok(());
         }
         tracing::info!(partitions = ?resume, "the schema is there");
+        self.stats.doing.set(Doing::Consumer);
         self.source.resume(&resume)
     }
 
@@ -75,6 +78,10 @@ where
             tracing::warn!(partition = slot.partition, "the partition waits: {why}");
             pause.push(slot.partition);
         }
-        if pause.is_empty() { Ok(()) } else { self.source.pause(&pause) }
+        if pause.is_empty() {
+            return Ok(());
+        }
+        self.stats.doing.set(Doing::Consumer);
+        self.source.pause(&pause)
     }
 }
