@@ -46,7 +46,7 @@ pub struct LaneStats {
     pub rejected: [Counter; Reject::REASONS],
     /// Records given back unfinished: revoked, lost or rewound. They will be received again, here or elsewhere.
     pub handed_back: Counter,
-    /// Records received and not finished.
+    /// Records received whose outcomes are not all acknowledged or, exactly-once, not committed.
     pub in_flight_records: Counter,
     pub in_flight_bytes: Counter,
     /// Decisions made, by [`Decision::index`] (counted when handed to the sink).
