@@ -18,6 +18,7 @@ mod runtime;
 mod section;
 mod sequence;
 mod session;
+mod telemetry;
 mod trees;
 mod wire;
 
@@ -29,4 +30,5 @@ pub use prepare::{Model, ModelSettings, prepare};
 pub use probe::{CurvePoint, ProbeReport, ProbeSettings, choose_cap, varied_rows};
 pub use runtime::{PINNED_VERSION, Runtime};
 pub use session::{Placement, Provider, Session, SessionSettings};
+pub use telemetry::switch_off as switch_telemetry_off;
 pub use trees::{Graph, TreeNode, Trees};
