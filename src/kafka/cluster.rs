@@ -6,6 +6,7 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
 use super::settings::{KafkaSettings, Topics, connection_settings};
+use super::wrapped;
 use crate::edge::Destination;
 use crate::error::{Fatal, exit};
 
@@ -51,6 +52,7 @@ pub fn inspect(settings: &KafkaSettings, topics: &Topics, timeout: Duration) -> 
         dead_letters: count(&topics.dead_letters)?,
         timeouts: count(&topics.timeouts)?,
     };
+    wrapped::check()?;
     if missing.is_empty() {
         return Ok(counts);
     }
