@@ -1,5 +1,5 @@
 //! An allocator that counts what each thread asks for, and how much of it is there at a time. A test binary that declares this module allocates through it.
-
+#![allow(unsafe_code, reason = "an allocator is an implementation of an unsafe trait")]
 #![allow(dead_code, reason = "each test binary asks for one of the two")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
