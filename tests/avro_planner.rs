@@ -65,7 +65,7 @@ fn preloading_leaves_no_note_out_however_many_there_are() {
 fn running_notes_are_bounded_and_say_how_many_were_left_out() {
     let folder = tempfile::tempdir().unwrap();
     let planner = planner(folder.path());
-    let mut decoder = Decoder::with(planner.width(), planner.known(), Box::new(planner), Accept::default());
+    let mut decoder = Decoder::with(planner.known(), Box::new(planner), Accept::default());
     for id in 0..200 {
         put(folder.path(), &format!("{id}.avsc"), &OTHER.replace("\"y\"", &format!("\"y{id}\"")));
         let refused = Err(Stop::Reject(Reject::IncompatibleSchema));

@@ -277,7 +277,7 @@ fn scaled_decoder(source: SchemaDirectory) -> (Decoder, Vec<String>) {
     source.add(parse(&scaled(2)));
     let mut planner = Planner::new(parse(&scaled(2)), features(&["x"]), Box::new(source)).unwrap();
     let notes = planner.preload().notes;
-    let decoder = Decoder::with(planner.width(), planner.known(), Box::new(planner), Accept::default());
+    let decoder = Decoder::with(planner.known(), Box::new(planner), Accept::default());
     (decoder, notes.into_iter().map(|note| note.text).collect())
 }
 

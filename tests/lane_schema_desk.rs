@@ -7,6 +7,7 @@ mod fakes;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use fakes::scorer::WIDTH;
 use fakes::{FakeLane, FakeSchemas, FakeSink, Payment, Setup, World, payload};
 use scorewire::avro::decoder::{Decoder, Stop};
 use scorewire::avro::planner::Planner;
@@ -147,12 +148,12 @@ fn a_stop_does_not_wait_for_the_desk() {
 
 fn ask(decoder: &mut Decoder, id: u32) -> Result<(), Stop> {
     let value = Payment::new("x", 0.5).schema_id(id).encode();
-    let mut row = vec![0.0; decoder.width()];
+    let mut row = [0.0; WIDTH];
     decoder.decode(None, &value, &mut row).map(drop)
 }
 
-fn decoders(desk: &mut SchemaDesk, planner_width: usize) -> [Decoder; 2] {
-    [(); 2].map(|()| Decoder::with(planner_width, Default::default(), Box::new(desk.counter()), Accept::default()))
+fn decoders(desk: &mut SchemaDesk) -> [Decoder; 2] {
+    [(); 2].map(|()| Decoder::with(Default::default(), Box::new(desk.counter()), Accept::default()))
 }
 
 #[test]
@@ -160,9 +161,8 @@ fn two_lanes_that_ask_for_one_schema_share_its_plan() {
     let schemas = FakeSchemas::default();
     schemas.found(5, &payload::reader());
     let planner = Planner::new(payload::reader(), payload::wanted(), Box::new(schemas.clone())).unwrap();
-    let width = planner.width();
     let mut desk = SchemaDesk::new(planner);
-    let mut lanes = decoders(&mut desk, width);
+    let mut lanes = decoders(&mut desk);
     for lane in &mut lanes {
         assert_eq!(ask(lane, 5), Err(Stop::Wait(SchemaKey::Id(5))));
     }
@@ -195,9 +195,8 @@ impl SchemaSource for Contested {
 #[test]
 fn what_two_files_claim_is_forgotten_by_every_lane() {
     let planner = Planner::new(payload::reader(), payload::wanted(), Box::new(Contested(0))).unwrap();
-    let width = planner.width();
     let mut desk = SchemaDesk::new(planner);
-    let mut lanes = decoders(&mut desk, width);
+    let mut lanes = decoders(&mut desk);
     lanes.iter_mut().for_each(|lane| assert!(ask(lane, 1).is_err()));
     assert!(desk.serve_one() && desk.serve_one());
     lanes.iter_mut().for_each(|lane| assert!(lane.take_news() && ask(lane, 1).is_ok()));

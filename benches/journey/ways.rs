@@ -46,7 +46,7 @@ pub fn decoder(model: &Model) -> Decoder {
     directory.add(Arc::clone(&reader));
     let mut planner = Planner::new(reader, model.package.wanted.clone(), Box::new(directory)).unwrap();
     assert_eq!(planner.preload().notes, []);
-    Decoder::with(planner.width(), planner.known(), Box::new(planner), Accept::default())
+    Decoder::with(planner.known(), Box::new(planner), Accept::default())
 }
 
 pub fn identity(model: &Model) -> OutcomeIdentity {
@@ -88,7 +88,7 @@ pub struct Bare {
 impl Bare {
     pub fn new(model: &Model, records: &Records) -> Bare {
         let mut decoder = decoder(model);
-        let mut rows = Array2::zeros((records.len(), decoder.width()));
+        let mut rows = Array2::zeros((records.len(), model.package.wanted.features.len()));
         for (index, mut row) in rows.rows_mut().into_iter().enumerate() {
             decoder.decode(None, records.value(index), row.as_slice_mut().unwrap()).unwrap();
         }

@@ -42,7 +42,6 @@ impl From<Reject> for Stop {
 
 /// Decodes the records of one lane. Owned by the lane's thread.
 pub struct Decoder {
-    width: usize,
     accept: Accept,
     /// Makes the plans, here or on another thread.
     maker: Box<dyn Plans + Send>,
@@ -77,13 +76,12 @@ impl Decoder {
         accept: Accept,
     ) -> Result<Decoder, PlanError> {
         let planner = Planner::new(reader, wanted, source)?;
-        Ok(Decoder::with(planner.width(), planner.known(), Box::new(planner), accept))
+        Ok(Decoder::with(planner.known(), Box::new(planner), accept))
     }
 
-    /// A decoder for rows of `width` columns that knows the plans of `known`, and asks `maker` for others.
-    pub fn with(width: usize, known: Known, maker: Box<dyn Plans + Send>, accept: Accept) -> Decoder {
+    /// A decoder that knows the plans of `known`, and asks `maker` for others.
+    pub fn with(known: Known, maker: Box<dyn Plans + Send>, accept: Accept) -> Decoder {
         let mut decoder = Decoder {
-            width,
             accept,
             maker,
             plans: Vec::new(),
@@ -98,11 +96,6 @@ impl Decoder {
         };
         known.into_iter().for_each(|(key, plan)| decoder.place(key, plan));
         decoder
-    }
-
-    /// Columns of the row.
-    pub fn width(&self) -> usize {
-        self.width
     }
 
     /// Whether [`Decoder::decode`] wants the header [`super::wire::SCHEMA_ID_HEADER`]; looking for it costs.

@@ -127,11 +127,6 @@ impl Planner {
         Ok(Planner { reader, wanted, source, schemas, known, news: VecDeque::new() })
     }
 
-    /// Columns of the row.
-    pub fn width(&self) -> usize {
-        self.wanted.features.len()
-    }
-
     /// What was answered for good so far.
     pub fn known(&self) -> Known {
         self.known.clone()

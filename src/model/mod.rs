@@ -22,13 +22,10 @@ mod telemetry;
 mod trees;
 mod wire;
 
-pub use answers::AnswerRange;
-pub use golden::Golden;
-pub use golden_records::GoldenRecords;
 pub use package::{MANIFEST, Package};
 pub use prepare::{Model, ModelSettings, prepare};
-pub use probe::{CurvePoint, ProbeReport, ProbeSettings, choose_cap, varied_rows};
-pub use runtime::{PINNED_VERSION, Runtime};
-pub use session::{Placement, Provider, Session, SessionSettings};
+pub use probe::{CurvePoint, ProbeSettings, choose_cap, varied_rows};
+pub use runtime::Runtime;
+pub use session::{Provider, Session, SessionSettings};
 pub use telemetry::switch_off as switch_telemetry_off;
 pub use trees::{Graph, TreeNode, Trees};

@@ -23,7 +23,6 @@ pub struct Preloaded {
 
 /// What a lane makes its decoder of.
 pub struct Plans {
-    width: usize,
     known: Known,
     counter: Counter,
 }
@@ -62,11 +61,11 @@ impl Preloaded {
     /// The desk where further schemas are read and compiled, and each lane's end of it. What was told is not told again,
     /// but shown in `/status`.
     pub fn desk(self, lanes: &[Arc<LaneStats>]) -> (SchemaDesk, Vec<Plans>) {
-        let (width, known) = (self.planner.width(), self.planner.known());
+        let known = self.planner.known();
         let mut desk = SchemaDesk::new(self.planner);
         let of_lane = |stats: &Arc<LaneStats>| {
             self.notes.iter().for_each(|note| intake::show(stats, note.clone()));
-            Plans { width, known: known.clone(), counter: desk.counter() }
+            Plans { known: known.clone(), counter: desk.counter() }
         };
         let plans = lanes.iter().map(of_lane).collect();
         (desk, plans)
@@ -77,7 +76,7 @@ impl Preloaded {
 pub fn decoder(config: &Config, plans: Plans) -> Decoder {
     let forms = config.schemas.wire_forms;
     let accept = Accept { guid: forms.guid, id: forms.id, single_object: forms.single_object, raw: forms.raw };
-    Decoder::with(plans.width, plans.known, Box::new(plans.counter), accept)
+    Decoder::with(plans.known, Box::new(plans.counter), accept)
 }
 
 fn directory(config: &Config) -> Result<SchemaDirectory, Fatal> {

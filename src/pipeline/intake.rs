@@ -149,7 +149,6 @@ impl<R: SourceRecord> Intake<R> {
             decoded,
             verdict,
             late: false,
-            review: None,
         });
         None
     }

@@ -132,9 +132,9 @@ impl Setup {
     /// A desk that makes plans when it is told to, and an intake that asks there.
     pub fn intake_at_desk<R: SourceRecord>(&self, source: Box<dyn SchemaSource + Send>) -> (Intake<R>, SchemaDesk) {
         let planner = Planner::new(payload::reader(), payload::wanted(), source).unwrap();
-        let (width, known) = (planner.width(), planner.known());
+        let known = planner.known();
         let mut desk = SchemaDesk::new(planner);
-        let decoder = Decoder::with(width, known, Box::new(desk.counter()), Accept::default());
+        let decoder = Decoder::with(known, Box::new(desk.counter()), Accept::default());
         (Intake::new(decoder, self.limits.payload_bytes_max), desk)
     }
 
