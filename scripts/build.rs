@@ -1,6 +1,6 @@
 //! Puts `fetch_whole.rs`, `idle_wait.rs`, `rebootstrap.rs`, `repeats.rs` and `send_whole.rs` of `src/kafka/` between two parts
 //! of the Kafka client: the linker gives the client's calls of these functions to ours, and the client's own function goes by
-//! `__real_` and its name.
+//! `__real_` and its name. `src/kafka/wrapped.rs` notes that the linker did so, and `tests/kafka_wrapped.rs` asks for each.
 
 const WRAPPED: [&str; 7] = [
     "rd_kafka_broker_consumer_toppar_serve",

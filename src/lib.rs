@@ -29,7 +29,7 @@
 //! | [`memory`] | what the process holds, as the kernel and the allocator count it |
 //! | [`failpoint`] | test builds only: moments to die at, and mistakes to make on purpose |
 //! | [`edge`] | the doors to the world: `Source`, `Scorer`, `Sink`, `Delivery`, `Clock` |
-//! | [`avro`] | wire forms, schemas, the compiled decode plan, container files, the encoding of outcomes |
+//! | [`avro`] | wire forms, schemas, the compiled decode plan and who makes it, container files, the encoding of outcomes |
 //! | [`model`] | package, hash, contract, ONNX Runtime session, probe, the kernel for tree ensembles; alone knows `ort` |
 //! | [`kafka`] | client settings, consumer, producer, embedded broker; alone knows `rdkafka`, and stands before seven functions of the client (`scripts/build.rs`) |
 //! | [`pipeline`] | the stages, the lane that runs them, and the threads that run lanes |
@@ -45,6 +45,7 @@
 //! |---|---|---|
 //! | `lane-N` | one per lane, pinned where configured | everything a record needs: poll, decode, score, produce, acknowledgements, commit |
 //! | `lane-N-model` | one per lane with `lanes.layout = "dedicated"`, pinned where configured | the model call alone ([`pipeline::desk`]) |
+//! | `schemas` | 1 | reads and compiles the schemas that lanes ask for while they run ([`pipeline::schema_desk`]) |
 //! | `rdk:*` | the client's own, two clients per lane | sockets, fetches, produce requests, heartbeats |
 //! | conductor (`run`: the main thread) | 1 | signals, end of a bounded run, first fatal error, watchdog |
 //! | `admin` | 1 | `/metrics`, `/livez`, `/readyz`, `/status`, `/latency.hlog` |
@@ -52,10 +53,11 @@
 //! | `starting` | 1, until the lanes start | hears signals while the main thread waits for brokers |
 //! | `load-*` | `demo`, `load` only | generator, verifier |
 //!
-//! Lanes share nothing: each has its own group member, model session, batch buffer and watermarks. A lane is a
-//! bounded duty cycle ([`pipeline::lane::Lane::duty_cycle`]); tests drive it by hand, with a clock they set. In layout
-//! `dedicated` only rows and scores ([`pipeline::batch::Sheet`]) cross threads, through two bounded queues; records,
-//! slots and watermarks stay with the lane, and a batch that is back ends the lane's wait ([`edge::Waker`]).
+//! Lanes share nothing but compiled plans, which never change: each has its own group member, model session, batch buffer
+//! and watermarks. A lane is a bounded duty cycle ([`pipeline::lane::Lane::duty_cycle`]); tests drive it by hand, with a
+//! clock they set. In layout `dedicated` only rows and scores ([`pipeline::batch::Sheet`]) cross threads, through two
+//! bounded queues; records, slots and watermarks stay with the lane, and a batch that is back ends the lane's wait
+//! ([`edge::Waker`]).
 //!
 //! # What must never be
 //!

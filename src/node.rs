@@ -51,6 +51,7 @@ pub struct Node {
 /// A node that holds, and has taken nothing yet.
 pub struct Checked {
     shared: Arc<Shared>,
+    schemas: decoding::Preloaded,
     counts: PartitionCounts,
     until: Option<Vec<i64>>,
     clock: SystemClock,
@@ -67,8 +68,7 @@ impl Checked {
         let model = model::prepare(&config.model.package, &model_settings(config), &clock)?;
         announce_model(&model);
         let shared = Arc::new(Shared { config: config.clone(), model });
-        // Every lane makes its own decoder; this one only shows now what would fail there.
-        decoding::checked(config, &shared.model.package)?;
+        let schemas = decoding::preload(config, &shared.model.package)?;
         let Inspected { partitions: counts, brokers } =
             cluster::inspect(&config.kafka, &config.topics, INSPECT_TIMEOUT)?;
         if let Some(shortage) = descriptors::shortage(descriptors::limit(), config.lanes.len(), brokers) {
@@ -76,7 +76,7 @@ impl Checked {
         }
         starting::fix(config, counts)?;
         let until = if until_end { Some(starting::end_offsets(config, counts.input)?) } else { None };
-        Ok(Checked { shared, counts, until, clock })
+        Ok(Checked { shared, schemas, counts, until, clock })
     }
 
     /// Opens the admin port and starts the lanes.
@@ -84,7 +84,7 @@ impl Checked {
     /// # Errors
     /// What the machine refuses; nothing has been taken from Kafka then.
     pub fn start(self) -> Result<Node, Fatal> {
-        let Checked { shared, counts, until, clock } = self;
+        let Checked { shared, schemas, counts, until, clock } = self;
         let (config, until_end) = (&shared.config, until.is_some());
         announce_threads(config, counts);
         let stats: Vec<Arc<LaneStats>> = config.lanes.iter().map(|_| Arc::new(LaneStats::default())).collect();
@@ -92,10 +92,12 @@ impl Checked {
         let model = model_info(&shared.model, stats.len());
         let admin = start_admin(config, &model, &stats, &phase, clock)?;
         let mut lanes = Lanes::new(clock, config.limits.clone());
-        for (index, (lane, stats)) in config.lanes.iter().zip(&stats).enumerate() {
+        let (desk, plans) = schemas.desk(&stats);
+        lanes.start_schemas(desk)?;
+        for (index, ((lane, stats), plans)) in config.lanes.iter().zip(&stats).zip(plans).enumerate() {
             let (shared, until, lane_stats) = (Arc::clone(&shared), until.clone(), Arc::clone(stats));
             let (name, stats) = (format!("lane-{index}"), Arc::clone(stats));
-            let made = Made { index, counts, until, stats: lane_stats, clock };
+            let made = Made { index, counts, until, stats: lane_stats, plans, clock };
             match config.delivery {
                 DeliveryMode::AtLeastOnce => {
                     lanes.start(name, lane.cores, stats, move || shared.build_lane(made, Shared::sink, AtLeastOnce))?
@@ -218,6 +220,7 @@ struct Made {
     counts: PartitionCounts,
     until: Option<Vec<i64>>,
     stats: Arc<LaneStats>,
+    plans: decoding::Plans,
     clock: SystemClock,
 }
 
@@ -291,11 +294,10 @@ impl Shared {
     {
         let config = &self.config;
         let scorer = self.model.session()?;
-        let decoder = decoding::of_lane(config, &self.model.package, &made.stats)?;
-        let intake = Intake::new(decoder, config.limits.payload_bytes_max);
         let emit = self.emit(made.index, made.counts)?;
         let sink = make_sink(self, &made)?;
-        let Made { index, until, stats, clock, .. } = made;
+        let Made { index, until, stats, plans, clock, .. } = made;
+        let intake = Intake::new(decoding::decoder(config, plans), config.limits.payload_bytes_max);
         let (topic, timeout) = (&config.topics.input, config.limits.offsets_timeout());
         let source = KafkaSource::subscribe(&config.kafka, index, topic, until.is_some(), timeout)?;
         let parts = Parts {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use avro_support::{features, long};
 use scorewire::avro::decoder::{Decoder, Stop};
+use scorewire::avro::planner::Planner;
 use scorewire::avro::schemas::{AvroSchema, Lookup, OnUnknown, SchemaDirectory, SchemaSource};
 use scorewire::avro::wire::Accept;
 use scorewire::error::Reject;
@@ -197,19 +198,6 @@ fn a_schema_that_does_not_fit_is_told_once_and_its_records_are_dead_letters() {
 }
 
 #[test]
-fn preloading_tells_what_does_not_fit_before_the_first_record() {
-    let folder = tempfile::tempdir().unwrap();
-    put(folder.path(), "1.avsc", OTHER);
-    put(folder.path(), "2.avsc", INT);
-    let mut decoder = decoder(open(folder.path(), OnUnknown::Wait), Accept::default());
-    assert_eq!(decoder.preload(), 1);
-    let keys: Vec<SchemaKey> = std::iter::from_fn(|| decoder.take_note()).map(|note| note.key).collect();
-    assert_eq!(keys, [SchemaKey::Id(1)], "its fingerprint is another key of the same schema");
-    assert_eq!(decoder.preload(), 1);
-    assert_eq!(decoder.take_note(), None);
-}
-
-#[test]
 fn a_contract_that_its_own_reader_cannot_fill_is_refused_at_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let source = Box::new(open(folder.path(), OnUnknown::Wait));
@@ -283,12 +271,14 @@ fn scaled(scale: u32) -> String {
     )
 }
 
-fn scaled_decoder(source: SchemaDirectory) -> Decoder {
+/// And what was told of it.
+fn scaled_decoder(source: SchemaDirectory) -> (Decoder, Vec<String>) {
     let mut source = source;
     source.add(parse(&scaled(2)));
-    let mut decoder = Decoder::new(parse(&scaled(2)), features(&["x"]), Box::new(source), Accept::default()).unwrap();
-    decoder.preload();
-    decoder
+    let mut planner = Planner::new(parse(&scaled(2)), features(&["x"]), Box::new(source)).unwrap();
+    let notes = planner.preload().notes;
+    let decoder = Decoder::with(planner.known(), Box::new(planner), Accept::default());
+    (decoder, notes.into_iter().map(|note| note.text).collect())
 }
 
 #[test]
@@ -299,24 +289,24 @@ fn a_fingerprint_of_two_meanings_is_refused_by_name_whoever_else_has_it() {
     let refused = Err(Stop::Reject(Reject::IncompatibleSchema));
     let folder = tempfile::tempdir().unwrap();
     put(folder.path(), "writer.avsc", &scaled(4));
-    let mut decoder = scaled_decoder(open(folder.path(), OnUnknown::DeadLetter));
+    let (mut decoder, told) = scaled_decoder(open(folder.path(), OnUnknown::DeadLetter));
     let mut row = [0.0];
     assert_eq!(decoder.decode(None, &payload, &mut row), refused);
-    let told = decoder.take_note().unwrap().text;
+    let told = &told[0];
     assert!(told.contains("writer.avsc") && told.contains("the package's reader schema"), "{told}");
     // Two files, one of which means what the package means.
     let folder = tempfile::tempdir().unwrap();
     put(folder.path(), "a.avsc", &scaled(2));
-    let mut decoder = scaled_decoder(open(folder.path(), OnUnknown::DeadLetter));
+    let (mut decoder, _) = scaled_decoder(open(folder.path(), OnUnknown::DeadLetter));
     assert!(decoder.decode(None, &payload, &mut row).is_ok());
     assert_eq!(row, [1234.56]);
     // The second appears while the first is in use; the folder is read for an id that nobody knows.
     put(folder.path(), "b.avsc", &scaled(4));
     assert!(decoder.decode(None, &framed(9, &datum), &mut row).is_err());
     assert_eq!(decoder.decode(None, &payload, &mut row), refused);
-    let mut decoder = scaled_decoder(open(folder.path(), OnUnknown::DeadLetter));
+    let (mut decoder, told) = scaled_decoder(open(folder.path(), OnUnknown::DeadLetter));
     assert_eq!(decoder.decode(None, &payload, &mut row), refused);
-    assert!(decoder.take_note().unwrap().text.contains(".avsc"));
+    assert!(told[0].contains(".avsc"));
 }
 
 #[test]
@@ -367,34 +357,4 @@ fn types_of_other_files_are_found_by_their_names() {
     source.lookup(SchemaKey::Id(18));
     let problem = source.problem(SchemaKey::Id(18)).unwrap();
     assert!(problem.contains("defined differently in"), "{problem}");
-}
-
-#[test]
-fn schemas_that_expand_without_end_and_very_wide_ones_take_little_time() {
-    // Forty levels of two fields each: a million million values of one type, which merge into one operation.
-    let mut kind = r#"{"type":"record","name":"L0","fields":[{"name":"i","type":"int"}]}"#.to_owned();
-    for level in 1..40 {
-        kind = format!(
-            r#"{{"type":"record","name":"L{level}","fields":[{{"name":"a","type":{kind}}},{{"name":"b","type":"L{}"}}]}}"#,
-            level - 1
-        );
-    }
-    let bomb = format!(
-        r#"{{"type":"record","name":"T","fields":[{{"name":"bomb","type":{kind}}},{{"name":"x","type":"int"}}]}}"#
-    );
-    // Each of 20,000 fields has aliases, is nullable, and is a type of its own.
-    let field = |at: usize| {
-        format!(r#"{{"name":"f{at}","aliases":["a{at}","b{at}"],"type":["null","double"],"default":null}}"#)
-    };
-    let fields: Vec<String> = (0..20_000).map(field).collect();
-    let wide = format!(r#"{{"type":"record","name":"T","fields":[{},{{"name":"x","type":"int"}}]}}"#, fields.join(","));
-    let folder = tempfile::tempdir().unwrap();
-    put(folder.path(), "1.avsc", &bomb);
-    put(folder.path(), "2.avsc", &wide);
-    let mut decoder = decoder(open(folder.path(), OnUnknown::DeadLetter), Accept::default());
-    let mut row = [0.0];
-    assert_eq!(decoder.decode(None, &framed(1, &[0]), &mut row), Err(Stop::Reject(Reject::IncompatibleSchema)));
-    assert!(decoder.take_note().unwrap().text.contains("expands to more than"));
-    decoder.decode(None, &framed(2, &[vec![0; 20_000], long(7)].concat()), &mut row).unwrap();
-    assert_eq!(row, [7.0]);
 }

@@ -1,6 +1,6 @@
 //! The program as a shell meets it: exit codes, help, what goes to stdout and what to stderr.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use assert_cmd::Command;
@@ -209,5 +209,37 @@ fn completions_and_manual_name_the_commands() {
     assert_eq!(code(&scorewire(&dir, &["man", "--dir", "man"])), 0);
     for name in ["scorewire.1", "scorewire-run.1", "scorewire-config-check.1"] {
         assert!(Path::new(&dir.path().join("man").join(name)).is_file(), "{name}");
+    }
+}
+
+/// A library that writes down, while it is opened, what it finds in its environment; then it turns out to be no ONNX Runtime.
+fn witness(dir: &TempDir) -> PathBuf {
+    let (source, library) = (dir.path().join("witness.c"), dir.path().join("witness.so"));
+    let code = r#"
+        #include <stdio.h>
+        #include <stdlib.h>
+        __attribute__((constructor)) static void opened(void) {
+            const char *said = getenv("ORT_DISABLE_TELEMETRY");
+            FILE *file = fopen("opened.txt", "w");
+            if (file) { fputs(said ? said : "unset", file); fclose(file); }
+        }
+    "#;
+    std::fs::write(&source, code).unwrap();
+    let built = std::process::Command::new("cc").args(["-shared", "-fPIC", "-o"]).args([&library, &source]).status();
+    assert!(built.expect("a C compiler, which the build needs as well").success());
+    library
+}
+
+/// The demo has the embedded broker's threads by then.
+#[test]
+fn telemetry_is_off_before_onnx_runtime_is_opened_and_before_there_are_threads() {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/card-fraud-gbdt");
+    for args in [&["--version"][..], &["demo", "--seconds", "1", "--package", package.to_str().unwrap()]] {
+        let dir = folder();
+        let mut command = Command::cargo_bin("scorewire").unwrap();
+        command.current_dir(dir.path()).env_clear().env("ORT_DYLIB_PATH", witness(&dir)).args(args);
+        let output = command.output().unwrap();
+        let opened = std::fs::read_to_string(dir.path().join("opened.txt"));
+        assert_eq!(opened.unwrap_or_else(|_| format!("never opened: {output:?}")), "1", "{args:?}");
     }
 }

@@ -49,6 +49,8 @@ enum Step {
     Capacity(usize),
     RefuseCommit,
     SchemaArrives,
+    /// The desk answers one question for a schema.
+    Answer,
     /// The model of a dedicated lane answers.
     Serve,
     Assign(i32),
@@ -80,6 +82,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (1..20_usize).prop_map(Step::Capacity),
         1 => Just(Step::RefuseCommit),
         1 => Just(Step::SchemaArrives),
+        6 => Just(Step::Answer),
         4 => Just(Step::Serve),
         3 => partition.clone().prop_map(Step::Assign),
         1 => partition.clone().prop_map(Step::Revoke),
@@ -114,6 +117,7 @@ impl Run {
             limits,
             review_threshold: 0.5,
             decline_threshold: 0.75,
+            schemas_by_hand: true,
             ..Setup::default()
         };
         let mut world = setup.build();
@@ -169,6 +173,7 @@ impl Run {
             Step::Capacity(capacity) => world.sink.state().capacity = *capacity,
             Step::RefuseCommit => world.source.state().refuse.push_back(27),
             Step::Serve => drop(world.serve()),
+            Step::Answer => drop(world.answer(1)),
             Step::SchemaArrives => world.schemas.found(payload::PENDING_ID, &payload::reader()),
             Step::Assign(partition) if !world.source.is_assigned(*partition) => {
                 world.source.tell(SourceEvent::Assigned(vec![*partition]));
@@ -241,6 +246,7 @@ impl Run {
             }
             self.world.clock.advance(Duration::from_millis(20));
             self.world.cycle();
+            self.world.answer(1);
         }
         panic!("never finished: {:?}", self.world.source.state().committed);
     }

@@ -89,6 +89,21 @@ fn what_waits_in_many_partitions_flows_batch_by_batch_without_another_wait() {
     assert!(world.scorer.call_count() >= 4, "no batch above the cap");
 }
 
+/// Nothing else may be taken in, and the lane must not forget to ask.
+#[test]
+fn what_waits_may_be_all_that_the_limits_allow() {
+    let limits = Limits { in_flight_records_max: 6, ..Limits::default() };
+    let mut world = Setup { limits, ..Setup::default() }.build();
+    put_waiting(&world, 0, 6);
+    world.cycles(2);
+    assert_eq!(world.stats.in_flight_records.get(), 6);
+    arrive(&world);
+    world.cycles(3);
+    assert_eq!(world.offsets(Destination::Outputs, 0), [0, 1, 2, 3, 4, 5]);
+    world.settle();
+    assert_eq!(world.source.committed(0), Some(6));
+}
+
 #[test]
 fn a_schema_that_nobody_will_ever_know_turns_what_waits_into_dead_letters() {
     let mut world = Setup::default().build();

@@ -13,6 +13,7 @@ use std::time::Duration;
 use fakes::{FakeLane, FakeSink, FakeSource, ManualClock, Payment, Setup, World};
 use scorewire::edge::{Committing, Delivery, Destination, Progress, SourceEvent};
 use scorewire::error::{Fatal, exit};
+use scorewire::observe::doing::Doing;
 use scorewire::observe::stats::LaneStats;
 use scorewire::pipeline::limits::Limits;
 use scorewire::pipeline::settings::{Cores, Layout};
@@ -232,6 +233,28 @@ fn a_lane_is_pinned_to_its_core_or_says_why_not() {
     let fatal = all.wait(|| false).unwrap_err();
     assert_eq!(fatal.code, exit::SYSTEM);
     assert!(fatal.what.contains("core 1000"), "{fatal}");
+}
+
+#[test]
+fn a_lane_whose_model_does_not_come_back_says_so() {
+    let clock = ManualClock::default();
+    let mut all = lanes(&clock, Limits::default());
+    let world = world(Setup { clock: clock.clone(), layout: Layout::Inline, ..Setup::default() });
+    world.put_payments(0, 5);
+    let slow = Arc::clone(&world.scorer.slow);
+    let mut held = Some(slow.lock().unwrap());
+    let ends = start(&mut all, "lane-0", world);
+    let stop = || {
+        if ends.scorer.call_count() == 0 {
+            return false;
+        }
+        if held.take().is_some() {
+            assert_eq!(ends.stats.doing.get(), Doing::Model);
+        }
+        ends.delivered() == 5
+    };
+    assert_eq!(all.wait(until(&clock, stop)), Ok(true));
+    assert_eq!(ends.stats.doing.get(), Doing::LettingGo);
 }
 
 fn dedicated(clock: &ManualClock) -> World {

@@ -37,6 +37,8 @@ mod rebalance;
 mod receipt;
 #[path = "lane_refused.rs"]
 mod refused;
+#[path = "lane_schema_desk.rs"]
+mod schema_desk;
 #[path = "lane_schema_wait.rs"]
 mod schema_wait;
 #[path = "lane_threads.rs"]

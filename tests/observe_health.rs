@@ -21,7 +21,10 @@ fn livez_fails_when_a_lane_stops_turning_and_never_asks_kafka() {
     bench.clock.advance(Duration::from_millis(1));
     bench.clock.cycle(&bench.lanes[0]);
     let (code, body) = bench.get("/livez");
-    assert_eq!((code, body.as_str()), (503, "lane 1 has finished no duty cycle for 60001 ms\n"));
+    assert_eq!(
+        (code, body.as_str()),
+        (503, "lane 1 has finished no duty cycle for 60001 ms: it is between two steps\n")
+    );
     bench.lanes[1].ended.store(true, Ordering::SeqCst);
     assert_eq!(bench.get("/livez").0, 200, "a lane that has left in order is not hung");
 }

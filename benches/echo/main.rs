@@ -5,6 +5,7 @@
 //!
 //! `scripts/bench` runs it beside the systems it compares. It prints `ready` when it has its partitions, and ends,
 //! drained and committed, with SIGTERM.
+#![allow(unsafe_code, reason = "the lane's own client calls, which exist in C only")]
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_int, c_void};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ndarray::{Array2, s};
 use scorewire::avro::decoder::Decoder;
 use scorewire::avro::encode::{OutcomeEncoder, OutcomeIdentity, Provider};
+use scorewire::avro::planner::Planner;
 use scorewire::avro::schemas::{OnUnknown, SchemaDirectory};
 use scorewire::avro::wire::Accept;
 use scorewire::edge::{Destination, Scorer};
@@ -43,11 +44,9 @@ pub fn decoder(model: &Model) -> Decoder {
     let reader = Arc::clone(&model.package.reader);
     let mut directory = SchemaDirectory::without_folder(OnUnknown::DeadLetter);
     directory.add(Arc::clone(&reader));
-    let mut decoder =
-        Decoder::new(reader, model.package.wanted.clone(), Box::new(directory), Accept::default()).unwrap();
-    decoder.preload();
-    assert_eq!(decoder.take_note(), None);
-    decoder
+    let mut planner = Planner::new(reader, model.package.wanted.clone(), Box::new(directory)).unwrap();
+    assert_eq!(planner.preload().notes, []);
+    Decoder::with(planner.known(), Box::new(planner), Accept::default())
 }
 
 pub fn identity(model: &Model) -> OutcomeIdentity {
@@ -89,7 +88,7 @@ pub struct Bare {
 impl Bare {
     pub fn new(model: &Model, records: &Records) -> Bare {
         let mut decoder = decoder(model);
-        let mut rows = Array2::zeros((records.len(), decoder.width()));
+        let mut rows = Array2::zeros((records.len(), model.package.wanted.features.len()));
         for (index, mut row) in rows.rows_mut().into_iter().enumerate() {
             decoder.decode(None, records.value(index), row.as_slice_mut().unwrap()).unwrap();
         }

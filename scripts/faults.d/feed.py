@@ -133,6 +133,13 @@ class Feed:
         self.producer.produce(self.topic, value, key, self.sent % self.partitions, headers=headers)
         self.sent += 1
 
+    def send_to(self, partition, records):
+        """`(key, value, poison)`, beside whatever else is sent."""
+        for key, value, poison in records:
+            headers = [(POISON_HEADER, poison.encode())] if poison else None
+            self.producer.produce(self.topic, value, key, partition, headers=headers)
+        self.flush()
+
     def send_large(self):
         """A good record that is large, and poison that is larger than the job takes."""
         key, value = self.pool.large(600_000, self.sent)

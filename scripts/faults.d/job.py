@@ -135,6 +135,14 @@ class Job:
     def input_ends(self):
         return self.cluster.ends(self.topics["input"])
 
+    def backlog_max(self, partitions, seconds):
+        """The most records of one of these partitions that were in the input and not committed, for so long."""
+        until, most = time.monotonic() + seconds, 0
+        while time.monotonic() < until:
+            committed, ends = self.surely_committed(), self.input_ends()
+            most = max(most, *(ends[partition] - committed.get(partition, 0) for partition in partitions))
+        return most
+
     def wait_until_scored(self, more=300):
         """Until the group has committed some records more than now, so that the fault comes in the middle."""
         before = sum(self.committed().values())

@@ -9,12 +9,15 @@ use super::graph::{Kind, NodeId};
 use super::logical::Logical;
 use super::meaning;
 use super::ops::{Meaning, Op};
-use super::problem::PlanError;
+use super::problem::{PlanError, shortened};
 use super::wants::{Use, Want};
 use crate::error::Reject;
 
 const FIX_NEVER: &str = "add the field to the writer's schema (or an alias to the reader's, where it was renamed), or \
                          declare another missing policy";
+
+/// Remarks on one pair of schemas at most.
+const REMARKS_MAX: usize = 512;
 
 impl Compiler<'_> {
     /// What a null means to everything wanted at or below it.
@@ -191,8 +194,14 @@ impl Compiler<'_> {
     }
 
     pub fn remark(&mut self, text: String) {
-        if !self.plan.remarks.contains(&text) {
-            self.plan.remarks.push(text);
+        let remarks = &mut self.plan.remarks;
+        let text = shortened(text);
+        if remarks.len() < REMARKS_MAX {
+            if !remarks.contains(&text) {
+                remarks.push(text);
+            }
+        } else if remarks.len() == REMARKS_MAX {
+            remarks.push(format!("there are more than {REMARKS_MAX} remarks on it"));
         }
     }
 }

@@ -9,8 +9,10 @@ use serde_json::{Map, Value as Json};
 use super::graph::{Field, Graph, Kind, Names, Node, NodeId};
 use super::logical::Logical;
 
-/// Types of one schema at most, each mention of a primitive one being one; real schemas have some hundreds.
-const NODES_MAX: usize = 100_000;
+/// Types of one schema at most, each mention and each alias of one counted; real schemas have some hundreds.
+const TYPES_MAX: usize = 100_000;
+/// Bytes of a type's full name at most: its namespace is repeated with each of them.
+const NAME_BYTES_MAX: usize = 512;
 /// Types within each other at most; the JSON's own depth is bounded too, and references add to it.
 const DEPTH_MAX: usize = 256;
 /// A larger `fixed` is a mistake: no payload could hold it.
@@ -22,7 +24,8 @@ pub(super) type Elsewhere<'a> = dyn Fn(&str) -> Result<Option<Json>, String> + '
 /// # Errors
 /// A sentence that names the type or the field.
 pub(super) fn graph(json: &Json, elsewhere: &Elsewhere<'_>) -> Result<Graph, String> {
-    let mut builder = Builder { nodes: Vec::new(), named: HashMap::new(), path: Vec::new(), depth: 0, elsewhere };
+    let (nodes, named, path) = (Vec::new(), HashMap::new(), Vec::new());
+    let mut builder = Builder { nodes, named, types: 0, path, depth: 0, elsewhere };
     let root = builder.add(json, "").map_err(|what| match &builder.path[..] {
         [] => what,
         path => format!("{what} (at {})", path.join(".")),
@@ -34,6 +37,8 @@ struct Builder<'a> {
     nodes: Vec<Node>,
     /// By full name. Aliases name types of other schemas, never one of this.
     named: HashMap<String, NodeId>,
+    /// Mentions and aliases so far.
+    types: usize,
     /// Names of records and fields down to the place that is read, for messages: not undone on the way out of an error.
     path: Vec<String>,
     depth: usize,
@@ -62,7 +67,8 @@ impl Builder<'_> {
         if let Some(kind) = primitive(name) {
             return self.push(kind, Logical::None);
         }
-        let full = qualified(name, space);
+        let full = qualified(name, space)?;
+        self.count(1)?;
         // Java looks without the namespace too.
         for full in [full.as_str(), name] {
             if let Some(&id) = self.named.get(full) {
@@ -188,13 +194,14 @@ impl Builder<'_> {
         let name = attributes.get("name").and_then(Json::as_str).filter(|name| !name.is_empty());
         let name = name.ok_or("a record, enum or fixed has no name")?;
         let space = attributes.get("namespace").and_then(Json::as_str).unwrap_or(space);
-        let full = qualified(name, space);
+        let full = qualified(name, space)?;
         if self.named.contains_key(&full) {
             return Err(format!("type {full} is defined twice"));
         }
         let space = full.rsplit_once('.').map_or("", |(space, _)| space);
         let aliases = texts(attributes.get("aliases")).unwrap_or_default();
-        let aliases = aliases.iter().map(|alias| qualified(alias, space)).collect();
+        self.count(aliases.len())?;
+        let aliases = aliases.iter().map(|alias| qualified(alias, space)).collect::<Result<_, _>>()?;
         let logical = Logical::of(&kind, attributes);
         let id = self.push(kind, logical)?;
         self.named.insert(full.clone(), id);
@@ -203,11 +210,17 @@ impl Builder<'_> {
     }
 
     fn push(&mut self, kind: Kind, logical: Logical) -> Result<NodeId, String> {
-        if self.nodes.len() == NODES_MAX {
-            return Err(format!("the schema has more than {NODES_MAX} types"));
-        }
+        self.count(1)?;
         self.nodes.push(Node { kind, logical, misplaced: false, names: None });
         Ok(self.nodes.len() - 1)
+    }
+
+    fn count(&mut self, types: usize) -> Result<(), String> {
+        self.types += types;
+        if self.types > TYPES_MAX {
+            return Err(format!("the schema has more than {TYPES_MAX} types"));
+        }
+        Ok(())
     }
 }
 
@@ -226,12 +239,15 @@ fn primitive(name: &str) -> Option<Kind> {
 }
 
 /// A name with a dot in it is a full one.
-fn qualified(name: &str, space: &str) -> String {
-    match name.strip_prefix('.') {
+fn qualified(name: &str, space: &str) -> Result<String, String> {
+    if name.len() + space.len() > NAME_BYTES_MAX {
+        return Err(format!("a type's name is longer than {NAME_BYTES_MAX} bytes"));
+    }
+    Ok(match name.strip_prefix('.') {
         Some(bare) if !bare.contains('.') => bare.to_owned(),
         _ if name.contains('.') || space.is_empty() => name.to_owned(),
         _ => format!("{space}.{name}"),
-    }
+    })
 }
 
 fn texts(value: Option<&Json>) -> Option<Vec<String>> {

@@ -5,17 +5,30 @@ use std::fmt::Write;
 
 use super::graph::{Graph, Kind, NodeId};
 
-/// CRC-64-AVRO of the parsing canonical form, by the specification's bitwise definition.
+const EMPTY: u64 = 0xc15d_213a_a4d7_a795;
+
+/// The specification's table, by its definition.
+const TABLE: [u64; 256] = {
+    let mut table = [0; 256];
+    let mut at = 0;
+    while at < 256 {
+        let (mut entry, mut bit) = (at as u64, 0);
+        while bit < 8 {
+            entry = (entry >> 1) ^ (EMPTY & (entry & 1).wrapping_neg());
+            bit += 1;
+        }
+        table[at] = entry;
+        at += 1;
+    }
+    table
+};
+
+/// CRC-64-AVRO of the parsing canonical form.
 pub(super) fn fingerprint(form: &str) -> u64 {
-    const EMPTY: u64 = 0xc15d_213a_a4d7_a795;
-    form.bytes().fold(EMPTY, |crc, byte| {
-        let table =
-            (0..8).fold((crc ^ u64::from(byte)) & 0xff, |entry, _| (entry >> 1) ^ (EMPTY & (entry & 1).wrapping_neg()));
-        (crc >> 8) ^ table
-    })
+    form.bytes().fold(EMPTY, |crc, byte| (crc >> 8) ^ TABLE[((crc ^ u64::from(byte)) & 0xff) as usize])
 }
 
-/// The form. Each named type is written out once, so that it is not longer than the schema.
+/// The form. Each named type is written out once; its full name, which is bounded, is repeated.
 pub(super) fn form(graph: &Graph) -> String {
     let mut form = Form { graph, defined: vec![false; graph.nodes.len()], text: String::new() };
     form.add(graph.root);

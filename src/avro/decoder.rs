@@ -1,30 +1,35 @@
-//! From a record's value to a row: finds the writer's schema, keeps one plan per schema, and runs it.
+//! From a record's value to a row: finds the plan of its schema, and runs it.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::feature::Wanted;
 use super::plan::Plan;
+use super::planner::{Answer, Grade, Known, News, Planner, Plans, SchemaNote};
 use super::problem::PlanError;
-use super::schemas::{AvroSchema, Lookup, SchemaSource, key_text};
+use super::schemas::{AvroSchema, SchemaSource};
 use super::wire::{Accept, detect};
+use crate::edge::Waker;
 use crate::error::Reject;
 use crate::record::{Decoded, SchemaKey};
 
-/// Keys that nobody knows, remembered so that a flood of them does not ask for each: twice so many at most.
+/// Keys that nobody knows, remembered so that a flood of them does not ask for each: twice so many at most. More than
+/// can be asked for at a time, so that what is answered is still known when its record is looked at again.
 const UNKNOWN_KEYS_MAX: usize = 1_024;
 /// Notes about keys that nobody knows between two calls of [`Decoder::retry_unknown`]; the rest is told as a number.
 const UNKNOWN_NOTES_MAX: u32 = 8;
-/// After so many records with a key nobody knew, the source is asked once more.
+/// After so many records with a key nobody knew, it is asked for once more.
 const UNKNOWN_RECORDS_MAX: u32 = 4_096;
-/// Notes kept until somebody takes them.
+/// Notes kept until somebody takes them; more are told as a number.
 const NOTES_MAX: usize = 64;
+
+const _: () = assert!(UNKNOWN_KEYS_MAX > super::planner::QUESTIONS_MAX);
 
 /// Why a record has no row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// Its schema is not there yet: the partition waits, and the caller decodes the record again after
-    /// `Limits::schema_retry`.
+    /// Its schema's plan is not there yet: the caller decodes the record again when it is ([`Decoder::take_news`]), or
+    /// after `Limits::schema_retry`.
     Wait(SchemaKey),
     Reject(Reject),
 }
@@ -35,89 +40,62 @@ impl From<Reject> for Stop {
     }
 }
 
-/// What an operator has to know of a schema, for log and status.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SchemaNote {
-    pub key: SchemaKey,
-    pub grade: Grade,
-    /// What is the matter and what to do; no payload values.
-    pub text: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Grade {
-    /// It is there and cannot be used: its records are dead letters.
-    Refused,
-    /// It is that of another record, as a folder for several topics has them: should one come, it is a dead letter.
-    OtherRecord,
-    /// Nobody knows it: its records are dead letters until somebody does.
-    Unknown,
-    /// Its records are scored, and never give something that the model asks for.
-    Incomplete,
-    /// Worth knowing.
-    Remark,
-}
-
 /// Decodes the records of one lane. Owned by the lane's thread.
 pub struct Decoder {
-    reader: Arc<AvroSchema>,
-    wanted: Wanted,
-    source: Box<dyn SchemaSource + Send>,
     accept: Accept,
-    plans: Vec<Option<Plan>>,
-    /// The schema of each plan: one schema has many keys, and is compiled and told about once.
-    schemas: Vec<Arc<AvroSchema>>,
-    /// Keys to places in `plans`. A schema that does not fit stays there too, without a plan.
+    /// Makes the plans, here or on another thread.
+    maker: Box<dyn Plans + Send>,
+    /// A schema that does not fit has a place too, without a plan.
+    plans: Vec<Option<Arc<Plan>>>,
+    /// Keys to places in `plans`.
     places: HashMap<SchemaKey, usize>,
     /// The key of the last record: most streams have one schema.
     last: Option<(SchemaKey, usize)>,
-    /// Keys nobody knows, with the number of their records since the source was asked.
+    /// Keys nobody knows, with the number of their records since they were asked for.
     unknown: HashMap<SchemaKey, u32>,
     /// Those remembered before, once there were too many. One that comes again moves back.
     unknown_before: HashMap<SchemaKey, u32>,
     /// Keys found unknown since the last call of [`Decoder::retry_unknown`].
     unknown_new: u32,
     notes: VecDeque<SchemaNote>,
+    /// Notes that found no room.
+    notes_left_out: u32,
     /// Records decoded by a plan that never gives something.
     incomplete_records: u64,
 }
 
 impl Decoder {
-    /// Compiles the reader's schema against itself, so that a package whose contract does not fit its own schema is
-    /// told before the first record.
+    /// A decoder that finds and compiles schemas itself, within the call.
     ///
     /// # Errors
-    /// A feature, id or time that the reader's schema cannot give.
+    /// As [`Planner::new`].
     pub fn new(
         reader: Arc<AvroSchema>,
         wanted: Wanted,
         source: Box<dyn SchemaSource + Send>,
         accept: Accept,
     ) -> Result<Decoder, PlanError> {
-        let plan = Plan::compile(&reader, &reader, &wanted)?;
-        let own = SchemaKey::Fingerprint(reader.fingerprint());
+        let planner = Planner::new(reader, wanted, source)?;
+        Ok(Decoder::with(planner.known(), Box::new(planner), accept))
+    }
+
+    /// A decoder that knows the plans of `known`, and asks `maker` for others.
+    pub fn with(known: Known, maker: Box<dyn Plans + Send>, accept: Accept) -> Decoder {
         let mut decoder = Decoder {
-            notes: VecDeque::new(),
-            schemas: vec![reader.clone()],
-            reader,
-            wanted,
-            source,
             accept,
-            plans: vec![Some(plan)],
-            places: HashMap::from([(own, 0)]),
+            maker,
+            plans: Vec::new(),
+            places: HashMap::new(),
             last: None,
             unknown: HashMap::new(),
             unknown_before: HashMap::new(),
             unknown_new: 0,
+            notes: VecDeque::new(),
+            notes_left_out: 0,
             incomplete_records: 0,
         };
-        decoder.forget_refused();
-        Ok(decoder)
-    }
-
-    /// Columns of the row.
-    pub fn width(&self) -> usize {
-        self.wanted.features.len()
+        known.into_iter().for_each(|(key, plan)| decoder.place(key, plan));
+        decoder
     }
 
     /// Whether [`Decoder::decode`] wants the header [`super::wire::SCHEMA_ID_HEADER`]; looking for it costs.
@@ -125,24 +103,14 @@ impl Decoder {
         self.accept.reads_header()
     }
 
-    /// Compiles a plan for every schema the source knows now, and tells what there is to tell of them. Returns how many
-    /// can be used, the package's own not counted.
-    pub fn preload(&mut self) -> usize {
-        for key in self.source.known() {
-            if !self.places.contains_key(&key) {
-                match self.source.lookup(key) {
-                    Lookup::Found(schema) => drop(self.place(key, schema)),
-                    Lookup::Refused(why) => drop(self.refuse(key, &why)),
-                    Lookup::Pending | Lookup::Unknown => {}
-                }
-            }
-        }
-        self.plans.iter().skip(1).flatten().count()
-    }
-
     /// A note that was not taken yet: each schema's once.
     pub fn take_note(&mut self) -> Option<SchemaNote> {
-        self.notes.pop_front()
+        let note = self.notes.pop_front()?;
+        if self.notes.is_empty() && self.notes_left_out > 0 {
+            let text = format!("{} more notes about schemas were left out", std::mem::take(&mut self.notes_left_out));
+            self.notes.push_back(SchemaNote { key: note.key, grade: Grade::Remark, text });
+        }
+        Some(note)
     }
 
     /// Records decoded so far whose writer's schema never gives something that the model asks for.
@@ -152,7 +120,8 @@ impl Decoder {
 
     /// Asks again for schemas that nobody knew. Without this call that happens after some thousand records only.
     pub fn retry_unknown(&mut self) {
-        self.source.refresh();
+        self.maker.refresh();
+        self.take_news();
         // Known to have been told about: a key stays.
         let all = self.unknown.values_mut().chain(self.unknown_before.values_mut());
         all.for_each(|records| *records = UNKNOWN_RECORDS_MAX);
@@ -161,7 +130,7 @@ impl Decoder {
             let text = format!(
                 "{untold} more schemas that nobody knows were named since: are the writers those of this topic?"
             );
-            self.tell(key, Grade::Unknown, text);
+            self.tell(SchemaNote { key, grade: Grade::Unknown, text });
         }
     }
 
@@ -169,7 +138,7 @@ impl Decoder {
     /// [`super::wire::SCHEMA_ID_HEADER`], where [`Decoder::needs_header`].
     ///
     /// # Errors
-    /// [`Stop::Wait`] when the record's schema is not there yet, else why the record is a dead letter.
+    /// [`Stop::Wait`] when the plan of the record's schema is not there yet, else why the record is a dead letter.
     #[inline]
     pub fn decode(&mut self, header: Option<&[u8]>, value: &[u8], row: &mut [f32]) -> Result<Decoded, Stop> {
         let (key, start) = detect(header, value, self.accept)?;
@@ -181,6 +150,50 @@ impl Decoder {
         let (id, event_time_ms) = plan.decode(value, start, row)?;
         self.incomplete_records += u64::from(!plan.never_given().is_empty());
         Ok(Decoded { id, event_time_ms, schema: key })
+    }
+
+    /// Asks for the plan of a record that waits behind another one, so that both are answered at once.
+    pub fn ask_ahead(&mut self, header: Option<&[u8]>, value: &[u8]) {
+        let Ok((key, _)) = detect(header, value, self.accept) else { return };
+        let is_known =
+            self.places.contains_key(&key) || self.unknown.contains_key(&key) || self.unknown_before.contains_key(&key);
+        if !is_known {
+            self.maker.ask_ahead(key);
+        }
+    }
+
+    /// Takes in what was answered since. Returns whether there was an answer: records that wait may have a plan now.
+    pub fn take_news(&mut self) -> bool {
+        let mut is_answered = false;
+        while let Some(news) = self.maker.news() {
+            match news {
+                News::Note(note) => self.tell(note),
+                News::Forget(key) => {
+                    self.places.remove(&key);
+                    self.last = None;
+                }
+                News::Answer(key, answer) => {
+                    is_answered = true;
+                    self.settle(key, answer);
+                }
+            }
+        }
+        is_answered
+    }
+
+    /// Why the plan of this key is not there; for the log, when a partition begins to wait.
+    pub fn why_waiting(&self, key: SchemaKey) -> String {
+        self.maker.why(key)
+    }
+
+    /// Whether the answer for a key is on its way.
+    pub fn is_coming(&self, key: SchemaKey) -> bool {
+        self.maker.is_coming(key)
+    }
+
+    /// Ends the wait of this decoder's lane when there is news.
+    pub fn set_waker(&mut self, waker: Waker) {
+        self.maker.set_waker(waker);
     }
 
     /// The place of a key that differs from the last record's.
@@ -198,48 +211,53 @@ impl Decoder {
         if let Some(records) = self.unknown_before.remove(&key) {
             self.remember(key, records);
         }
-        if let Some(records) = self.unknown.get_mut(&key)
-            && *records < UNKNOWN_RECORDS_MAX
-        {
-            *records += 1;
-            return Err(Reject::UnknownSchema.into());
+        let known = self.unknown.get_mut(&key);
+        let is_first = known.is_none();
+        if let Some(records) = known {
+            if *records < UNKNOWN_RECORDS_MAX {
+                *records += 1;
+                return Err(Reject::UnknownSchema.into());
+            }
+            // Nobody waits for the answer: what nobody knew a moment ago is a dead letter until somebody does.
+            *records = 0;
         }
-        let found = self.source.lookup(key);
-        // The folder may have been read anew.
-        self.forget_refused();
-        match found {
-            Lookup::Found(schema) => {
-                self.unknown.remove(&key);
-                Ok(self.place(key, schema))
-            }
-            Lookup::Refused(why) => {
-                self.unknown.remove(&key);
-                Ok(self.refuse(key, &why))
-            }
-            Lookup::Pending => Err(Stop::Wait(key)),
-            Lookup::Unknown => {
-                self.remember_unknown(key);
-                Err(Reject::UnknownSchema.into())
-            }
+        self.maker.ask(key, is_first);
+        self.take_news();
+        match self.places.get(&key) {
+            Some(&place) => Ok(place),
+            None if self.unknown.contains_key(&key) => Err(Reject::UnknownSchema.into()),
+            None => Err(Stop::Wait(key)),
         }
     }
 
-    /// Keys that turned out to be claimed twice: whatever was found for them is used no more.
-    fn forget_refused(&mut self) {
-        for key in self.source.take_refused() {
-            self.places.remove(&key);
-            self.last = None;
+    fn settle(&mut self, key: SchemaKey, answer: Answer) {
+        match answer {
+            Answer::Plan(plan) => {
+                self.unknown.remove(&key);
+                self.unknown_before.remove(&key);
+                self.place(key, plan);
+            }
+            Answer::Pending(_) => {
+                self.unknown.remove(&key);
+                self.unknown_before.remove(&key);
+            }
+            Answer::Unknown(why) => self.remember_unknown(key, why),
         }
     }
 
-    fn remember_unknown(&mut self, key: SchemaKey) {
-        if self.remember(key, 0) {
+    fn place(&mut self, key: SchemaKey, plan: Option<Arc<Plan>>) {
+        self.plans.push(plan);
+        self.places.insert(key, self.plans.len() - 1);
+        self.last = None;
+    }
+
+    fn remember_unknown(&mut self, key: SchemaKey, why: Option<String>) {
+        if self.unknown_before.remove(&key).is_some() | self.remember(key, 0) {
             return;
         }
         self.unknown_new += 1;
-        if self.unknown_new <= UNKNOWN_NOTES_MAX {
-            let text = self.source.problem(key).unwrap_or_else(|| format!("schema {} is unknown", key_text(key)));
-            self.tell(key, Grade::Unknown, text);
+        if let (Some(text), 1..=UNKNOWN_NOTES_MAX) = (why, self.unknown_new) {
+            self.tell(SchemaNote { key, grade: Grade::Unknown, text });
         }
     }
 
@@ -252,60 +270,11 @@ impl Decoder {
         self.unknown.insert(key, records).is_some()
     }
 
-    /// Why the source cannot give this key's schema now; for the log, when a partition begins to wait.
-    pub fn why_waiting(&self, key: SchemaKey) -> String {
-        self.source.problem(key).unwrap_or_else(|| format!("schema {} is not there yet", key_text(key)))
-    }
-
-    fn place(&mut self, key: SchemaKey, schema: Arc<AvroSchema>) -> usize {
-        let known = self.schemas.iter().position(|known| Arc::ptr_eq(known, &schema));
-        let place = known.unwrap_or_else(|| {
-            let plan = Plan::compile(&schema, &self.reader, &self.wanted);
-            match &plan {
-                Ok(plan) => self.tell_of(key, plan),
-                Err(problem) => {
-                    let grade = if problem.is_other_record { Grade::OtherRecord } else { Grade::Refused };
-                    self.tell(key, grade, format!("schema {}: {problem}", key_text(key)));
-                }
-            }
-            self.plans.push(plan.ok());
-            self.schemas.push(schema);
-            self.plans.len() - 1
-        });
-        self.places.insert(key, place);
-        place
-    }
-
-    /// A key whose records are dead letters, whatever lies there for it.
-    fn refuse(&mut self, key: SchemaKey, why: &str) -> usize {
-        self.tell(key, Grade::Refused, format!("schema {}: {why}", key_text(key)));
-        self.plans.push(None);
-        self.schemas.push(Arc::clone(&self.reader));
-        let place = self.plans.len() - 1;
-        self.places.insert(key, place);
-        place
-    }
-
-    fn tell_of(&mut self, key: SchemaKey, plan: &Plan) {
-        let schema = key_text(key);
-        if !plan.never_given().is_empty() {
-            let names = plan.never_given().join(", ");
-            let text = format!(
-                "schema {schema} never gives {names}: its records are scored with the reader's defaults or as missing; \
-                 where a field was renamed, add an alias to the package's reader schema"
-            );
-            self.tell(key, Grade::Incomplete, text);
+    fn tell(&mut self, note: SchemaNote) {
+        if self.notes.len() < NOTES_MAX {
+            self.notes.push_back(note);
+        } else {
+            self.notes_left_out += 1;
         }
-        // What is to be said of the package itself is said when it is loaded.
-        let own = self.plans[0].as_ref().map_or(&[][..], Plan::remarks);
-        let new: Vec<String> = plan.remarks().iter().filter(|text| !own.contains(text)).cloned().collect();
-        new.into_iter().for_each(|text| self.tell(key, Grade::Remark, format!("schema {schema}: {text}")));
-    }
-
-    fn tell(&mut self, key: SchemaKey, grade: Grade, text: String) {
-        if self.notes.len() == NOTES_MAX {
-            self.notes.pop_front();
-        }
-        self.notes.push_back(SchemaNote { key, grade, text });
     }
 }

@@ -1,8 +1,8 @@
 //! Avro: wire forms, schemas, the compiled decode plan, and the encoding of outcomes.
 //!
-//! A payload's way: [`wire`] finds the schema's key, [`schemas`] the schema, [`compile`](mod@compile) makes a
-//! [`plan::Plan`] of it once, and the plan writes the row. [`decoder`] ties them together. [`encode`] writes outcomes. [`container`] reads files of
-//! records.
+//! A payload's way: [`wire`] finds the schema's key, and the key's [`plan::Plan`] writes the row: [`decoder`] ties the two
+//! together. Plans come from the [`planner`], which [`schemas`] gives the schema and [`compile`](mod@compile) makes a plan of
+//! it, once. [`encode`] writes outcomes. [`container`] reads files of records.
 
 mod absent;
 mod build;
@@ -19,6 +19,7 @@ mod meaning;
 mod ops;
 pub mod outcome;
 pub mod plan;
+pub mod planner;
 pub mod problem;
 mod read;
 mod resolve;

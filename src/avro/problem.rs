@@ -2,6 +2,22 @@
 
 use std::fmt;
 
+/// Bytes of one sentence at most: what it names comes from files that may hold anything.
+const SENTENCE_BYTES_MAX: usize = 4_096;
+
+/// A sentence without its end, where it is too long to be read.
+pub(super) fn shortened(mut sentence: String) -> String {
+    if sentence.len() > SENTENCE_BYTES_MAX {
+        let mut end = SENTENCE_BYTES_MAX;
+        while !sentence.is_char_boundary(end) {
+            end -= 1;
+        }
+        sentence.truncate(end);
+        sentence.push_str("...");
+    }
+    sentence
+}
+
 /// Why no plan can be compiled: what is wrong, where, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlanError {
@@ -15,7 +31,8 @@ pub struct PlanError {
 
 impl PlanError {
     pub(super) fn new(place: impl Into<String>, what: impl Into<String>, fix: impl Into<String>) -> PlanError {
-        PlanError { place: place.into(), what: what.into(), fix: fix.into(), is_other_record: false }
+        let (place, what) = (shortened(place.into()), shortened(what.into()));
+        PlanError { place, what, fix: shortened(fix.into()), is_other_record: false }
     }
 }
 
@@ -38,7 +55,7 @@ pub struct SchemaError {
 
 impl SchemaError {
     pub(super) fn new(place: impl Into<String>, what: impl Into<String>, fix: impl Into<String>) -> SchemaError {
-        SchemaError { place: place.into(), what: what.into(), fix: fix.into() }
+        SchemaError { place: place.into(), what: shortened(what.into()), fix: fix.into() }
     }
 }
 

@@ -1,10 +1,37 @@
 //! A schema's text as JSON, read as leniently as Java's parser reads it: with a byte order mark and comments, and also as
 //! a registry's answer that was saved whole.
 
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
 use serde_json::Value as Json;
 
-/// A larger text is no schema.
-const TEXT_BYTES_MAX: usize = 16 << 20;
+/// A larger text is no schema. As JSON it takes up to forty times as much memory while it is read.
+const TEXT_BYTES_MAX: usize = 4 << 20;
+
+/// Reads a schema's file, and no more of it than a schema has.
+///
+/// # Errors
+/// What is wrong, and what to do.
+pub(super) fn of_file(file: &Path) -> Result<String, (String, &'static str)> {
+    let fix = "make the file readable UTF-8 text";
+    let cannot = |why: std::io::Error| (why.to_string(), fix);
+    // A pipe or a device would be waited for.
+    if !std::fs::metadata(file).map_err(cannot)?.is_file() {
+        return Err(("is no regular file".into(), "put a file with one schema there"));
+    }
+    let mut bytes = Vec::new();
+    let read = File::open(file).and_then(|file| file.take(TEXT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes));
+    if read.map_err(cannot)? > TEXT_BYTES_MAX {
+        return Err(too_large());
+    }
+    String::from_utf8(bytes).map_err(|_| ("stream did not contain valid UTF-8".into(), fix))
+}
+
+fn too_large() -> (String, &'static str) {
+    (format!("is larger than {TEXT_BYTES_MAX} bytes"), "name a file that holds one schema")
+}
 
 /// The schema's JSON.
 ///
@@ -12,7 +39,7 @@ const TEXT_BYTES_MAX: usize = 16 << 20;
 /// What is wrong, with line and column, and what to do.
 pub(super) fn json(text: &str) -> Result<Json, (String, &'static str)> {
     if text.len() > TEXT_BYTES_MAX {
-        return Err((format!("is larger than {TEXT_BYTES_MAX} bytes"), "name a file that holds one schema"));
+        return Err(too_large());
     }
     let plain = without_comments(text.strip_prefix('\u{feff}').unwrap_or(text));
     let json: Json = serde_json::from_str(&plain)

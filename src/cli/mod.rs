@@ -73,8 +73,9 @@ enum Command {
     Man(pages::ManArgs),
 }
 
-/// Runs the program and returns its exit code.
+/// Runs the program and returns its exit code. Called while the process has one thread.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
+    crate::model::switch_telemetry_off();
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),

@@ -11,6 +11,7 @@ use super::native::describe;
 use super::passing::{self, SinceStart, code_of};
 use super::rights;
 use super::settings::{KafkaSettings, Topics, connection_settings};
+use super::wrapped;
 use crate::edge::Destination;
 use crate::error::{Fatal, exit};
 
@@ -70,6 +71,7 @@ pub fn inspect(settings: &KafkaSettings, topics: &Topics, timeout: Duration) -> 
         dead_letters: count(&topics.dead_letters)?,
         timeouts: count(&topics.timeouts)?,
     };
+    wrapped::check()?;
     if missing.is_empty() {
         return Ok(Inspected { partitions, brokers });
     }

@@ -1,5 +1,6 @@
 //! The lane's consumer: a member of the group that hands out records in batches and leaves every decision about
 //! partitions, offsets and commits to the lane.
+#![allow(unsafe_code, reason = "librdkafka's batch calls exist in C only; each block says why it holds")]
 
 use std::ffi::CString;
 use std::ptr;
@@ -79,11 +80,13 @@ impl KafkaSource {
             let handle = rd::rd_kafka_topic_new(client.as_ptr(), topic.as_ptr(), ptr::null_mut());
             (queue, handle, rd::rd_kafka_subscribe(client.as_ptr(), subscription.as_ptr()))
         };
+        // SAFETY: freed in `drop` alone, after `detach`; nothing between here and the value that has this `drop` can fail.
+        let wakeup = unsafe { Wakeup::of(queue) };
         let mut source = KafkaSource {
             client,
             inbox,
             queue,
-            wakeup: Wakeup::of(queue),
+            wakeup,
             topic,
             group: settings.group.clone(),
             user: settings.user_of(&settings.consumer_properties).map(str::to_owned),

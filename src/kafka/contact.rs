@@ -4,6 +4,7 @@
 //! client's own statistics: when the connection to the coordinator brought something last (a member sends heartbeats, so it
 //! always does soon), and whether the client is a member then, and not on its way to become one. They come every two
 //! seconds, and say how long ago it was: what is derived from them is exact, however seldom they come.
+#![allow(unsafe_code, reason = "librdkafka's statistics and threads are had in C only; each block says why it holds")]
 
 use std::cell::Cell;
 use std::ffi::{c_char, c_int, c_void};

@@ -3,6 +3,7 @@
 //! librdkafka's batch call counts an event (the end of a partition, an error) as a record at its offset, so the
 //! client's own position is one too far there. Committing it, or going on from it, as the client does by itself after
 //! every pause and every rebalance, would skip a record. Until the next record the event's own offset is the truth.
+#![allow(unsafe_code, reason = "librdkafka's events exist in C only; each block says why it holds")]
 
 use rdkafka::bindings as rd;
 use rdkafka::types::RDKafkaRespErr as Err;

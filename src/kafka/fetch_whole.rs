@@ -11,12 +11,14 @@
 //! before. When a lane takes longer than [`PATIENCE_US`], its broker is asked for the rest.
 //!
 //! Two functions of the client have ours before them by the linker's doing (`scripts/build.rs`).
+#![allow(unsafe_code, reason = "stands before functions of the C client; each block says why it holds")]
 
 use std::cell::RefCell;
 use std::ffi::{c_int, c_void};
 use std::time::Duration;
 
 use super::held_copies::clock_us;
+use super::wrapped::Wrapped;
 
 /// How long a request waits for partitions at most. The thread does nothing else meanwhile, such as leaving one.
 const PATIENCE_US: i64 = 20_000;
@@ -82,6 +84,7 @@ unsafe extern "C" {
 // SAFETY: the name is the one that the linker was told to look for, and nobody else's.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn __wrap_rd_kafka_broker_consumer_toppar_serve(broker: *mut c_void, partition: Partition) -> i64 {
+    Wrapped::ConsumerTopparServe.enter();
     // SAFETY: the caller's promises, passed on.
     let until = unsafe { __real_rd_kafka_broker_consumer_toppar_serve(broker, partition) };
     LEFT_OUT.with_borrow_mut(|left_out| {
@@ -101,6 +104,7 @@ unsafe extern "C" fn __wrap_rd_kafka_broker_consumer_toppar_serve(broker: *mut c
 // SAFETY: the name is the one that the linker was told to look for, and nobody else's.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn __wrap_rd_kafka_broker_fetch_toppars(broker: *mut c_void, now: i64) -> c_int {
+    Wrapped::FetchToppars.enter();
     LEFT_OUT.with_borrow_mut(|left_out| {
         let sleep = |us: i64| std::thread::sleep(Duration::from_micros(us.unsigned_abs()));
         // SAFETY: seen in this pass, on this thread, which alone takes partitions out of its broker's list and does so

@@ -7,6 +7,7 @@
 //!   lifts that limit;
 //! - partitions that stay are paused while the lane answers a rebalance, and nobody tells the thread that fetches from
 //!   their broker when they are resumed: it sleeps on. A seek to where they stand anyway wakes it.
+#![allow(unsafe_code, reason = "librdkafka's C interface; each block says why it holds")]
 
 use std::ptr;
 use std::time::Duration;

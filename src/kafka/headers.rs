@@ -1,4 +1,5 @@
 //! Header lists as the client has them: which of the source's travel.
+#![allow(unsafe_code, reason = "librdkafka's headers are built in C; each block says why it holds")]
 
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr;

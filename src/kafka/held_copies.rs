@@ -7,6 +7,7 @@
 //! A person does not see a tenth of a second, but a commit waits for each copy below it. So they leave together, shortly
 //! before the next commit is due ([`KafkaSink::hold_copies`](super::producer::KafkaSink)), and at once where anybody waits
 //! for them. The client's thread is told so where it asks how long records may linger ([`super::idle_wait`]).
+#![allow(unsafe_code, reason = "librdkafka's C interface; each block says why it holds")]
 
 use std::ffi::c_void;
 use std::ptr;

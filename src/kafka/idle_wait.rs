@@ -8,10 +8,12 @@
 //! The moment comes from one function of the client, which the linker puts ours before (`scripts/build.rs`). What can be
 //! sent is sent in the very pass that asked for the moment, whatever it is; what cannot be sent waits for an answer or
 //! for room in the socket, and either ends the poll. So the moment may be later, and nothing is sent later for it.
+#![allow(unsafe_code, reason = "stands before a function of the C client; each block says why it holds")]
 
 use std::ffi::c_void;
 
 use super::send_whole;
+use super::wrapped::Wrapped;
 
 /// The linger time of a client that is being flushed, microseconds.
 const FLUSHING_US: i64 = 1;
@@ -58,6 +60,7 @@ unsafe extern "C" fn __wrap_rd_kafka_msgq_allow_wakeup_at(
     batch_records: i32,
     batch_bytes: i64,
 ) -> Ready {
+    Wrapped::AllowWakeupAt.enter();
     #[cfg(test)]
     tests::LOOKS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     // SAFETY: the caller's promises, passed on; the pointer is read and written within the call alone.

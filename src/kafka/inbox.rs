@@ -1,4 +1,5 @@
 //! What the lane's consumer hears from its client's callbacks: kept until the lane asks.
+#![allow(unsafe_code, reason = "librdkafka's C interface; each block says why it holds")]
 
 use std::collections::VecDeque;
 use std::ffi::{c_char, c_int, c_void};

@@ -1,7 +1,6 @@
 //! The load generator's producer: one topic, explicit partitions, deliveries counted.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -60,10 +59,9 @@ pub struct LoadRecord<'a> {
     pub header: (&'a str, &'a [u8]),
 }
 
-/// The broker's answers, counted.
+/// What the broker did not take.
 #[derive(Debug, Default)]
 struct Deliveries {
-    delivered: AtomicU64,
     failure: Mutex<Option<String>>,
     /// What the client last complained about: the reason behind a time-out.
     complaint: Mutex<Option<String>>,
@@ -88,13 +86,8 @@ impl ProducerContext for Deliveries {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, _opaque: ()) {
-        match result {
-            Ok(_) => {
-                self.delivered.fetch_add(1, Relaxed);
-            }
-            Err((error, message)) => {
-                keep_first(&self.failure, format!("partition {}: {error}", message.partition()));
-            }
+        if let Err((error, message)) = result {
+            keep_first(&self.failure, format!("partition {}: {error}", message.partition()));
         }
     }
 }
@@ -165,16 +158,6 @@ impl LoadProducer {
     /// Serves deliveries for at most `wait`; zero serves one batch of them.
     pub fn poll(&self, wait: Duration) {
         self.producer.poll(wait);
-    }
-
-    /// Records the broker has acknowledged.
-    pub fn delivered(&self) -> u64 {
-        self.context().delivered.load(Relaxed)
-    }
-
-    /// Records handed over and not yet acknowledged.
-    pub fn in_flight(&self) -> usize {
-        usize::try_from(self.producer.in_flight_count()).unwrap_or(0)
     }
 
     /// The first record that could not be delivered, if there is one: what follows would not be what was meant.

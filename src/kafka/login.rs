@@ -4,6 +4,7 @@
 //! about to open a connection, its thread reads the password's file anew and gives it what is there. Each try reads what is
 //! there by then, however late the file follows, and nothing is read without one; the client itself spaces its tries
 //! (`reconnect.backoff.ms`) and its complaints (the same one twice a minute).
+#![allow(unsafe_code, reason = "librdkafka takes credentials in C only; each block says why it holds")]
 
 use std::cell::Cell;
 use std::ffi::{CString, c_char, c_int, c_void};

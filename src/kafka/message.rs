@@ -1,4 +1,5 @@
 //! A received message, held until its outcome has been handed over; its headers, read or handed on.
+#![allow(unsafe_code, reason = "librdkafka's C interface; each block says why it holds")]
 
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr::{self, NonNull};

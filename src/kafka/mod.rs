@@ -32,6 +32,7 @@ pub mod settings;
 pub mod starting_offsets;
 pub mod transactions;
 mod wakeup;
+pub mod wrapped;
 
 /// The client library's version, as it says it: `2.12.1`.
 pub fn client_version() -> String {

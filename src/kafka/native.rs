@@ -6,6 +6,7 @@
 //! every pointer comes from librdkafka and is owned by exactly one wrapper, which frees it once; callbacks run
 //! only inside a poll on the owning thread (log lines apart, which touch nothing of ours); the opaque pointer
 //! given to a client points to a heap box that outlives the client.
+#![allow(unsafe_code, reason = "librdkafka's C interface; each block says why it holds")]
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::{self, NonNull};
@@ -127,7 +128,7 @@ impl Conf {
         match NonNull::new(rk) {
             Some(rk) => {
                 std::mem::forget(self);
-                Ok(Client(rk))
+                Ok(Client(Some(rk)))
             }
             None => {
                 // SAFETY: the buffer was zeroed, so it is NUL-terminated even if nothing was written.
@@ -184,11 +185,13 @@ pub unsafe fn log_error(client: &'static str, code: c_int, reason: *const c_char
 
 /// A client. It is not destroyed by `drop`: destroying one that still has work blocks without a deadline, so its
 /// owner says when (`destroy`), and a process that leaves does not wait.
-pub struct Client(NonNull<rd::rd_kafka_t>);
+pub struct Client(Option<NonNull<rd::rd_kafka_t>>);
 
 impl Client {
+    /// # Panics
+    /// When it was destroyed: the pointer would lead nowhere.
     pub fn as_ptr(&self) -> *mut rd::rd_kafka_t {
-        self.0.as_ptr()
+        self.0.expect("a client that is destroyed is used no more").as_ptr()
     }
 
     /// The first fatal error the client met: it can do nothing more.
@@ -202,10 +205,11 @@ impl Client {
         })
     }
 
-    /// Frees the client without closing a consumer: that has been done, or is given up.
+    /// Frees the client without closing a consumer: that has been done, or is given up. Does nothing the second time.
     pub fn destroy(&mut self) {
-        // SAFETY: called once, by the owner's `drop`, after the last use of the pointer.
-        unsafe { rd::rd_kafka_destroy_flags(self.as_ptr(), rd::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE as c_int) };
+        let Some(client) = self.0.take() else { return };
+        // SAFETY: alive until here, and taken out: nobody can use or free it again through this value.
+        unsafe { rd::rd_kafka_destroy_flags(client.as_ptr(), rd::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE as c_int) };
     }
 }
 
@@ -303,6 +307,15 @@ mod tests {
         assert!(describe(3).contains("UNKNOWN_TOPIC_OR_PART"), "{}", describe(3));
         assert!(describe(-184).contains("QUEUE_FULL"), "{}", describe(-184));
         assert_eq!(describe(-12_345), "error -12345");
+    }
+
+    #[test]
+    fn a_client_is_destroyed_once_however_often_it_is_asked_for() {
+        let mut client = Conf::new(&[]).unwrap().create(RDKafkaType::RD_KAFKA_PRODUCER).unwrap();
+        assert_eq!(client.fatal_error(), None);
+        client.destroy();
+        client.destroy();
+        assert!(std::panic::catch_unwind(|| client.as_ptr()).is_err());
     }
 
     #[test]

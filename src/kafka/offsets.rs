@@ -1,5 +1,6 @@
 //! Where a partition begins: the group's committed offset, or the first record. Where the whole group begins is fixed
 //! before any lane is there ([`super::starting_offsets`]).
+#![allow(unsafe_code, reason = "librdkafka's C interface; each block says why it holds")]
 
 use std::ffi::CStr;
 use std::time::Duration;

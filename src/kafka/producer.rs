@@ -1,4 +1,5 @@
 //! The lane's producer: outcomes go in by copy, acknowledgements come out as tags.
+#![allow(unsafe_code, reason = "librdkafka's C interface; each block says why it holds")]
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::ptr::{self, NonNull};

@@ -12,6 +12,7 @@
 //! `metadata.recovery.rebootstrap.trigger.ms` at the latest, which is ours for that reason, and adds the bootstrap brokers.
 //! Adding them from outside (`rd_kafka_brokers_add`) would need no linker, but to be done in time it would be done again
 //! and again, and each call leaves a copy of the list and, once brokers are known, another thread.
+#![allow(unsafe_code, reason = "stands before functions of the C client; each block says why it holds")]
 
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
@@ -20,6 +21,7 @@ use rdkafka::bindings as rd;
 use rdkafka::types::RDKafkaRespErr;
 
 use super::native::NO_ERROR;
+use super::wrapped::Wrapped;
 
 thread_local! {
     /// Whether the answer that this thread read last named no broker. Each client has one thread that reads them.
@@ -50,6 +52,7 @@ unsafe extern "C" fn __wrap_rd_kafka_parse_Metadata(
     answer: *mut c_void,
     metadata: *mut *mut rd::rd_kafka_metadata_t,
 ) -> RDKafkaRespErr {
+    Wrapped::ParseMetadata.enter();
     // SAFETY: the caller's promises, passed on; what was read is looked at within the call alone.
     unsafe {
         let err = __real_rd_kafka_parse_Metadata(broker, request, answer, metadata);
@@ -70,6 +73,7 @@ unsafe extern "C" fn __wrap_rd_kafka_parse_Metadata(
 // SAFETY: the name is the one that the linker was told to look for, and nobody else's.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn __wrap_rd_kafka_rebootstrap_tmr_stop(client: *mut rd::rd_kafka_t) -> c_int {
+    Wrapped::RebootstrapStop.enter();
     // SAFETY: the caller's promises, passed on.
     unsafe {
         if !NAMED_NONE.take() {

@@ -2,9 +2,13 @@
 //!
 //! Every request that is repeated goes through one function of librdkafka 2.12, which has ours before it by the linker's
 //! doing (`scripts/build.rs`). Of all clients of the process: whoever asks is told too often rather than too late.
+#![allow(unsafe_code, reason = "stands before a function of the C client; each block says why it holds")]
 
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicU64, Ordering};
+
+#[cfg(wrapped_client)]
+use super::wrapped::Wrapped;
 
 static REPEATS: AtomicU64 = AtomicU64::new(0);
 
@@ -26,6 +30,7 @@ unsafe extern "C" {
 #[cfg(wrapped_client)]
 #[unsafe(no_mangle)]
 unsafe extern "C" fn __wrap_rd_kafka_buf_retry(broker: *mut c_void, request: *mut c_void) -> c_int {
+    Wrapped::BufRetry.enter();
     REPEATS.fetch_add(1, Ordering::SeqCst);
     // SAFETY: the caller's promises, passed on.
     unsafe { __real_rd_kafka_buf_retry(broker, request) }

@@ -1,4 +1,5 @@
 //! Rights that the brokers deny: which one, on what, to whom, and how it is granted.
+#![allow(unsafe_code, reason = "a test looks at the client's own queue; the block says why it holds")]
 
 use rdkafka::types::RDKafkaRespErr as Err;
 

@@ -6,6 +6,7 @@
 //!
 //! A function of the client has ours before it by the linker's doing (`scripts/build.rs`); where the linker cannot do that,
 //! nobody waits.
+#![allow(unsafe_code, reason = "stands before a function of the C client; each block says why it holds")]
 
 use std::cell::Cell;
 use std::ffi::{c_char, c_int, c_void};
@@ -18,6 +19,8 @@ use rustix::thread::futex;
 
 use super::held_copies::HeldCopies;
 use super::native::NO_ERROR;
+#[cfg(wrapped_client)]
+use super::wrapped::Wrapped;
 
 /// How long a thread of the client waits for the rest of a batch: longer than a small one takes, and shorter than what a
 /// large one would gain.
@@ -135,6 +138,7 @@ unsafe extern "C" fn __wrap_rd_kafka_transport_io_serve(
     queue: *mut c_void,
     timeout_ms: c_int,
 ) -> c_int {
+    Wrapped::IoServe.enter();
     // SAFETY: the caller's promises, passed on.
     let served = unsafe { __real_rd_kafka_transport_io_serve(transport, queue, timeout_ms) };
     if let Some(handover) = OURS.get() {

@@ -4,6 +4,7 @@
 //! once may both write theirs. So nobody believes what it sent: what the broker holds afterwards is the start, and lanes
 //! read it again when they get their partitions. Who joins has read offsets back, and once anybody has joined the broker
 //! refuses those of no member: nothing is moved under a lane that scores.
+#![allow(unsafe_code, reason = "librdkafka's C interface; each block says why it holds")]
 
 use std::ffi::{CStr, CString};
 use std::ptr::NonNull;

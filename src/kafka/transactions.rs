@@ -3,6 +3,7 @@
 //! Errors come with flags; without one, the producer is not to be trusted any more. The reasons for each step's form
 //! (drained first, purged first, fresh group metadata) are measured: an end that waits for messages in flight waits in
 //! slices of 100 ms, and one that fails half way is only ever finished by a new producer.
+#![allow(unsafe_code, reason = "librdkafka's C interface; each block says why it holds")]
 
 use std::ffi::{CStr, c_int};
 use std::time::Duration;

@@ -1,4 +1,5 @@
 //! Ends the lane's wait at its consumer's queue from another thread.
+#![allow(unsafe_code, reason = "librdkafka's C interface; each block says why it holds")]
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,8 +27,9 @@ struct Queue(*mut rd::rd_kafka_queue_t);
 unsafe impl Send for Queue {}
 
 impl Wakeup {
-    /// `queue` must stay alive until [`Wakeup::detach`].
-    pub(super) fn of(queue: *mut rd::rd_kafka_queue_t) -> Arc<Wakeup> {
+    /// # Safety
+    /// `queue` stays alive until [`Wakeup::detach`].
+    pub(super) unsafe fn of(queue: *mut rd::rd_kafka_queue_t) -> Arc<Wakeup> {
         Arc::new(Wakeup { woken: AtomicBool::new(false), queue: Mutex::new(Some(Queue(queue))) })
     }
 

@@ -23,7 +23,6 @@ pub mod symbol {
     pub const ATM: u8 = 3;
 
     pub const CHIP: u8 = 0;
-    pub const CONTACTLESS: u8 = 1;
     pub const MAGSTRIPE: u8 = 2;
     pub const STORED: u8 = 3;
 

@@ -22,10 +22,6 @@ impl Problems {
         self.0.push(Problem { place: place.into(), what: what.into(), fix: fix.into() });
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// `Err` with all of them when there are some.
     pub fn check(self, package: &Path) -> Result<(), Fatal> {
         match &self.0[..] {

@@ -7,7 +7,7 @@ use ort::environment::Environment;
 use ort::logging::LogLevel;
 
 use crate::error::{Fatal, exit};
-use crate::model::library;
+use crate::model::{library, telemetry};
 
 /// The version that the tests run with and `scripts/onnxruntime` fetches. Pinned: later Linux builds send telemetry
 /// by default, and scores have changed silently between releases.
@@ -34,10 +34,11 @@ static LOADED: Mutex<Option<Runtime>> = Mutex::new(None);
 impl Runtime {
     /// Loads the library named by `configured`, or else by `ORT_DYLIB_PATH` or `SCOREWIRE_ONNXRUNTIME`, or else the
     /// one beside the executable or under `target/onnxruntime`. A named library that does not load is an error: no
-    /// other is taken in its place. Call it before other threads start (it sets `ORT_DISABLE_TELEMETRY`).
+    /// other is taken in its place.
     ///
     /// # Errors
-    /// [`exit::SYSTEM`]: there is no library, it is not ONNX Runtime, or it is too old.
+    /// [`exit::SYSTEM`]: there is no library, it is not ONNX Runtime, or it is too old; or it sends telemetry, and that
+    /// could not be switched off beside other threads.
     pub fn load(configured: Option<&Path>) -> Result<Runtime, Fatal> {
         let found = find(configured)?;
         // Held throughout: two threads that load at once must not both build the one environment.
@@ -45,8 +46,15 @@ impl Runtime {
         if let Some(runtime) = &*loaded {
             return runtime.same_as(&found);
         }
+        // Before the library is opened: what it does on its way in is done by then.
+        let is_off = telemetry::switch_off();
         let version = library::check(&found.path).map_err(|what| found.refused(&what))?;
-        switch_telemetry_off();
+        if sends_telemetry(&version) && !is_off {
+            return Err(found.refused(&format!(
+                "is version {version}, which sends telemetry unless {}=1 is there before a process has threads",
+                telemetry::VARIABLE
+            )));
+        }
         let builder = ort::init_from(&found.path).map_err(|error| found.refused(&error.to_string()))?;
         let environment = builder
             .with_name("scorewire")
@@ -87,9 +95,13 @@ impl Runtime {
     }
 }
 
-fn warn_of_version(version: &str) {
+fn sends_telemetry(version: &str) -> bool {
     let minor = version.split('.').nth(1).and_then(|minor| minor.parse::<u32>().ok()).unwrap_or_default();
-    if minor >= TELEMETRY_SINCE_MINOR {
+    minor >= TELEMETRY_SINCE_MINOR
+}
+
+fn warn_of_version(version: &str) {
+    if sends_telemetry(version) {
         let what = "this ONNX Runtime sends telemetry by default; it has been switched off";
         tracing::warn!(version, tested = PINNED_VERSION, "{what}");
     }
@@ -151,15 +163,6 @@ fn usual_places() -> Vec<PathBuf> {
     }
     places.push(Path::new("target").join(&fetched));
     places
-}
-
-#[allow(unsafe_code, reason = "the variable must be there before the library is opened, and only C reads it")]
-fn switch_telemetry_off() {
-    const VARIABLE: &str = "ORT_DISABLE_TELEMETRY";
-    if std::env::var_os(VARIABLE).is_none_or(|value| value != "1") {
-        // SAFETY: at start-up, before lanes and clients exist; Rust's own readers of the environment take a lock.
-        unsafe { std::env::set_var(VARIABLE, "1") };
-    }
 }
 
 fn log(level: LogLevel, category: &str, _id: &str, place: &str, message: &str) {

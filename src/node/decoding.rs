@@ -1,9 +1,10 @@
-//! The decoder of a lane, and what is told of schemas at start.
+//! The plans of a node's schemas: made before the first record, told about once, and handed to the lanes.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::avro::decoder::{Decoder, Grade};
+use crate::avro::decoder::Decoder;
+use crate::avro::planner::{Grade, Known, Planner, SchemaNote};
 use crate::avro::schemas::{Lookup, OnUnknown, SchemaDirectory, SchemaError, SchemaSource};
 use crate::avro::wire::Accept;
 use crate::config::{Config, UnknownSchema};
@@ -11,50 +12,71 @@ use crate::error::{Fatal, exit};
 use crate::model::Package;
 use crate::observe::stats::LaneStats;
 use crate::pipeline::intake;
+use crate::pipeline::schema_desk::{Counter, SchemaDesk};
 use crate::record::SchemaKey;
 
-/// Makes a decoder only to see what would fail in the lanes, and tells everything there is to tell of the schemas: once,
-/// and not by each lane.
+/// What was found at start.
+pub struct Preloaded {
+    planner: Planner,
+    notes: Vec<SchemaNote>,
+}
+
+/// What a lane makes its decoder of.
+pub struct Plans {
+    known: Known,
+    counter: Counter,
+}
+
+/// Makes a plan for every schema that is there, and tells everything there is to tell of them: once, and not by each lane.
 ///
 /// # Errors
 /// A folder that cannot be read, or one of schemas none of which can be used.
-pub fn checked(config: &Config, package: &Package) -> Result<(), Fatal> {
+pub fn preload(config: &Config, package: &Package) -> Result<Preloaded, Fatal> {
     let mut directory = directory(config)?;
     let broken: Vec<SchemaError> = directory.problems().cloned().collect();
     for problem in &broken {
         tracing::error!("this schema cannot be used, the others are: {problem}");
     }
     directory.remarks().iter().for_each(|remark| tracing::warn!("{remark}"));
-    // A file with the package's own schema is known to the decoder before it asks.
+    // A file with the package's own schema is known to the planner before it asks.
     let own = SchemaKey::Fingerprint(package.reader.fingerprint());
     let has_own = matches!(directory.lookup(own), Lookup::Found(schema) if schema.is_same_as(&package.reader));
-    let mut decoder = decoder(config, package, directory)?;
-    let usable = decoder.preload();
-    let mut refused: Vec<String> = broken.iter().map(ToString::to_string).collect();
-    while let Some(note) = decoder.take_note() {
-        intake::log(&note);
-        if note.grade == Grade::Refused {
-            refused.push(note.text);
-        }
-    }
-    if usable == 0 && !has_own && !refused.is_empty() {
+    directory.add(Arc::clone(&package.reader));
+    let mut planner =
+        Planner::new(Arc::clone(&package.reader), package.wanted.clone(), Box::new(directory)).map_err(|error| {
+            Fatal::new(exit::MODEL, error.to_string(), "correct the package's contract or reader schema")
+        })?;
+    let found = planner.preload();
+    found.notes.iter().for_each(intake::log);
+    let of_notes = found.notes.iter().filter(|note| note.grade == Grade::Refused).map(|note| note.text.clone());
+    let refused: Vec<String> = broken.iter().map(ToString::to_string).chain(of_notes).collect();
+    if found.usable == 0 && !has_own && !refused.is_empty() {
         let fix = "correct the schemas named above, or the package's reader schema";
         return Err(Fatal::new(exit::CONFIG, format!("no writer's schema can be used:\n{}", refused.join("\n")), fix));
     }
-    Ok(())
+    Ok(Preloaded { planner, notes: found.notes })
 }
 
-/// What [`checked`] told is not told again, but shown in `/status`.
-///
-/// # Errors
-/// As [`checked`].
-pub fn of_lane(config: &Config, package: &Package, stats: &LaneStats) -> Result<Decoder, Fatal> {
-    let mut decoder = decoder(config, package, directory(config)?)?;
-    decoder.preload();
-    while let Some(note) = decoder.take_note() {
-        intake::show(stats, note);
+impl Preloaded {
+    /// The desk where further schemas are read and compiled, and each lane's end of it. What was told is not told again,
+    /// but shown in `/status`.
+    pub fn desk(self, lanes: &[Arc<LaneStats>]) -> (SchemaDesk, Vec<Plans>) {
+        let known = self.planner.known();
+        let mut desk = SchemaDesk::new(self.planner);
+        let of_lane = |stats: &Arc<LaneStats>| {
+            self.notes.iter().for_each(|note| intake::show(stats, note.clone()));
+            Plans { known: known.clone(), counter: desk.counter() }
+        };
+        let plans = lanes.iter().map(of_lane).collect();
+        (desk, plans)
     }
-    Ok(decoder)
+}
+
+/// The decoder of one lane.
+pub fn decoder(config: &Config, plans: Plans) -> Decoder {
+    let forms = config.schemas.wire_forms;
+    let accept = Accept { guid: forms.guid, id: forms.id, single_object: forms.single_object, raw: forms.raw };
+    Decoder::with(plans.known, Box::new(plans.counter), accept)
 }
 
 fn directory(config: &Config) -> Result<SchemaDirectory, Fatal> {
@@ -75,12 +97,4 @@ fn directory(config: &Config) -> Result<SchemaDirectory, Fatal> {
 
 fn refused(error: SchemaError) -> Fatal {
     Fatal::new(exit::CONFIG, error.to_string(), "correct what is named above")
-}
-
-fn decoder(config: &Config, package: &Package, mut directory: SchemaDirectory) -> Result<Decoder, Fatal> {
-    directory.add(Arc::clone(&package.reader));
-    let forms = config.schemas.wire_forms;
-    let accept = Accept { guid: forms.guid, id: forms.id, single_object: forms.single_object, raw: forms.raw };
-    Decoder::new(Arc::clone(&package.reader), package.wanted.clone(), Box::new(directory), accept)
-        .map_err(|error| Fatal::new(exit::MODEL, error.to_string(), "correct the package's contract or reader schema"))
 }

@@ -1,4 +1,5 @@
 //! CPU time as the kernel counts it.
+#![allow(unsafe_code, reason = "another process's CPU clock is found in C")]
 
 use std::fs;
 use std::path::Path;

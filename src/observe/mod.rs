@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod connections;
 pub mod cpu;
+pub mod doing;
 pub mod latency;
 pub mod latency_log;
 pub mod log;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::edge::{Complaint, Contact, PartitionLag};
 use crate::error::Reject;
+use crate::observe::doing::LastStep;
 use crate::observe::latency::SharedTimes;
 use crate::record::{Decision, ReviewReason};
 
@@ -93,7 +94,7 @@ pub struct LaneStats {
     pub rejected: [Counter; Reject::REASONS],
     /// Records given back unfinished: revoked, lost or rewound. They will be received again, here or elsewhere.
     pub handed_back: Counter,
-    /// Records received and not finished.
+    /// Records received whose outcomes are not all acknowledged or, exactly-once, not committed.
     pub in_flight_records: Counter,
     pub in_flight_bytes: Counter,
     /// Decisions made, by [`Decision::index`] (counted when handed to the sink).
@@ -126,6 +127,8 @@ pub struct LaneStats {
     pub duty_cycle_ns_max: Counter,
     /// Monotonic milliseconds of the last finished duty cycle, for the watchdog.
     pub last_cycle_ms: Counter,
+    /// The step it began last, for the watchdog.
+    pub doing: LastStep,
     /// Monotonic milliseconds since when the model's own thread has been at a batch; 0: it waits for one.
     pub model_busy_since_ms: Counter,
     /// The lane has joined its group (an empty assignment counts).
@@ -163,7 +166,7 @@ impl LaneStats {
         let silent =
             |since_ms: u64| (since_ms > 0).then(|| now_ms.saturating_sub(since_ms)).filter(|ms| *ms > limit_ms);
         if let Some(ms) = silent(self.last_cycle_ms.get()) {
-            return Some(format!("has finished no duty cycle for {ms} ms"));
+            return Some(format!("has finished no duty cycle for {ms} ms: it is {}", self.doing.get().words()));
         }
         silent(self.model_busy_since_ms.get()).map(|ms| format!("has had a batch at its model for {ms} ms"))
     }

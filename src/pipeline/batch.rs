@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use ndarray::ArrayView2;
 
 use crate::error::Reject;
-use crate::record::{Decoded, ReviewReason};
+use crate::record::Decoded;
 
 /// Bytes to which the first row is aligned: a cache line, and the widest vector register.
 const ALIGNMENT: usize = 64;
@@ -71,7 +71,6 @@ pub struct Item<R> {
     pub verdict: Verdict,
     /// Set by judge.
     pub late: bool,
-    pub review: Option<ReviewReason>,
 }
 
 /// What the model sees of a batch: rows go in, scores come out.

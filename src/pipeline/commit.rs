@@ -3,6 +3,7 @@
 use crate::edge::{Clock, Committing, Delivery, Progress, Scorer, Sink, Source};
 use crate::error::{Fatal, exit};
 use crate::failpoint::{self, Point};
+use crate::observe::doing::Doing;
 use crate::observe::latency::{Step, StepTimes};
 use crate::observe::stats::LaneStats;
 use crate::pipeline::lane::Lane;
@@ -95,6 +96,7 @@ where
     /// Counts what the broker acknowledged; a failed delivery sends its partition back to the last progress.
     /// Returns whether the broker said anything.
     pub(super) fn settle(&mut self) -> Result<bool, Fatal> {
+        self.stats.doing.set(Doing::Acks);
         self.sink.poll(std::time::Duration::ZERO, &mut self.acks)?;
         if self.acks.is_empty() {
             return Ok(false);
@@ -157,6 +159,7 @@ where
             return Ok(());
         }
         self.stats.commits.add(1);
+        self.stats.doing.set(Doing::Committing);
         match self.delivery.commit(&mut self.source, &mut self.sink, &progress)? {
             Committing::Started => self.commits.started_ns = Some(now_ns),
             Committing::Done => self.transaction_committed(&progress),

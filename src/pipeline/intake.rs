@@ -2,14 +2,15 @@
 
 use std::collections::VecDeque;
 
-use crate::avro::decoder::{Decoder, Grade, SchemaNote, Stop};
+use crate::avro::decoder::{Decoder, Stop};
+use crate::avro::planner::{Grade, SchemaNote};
 use crate::avro::wire::SCHEMA_ID_HEADER;
-use crate::edge::SourceRecord;
+use crate::edge::{SourceRecord, Waker};
 use crate::error::Reject;
 use crate::observe::stats::LaneStats;
 use crate::pipeline::batch::{Batch, Item, Verdict};
 use crate::pipeline::inbox::Receipt;
-use crate::pipeline::slots::Slot;
+use crate::pipeline::slots::{Slot, Waiting};
 use crate::record::{Decoded, SchemaKey};
 
 /// Schemas that `/status` names at most.
@@ -21,12 +22,14 @@ struct Parked<R> {
     slot: u32,
     sequence: u64,
     receipt: Receipt,
+    /// Of the first of a slot: what it waits for.
+    schema: Option<SchemaKey>,
 }
 
 pub struct Intake<R> {
     decoder: Decoder,
     payload_bytes_max: usize,
-    /// In the order received; bounded, because a partition is paused as soon as its first record parks.
+    /// In the order received. They count as in flight, and their partition is paused soon.
     parked: VecDeque<Parked<R>>,
 }
 
@@ -35,25 +38,40 @@ impl<R: SourceRecord> Intake<R> {
         Intake { decoder, payload_bytes_max, parked: VecDeque::new() }
     }
 
-    /// Takes a fresh record in. Returns the schema that its partition begins to wait for: it must be paused then.
-    pub fn admit(&mut self, record: R, slot: &mut Slot, receipt: Receipt, batch: &mut Batch<R>) -> Option<SchemaKey> {
+    /// Takes a fresh record in, polled at `receipt`. Where the plan of its schema is not there its slot begins to wait.
+    pub fn admit(&mut self, record: R, slot: &mut Slot, receipt: Receipt, batch: &mut Batch<R>) {
         let offset = record.position().offset;
         let sequence = slot.watermark.receive(offset, record.size());
         slot.next_offset = offset + 1;
-        let arrived = Parked { record, slot: slot.id, sequence, receipt };
-        if slot.waiting {
+        let arrived = Parked { record, slot: slot.id, sequence, receipt, schema: None };
+        if slot.waiting != Waiting::No {
+            self.ask_ahead(&arrived.record);
             self.parked.push_back(arrived);
-            return None;
+        } else if let Some(waits) = self.decode(arrived, batch) {
+            slot.waiting = Waiting::Moment(receipt.ns);
+            self.parked.push_back(waits);
         }
-        let (waits, schema) = self.decode(arrived, batch)?;
-        slot.waiting = true;
-        self.parked.push_back(waits);
-        Some(schema)
+    }
+
+    /// The schema that a slot waits for, and whether the answer is on its way.
+    pub fn waits_for(&self, slot: u32) -> Option<(SchemaKey, bool)> {
+        let first = self.parked.iter().find(|parked| parked.slot == slot)?;
+        Some((first.schema?, self.decoder.is_coming(first.schema?)))
     }
 
     /// Why records wait for this schema, for the log.
     pub fn why_waiting(&self, schema: SchemaKey) -> String {
         self.decoder.why_waiting(schema)
+    }
+
+    /// Takes in what was answered. Returns whether records that wait may have a plan now.
+    pub fn take_news(&mut self) -> bool {
+        self.decoder.take_news()
+    }
+
+    /// Ends the lane's wait when there is something to take in.
+    pub fn set_waker(&mut self, waker: Waker) {
+        self.decoder.set_waker(waker);
     }
 
     /// Tells what there is to tell of schemas, each once.
@@ -73,20 +91,24 @@ impl<R: SourceRecord> Intake<R> {
         let mut left = room;
         while let Some(parked) = self.parked.pop_front() {
             let slot = parked.slot;
-            if left == 0 || waiting.contains(&slot) {
-                waiting.push(slot);
+            let is_behind = waiting.contains(&slot);
+            if left == 0 || is_behind {
+                if !is_behind {
+                    waiting.push(slot);
+                }
                 still.push_back(parked);
                 continue;
             }
             left -= 1;
-            tried.push(slot);
-            if let Some((waits, _)) = self.decode(parked, batch) {
+            if tried.last() != Some(&slot) {
+                tried.push(slot);
+            }
+            if let Some(waits) = self.decode(parked, batch) {
                 waiting.push(slot);
                 still.push_back(waits);
             }
         }
         self.parked = still;
-        tried.dedup();
         tried.retain(|slot| !waiting.contains(slot));
         tried
     }
@@ -108,16 +130,16 @@ impl<R: SourceRecord> Intake<R> {
     }
 
     /// Decodes into the next free row. Gives the record back when its schema is not there yet.
-    fn decode(&mut self, arrived: Parked<R>, batch: &mut Batch<R>) -> Option<(Parked<R>, SchemaKey)> {
+    fn decode(&mut self, arrived: Parked<R>, batch: &mut Batch<R>) -> Option<Parked<R>> {
         let (decoded, verdict) = match self.judge_payload(&arrived.record, batch) {
             Ok(decoded) => {
                 batch.sheet.filled += 1;
                 (Some(decoded), Verdict::Row(batch.sheet.filled - 1))
             }
             Err(Stop::Reject(reject)) => (None, Verdict::Rejected(reject)),
-            Err(Stop::Wait(schema)) => return Some((arrived, schema)),
+            Err(Stop::Wait(schema)) => return Some(Parked { schema: Some(schema), ..arrived }),
         };
-        let Parked { record, slot, sequence, receipt } = arrived;
+        let Parked { record, slot, sequence, receipt, .. } = arrived;
         batch.items.push(Item {
             record,
             slot,
@@ -127,9 +149,15 @@ impl<R: SourceRecord> Intake<R> {
             decoded,
             verdict,
             late: false,
-            review: None,
         });
         None
+    }
+
+    /// The record stands behind another one: its schema is asked for with that one's.
+    fn ask_ahead(&mut self, record: &R) {
+        let Some(value) = record.value().filter(|value| value.len() <= self.payload_bytes_max) else { return };
+        let header = if self.decoder.needs_header() { record.header(SCHEMA_ID_HEADER) } else { None };
+        self.decoder.ask_ahead(header, value);
     }
 
     fn judge_payload(&mut self, record: &R, batch: &mut Batch<R>) -> Result<Decoded, Stop> {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::edge::{Clock, Delivery, Scorer, Sink, Source, SourceRecord};
 use crate::error::Fatal;
 use crate::failpoint::{self, Point};
+use crate::observe::doing::Doing;
 use crate::observe::latency::StepTimes;
 use crate::observe::stats::LaneStats;
 use crate::pipeline::backpressure::{Closed, Gate, Permission};
@@ -24,7 +25,7 @@ use crate::pipeline::limits::{KEEP_AWAKE_EVERY, Limits, PUBLISH_EVERY, SINK_WAIT
 use crate::pipeline::rebalance::Revoke;
 use crate::pipeline::scoring::{AT_DESK_MAX, Model, Queues, Scoring};
 use crate::pipeline::showing::Shown;
-use crate::pipeline::slots::{Phase, Slots};
+use crate::pipeline::slots::{Phase, Slots, Waiting};
 use crate::pipeline::stood_still::Alive;
 use crate::pipeline::transaction::Transaction;
 use crate::record::Ack;
@@ -85,7 +86,9 @@ pub struct Lane<S: Source, M, K, D, C> {
     last_poll_ns: u64,
     /// However much is left of an earlier poll.
     poll_at_least_every_ns: u64,
-    next_retry_ns: u64,
+    pub(super) next_retry_ns: u64,
+    /// The batch was too small for all that waited for schemas.
+    pub(super) retry_rest: bool,
     next_publish_ns: u64,
     next_wake_ns: u64,
 }
@@ -126,13 +129,15 @@ where
         let batches = Batches::new(model.width(), cap, at_model_max);
         let (scoring, desk) = place(model);
         parts.stats.complaint.get_or_init(|| parts.source.complaint());
+        let mut intake = parts.intake;
+        intake.set_waker(parts.source.waker());
         Lane {
             scoring,
             desk,
             batches,
             stuck: false,
             inbox: Inbox::with_capacity(cap),
-            intake: parts.intake,
+            intake,
             emit: parts.emit,
             sink: parts.sink,
             source: parts.source,
@@ -157,6 +162,7 @@ where
             last_poll_ns: 0,
             poll_at_least_every_ns,
             next_retry_ns: 0,
+            retry_rest: false,
             next_publish_ns: 0,
             next_wake_ns: 0,
         }
@@ -194,6 +200,7 @@ where
         self.count_open();
         if now_ns >= self.next_wake_ns {
             self.next_wake_ns = now_ns + nanoseconds(KEEP_AWAKE_EVERY);
+            self.stats.doing.set(Doing::Consumer);
             self.source.keep_awake();
         }
         if now_ns >= self.next_publish_ns {
@@ -212,10 +219,12 @@ where
         if self.draining {
             return self.serve_clients(SINK_WAIT);
         }
-        let (records, bytes) = (self.slots.open_records(), self.slots.open_bytes());
         let was_holding = self.gate.is_holding();
-        let (room, closing) = (self.batches.open.room(), self.holds_outcomes());
         let in_doubt = self.alive.stays_in_doubt(now_ns, || self.source.still_owns());
+        let may_decode = !in_doubt && !self.stuck && !self.holds_outcomes();
+        let has_moved = may_decode && self.serve_waiting(now_ns)?;
+        let (records, bytes) = (self.slots.open_records(), self.slots.open_bytes());
+        let (room, closing) = (self.batches.open.room(), self.holds_outcomes());
         let closed = if in_doubt {
             Closed::InDoubt
         } else if self.stuck || closing || room == 0 {
@@ -224,7 +233,9 @@ where
             Closed::Not
         };
         match self.gate.ask(now_ns, records, bytes, closed, room) {
-            Permission::Take(room) => self.take(now_ns, room),
+            Permission::Take(room) => {
+                self.take(now_ns, room, if has_moved { Duration::ZERO } else { self.limits.idle_wait })
+            }
             Permission::Hold => {
                 self.stats.backpressure_stalls.add(u64::from(!was_holding && !closing));
                 self.serve_clients(SINK_WAIT)
@@ -233,12 +244,15 @@ where
                 if !in_doubt {
                     tracing::warn!(records, bytes, "outcomes are not acknowledged fast enough: partitions paused");
                 }
+                self.stats.doing.set(Doing::Consumer);
                 self.source.pause(&self.slots.partitions(Phase::Flowing))
             }
             Permission::Resume => {
                 tracing::info!("partitions flow again");
-                let flowing = self.slots.iter().filter(|slot| slot.phase == Phase::Flowing && !slot.waiting);
+                let flowing =
+                    self.slots.iter().filter(|slot| slot.phase == Phase::Flowing && slot.waiting != Waiting::Paused);
                 let flowing: Vec<i32> = flowing.map(|slot| slot.partition).collect();
+                self.stats.doing.set(Doing::Consumer);
                 self.source.resume(&flowing)
             }
         }
@@ -253,22 +267,11 @@ where
         self.wait_for_room(wait)
     }
 
-    fn take(&mut self, now_ns: u64, room: usize) -> Result<(), Fatal> {
+    fn take(&mut self, now_ns: u64, room: usize, wait: Duration) -> Result<(), Fatal> {
         let (first, rows) = (self.batches.open.items.len(), self.batches.open.sheet.filled);
-        if now_ns >= self.next_retry_ns {
-            self.next_retry_ns = now_ns + nanoseconds(self.limits.schema_retry);
-            self.intake.ask_again();
-            if self.intake.has_parked() {
-                self.retry_parked(room)?;
-            }
-            if self.batches.open.items.len() - first == room {
-                // The batch was too small for all that waited, not the schema missing.
-                self.next_retry_ns = now_ns;
-            }
-        }
         if self.batches.open.items.len() == first && self.inbox.is_empty() {
             // What is open already waits for the model, which ends this wait.
-            self.poll_source(self.limits.idle_wait, room)?;
+            self.poll_source(wait, room)?;
         } else if now_ns.saturating_sub(self.last_poll_ns) >= self.poll_at_least_every_ns {
             // What is left of an earlier poll comes first, but the group must go on seeing us.
             self.poll_source(Duration::ZERO, 1)?;
@@ -287,6 +290,7 @@ where
     }
 
     fn fill_inbox(&mut self, wait: Duration, room: usize) -> Result<(), Fatal> {
+        self.stats.doing.set(Doing::Polling);
         self.last_poll_ns = self.inbox.fill(&self.clock, |records| self.source.poll(wait, room, records))?;
         Ok(())
     }
@@ -299,9 +303,10 @@ where
             return Ok(());
         }
         self.decode_start_ns = now_ns;
+        self.stats.doing.set(Doing::Decoding);
         let room = room.min(self.batches.open.room());
         let mut left = self.inbox.fitting(room, self.slots.open_bytes(), self.limits.in_flight_bytes_max);
-        let (mut pause, mut stop) = (Vec::new(), None);
+        let mut stop = None;
         let mut received = 0;
         while left > 0 {
             let (receipt, records) = self.inbox.take(left);
@@ -318,11 +323,7 @@ where
                 }
                 received += 1;
                 self.times.record_topic(record.timestamp_ms(), receipt.us);
-                if let Some(schema) = self.intake.admit(record, slot, receipt, &mut self.batches.open) {
-                    let why = self.intake.why_waiting(schema);
-                    tracing::warn!(partition = at.partition, "the partition waits: {why}");
-                    pause.push(at.partition);
-                }
+                self.intake.admit(record, slot, receipt, &mut self.batches.open);
             }
         }
         self.stats.received.add(received);
@@ -330,26 +331,8 @@ where
             self.stats.received_ms.set(now_ns / 1_000_000);
             failpoint::pass(Point::AfterReceive);
         }
-        if !pause.is_empty() {
-            self.source.pause(&pause)?;
-        }
+        self.pause_waiting(now_ns)?;
         stop.map_or(Ok(()), |at| self.stop_partition(at.partition, "the broker takes nothing of its next record"))
-    }
-
-    fn retry_parked(&mut self, room: usize) -> Result<(), Fatal> {
-        self.decode_start_ns = self.clock.now_ns();
-        let mut resume = Vec::new();
-        for id in self.intake.retry(room, &mut self.batches.open) {
-            let Some(slot) = self.slots.by_id(id) else { continue };
-            slot.waiting = false;
-            if slot.phase == Phase::Flowing && !self.gate.is_paused() {
-                resume.push(slot.partition);
-            }
-        }
-        if !resume.is_empty() {
-            tracing::info!(partitions = ?resume, "the schema is there");
-        }
-        self.source.resume(&resume)
     }
 
     /// With every cycle, so that the counters add up whenever the lane stands between two.

@@ -23,6 +23,10 @@ pub const COPIES_LEAVE_BEFORE: Duration = Duration::from_millis(10);
 /// And wait no longer than that, however rare commits are.
 pub const COPIES_WAIT_MAX: Duration = Duration::from_millis(90);
 
+/// How long a partition flows on while the answer for its schema is on its way: a pause throws away what the client has
+/// fetched ahead, and most answers take less than a millisecond. What comes meanwhile counts as in flight.
+pub const SCHEMA_MOMENT: Duration = Duration::from_millis(20);
+
 /// How often a lane shows its state to readers.
 pub const PUBLISH_EVERY: Duration = Duration::from_millis(250);
 
@@ -38,13 +42,15 @@ pub const HEARD_OF_LOSS: Duration = Duration::from_millis(500);
 pub struct Limits {
     /// Rows of one model call at most. The probe may choose fewer, never more.
     pub batch_rows_max: usize,
-    /// Records received and not finished.
+    /// Records received whose outcomes are not all acknowledged; those that wait for a schema too.
     pub in_flight_records_max: usize,
-    /// Their keys and values, bytes.
+    /// Their keys and values, and 64 bytes for each ([`crate::edge::SourceRecord::size`]); headers do not count. The record that
+    /// reaches it is taken in.
     pub in_flight_bytes_max: usize,
-    /// A larger value is a dead letter.
+    /// A record's value that is larger is a dead letter, unread.
     pub payload_bytes_max: usize,
-    /// A larger outcome is not handed to the producer: the dead letter then carries no payload.
+    /// An outcome whose key and value are larger, a dead letter's headers counted too, is not handed to the producer: what goes
+    /// out instead is a dead letter without payload.
     pub outcome_bytes_max: usize,
     /// How often progress is committed.
     pub commit_interval: Duration,
@@ -58,13 +64,14 @@ pub struct Limits {
     pub pause_after: Duration,
     /// Longest wait for input when there is nothing else to do.
     pub idle_wait: Duration,
-    /// Model calls that may fail in a row before the process ends.
+    /// So many model calls that fail in a row end the process.
     pub model_failures_max: u32,
-    /// Deliveries of one partition that may fail in a row, without progress between, before the process ends.
+    /// Deliveries of one partition that may fail in a row, without progress between: one more ends the process.
     pub delivery_failures_max: u32,
-    /// How often a partition that waits for a schema asks again.
+    /// How often a partition that waits for a schema asks again, and schemas that nobody knew are asked for.
     pub schema_retry: Duration,
-    /// A duty cycle that takes longer ends the process: the lane hangs in the client or the model.
+    /// A duty cycle that takes longer ends the process, or a batch at the model's own thread: the lane hangs in the client or
+    /// the model.
     pub watchdog_timeout: Duration,
     /// How long outcomes may wait for acknowledgement before the process reports itself not ready.
     pub sink_stall_unready: Duration,

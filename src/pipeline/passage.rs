@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::edge::{Clock, Delivery, Scorer, SendError, Sink, Source, SourceRecord};
 use crate::error::{Fatal, Reject, exit};
 use crate::failpoint::{self, Point};
+use crate::observe::doing::Doing;
 use crate::observe::latency::Step;
 use crate::pipeline::batch::{Take, Verdict};
 use crate::pipeline::emit::Emitted;
@@ -24,6 +25,7 @@ where
     /// model's side by hand call it when that has answered.
     pub fn advance(&mut self) -> Result<(), Fatal> {
         while !self.stuck && !self.holds_outcomes() {
+            self.stats.doing.set(Doing::Model);
             let leaves = self.scoring.advance(&mut self.batches, &self.clock);
             if !leaves.map_err(|Gone| scoring_thread_gone())? {
                 break;
@@ -40,6 +42,7 @@ where
             self.scoring.wait(longest.min(self.limits.idle_wait));
             wait = Duration::ZERO;
         }
+        self.stats.doing.set(Doing::Acks);
         self.sink.poll(wait, &mut self.acks)
     }
 
@@ -87,12 +90,14 @@ where
             }
         }
         self.emit.begin();
+        self.stats.doing.set(Doing::Producing);
         self.delivery.begin(&mut self.sink)?;
         self.hand_over()
     }
 
     /// Hands the rest of the batch to the sink.
     pub(super) fn hand_over(&mut self) -> Result<(), Fatal> {
+        self.stats.doing.set(Doing::Producing);
         if self.emit.refusals.is_active() && !self.hears_of_suspects()? {
             return Ok(());
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::edge::{Clock, Delivery, Scorer, Sink, Source, SourceEvent};
 use crate::error::Fatal;
 use crate::failpoint::{self, Bug, Point};
+use crate::observe::doing::Doing;
 use crate::observe::stats::LaneStats;
 use crate::pipeline::lane::Lane;
 use crate::pipeline::limits::nanoseconds;
@@ -29,6 +30,7 @@ where
 {
     pub(super) fn answer_events(&mut self, now_ns: u64) -> Result<(), Fatal> {
         while let Some(event) = self.source.next_event() {
+            self.stats.doing.set(Doing::Consumer);
             match event {
                 SourceEvent::Assigned(partitions) => self.assigned(&partitions, now_ns)?,
                 SourceEvent::Revoked(partitions) => self.revoked(partitions, now_ns)?,
@@ -56,12 +58,14 @@ where
             }
             self.abort_if_broken(now_ns)?;
             if !self.delivery.is_open() {
+                self.stats.doing.set(Doing::Aborting);
                 self.delivery.before_offsets(&mut self.sink)?;
             }
         }
         if self.slots.is_empty() {
             self.commits.is_awaited_from(now_ns);
         }
+        self.stats.doing.set(Doing::Consumer);
         for first in self.source.assign(partitions)? {
             self.slots.open(first);
         }
@@ -120,6 +124,7 @@ where
             }
         }
         let Some(Revoke { partitions, .. }) = self.revoke.take() else { return Ok(()) };
+        self.stats.doing.set(Doing::Consumer);
         self.drop_slots(&partitions);
         self.source.release(&partitions)?;
         if settled { Ok(()) } else { self.purge() }
@@ -180,6 +185,7 @@ where
     /// Stops the intake; duty cycles go on until [`Lane::is_drained`].
     pub fn start_drain(&mut self) -> Result<(), Fatal> {
         self.draining = true;
+        self.stats.doing.set(Doing::Consumer);
         self.sink.hold_copies(Duration::ZERO);
         let partitions: Vec<i32> = self.slots.iter().map(|slot| slot.partition).collect();
         self.source.pause(&partitions)?;
@@ -218,6 +224,7 @@ where
         partitions.iter().for_each(|&partition| drop(self.slots.close(partition)));
         self.publish(self.clock.now_ns());
         self.stats.times.end(&mut self.times);
+        self.stats.doing.set(Doing::Closing);
         let closed = self.source.close(deadline);
         self.stats.ended.store(true, std::sync::atomic::Ordering::Release);
         closed && drained

@@ -4,9 +4,10 @@
 use crate::edge::{Clock, Delivery, Progress, Scorer, Sink, Source};
 use crate::error::{Fatal, exit};
 use crate::failpoint::{Bug, planted};
+use crate::observe::doing::Doing;
 use crate::pipeline::lane::Lane;
 use crate::pipeline::refusals::{Refused, Resort, What};
-use crate::pipeline::slots::{Phase, Slot};
+use crate::pipeline::slots::{Phase, Slot, Waiting};
 use crate::pipeline::transaction::Broken;
 use crate::pipeline::watermark::Fate;
 use crate::record::{Hope, Position, Tag, Undelivered};
@@ -170,10 +171,11 @@ where
 
     /// The source goes on at `to`.
     pub(super) fn flow_again(&mut self, to: Progress, old: &Slot) -> Result<(), Fatal> {
+        self.stats.doing.set(Doing::Consumer);
         if !planted(Bug::MissingSeek) {
             self.source.seek(to)?;
         }
-        let was_paused = old.waiting || old.phase == Phase::Failed;
+        let was_paused = old.waiting == Waiting::Paused || old.phase == Phase::Failed;
         if was_paused && !self.gate.is_paused() && !self.draining {
             self.source.resume(&[to.partition])?;
         }

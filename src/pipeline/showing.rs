@@ -1,9 +1,10 @@
 //! What a lane shows to readers, a few times a second: how its partitions stand, how long it is since something came.
 
 use crate::edge::{Clock, Delivery, PartitionLag, Scorer, Sink, Source};
+use crate::observe::doing::Doing;
 use crate::observe::stats::{PartitionState, ShownPartition};
 use crate::pipeline::lane::Lane;
-use crate::pipeline::slots::{Phase, Slot};
+use crate::pipeline::slots::{Phase, Slot, Waiting};
 
 /// What is shown beside what the lane holds.
 #[derive(Debug, Default)]
@@ -37,7 +38,7 @@ where
         stats.note_contact(contact, now_ns / 1_000_000);
         stats.assigned_partitions.set(self.slots.len() as u64);
         stats.failed_partitions.set(self.slots.partitions(Phase::Failed).len() as u64);
-        let paused = self.slots.iter().filter(|slot| self.gate.is_paused() || slot.waiting).count();
+        let paused = self.slots.iter().filter(|slot| self.gate.is_paused() || slot.waiting == Waiting::Paused).count();
         stats.paused_partitions.set(paused as u64);
         let at_end = self.is_at_end();
         stats.at_end.store(at_end, std::sync::atomic::Ordering::Relaxed);
@@ -45,6 +46,7 @@ where
         let stalled = self.sink.in_flight() > 0 && stalled_ns > 1_000_000_000;
         let since_ms = self.clock.wall_us() / 1_000 - i64::try_from(stalled_ns / 1_000_000).unwrap_or(0);
         stats.sink_stalled_since_ms.set(if stalled { since_ms.max(1).unsigned_abs() } else { 0 });
+        stats.doing.set(Doing::Consumer);
         if let Ok(mut shown) = stats.partitions.try_lock() {
             shown.clear();
             let is_held_up = self.gate.is_paused();
@@ -60,7 +62,7 @@ fn state(slot: &Slot, is_held_up: bool) -> PartitionState {
     match slot.phase {
         Phase::Failed => PartitionState::Failed,
         Phase::Revoking => PartitionState::Leaving,
-        Phase::Flowing if is_held_up || slot.waiting => PartitionState::Paused,
+        Phase::Flowing if is_held_up || slot.waiting == Waiting::Paused => PartitionState::Paused,
         Phase::Flowing => PartitionState::Flowing,
     }
 }

@@ -17,6 +17,16 @@ pub enum Phase {
     Failed,
 }
 
+/// Whether a partition's records stand behind one whose schema's plan is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    No,
+    /// The answer is on its way, since then (ns): the partition flows, and what comes is parked.
+    Moment(u64),
+    /// The partition is paused.
+    Paused,
+}
+
 #[derive(Debug)]
 pub struct Slot {
     pub id: u32,
@@ -28,8 +38,8 @@ pub struct Slot {
     pub confirmed: i64,
     /// Records below this were received before; the source never hands one out twice within a slot.
     pub next_offset: i64,
-    /// A schema is being waited for: intake of this partition is paused.
-    pub waiting: bool,
+    /// For a schema.
+    pub waiting: Waiting,
     /// The offset it began at.
     pub first_offset: i64,
     /// Failed deliveries since the last progress, when it began.
@@ -101,7 +111,7 @@ impl Slots {
             requested: -1,
             confirmed: -1,
             next_offset: at.offset,
-            waiting: false,
+            waiting: Waiting::No,
             first_offset: at.offset,
             failures: 0,
             end_reached: None,

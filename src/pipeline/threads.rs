@@ -12,6 +12,7 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 use crate::edge::{Clock, Delivery, Scorer, Sink, Source};
 use crate::error::{Fatal, exit};
+use crate::observe::doing::Doing;
 use crate::observe::stats::LaneStats;
 use crate::observe::{log, log_writer};
 use crate::pipeline::desk::Desk;
@@ -19,17 +20,22 @@ use crate::pipeline::ending::{EndWatch, LeavingWatch};
 use crate::pipeline::lane::Lane;
 use crate::pipeline::limits::{Limits, nanoseconds};
 use crate::pipeline::passage::scoring_thread_gone;
+use crate::pipeline::schema_desk::SchemaDesk;
 use crate::pipeline::settings::Cores;
 
 /// How often the conductor looks around.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// What the threads of a lane report.
+/// The thread that serves the lanes' [`SchemaDesk`].
+const SCHEMAS: &str = "schemas";
+
+/// What the lanes' threads report.
 enum Report {
     /// Why the lane cannot go on. Its clients are still there.
     Failed { name: String, fatal: Fatal },
-    /// The thread's last word, and whether the lane drained and left its group in order.
-    Ended { lane: usize, in_order: bool },
+    /// The thread's last word, and whether the lane drained and left its group in order. `None`: the thread that serves all
+    /// lanes.
+    Ended { lane: Option<usize>, in_order: bool },
 }
 
 /// Lanes at work.
@@ -78,10 +84,11 @@ impl<C: Clock + Clone + Send + 'static> Lanes<C> {
     {
         let (stop, clock, drain_timeout) = (Arc::clone(&self.stop), self.clock.clone(), self.limits.drain_timeout);
         let (name, lane, sender) = (Arc::<str>::from(name), self.watched.len(), self.sender.clone());
-        let reporter = Reporter { name: Arc::clone(&name), stats: Arc::clone(&stats), sender };
+        let reporter = Reporter { name: Arc::clone(&name), stats: Some(Arc::clone(&stats)), sender };
+        let doing = Arc::clone(&stats);
         let body = move || {
             // A panic ends the process in release builds; here it must not leave the conductor waiting for ever.
-            let mut last_word = LastWord { lane, reporter: reporter.clone(), result: None };
+            let mut last_word = LastWord { lane: Some(lane), reporter: reporter.clone(), result: None };
             last_word.result = Some(build().and_then(|mut lane| {
                 let model = lane.take_desk().map(|desk| start_model(&reporter.name, cores.model, desk)).transpose();
                 let (mut model, mut driven) = match model {
@@ -96,6 +103,7 @@ impl<C: Clock + Clone + Send + 'static> Lanes<C> {
                 }
                 // Now: the clients may block when they are let go, and the reason would be gone with them.
                 driven = driven.inspect_err(|fatal| reporter.fails(fatal));
+                doing.doing.set(Doing::LettingGo);
                 // The model's thread ends with the lane's end of its queue.
                 drop(lane);
                 model.map_or(Ok(()), end_of_model).and(driven)
@@ -104,6 +112,23 @@ impl<C: Clock + Clone + Send + 'static> Lanes<C> {
         self.watched.push(Watched { stats, running: true });
         let started = std::thread::Builder::new().name(name.as_ref().to_owned()).spawn(body);
         started.map(drop).map_err(|error| no_thread(&name, &error))
+    }
+
+    /// Starts the thread that reads and compiles schemas for the lanes. It ends after the last of them, and nobody waits
+    /// for it: whatever it is at, a stop goes on without it.
+    ///
+    /// # Errors
+    /// When the thread does not start.
+    pub fn start_schemas(&self, desk: SchemaDesk) -> Result<(), Fatal> {
+        let (sender, refresh_every) = (self.sender.clone(), self.limits.schema_retry);
+        let body = move || {
+            let reporter = Reporter { name: SCHEMAS.into(), stats: None, sender };
+            let mut last_word = LastWord { lane: None, reporter, result: None };
+            desk.serve(refresh_every);
+            last_word.result = Some(Ok(true));
+        };
+        let started = std::thread::Builder::new().name(SCHEMAS.into()).spawn(body);
+        started.map(drop).map_err(|error| no_thread(SCHEMAS, &error))
     }
 
     /// Waits until every lane has ended; `interrupted` is asked every few milliseconds. Returns whether everything
@@ -120,7 +145,9 @@ impl<C: Clock + Clone + Send + 'static> Lanes<C> {
                     self.stop.store(true, Ordering::Release);
                 }
                 Ok(Report::Ended { lane, in_order }) => {
-                    self.watched[lane].running = false;
+                    if let Some(lane) = lane {
+                        self.watched[lane].running = false;
+                    }
                     clean &= in_order;
                 }
                 Err(RecvTimeoutError::Timeout) => {
@@ -227,18 +254,18 @@ fn no_thread(name: &str, error: &std::io::Error) -> Fatal {
     Fatal::new(exit::SYSTEM, format!("thread {name} does not start: {error}"), "raise the limit on threads")
 }
 
-/// A lane's threads' way to the conductor.
+/// A thread's way to the conductor.
 #[derive(Clone)]
 struct Reporter {
     name: Arc<str>,
-    stats: Arc<LaneStats>,
+    stats: Option<Arc<LaneStats>>,
     sender: Sender<Report>,
 }
 
 impl Reporter {
     /// From here on the lane is not ready, and the conductor knows why. The first word counts.
     fn fails(&self, fatal: &Fatal) {
-        self.stats.fails(&fatal.what);
+        self.stats.iter().for_each(|stats| stats.fails(&fatal.what));
         // Nobody listens any more when the conductor is gone.
         let _ = self.sender.send(Report::Failed { name: self.name.to_string(), fatal: fatal.clone() });
     }
@@ -246,14 +273,20 @@ impl Reporter {
 
 /// Reports the thread's end, whichever way it ends.
 struct LastWord {
-    lane: usize,
+    lane: Option<usize>,
     reporter: Reporter,
     result: Option<Result<bool, Fatal>>,
 }
 
 impl Drop for LastWord {
     fn drop(&mut self) {
-        let panicked = || Err(Fatal::new(exit::INTERNAL, "a lane panicked", "this is a bug: please report it"));
+        let panicked = || {
+            Err(Fatal::new(
+                exit::INTERNAL,
+                format!("thread {} panicked", self.reporter.name),
+                "this is a bug: please report it",
+            ))
+        };
         let result = self.result.take().unwrap_or_else(panicked);
         let in_order = result.inspect_err(|fatal| self.reporter.fails(fatal)).unwrap_or(false);
         let _ = self.reporter.sender.send(Report::Ended { lane: self.lane, in_order });
@@ -369,7 +402,9 @@ mod tests {
         lanes.watched = stats.iter().map(|stats| Watched { stats: Arc::clone(stats), running: true }).collect();
         assert_eq!(lanes.hung().map(|(lane, _)| lane), Some(2), "one is in time, one has not begun");
         stats[2].ended.store(true, Ordering::Release);
-        assert_eq!(lanes.hung().map(|(lane, _)| lane), Some(2), "its clients are not let go yet");
+        stats[2].doing.set(Doing::LettingGo);
+        let (lane, what) = lanes.hung().unwrap();
+        assert!(lane == 2 && what.ends_with("for 60001 ms: it is letting its clients go"), "{what}");
         lanes.watched[2].running = false;
         assert_eq!(lanes.hung(), None);
         stats[0].last_cycle_ms.set(100_000);

@@ -7,6 +7,7 @@
 
 use crate::edge::{Clock, Delivery, Progress, Scorer, Sink, Source};
 use crate::error::{Fatal, Reject, exit};
+use crate::observe::doing::Doing;
 use crate::observe::stats::LaneStats;
 use crate::pipeline::commit::count;
 use crate::pipeline::lane::Lane;
@@ -135,6 +136,7 @@ where
         let Some(why) = self.transaction.broken.take() else { return Ok(()) };
         self.count_abort(&why, now_ns)?;
         let known: Vec<Progress> = self.slots.iter().map(|slot| slot.last_commit()).collect();
+        self.stats.doing.set(Doing::Aborting);
         let resume = self.delivery.abort(&mut self.source, &mut self.sink, &known)?;
         // What the client still said of the old transaction tells at most what the next one is to leave out.
         self.delivery.hear(&mut self.acks);
@@ -211,6 +213,7 @@ where
             return;
         }
         self.stats.handed_back.add(self.transaction.forget());
+        self.stats.doing.set(Doing::Aborting);
         if let Err(fatal) = self.delivery.abort(&mut self.source, &mut self.sink, &[]) {
             tracing::warn!("the open transaction is left to its time-out: {fatal}");
         }

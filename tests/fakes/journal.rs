@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use scorewire::edge::Destination;
+use scorewire::observe::doing::Doing;
+use scorewire::observe::stats::LaneStats;
 use scorewire::record::Position;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,13 +25,35 @@ pub enum Entry {
 
 /// Shared by the fakes of one lane. A test that counts allocations switches it off.
 #[derive(Clone, Debug, Default)]
-pub struct Journal(Arc<Mutex<Vec<Entry>>>, Arc<std::sync::atomic::AtomicBool>);
+pub struct Journal(Arc<Mutex<Vec<Entry>>>, Arc<std::sync::atomic::AtomicBool>, Arc<Mutex<Option<Steps>>>);
+
+/// Which step the watchdog would have named, had the door not come back.
+#[derive(Debug)]
+struct Steps {
+    stats: Arc<LaneStats>,
+    steps: Vec<(Entry, Doing)>,
+}
 
 impl Journal {
     pub fn note(&self, entry: Entry) {
         if !self.1.load(std::sync::atomic::Ordering::Relaxed) {
+            if let Some(Steps { stats, steps }) = &mut *self.2.lock().unwrap() {
+                steps.push((entry.clone(), stats.doing.get()));
+            }
             self.0.lock().unwrap().push(entry);
         }
+    }
+
+    /// From now on the lane's step is noted with each entry.
+    pub fn watch(&self, stats: &Arc<LaneStats>) {
+        *self.2.lock().unwrap() = Some(Steps { stats: Arc::clone(stats), steps: Vec::new() });
+    }
+
+    /// Every step that was named at entries that this picks.
+    pub fn steps_at(&self, pick: impl Fn(&Entry) -> bool) -> Vec<Doing> {
+        let watched = self.2.lock().unwrap();
+        let steps = &watched.as_ref().expect("it is watched").steps;
+        steps.iter().filter(|(entry, _)| pick(entry)).map(|(_, doing)| *doing).collect()
     }
 
     pub fn switch_off(&self) {

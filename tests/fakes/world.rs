@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use scorewire::avro::decoder::Decoder;
 use scorewire::avro::encode::{OutcomeEncoder, OutcomeIdentity, Provider};
+use scorewire::avro::planner::Planner;
+use scorewire::avro::schemas::SchemaSource;
 use scorewire::avro::wire::Accept;
 use scorewire::edge::{Delivery, Destination, SourceEvent, SourceRecord};
 use scorewire::error::Fatal;
@@ -19,6 +21,7 @@ use scorewire::pipeline::intake::Intake;
 use scorewire::pipeline::judge::Judge;
 use scorewire::pipeline::lane::{Lane, Parts};
 use scorewire::pipeline::limits::Limits;
+use scorewire::pipeline::schema_desk::SchemaDesk;
 use scorewire::pipeline::settings::{Deadline, HeaderStyle, Layout, PayloadPolicy, ReviewSettings, Thresholds};
 
 use super::clock::ManualClock;
@@ -60,6 +63,8 @@ pub struct Setup {
     pub deadline: Option<Deadline>,
     pub until: Option<Vec<i64>>,
     pub layout: Layout,
+    /// Schemas are read and compiled when the test says so ([`World::answer`]), not within the cycle.
+    pub schemas_by_hand: bool,
     /// Lanes of one process share their time.
     pub clock: ManualClock,
 }
@@ -80,6 +85,7 @@ impl Default for Setup {
             deadline: None,
             until: None,
             layout: LAYOUT,
+            schemas_by_hand: false,
             clock: ManualClock::default(),
         }
     }
@@ -123,6 +129,15 @@ impl Setup {
         Intake::new(decoder, self.limits.payload_bytes_max)
     }
 
+    /// A desk that makes plans when it is told to, and an intake that asks there.
+    pub fn intake_at_desk<R: SourceRecord>(&self, source: Box<dyn SchemaSource + Send>) -> (Intake<R>, SchemaDesk) {
+        let planner = Planner::new(payload::reader(), payload::wanted(), source).unwrap();
+        let known = planner.known();
+        let mut desk = SchemaDesk::new(planner);
+        let decoder = Decoder::with(known, Box::new(desk.counter()), Accept::default());
+        (Intake::new(decoder, self.limits.payload_bytes_max), desk)
+    }
+
     /// One schema is known, one is pending, and all others are unknown.
     pub fn schemas(&self) -> FakeSchemas {
         let schemas = FakeSchemas::default();
@@ -160,13 +175,19 @@ impl Setup {
         for partition in 0..self.partitions {
             source.state().logs.entry(partition).or_default();
         }
+        let (intake, schema_desk) = if self.schemas_by_hand {
+            let (intake, desk) = self.intake_at_desk(Box::new(schemas.clone()));
+            (intake, Some(desk))
+        } else {
+            (self.intake(&schemas), None)
+        };
         let parts = Parts {
             source: source.clone(),
             scorer: FakeScorer(scorer.clone()),
             sink: sink.clone(),
             delivery: delivery(Arc::clone(&stats)),
             clock: clock.clone(),
-            intake: self.intake(&schemas),
+            intake,
             emit: self.emit(),
             batch_rows: self.batch_rows,
             limits: self.limits.clone(),
@@ -177,7 +198,20 @@ impl Setup {
             Layout::Inline => Lane::new(parts),
             Layout::Dedicated => Lane::dedicated(parts),
         };
-        World { setup: self, clock, source, sink, scorer, schemas, stats, journal, lane, desk: None, by_hand: false }
+        World {
+            setup: self,
+            clock,
+            source,
+            sink,
+            scorer,
+            schemas,
+            stats,
+            journal,
+            lane,
+            schema_desk,
+            desk: None,
+            by_hand: false,
+        }
     }
 }
 
@@ -192,6 +226,7 @@ pub struct World<D = AtLeastOnce> {
     pub stats: Arc<LaneStats>,
     pub journal: Journal,
     pub lane: FakeLane<D>,
+    pub schema_desk: Option<SchemaDesk>,
     /// The model's side of a dedicated lane, once it has turned.
     desk: Option<Desk<FakeScorer, ManualClock>>,
     /// Layout `dedicated`: the model answers when the test says so ([`World::serve`]), not within the cycle.
@@ -226,6 +261,12 @@ impl<D: Delivery<FakeSource, FakeSink>> World<D> {
             self.desk = self.lane.take_desk();
         }
         self.desk.as_mut().is_some_and(Desk::serve_one)
+    }
+
+    /// Schemas that were asked for are found and compiled, at most so many. Returns how many were.
+    pub fn answer(&mut self, at_most: usize) -> usize {
+        let desk = self.schema_desk.as_mut().expect("schemas_by_hand");
+        (0..at_most).take_while(|_| desk.serve_one()).count()
     }
 
     /// The model's thread is gone.

@@ -143,6 +143,9 @@ fn an_exception_without_a_reason_is_found() {
 #[test]
 fn unsafe_code_outside_the_list_or_without_its_argument_is_found() {
     let argued = "// SAFETY: the pointer is ours.\nunsafe { f(p) };";
+    let allowed = "#![allow(unsafe_code, reason = \"a whim\")]";
+    assert_eq!(lines_found(rules::unsafe_code, "src/avro/decode.rs", allowed), [1], "not listed");
+    assert!(lines_found(rules::unsafe_code, "src/kafka/native.rs", allowed).is_empty());
     assert_eq!(lines_found(rules::unsafe_code, "src/avro/decode.rs", argued), [2], "not listed");
     assert_eq!(lines_found(rules::unsafe_code, "tests/a.rs", argued), [2], "not in tests either");
     assert!(lines_found(rules::unsafe_code, "src/kafka/native.rs", argued).is_empty());

@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 
 from checker.history import AT_LEAST_ONCE
+from odd_schemas import OddSchemas
 from waits import FaultError, now_ms, wait_for
 
 from .run import PARTITIONS, RATE, begun_at_the_end, killed, loaded, scenario, under_way
@@ -13,6 +14,10 @@ from .run import PARTITIONS, RATE, begun_at_the_end, killed, loaded, scenario, u
 BAD_CONFIGURATION = 78
 # How long a running process has to notice that its topic is another.
 RECREATED_S = 20.0
+# How long the other partitions are looked at before odd schema files come, and after.
+BEFORE_S, AFTER_S = 5.0, 12.0
+# Two seconds of a partition's input.
+BACKLOG_MORE_MAX = 2 * RATE // PARTITIONS
 
 
 @scenario("aborted input", 0, 1, 5)
@@ -74,6 +79,34 @@ def schema_wait(run):
             mark = job.strike("a node joins", lambda: first.wait_until_shared(job.start(), PARTITIONS), may_double=False)
             run.suite.package_of(job.package).know(writer)
             (folder / "next.avsc").write_text(json.dumps(writer))
+            run.recovered(job, mark)
+            run.end(job)
+
+
+@scenario("odd schema file", 0, 1, 5)
+def odd_schema_file(run):
+    """Under load, files that are no schemas and schemas made to cost come into the folder, and records of theirs and of 400
+    unknown ids into one partition; the others go on as before."""
+    for _ in range(run.rounds):
+        folder = Path(tempfile.mkdtemp(prefix="schemas-", dir=run.suite.work))
+        settings = (f"schemas.directory={folder}", "limits.schema_retry_ms=200")
+        with run.job(settings=settings) as job:
+            loaded(job)
+            odd, others = OddSchemas(folder, run.suite.pool, run.suite.package_of(job.package)), range(1, PARTITIONS)
+            wait_for("what came before the start is not scored", run.suite.settle_s,
+                     lambda: job.backlog_max(others, 0.5) < RATE // PARTITIONS)
+            before = job.backlog_max(others, BEFORE_S)
+
+            def come():
+                odd.put()
+                job.feed.send_to(0, odd.records())
+            mark = job.strike("odd schema files", come, may_double=False)
+            after = job.backlog_max(others, AFTER_S)
+            run.notes.append(f"backlog of the other partitions: {before} records at most without odd files, {after} with them")
+            odd.mend()
+            # Twice as many, on a machine so busy that they wait without odd files too.
+            if after > max(2 * before, before + BACKLOG_MORE_MAX):
+                raise FaultError(f"the other partitions waited: {run.notes[-1]}")
             run.recovered(job, mark)
             run.end(job)
 

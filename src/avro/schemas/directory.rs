@@ -297,9 +297,7 @@ fn list(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
 }
 
 fn read_text(file: &Path) -> Result<String, SchemaError> {
-    fs::read_to_string(file).map_err(|why| {
-        SchemaError::new(file.display().to_string(), why.to_string(), "make the file readable UTF-8 text")
-    })
+    text::of_file(file).map_err(|(what, fix)| SchemaError::new(file.display().to_string(), what, fix))
 }
 
 #[cfg(test)]

@@ -11,7 +11,15 @@ pub(super) struct Types(HashMap<String, Vec<Definition>>);
 #[derive(Debug)]
 struct Definition {
     file: String,
-    json: Json,
+    /// Of its JSON, which takes many times as much memory.
+    text: String,
+}
+
+impl Definition {
+    /// It was JSON before.
+    fn json(&self) -> Option<Json> {
+        serde_json::from_str(&self.text).ok()
+    }
 }
 
 impl Types {
@@ -22,7 +30,7 @@ impl Types {
             let Some(name) = full_name(top) else { continue };
             let definitions = self.0.entry(name).or_default();
             definitions.retain(|of| of.file != file);
-            definitions.push(Definition { file: file.to_owned(), json: top.clone() });
+            definitions.push(Definition { file: file.to_owned(), text: top.to_string() });
         }
     }
 
@@ -32,8 +40,9 @@ impl Types {
     /// When files define it differently.
     pub fn find(&self, name: &str) -> Result<Option<Json>, String> {
         let Some([first, others @ ..]) = self.0.get(name).map(Vec::as_slice) else { return Ok(None) };
-        match others.iter().find(|other| other.json != first.json) {
-            None => Ok(Some(first.json.clone())),
+        let json = first.json();
+        match others.iter().find(|other| other.json() != json) {
+            None => Ok(json),
             Some(other) => Err(format!("type {name} is defined differently in {} and {}", first.file, other.file)),
         }
     }

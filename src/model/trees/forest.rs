@@ -58,7 +58,6 @@ impl Forest {
         Forest::for_kernel(ensemble, Kernel::best())
     }
 
-    /// `kernel`: one of [`Kernel::available`].
     pub fn for_kernel(ensemble: &Ensemble, kernel: Kernel) -> Forest {
         let mut forest =
             Forest { columns: Vec::new(), layout: Layout::default(), features: 0, trees: ensemble.trees.len(), kernel };

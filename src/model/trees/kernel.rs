@@ -41,9 +41,12 @@ pub struct Layout {
     pub leaves: Vec<[f32; LEAVES]>,
 }
 
-/// The instructions to use.
+/// Instructions that this processor was found to have: there is no other way to one than [`Kernel::available`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kernel {
+pub struct Kernel(Instructions);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Instructions {
     #[cfg(target_arch = "x86_64")]
     Avx512,
     #[cfg(target_arch = "x86_64")]
@@ -63,13 +66,13 @@ impl Kernel {
                 && std::is_x86_feature_detected!("avx512dq")
                 && std::is_x86_feature_detected!("avx512cd");
             if is_avx512 {
-                found.push(Kernel::Avx512);
+                found.push(Kernel(Instructions::Avx512));
             }
             if std::is_x86_feature_detected!("avx2") {
-                found.push(Kernel::Avx2);
+                found.push(Kernel(Instructions::Avx2));
             }
         }
-        found.push(Kernel::Baseline);
+        found.push(Kernel(Instructions::Baseline));
         found
     }
 
@@ -80,35 +83,34 @@ impl Kernel {
     /// How many splits it asks, for one row among many, in the time that ONNX Runtime takes to visit one. Measured with
     /// 64, 256 and 1,024 leaves, and put lower than that, because single rows profit less.
     pub fn splits_per_visit(self) -> f64 {
-        match self {
+        match self.0 {
             #[cfg(target_arch = "x86_64")]
-            Kernel::Avx512 | Kernel::Avx2 => 16.0,
-            Kernel::Baseline => 8.0,
+            Instructions::Avx512 | Instructions::Avx2 => 16.0,
+            Instructions::Baseline => 8.0,
         }
     }
 
     pub fn name(self) -> &'static str {
-        match self {
+        match self.0 {
             #[cfg(target_arch = "x86_64")]
-            Kernel::Avx512 => "AVX-512",
+            Instructions::Avx512 => "AVX-512",
             #[cfg(target_arch = "x86_64")]
-            Kernel::Avx2 => "AVX2",
-            Kernel::Baseline => "baseline",
+            Instructions::Avx2 => "AVX2",
+            Instructions::Baseline => "baseline",
         }
     }
 
-    /// Each row's sum over all trees, in the trees' order. A kernel other than those of [`Kernel::available`] must not
-    /// be asked.
+    /// Each row's sum over all trees, in the trees' order.
     #[inline]
     pub fn sixteen(self, layout: &Layout, columns: &[Lanes]) -> [f32; LANES] {
-        match self {
-            // SAFETY: the processor has these instructions: `available` looked before it named this kernel.
+        match self.0 {
+            // SAFETY: the processor has these instructions: `available` looked before it made this value.
             #[cfg(target_arch = "x86_64")]
-            Kernel::Avx512 => unsafe { avx512(layout, columns) },
+            Instructions::Avx512 => unsafe { avx512(layout, columns) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            Kernel::Avx2 => unsafe { avx2(layout, columns) },
-            Kernel::Baseline => walk(layout, columns),
+            Instructions::Avx2 => unsafe { avx2(layout, columns) },
+            Instructions::Baseline => walk(layout, columns),
         }
     }
 }
