@@ -3,6 +3,7 @@
 
 mod answers;
 mod contract;
+mod curve;
 mod fields;
 mod golden;
 mod golden_records;
@@ -22,11 +23,12 @@ mod trees;
 mod wire;
 
 pub use answers::AnswerRange;
+pub use curve::{CurvePoint, ProbeSettings, choose_cap};
 pub use golden::Golden;
 pub use golden_records::GoldenRecords;
 pub use package::{MANIFEST, Package};
 pub use prepare::{Model, ModelSettings, prepare};
-pub use probe::{CurvePoint, ProbeReport, ProbeSettings, choose_cap, varied_rows};
+pub use probe::{ProbeReport, varied_rows};
 pub use runtime::{PINNED_VERSION, Runtime};
 pub use session::{Placement, Provider, Session, SessionSettings};
 pub use trees::{Graph, TreeNode, Trees};
