@@ -30,7 +30,7 @@
 //! | [`failpoint`] | test builds only: moments to die at, and mistakes to make on purpose |
 //! | [`edge`] | the doors to the world: `Source`, `Scorer`, `Sink`, `Delivery`, `Clock` |
 //! | [`avro`] | wire forms, schemas, the compiled decode plan and who makes it, container files, the encoding of outcomes |
-//! | [`model`] | package, hash, contract, ONNX Runtime session, probe, the kernel for tree ensembles; alone knows `ort` |
+//! | [`model`] | package, hash, contract, what ONNX Runtime must not be given, its sessions, probe, the kernel for tree ensembles; alone knows `ort` |
 //! | [`kafka`] | client settings, consumer, producer, embedded broker; alone knows `rdkafka`, and stands before seven functions of the client (`scripts/build.rs`) |
 //! | [`pipeline`] | the stages, the lane that runs them, and the threads that run lanes |
 //! | [`observe`] | histograms, counters, metrics, health and status over HTTP, logs |
@@ -53,9 +53,10 @@
 //! | `starting` | 1, until the lanes start | hears signals while the main thread waits for brokers |
 //! | `load-*` | `demo`, `load` only | generator, verifier |
 //!
-//! Lanes share nothing but compiled plans, which never change: each has its own group member, model session, batch buffer
-//! and watermarks. A lane is a bounded duty cycle ([`pipeline::lane::Lane::duty_cycle`]); tests drive it by hand, with a
-//! clock they set. In layout `dedicated` only rows and scores ([`pipeline::batch::Sheet`]) cross threads, through two
+//! Lanes share nothing that is written: each has its own group member, session of the model, batch buffer and watermarks;
+//! compiled plans never change, and a large model is opened once and read by the sessions of all lanes
+//! ([`model::Session`]). A lane is a bounded duty cycle ([`pipeline::lane::Lane::duty_cycle`]); tests drive it by hand, with
+//! a clock they set. In layout `dedicated` only rows and scores ([`pipeline::batch::Sheet`]) cross threads, through two
 //! bounded queues; records, slots and watermarks stay with the lane, and a batch that is back ends the lane's wait
 //! ([`edge::Waker`]).
 //!

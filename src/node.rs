@@ -371,7 +371,7 @@ fn model_info(model: &Model, lanes: usize) -> ModelInfo {
         version: model.package.version.clone(),
         sha256: model.package.sha256.clone(),
         provider: model.report.placement.provider.to_owned(),
-        native_bytes: model.report.native_bytes * lanes as u64,
+        native_bytes: model.native_bytes(lanes),
     }
 }
 

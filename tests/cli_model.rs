@@ -9,6 +9,7 @@ use std::process::Output;
 
 use assert_cmd::Command;
 use model_support::{Draft, library};
+use scorewire::model::ProbeSettings;
 
 fn check(package: &Path, library: &Path, more: &[&str]) -> Output {
     let mut command = Command::cargo_bin("scorewire").unwrap();
@@ -90,6 +91,36 @@ fn answers_proof_and_lost_routing_are_told() {
 
     let table = String::from_utf8(check(draft.path(), &library(), &[]).stdout).unwrap();
     assert!(table.contains("at all 60 decisions") && table.contains("a hair outside 0 to 1: clamped"), "{table}");
+}
+
+#[test]
+fn a_kernel_that_is_not_used_is_told_with_the_reason() {
+    let draft = Draft::new("cast_double", "probabilities", Some(1)).write();
+    let output = check(draft.path(), &library(), &["--json"]);
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &found["trees"][0]["by"]), (Some(0), &"onnxruntime".into()), "{found}");
+    assert!(found["trees"][0]["why"].as_str().unwrap().contains("tensor(double)"), "{found}");
+    let table = String::from_utf8(check(draft.path(), &library(), &[]).stdout).unwrap();
+    assert!(table.contains("by ONNX Runtime: the node passed its proof alone, but the graph with"), "{table}");
+}
+
+/// They differed: 5 ms here and 10 ms there.
+#[test]
+fn check_and_run_measure_within_the_same_bounds() {
+    let output = Command::cargo_bin("scorewire").unwrap().args(["model", "check", "--help"]).output().unwrap();
+    let help = String::from_utf8(output.stdout).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+    let config = scorewire::config::Config::new("localhost:9092", "group", "package").model;
+    let told = |flag: &str| {
+        let (_, of_flag) = help.split_once(flag).unwrap_or_else(|| panic!("no {flag} in {help}"));
+        let (_, default) = of_flag.split_once("[default: ").unwrap();
+        default.split_once(']').unwrap().0.parse::<u64>().unwrap()
+    };
+    assert_eq!(told("--batch-slice-us <US>"), config.batch_slice_us);
+    assert_eq!(told("--batch-latency-us-max <US>"), config.batch_latency_us_max);
+    assert_eq!(
+        ProbeSettings::default().rows_max,
+        scorewire::config::Config::new("a:1", "b", "c").limits.batch_rows_max
+    );
 }
 
 #[test]

@@ -44,6 +44,52 @@ fn a_model_that_never_fits_gets_the_cheapest_size_within_the_latency_limit_and_a
     assert!(warning.unwrap().contains("one by one"));
 }
 
+/// An isolation forest of thousands of graph nodes: a call costs a millisecond, whether it has one row or eight. One row
+/// fitted the slice, so each batch had one row: 1,008 rows/s, and 27,600 are possible.
+#[test]
+fn a_call_beyond_the_slice_is_chosen_where_it_spares_half_of_what_its_rows_cost() {
+    let limits = ProbeSettings { slice: Duration::from_millis(1), ..limits() };
+    let isolation = [
+        (1, 992),
+        (2, 1_055),
+        (4, 1_095),
+        (8, 1_167),
+        (16, 1_514),
+        (32, 1_683),
+        (64, 2_317),
+        (96, 4_866),
+        (128, 5_931),
+    ];
+    let (rows, warning) = choose_cap(&curve(&isolation), &limits);
+    assert_eq!(rows, 64);
+    let warning = warning.unwrap();
+    for piece in ["batches of 64 rows, which take 2.3 ms, cost 36.2 us a row", "cost 992.0", "batch_latency_us_max"] {
+        assert!(warning.contains(piece), "{piece:?} is missing in: {warning}");
+    }
+    // No longer than it needs to be: 192 rows cost a sixth less each, and take twice as long.
+    let longer = [(1, 961), (32, 1_585), (64, 2_126), (80, 2_378), (96, 2_749), (128, 3_617), (192, 4_800)];
+    assert_eq!(choose_cap(&curve(&longer), &limits).0, 80);
+    // Trees that are walked: rows cost a third less in large batches, and that is not worth the longer call.
+    let walked = [(1, 199), (4, 670), (8, 1_258), (16, 2_213), (64, 6_977)];
+    assert_eq!(choose_cap(&curve(&walked), &limits), (4, None));
+    // Half is enough.
+    assert_eq!(choose_cap(&curve(&[(1, 900), (10, 4_500)]), &limits).0, 10);
+    assert_eq!(choose_cap(&curve(&[(1, 900), (10, 4_501)]), &limits).0, 1);
+    // Nothing beyond the limit, however cheap.
+    assert_eq!(choose_cap(&curve(&[(1, 900), (500, 5_001)]), &limits).0, 1);
+}
+
+/// Scored one by one, its records waited longer than in any batch.
+#[test]
+fn a_model_beyond_every_limit_gets_batches_that_take_no_more_than_twice_its_smallest_call() {
+    let slow = [(1, 9_000), (8, 9_500), (64, 13_000), (128, 18_000), (512, 46_000)];
+    let (rows, warning) = choose_cap(&curve(&slow), &limits());
+    assert_eq!(rows, 128);
+    assert!(warning.unwrap().contains("batches of 128 rows take 18 ms, the smallest call 9"));
+    // A fixed batch costs the same whatever it is filled with.
+    assert_eq!(choose_cap(&curve(&[(32, 9_000)]), &limits()).0, 32);
+}
+
 #[test]
 fn varied_rows_are_all_different_repeatable_and_keep_what_is_missing() {
     let golden = array![[1.0f32, -20.0, f32::NAN], [2.0, 30.0, f32::NAN]];
@@ -70,11 +116,12 @@ fn the_probe_measures_with_the_clock_it_is_given_and_the_configuration_may_overr
     let model = Draft::new("trees", "probabilities", Some(1)).prepare(&chosen).unwrap();
     assert_eq!(model.report.batch_rows_cap, 7);
 
-    // Each call seems to take a second: slower than any limit.
+    // Each call seems to take a second, slower than any limit, whatever its rows.
     let draft = Draft::new("trees", "probabilities", Some(1)).write();
     let model = prepare(draft.path(), &settings(), &SteppingClock::new(1_000_000_000)).unwrap();
-    assert_eq!((model.report.batch_rows_cap, model.report.curve.len()), (1, 1));
-    assert!(model.report.warnings[0].contains("one by one"), "{:?}", model.report.warnings);
+    assert_eq!(model.report.batch_rows_cap, 40);
+    let told = "nor than 10ms: batches of 40 rows take 1000 ms, the smallest call 1000";
+    assert!(model.report.warnings[0].contains(told), "{:?}", model.report.warnings);
 }
 
 /// Ten trees of a tenth each: 1.0000001 where all of them vote for fraud. Such golden rows were refused, and such

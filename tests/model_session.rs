@@ -3,7 +3,7 @@
 
 mod model_support;
 
-use model_support::{Draft, settings};
+use model_support::{Draft, data, onnx, settings, sha256};
 use ndarray::{Array2, s};
 use scorewire::edge::Scorer;
 use scorewire::model::{Model, ModelSettings, Session, TreeNode, Trees, varied_rows};
@@ -56,6 +56,81 @@ fn trees_score_alike_by_our_kernel_and_by_onnx_runtime() {
         scores(&mut model.session().unwrap(), &rows).iter().map(|score| score.to_bits()).collect()
     };
     assert_eq!(bits(&ours), bits(&theirs));
+}
+
+/// A Cast before the trees: the graph with the kernel in it does not open, and the package could not be used.
+#[test]
+fn a_graph_that_does_not_open_with_the_kernel_is_scored_without_it() {
+    let draft = || Draft::new("cast_double", "probabilities", Some(1));
+    let model = draft().prepare(&settings()).unwrap();
+    assert_golden(&model);
+    let [TreeNode::OnnxRuntime { why }] = &model.graph.nodes[..] else { panic!("{:?}", model.graph.nodes) };
+    for piece in
+        ["the graph with scorewire's kernel in it does not", "ONNX Runtime refuses the model", "tensor(double)"]
+    {
+        assert!(why.contains(piece), "{piece:?} is missing in: {why}");
+    }
+    assert!(!model.graph.is_changed());
+    // What is wrong with the model itself is told, not what is wrong with the changed one.
+    let fatal = draft().replace("column = 1", "column = 2").refused();
+    assert!(fatal.what.contains("output.column: is 2") && !fatal.what.contains("tensor(double)"), "{fatal}");
+    let fatal = draft().edit("golden.csv", "0.30000001192092896", "0.31").refused();
+    assert!(fatal.what.contains("golden row 1 scored") && !fatal.what.contains("tensor(double)"), "{fatal}");
+}
+
+/// Files large enough to be opened once for all lanes.
+fn large(bytes: Vec<u8>) -> Vec<u8> {
+    let mut large = bytes;
+    // A comment.
+    onnx::bytes(&mut large, 6, &vec![b'-'; 300_000]);
+    large
+}
+
+/// Each lane opened the model anew, which took seconds and the model's memory each time.
+#[test]
+fn lanes_share_a_large_model_that_is_open_and_score_at_the_same_time() {
+    let trees = || std::fs::read(data("trees.onnx")).unwrap();
+    let draft = |name: &str, output: &str, column, bytes: Vec<u8>| {
+        let draft = Draft::new(name, output, column);
+        let before = sha256(&std::fs::read(data(&format!("{name}.onnx"))).unwrap());
+        std::fs::write(draft.path().join("model.onnx"), &bytes).unwrap();
+        draft.replace(&before, &sha256(&bytes))
+    };
+    // The kernel in a graph that goes on behind it: ONNX Runtime calls one operator for all lanes.
+    let behind = onnx::put_behind(&trees(), "probabilities", "Abs", "certain");
+    let drafts = [
+        (draft("trees", "probabilities", Some(1), trees()), true),
+        (draft("trees", "certain", Some(1), large(behind.clone())), true),
+        (draft("mlp", "p", None, large(std::fs::read(data("mlp.onnx")).unwrap())), true),
+        (draft("trees", "certain", Some(1), behind), false),
+        (Draft::new("mlp", "p", None), false),
+    ];
+    for (draft, is_shared) in drafts {
+        let model = draft.prepare(&settings()).unwrap();
+        assert_golden(&model);
+        let own = model.report.native_bytes;
+        assert_eq!((model.is_shared(), model.native_bytes(1)), (is_shared, own));
+        assert_eq!(model.native_bytes(4), if is_shared { own } else { 4 * own });
+        assert_eq!(model.graph.is_changed(), model.package.name == "test-trees");
+        let rows = varied_rows(&model.package.golden.rows, 400);
+        let expected = scores(&mut model.session().unwrap(), &rows);
+        std::thread::scope(|scope| {
+            for lane in 0..4 {
+                let (model, rows, expected) = (&model, &rows, &expected);
+                scope.spawn(move || {
+                    let mut session = model.session().unwrap();
+                    for round in 0..20 {
+                        let size = 1 + (lane * 11 + round) % 40;
+                        let mut got = vec![-1.0; size];
+                        for start in (0..rows.nrows() - size).step_by(size) {
+                            session.score(rows.slice(s![start..start + size, ..]), &mut got).unwrap();
+                            assert_eq!(got, expected[start..start + size], "{size} rows at {start}");
+                        }
+                    }
+                });
+            }
+        });
+    }
 }
 
 #[test]

@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
 use super::output;
 use crate::error::{Fatal, exit};
-use crate::model::{Model, ModelSettings, TreeNode, Trees, prepare};
+use crate::model::{Model, ModelSettings, ProbeSettings, TreeNode, Trees, prepare};
 use crate::pipeline::clock::SystemClock;
 
 #[derive(Debug, Subcommand)]
@@ -24,12 +25,23 @@ pub struct CheckArgs {
     /// ONNX Runtime's shared library; otherwise looked for in the usual places
     #[arg(long, value_name = "FILE", env = "SCOREWIRE_ONNXRUNTIME")]
     onnxruntime: Option<PathBuf>,
+    /// Longest model call that the batch size is chosen for, microseconds: `model.batch_slice_us` of a configuration
+    #[arg(long, value_name = "US", default_value_t = default_us(ProbeSettings::default().slice))]
+    batch_slice_us: u64,
+    /// Longest model call where it spares half of its rows' time, or where none fits the slice, microseconds:
+    /// `model.batch_latency_us_max` of a configuration
+    #[arg(long, value_name = "US", default_value_t = default_us(ProbeSettings::default().latency_max))]
+    batch_latency_us_max: u64,
     /// Score tree ensembles by ONNX Runtime's own nodes, as `model.trees = "onnxruntime"` does
     #[arg(long)]
     trees_by_onnxruntime: bool,
     /// Print the result as one JSON object
     #[arg(long)]
     json: bool,
+}
+
+fn default_us(bound: Duration) -> u64 {
+    u64::try_from(bound.as_micros()).unwrap_or(u64::MAX)
 }
 
 pub fn execute(command: ModelCommand) -> Result<u8, Fatal> {
@@ -40,7 +52,12 @@ pub fn execute(command: ModelCommand) -> Result<u8, Fatal> {
 
 fn check(args: &CheckArgs) -> Result<u8, Fatal> {
     let trees = if args.trees_by_onnxruntime { Trees::OnnxRuntime } else { Trees::Auto };
-    let settings = ModelSettings { onnxruntime: args.onnxruntime.clone(), trees, ..ModelSettings::default() };
+    let probe = ProbeSettings {
+        slice: Duration::from_micros(args.batch_slice_us),
+        latency_max: Duration::from_micros(args.batch_latency_us_max),
+        ..ProbeSettings::default()
+    };
+    let settings = ModelSettings { onnxruntime: args.onnxruntime.clone(), trees, probe, ..ModelSettings::default() };
     let model = prepare(&args.package, &settings, &SystemClock::new())?;
     for warning in &model.report.warnings {
         output::warn(warning);
@@ -101,6 +118,7 @@ fn json(model: &Model) -> serde_json::Value {
         "batch_invariant": report.batch_invariant,
         "batch_rows": report.batch_rows_cap,
         "native_bytes": report.native_bytes,
+        "shared_by_lanes": model.is_shared(),
         "curve": curve.collect::<Vec<_>>(),
     })
 }
@@ -146,6 +164,7 @@ fn table(model: &Model) -> String {
     let placement = &report.placement;
     let (rows, difference) = (package.golden.scores.len(), report.golden_difference_max);
     let batches = if report.batch_invariant { "a score does not depend on its batch" } else { "scores depend on it" };
+    let memory = if model.is_shared() { "for all lanes together" } else { "per lane" };
     let (thresholds, range) = (&package.thresholds, &report.range);
     let (numbers, clamped) = (range.numbers(), range.share(range.clamped));
     let lines = [
@@ -160,7 +179,7 @@ fn table(model: &Model) -> String {
         ("answers", format!("{numbers}; {clamped} varied rows a hair outside 0 to 1: clamped")),
         ("thresholds", format!("review {}, decline {}", thresholds.review, thresholds.decline)),
         ("batch", format!("up to {} rows; {batches}", report.batch_rows_cap)),
-        ("memory", format!("{:.1} MiB per session", report.native_bytes as f64 / f64::from(1 << 20))),
+        ("memory", format!("{:.1} MiB {memory}", report.native_bytes as f64 / f64::from(1 << 20))),
     ];
     let mut text: String = lines.iter().map(|(name, value)| format!("{name:<12} {value}\n")).collect();
     let _ = write!(text, "\n{:>6} {:>10} {:>10}\n", "rows", "us/call", "us/row");

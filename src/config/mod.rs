@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::edge::Clock;
 use crate::kafka::settings::{GroupProtocol, KafkaSettings, Membership, Topics, WithoutOffsets};
+use crate::model::ProbeSettings;
 use crate::observe::admin::{AdminState, CONTACT_GRACE, ModelInfo, Phase};
 pub use crate::observe::log::{LogConfig, LogFormat};
 use crate::observe::stats::LaneStats;
@@ -144,6 +145,8 @@ pub struct Config {
 impl Config {
     /// Everything at its default, around the three things that have none.
     pub fn new(bootstrap: &str, group: &str, package: impl Into<PathBuf>) -> Config {
+        // `model check` measures with the same.
+        let probe = ProbeSettings::default();
         Config {
             delivery: DeliveryMode::AtLeastOnce,
             kafka: KafkaSettings {
@@ -167,8 +170,8 @@ impl Config {
                 onnxruntime: None,
                 provider: Provider::Cpu,
                 trees: Trees::Auto,
-                batch_slice_us: 1_000,
-                batch_latency_us_max: 10_000,
+                batch_slice_us: probe.slice.as_micros() as u64,
+                batch_latency_us_max: probe.latency_max.as_micros() as u64,
                 batch_rows: None,
             },
             schemas: SchemasConfig {

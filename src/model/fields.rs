@@ -24,6 +24,7 @@ pub mod graph {
 pub mod node {
     pub const INPUT: u32 = 1;
     pub const OUTPUT: u32 = 2;
+    pub const NAME: u32 = 3;
     pub const OP_TYPE: u32 = 4;
     pub const ATTRIBUTE: u32 = 5;
     pub const DOMAIN: u32 = 7;
@@ -42,6 +43,8 @@ pub mod attribute {
     pub const GRAPHS: u32 = 11;
     pub const DOC_STRING: u32 = 13;
     pub const TYPE: u32 = 20;
+    /// The name of a function's own attribute, whose value is taken.
+    pub const REFERENCE: u32 = 21;
     pub const SPARSE_TENSOR: u32 = 22;
     pub const SPARSE_TENSORS: u32 = 23;
 
@@ -56,8 +59,11 @@ pub mod tensor {
     pub const DIMS: u32 = 1;
     pub const ELEMENT: u32 = 2;
     pub const FLOATS: u32 = 4;
+    /// Smaller numbers too.
+    pub const INT32S: u32 = 5;
     pub const NAME: u32 = 8;
     pub const RAW: u32 = 9;
+    pub const DOUBLES: u32 = 10;
     pub const EXTERNAL_DATA: u32 = 13;
     pub const DATA_LOCATION: u32 = 14;
 }
@@ -69,7 +75,6 @@ pub mod sparse_tensor {
 
 pub mod function {
     pub const NODE: u32 = 7;
-    pub const OPSET_IMPORT: u32 = 9;
     pub const DOMAIN: u32 = 10;
 }
 
@@ -91,5 +96,7 @@ pub mod value_info {
 /// Element types of tensors, as far as they are asked for.
 pub mod element {
     pub const FLOAT: u64 = 1;
+    pub const UINT8: u64 = 2;
     pub const INT64: u64 = 7;
+    pub const DOUBLE: u64 = 11;
 }

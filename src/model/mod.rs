@@ -3,6 +3,7 @@
 
 mod answers;
 mod contract;
+mod curve;
 mod fields;
 mod golden;
 mod golden_records;
@@ -22,10 +23,11 @@ mod telemetry;
 mod trees;
 mod wire;
 
+pub use curve::{CurvePoint, ProbeSettings, choose_cap};
 pub use package::{MANIFEST, Package};
 pub use prepare::{Model, ModelSettings, prepare};
-pub use probe::{CurvePoint, ProbeSettings, choose_cap, varied_rows};
+pub use probe::varied_rows;
 pub use runtime::Runtime;
-pub use session::{Provider, Session, SessionSettings};
+pub use session::{Placement, Provider, Session, SessionSettings};
 pub use telemetry::switch_off as switch_telemetry_off;
 pub use trees::{Graph, TreeNode, Trees};

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use crate::model::fields::{attribute, function, graph, model, node, opset, sparse_tensor, tensor, value_info};
+use crate::model::fields::{attribute, function, graph, model, node, sparse_tensor, tensor, value_info};
+use crate::model::trees::{Hostile, descent, is_tree_node};
 use crate::model::wire::{Field, Fields, Malformed, put_bytes};
 
 /// Operators that come with every build of ONNX Runtime. Others would have to be loaded from a library beside the
@@ -34,7 +35,8 @@ pub struct Inspection {
     pub zip_maps: Vec<ZipMap>,
     /// Names of the graph's outputs with their fields within the graph.
     pub outputs: BTreeMap<String, Range<usize>>,
-    domains_imported: BTreeSet<String>,
+    /// By nodes, in whatever graph or function. What a file imports and no node uses changes nothing: ONNX Runtime's own
+    /// optimiser writes the imports of all domains it knows.
     domains_used: BTreeSet<String>,
     /// Domains of functions that the file itself defines: inlined, so no foreign code.
     domains_defined: BTreeSet<String>,
@@ -42,6 +44,8 @@ pub struct Inspection {
     pub external: BTreeSet<String>,
     /// Nodes that hold a compiled blob or a path to one, for one vendor's provider.
     pub compiled_contexts: bool,
+    /// Tree nodes that ONNX Runtime would not survive, each by its name or its output's.
+    pub hostile_trees: Vec<(String, Hostile)>,
 }
 
 /// Reads a file's structure. `Err` when it is not an ONNX model.
@@ -58,9 +62,6 @@ pub fn inspect(file: &[u8]) -> Result<Inspection, Malformed> {
                 found.graph_field = field.range.clone();
                 found.top_graph(bytes)?;
                 found.walk_graph(bytes, 0)?;
-            }
-            model::OPSET_IMPORT => {
-                found.domains_imported.insert(text_of(field.bytes()?, opset::DOMAIN)?);
             }
             model::FUNCTIONS => found.walk_function(field.bytes()?)?,
             _ => {}
@@ -88,11 +89,8 @@ pub(super) fn text_of(message: &[u8], number: u32) -> Result<String, Malformed> 
 impl Inspection {
     /// Domains that the file needs and that neither ONNX Runtime nor the file itself brings.
     pub fn unknown_domains(&self) -> Vec<&str> {
-        self.domains_imported
-            .union(&self.domains_used)
-            .map(String::as_str)
-            .filter(|domain| !DOMAINS.contains(domain) && !self.domains_defined.contains(*domain))
-            .collect()
+        let used = self.domains_used.iter().filter(|domain| !self.domains_defined.contains(*domain));
+        used.map(String::as_str).filter(|domain| !DOMAINS.contains(domain)).collect()
     }
 
     /// The ZipMap behind a graph output.
@@ -159,9 +157,6 @@ impl Inspection {
             let field = field?;
             match field.number {
                 function::NODE => self.walk_node(field.bytes()?, 0)?,
-                function::OPSET_IMPORT => {
-                    self.domains_imported.insert(text_of(field.bytes()?, opset::DOMAIN)?);
-                }
                 function::DOMAIN => {
                     self.domains_defined.insert(field.text()?.to_owned());
                 }
@@ -172,16 +167,25 @@ impl Inspection {
     }
 
     fn walk_node(&mut self, node: &[u8], depth: u32) -> Result<(), Malformed> {
+        let (mut domain, mut op_type, mut name, mut output) = ("", "", "", "");
         for field in Fields::new(node) {
             let field = field?;
             match field.number {
                 node::ATTRIBUTE => self.walk_attribute(field.bytes()?, depth)?,
-                node::DOMAIN => {
-                    self.domains_used.insert(field.text()?.to_owned());
-                }
-                node::OP_TYPE if field.bytes()? == b"EPContext" => self.compiled_contexts = true,
+                node::DOMAIN => domain = field.text()?,
+                node::OP_TYPE => op_type = field.text()?,
+                node::NAME => name = field.text()?,
+                node::OUTPUT => output = field.text()?,
                 _ => {}
             }
+        }
+        self.domains_used.insert(domain.to_owned());
+        self.compiled_contexts |= op_type == "EPContext";
+        if is_tree_node(domain, op_type)
+            && let Some(hostile) = descent::check(op_type, node)?
+        {
+            let name = if name.is_empty() { output } else { name };
+            self.hostile_trees.push((name.to_owned(), hostile));
         }
         Ok(())
     }

@@ -147,10 +147,14 @@ fn golden_rows(package: &Package, count: usize) -> Vec<f32> {
 
 /// Answers are written in place, unless the model's declared output shape contradicts its answers: ONNX Runtime
 /// holds memory given to it against the declaration.
-pub fn choose_way_back(runner: &mut Runner, package: &Package, answer: &AnswerShape, rows_fixed: Option<usize>) {
+pub fn choose_way_back(
+    runner: &mut Runner,
+    package: &Package,
+    answer: &AnswerShape,
+    rows_fixed: Option<usize>,
+) -> bool {
     let count = rows_fixed.unwrap_or(3);
-    let in_place = runner.run(&golden_rows(package, count), &answer.many).is_ok();
-    runner.set_in_place(in_place);
+    runner.run(&golden_rows(package, count), &answer.many).is_ok()
 }
 
 /// Runs golden rows to see the shapes the model really answers in. Returns them and whether the answers are doubles.

@@ -24,7 +24,7 @@ use crate::pipeline::settings::Thresholds;
 /// The contract's file in the folder.
 pub const MANIFEST: &str = "model.toml";
 
-/// A protobuf message cannot be larger; nor does a fraud model need to be.
+/// Half of what a protobuf message may have; no fraud model comes near.
 const MODEL_BYTES_MAX: u64 = 1 << 30;
 const TEXT_BYTES_MAX: u64 = 16 << 20;
 const RECORDS_BYTES_MAX: u64 = 16 << 20;
@@ -50,6 +50,8 @@ pub struct Package {
     /// The tensor to read: the contract's, or what stands before its ZipMap.
     pub(crate) output_tensor: String,
     pub(crate) column: Option<usize>,
+    /// What the model's trees ask of a row.
+    pub(crate) asked: Asked,
     /// What ONNX Runtime is given.
     pub(crate) model: Vec<u8>,
 }
@@ -121,6 +123,7 @@ fn read(dir: &Path, problems: &mut Problems) -> Option<Package> {
         input_tensor: contract.input_tensor,
         output_tensor: model.output_tensor,
         column: contract.column,
+        asked: model.asked,
         model: model.bytes,
     })
 }
@@ -168,6 +171,7 @@ fn check_hash(bytes: &[u8], contract: &Contract, problems: &mut Problems) -> boo
 struct Checked {
     bytes: Vec<u8>,
     output_tensor: String,
+    asked: Asked,
     warnings: Vec<String>,
 }
 
@@ -187,8 +191,11 @@ fn check_model(bytes: Vec<u8>, contract: &Contract, problems: &mut Problems) -> 
         let fix = "export with standard operators only (ai.onnx, ai.onnx.ml, com.microsoft)";
         problems.add(place, format!("needs operators of unknown domains: {}", list(unknown.into_iter())), fix);
     }
-    let width = contract.wanted.features.len();
-    if let Some(column) = Asked::of(&bytes).ok().and_then(|asked| asked.columns.last().copied())
+    for (name, hostile) in &found.hostile_trees {
+        problems.add(place, format!("its tree ensemble `{name}` {}", hostile.what), hostile.fix);
+    }
+    let (width, asked) = (contract.wanted.features.len(), Asked::of(&bytes).unwrap_or_default());
+    if let Some(column) = asked.columns.last().copied()
         && column >= width
     {
         // ONNX Runtime reads what lies behind the row, if it can.
@@ -209,10 +216,11 @@ fn check_model(bytes: Vec<u8>, contract: &Contract, problems: &mut Problems) -> 
         return None;
     }
     match found.zip_map(&contract.output_tensor) {
-        None => Some(Checked { bytes, output_tensor: contract.output_tensor.clone(), warnings: Vec::new() }),
+        None => Some(Checked { bytes, output_tensor: contract.output_tensor.clone(), asked, warnings: Vec::new() }),
         Some(zip_map) => Some(Checked {
             bytes: found.without(zip_map, &bytes),
             output_tensor: zip_map.input.clone(),
+            asked,
             warnings: vec![format!(
                 "output `{}` is a list of maps (ZipMap); it is left out and `{}`, which it is made of, read instead: \
                  output.column counts the classes in their order. Export with zipmap=False to say so in the model",

@@ -7,12 +7,13 @@ use crate::avro::feature::{Missing, Transform};
 use crate::edge::Clock;
 use crate::error::Fatal;
 use crate::memory;
+use crate::model::curve::ProbeSettings;
 use crate::model::open::builder;
 use crate::model::package::{Package, list};
-use crate::model::probe::{ProbeReport, ProbeSettings, check_golden, probe, varied_rows, warm_up};
+use crate::model::probe::{ProbeReport, check_golden, probe, warm_up};
 use crate::model::runtime::Runtime;
-use crate::model::session::{Provider, Session, SessionSettings};
-use crate::model::trees::{Asked, Graph, TreeNode, Trees};
+use crate::model::session::{Opened, Provider, Session, SessionSettings};
+use crate::model::trees::{Graph, TreeNode, Trees};
 
 /// What the configuration says about the model.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,8 +49,9 @@ pub struct Model {
     pub runtime: Runtime,
     pub report: ProbeReport,
     settings: SessionSettings,
-    /// As every session opens it.
+    /// As every session has it.
     pub graph: Graph,
+    opened: Arc<Opened>,
     /// The session that was probed, for the first lane.
     first: Arc<Mutex<Option<Session>>>,
 }
@@ -63,40 +65,69 @@ pub struct Model {
 pub fn prepare(dir: &Path, settings: &ModelSettings, clock: &dyn Clock) -> Result<Model, Fatal> {
     let package = Package::load(dir)?;
     let runtime = Runtime::load(settings.onnxruntime.as_deref())?;
-    let rows_max = settings.probe.rows_max.max(1);
-    let session_settings =
-        SessionSettings { provider: settings.provider, rows_max, pad_rows: settings.pad_rows.map(|rows| rows.max(1)) };
-    let graph = match settings.trees {
+    let start_ns = clock.now_ns();
+    let exchanged = match settings.trees {
         Trees::Auto if settings.provider == Provider::Cpu => exchange_trees(&runtime, &package, clock),
         _ => Graph::unchanged(),
     };
-    let native_before = memory::used_bytes();
-    let mut session = Session::open(&runtime, &package, &graph, session_settings)?;
-    let mut report = probe(&mut session, &package, &settings.probe, clock, native_before)?;
-    if let Some(rows) = settings.batch_rows {
-        report.batch_rows_cap = rows.clamp(1, rows_max);
-        warm_up(&mut session, &package, &varied_rows(&package.golden.rows, rows_max), report.batch_rows_cap)?;
-    }
-    report.warnings.extend(lost_routing(&package));
-    let range = &report.range;
+    let (graph, mut tried) = match try_out(&runtime, &package, &exchanged, settings, clock) {
+        // The kernel must never cost a model that works: what is wrong with the model itself shows without it too.
+        Err(fatal) if exchanged.is_changed() => {
+            let graph = exchanged.given_up(&fatal.what);
+            let tried = try_out(&runtime, &package, &graph, settings, clock)?;
+            tracing::warn!("scorewire's tree kernel is not used: {}", fatal.what);
+            (graph, tried)
+        }
+        tried => (exchanged, tried?),
+    };
+    log_trees(&graph, &package);
+    tried.report.warnings.extend(lost_routing(&package));
+    let range = &tried.report.range;
     let (numbers, clamped) = (range.numbers(), range.share(range.clamped));
     tracing::info!(%numbers, %clamped, "answers to varied golden rows");
-    for warning in &report.warnings {
+    for warning in &tried.report.warnings {
         tracing::warn!(model = %package.name, version = %package.version, "{warning}");
     }
-    Ok(Model {
-        package: Arc::new(package),
-        runtime,
-        report,
-        settings: session_settings,
-        graph,
-        first: Arc::new(Mutex::new(Some(session))),
-    })
+    let took_ms = clock.now_ns().saturating_sub(start_ns) / 1_000_000;
+    tracing::info!(took_ms, shared = tried.opened.is_shared(), "model opened and checked");
+    let Tried { opened, session, report, settings } = tried;
+    let first = Arc::new(Mutex::new(Some(session)));
+    Ok(Model { package: Arc::new(package), runtime, report, settings, graph, opened, first })
+}
+
+/// What a graph that holds leads to.
+struct Tried {
+    opened: Arc<Opened>,
+    session: Session,
+    report: ProbeReport,
+    settings: SessionSettings,
+}
+
+/// Opens the model as `graph` has it, and probes it.
+fn try_out(
+    runtime: &Runtime,
+    package: &Package,
+    graph: &Graph,
+    settings: &ModelSettings,
+    clock: &dyn Clock,
+) -> Result<Tried, Fatal> {
+    let rows_max = settings.probe.rows_max.max(1);
+    let pad_rows = settings.pad_rows.map(|rows| rows.max(1));
+    let session_settings = SessionSettings { provider: settings.provider, rows_max, pad_rows };
+    let native_before = memory::used_bytes();
+    let opened = Arc::new(Opened::open(runtime, package, graph, session_settings)?);
+    let mut session = opened.session(package)?;
+    let mut report = probe(&mut session, package, &settings.probe, clock, native_before)?;
+    if let Some(rows) = settings.batch_rows {
+        report.batch_rows_cap = rows.clamp(1, rows_max);
+    }
+    warm_up(&mut session, package, report.batch_rows_cap)?;
+    Ok(Tried { opened, session, report, settings: session_settings })
 }
 
 /// A warning where missing values reach trees that say nothing about them.
 fn lost_routing(package: &Package) -> Option<String> {
-    let asked = Asked::of(&package.model).ok()?;
+    let asked = &package.asked;
     let features = package.wanted.features.iter().enumerate();
     let lost: Vec<&str> = features
         .filter(|(column, _)| asked.columns.contains(column) && !asked.tracked.contains(column))
@@ -117,7 +148,10 @@ fn lost_routing(package: &Package) -> Option<String> {
 
 fn exchange_trees(runtime: &Runtime, package: &Package, clock: &dyn Clock) -> Graph {
     let settings = || builder(runtime, Provider::Cpu).map_err(|fatal| fatal.to_string());
-    let graph = Graph::exchange(&package.model, &settings, clock);
+    Graph::exchange(&package.model, &settings, clock)
+}
+
+fn log_trees(graph: &Graph, package: &Package) {
     let direct = graph.direct(&package.output_tensor).is_some();
     for node in &graph.nodes {
         match node {
@@ -134,7 +168,6 @@ fn exchange_trees(runtime: &Runtime, package: &Package, clock: &dyn Clock) -> Gr
             TreeNode::OnnxRuntime { why } => tracing::info!("tree ensemble scored by ONNX Runtime: the node {why}"),
         }
     }
-    graph
 }
 
 impl Model {
@@ -148,10 +181,27 @@ impl Model {
         if let Some(session) = first {
             return Ok(session);
         }
-        let mut session = Session::open(&self.runtime, &self.package, &self.graph, self.settings)?;
-        check_golden(&mut session, &self.package)?;
-        let pool = varied_rows(&self.package.golden.rows, self.report.batch_rows_cap);
-        warm_up(&mut session, &self.package, &pool, self.report.batch_rows_cap)?;
+        // What a session reads was checked when it was opened: a shared one is not checked for each lane.
+        let mut session = match self.opened.is_shared() {
+            true => self.opened.session(&self.package)?,
+            false => {
+                let mut session = Session::open(&self.runtime, &self.package, &self.graph, self.settings)?;
+                check_golden(&mut session, &self.package)?;
+                session
+            }
+        };
+        warm_up(&mut session, &self.package, self.report.batch_rows_cap)?;
         Ok(session)
+    }
+
+    /// What ONNX Runtime holds for the sessions of `lanes` lanes.
+    pub fn native_bytes(&self, lanes: usize) -> u64 {
+        let sessions = if self.opened.is_shared() { 1 } else { lanes };
+        self.report.native_bytes * sessions as u64
+    }
+
+    /// Whether all lanes call one model that is open, or each opens its own.
+    pub fn is_shared(&self) -> bool {
+        self.opened.is_shared()
     }
 }

@@ -1,49 +1,18 @@
 //! What is asked of a model before the first record: does it answer as it did when it was exported, does a row's
 //! score depend on its batch, how large should batches be on this machine, and does it answer probabilities.
 
-use std::time::Duration;
-
 use ndarray::{Array2, ArrayView2, s};
 
 use crate::edge::{Clock, Scorer};
 use crate::error::{Fatal, exit};
 use crate::model::answers::AnswerRange;
+use crate::model::curve::{CurvePoint, ProbeSettings, choose_cap, measure_curve, sizes};
 use crate::model::golden::Golden;
 use crate::model::golden_records;
 use crate::model::package::Package;
 use crate::model::sequence::Sequence;
 use crate::model::session::{Placement, Session};
 use crate::record::score_of;
-
-/// Bounds of the probe.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ProbeSettings {
-    /// Rows of one batch at most.
-    pub rows_max: usize,
-    /// A batch's time in the model that keeps the lane responsive.
-    pub slice: Duration,
-    /// What a batch of a model too slow for the slice may take.
-    pub latency_max: Duration,
-}
-
-impl Default for ProbeSettings {
-    fn default() -> ProbeSettings {
-        ProbeSettings { rows_max: 512, slice: Duration::from_millis(1), latency_max: Duration::from_millis(5) }
-    }
-}
-
-/// Time of one call: the lower quartile of those measured, which tells what the machine does when it is left alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CurvePoint {
-    pub rows: usize,
-    pub call_ns: u64,
-}
-
-impl CurvePoint {
-    pub fn row_ns(self) -> f64 {
-        self.call_ns as f64 / self.rows as f64
-    }
-}
 
 /// What the probe found; for the log, `/status` and metrics.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,7 +27,7 @@ pub struct ProbeReport {
     /// Of the answers to varied golden rows; none of them truly outside 0..=1.
     pub range: AnswerRange,
     pub placement: Placement,
-    /// What ONNX Runtime holds for one session after warm-up, in `malloc`'s count; 0 where that is not known.
+    /// What ONNX Runtime holds for one session, in `malloc`'s count; 0 where that is not known.
     pub native_bytes: u64,
     pub warnings: Vec<String>,
 }
@@ -68,17 +37,6 @@ const POOL_ROWS: usize = 8192;
 /// Rows whose score is compared between batch sizes.
 const INVARIANCE_ROWS: usize = 96;
 const INVARIANCE_SIZES: [usize; 7] = [2, 3, 8, 16, 33, 64, 96];
-/// The sizes are measured in turn, several times over, so that a slow moment of the machine touches them all alike.
-const ROUNDS: usize = 4;
-/// Calls per size and round.
-const CALLS_MIN: usize = 3;
-const CALLS_MAX: usize = 30;
-/// Time to spend on one size in one round, beyond the least number of calls.
-const SIZE_BUDGET_NS: u64 = 4_000_000;
-/// Sizes this near the cheapest are as cheap, and the largest of them wins: a batch only grows to it when that many
-/// records wait, and then each request to the broker carries more outcomes.
-const NEARLY: f64 = 1.05;
-
 /// Time to spend on the range of the answers: a slow model shows it in fewer rows.
 const RANGE_BUDGET_NS: u64 = 2_000_000_000;
 
@@ -124,7 +82,7 @@ fn check_scores(session: &mut Session, package: &Package, golden: &Golden, kind:
     Ok(difference_max)
 }
 
-fn answer(
+pub(super) fn answer(
     session: &mut Session,
     package: &Package,
     rows: ArrayView2<'_, f32>,
@@ -187,100 +145,6 @@ fn is_invariant(session: &mut Session, package: &Package, pool: &Array2<f32>) ->
     Ok(true)
 }
 
-/// Sizes to measure: powers of two and one between, up to `rows_max`.
-fn sizes(rows_max: usize) -> Vec<usize> {
-    let mut sizes: Vec<usize> = [1, 2, 4, 8, 16, 24, 32, 48, 64, 80, 96, 128, 192, 256, 384, 512, 768, 1024]
-        .into_iter()
-        .filter(|size| *size < rows_max)
-        .collect();
-    sizes.push(rows_max.max(1));
-    sizes
-}
-
-/// Call times of each size. Stops growing where calls take far longer than any limit: larger batches only take longer.
-fn measure_curve(
-    session: &mut Session,
-    package: &Package,
-    pool: &Array2<f32>,
-    settings: &ProbeSettings,
-    clock: &dyn Clock,
-) -> Result<Vec<CurvePoint>, Fatal> {
-    let too_long = 2 * settings.latency_max.as_nanos();
-    // A fixed batch makes smaller calls cost as much as a full one: there is nothing to choose between.
-    let mut sizes = session.rows_fixed().map_or_else(|| sizes(settings.rows_max), |fixed| vec![fixed]);
-    let mut times: Vec<Vec<u64>> = sizes.iter().map(|_| Vec::with_capacity(ROUNDS * CALLS_MAX)).collect();
-    for round in 0..ROUNDS {
-        for index in 0..sizes.len() {
-            let rows = sizes[index];
-            if round == 0 {
-                // A size's first call makes its values and faults its memory in.
-                answer(session, package, pool.slice(s![..rows, ..]), &mut vec![0.0; rows])?;
-            }
-            measure(session, package, pool, rows, clock, &mut times[index])?;
-            if round == 0 && times[index].iter().all(|call_ns| u128::from(*call_ns) > too_long) {
-                sizes.truncate(index + 1);
-                break;
-            }
-        }
-    }
-    let quartile = |mut times: Vec<u64>| {
-        times.sort_unstable();
-        times[times.len() / 4]
-    };
-    Ok(sizes.into_iter().zip(times).map(|(rows, times)| CurvePoint { rows, call_ns: quartile(times) }).collect())
-}
-
-fn measure(
-    session: &mut Session,
-    package: &Package,
-    pool: &Array2<f32>,
-    rows: usize,
-    clock: &dyn Clock,
-    times: &mut Vec<u64>,
-) -> Result<(), Fatal> {
-    let mut scores = vec![0.0; rows];
-    // Each round goes on where the last one ended: rows seen before would be guessed right.
-    let mut at = times.len() * rows % (pool.nrows() - rows + 1);
-    let mut spent = 0;
-    for call in 0..CALLS_MAX {
-        if call >= CALLS_MIN && spent >= SIZE_BUDGET_NS {
-            break;
-        }
-        if at + rows > pool.nrows() {
-            at = 0;
-        }
-        let batch = pool.slice(s![at..at + rows, ..]);
-        let start = clock.now_ns();
-        answer(session, package, batch, &mut scores)?;
-        let call_ns = clock.now_ns().saturating_sub(start);
-        times.push(call_ns);
-        spent += call_ns;
-        at += rows;
-    }
-    Ok(())
-}
-
-/// The batch size for a curve, and a warning when the model is too slow for the slice.
-pub fn choose_cap(curve: &[CurvePoint], settings: &ProbeSettings) -> (usize, Option<String>) {
-    let within = |limit: Duration| {
-        let fits: Vec<CurvePoint> =
-            curve.iter().copied().filter(|point| u128::from(point.call_ns) <= limit.as_nanos()).collect();
-        let cheapest = fits.iter().map(|point| point.row_ns()).fold(f64::INFINITY, f64::min);
-        fits.into_iter().rfind(|point| point.row_ns() <= cheapest * NEARLY).map(|point| point.rows)
-    };
-    if let Some(rows) = within(settings.slice) {
-        return (rows, None);
-    }
-    let slow = format!("no batch of this model takes less than {:?}", settings.slice);
-    match within(settings.latency_max) {
-        Some(rows) => {
-            let warning = format!("{slow}; batches of {rows} rows stay within {:?} instead", settings.latency_max);
-            (rows, Some(warning))
-        }
-        None => (1, Some(format!("{slow}, nor than {:?}: rows are scored one by one", settings.latency_max))),
-    }
-}
-
 /// The range of the model's answers to `pool`, or to as much of it as it answers in two seconds.
 ///
 /// # Errors
@@ -313,7 +177,7 @@ fn check_range(
     Err(Fatal::new(exit::MODEL, what, fix))
 }
 
-/// Asks all of the above and warms every batch size that will be used. `native_before`: bytes of the heap in use before
+/// Asks all of the above. `native_before`: bytes of the heap in use before
 /// the session was opened.
 ///
 /// # Errors
@@ -347,7 +211,6 @@ pub fn probe(
             range.share(range.not_finite)
         ));
     }
-    warm_up(session, package, &pool, batch_rows_cap)?;
     Ok(ProbeReport {
         batch_rows_cap,
         curve,
@@ -360,10 +223,11 @@ pub fn probe(
     })
 }
 
-/// One call of each size up to `rows_max`: batches are as large as what has arrived, so each will be used.
-pub fn warm_up(session: &mut Session, package: &Package, pool: &Array2<f32>, rows_max: usize) -> Result<(), Fatal> {
+/// A few calls of the sizes that will be used: the first ones fault memory in and fill caches.
+pub fn warm_up(session: &mut Session, package: &Package, rows_max: usize) -> Result<(), Fatal> {
+    let pool = varied_rows(&package.golden.rows, rows_max);
     let mut scores = vec![0.0; rows_max];
-    for rows in 1..=rows_max.min(pool.nrows()) {
+    for rows in sizes(rows_max) {
         answer(session, package, pool.slice(s![..rows, ..]), &mut scores)?;
     }
     Ok(())

@@ -7,11 +7,14 @@
 
 use std::ffi::{CStr, CString, c_char};
 use std::ptr::{self, NonNull};
+use std::sync::Arc;
 
 use ort::AsPointer;
 use ort::sys::{
     ONNXTensorElementDataType as ElementType, OrtAllocatorType, OrtMemType, OrtMemoryInfo, OrtStatusPtr, OrtValue,
 };
+
+use crate::model::trees::Loaded;
 
 /// Owns an `OrtValue`. It may point at memory it does not own.
 struct Value(NonNull<OrtValue>);
@@ -181,28 +184,29 @@ struct BoundInput {
     value: Value,
 }
 
-/// A session with its names and buffers.
+/// A session with names and buffers of one's own. Several may share the session.
 pub struct Runner {
     // Fields drop in this order: the values before the session they were made for.
     inputs: Vec<Option<BoundInput>>,
     outputs: Vec<Option<Value>>,
     answers: Answers,
     memory: MainMemory,
-    session: ort::session::Session,
+    loaded: Arc<Loaded>,
     input_name: CString,
     output_name: CString,
     width: usize,
     in_place: bool,
 }
 
-// SAFETY: the pointers are ONNX Runtime's own objects, which any thread may use as long as one does at a time (`run`
-// takes `&mut self`), and remembered addresses that are compared and never followed by us.
+// SAFETY: the pointers are values of ONNX Runtime's that any thread may use as long as one does at a time (`run` takes
+// `&mut self`), and remembered addresses that are compared and never followed by us. The session may be used by any
+// number of threads, and so may the operators in its graph.
 unsafe impl Send for Runner {}
 
 impl Runner {
     /// `rows_max`: the largest batch that will be run.
     pub fn new(
-        session: ort::session::Session,
+        loaded: Arc<Loaded>,
         input: &str,
         output: &str,
         width: usize,
@@ -214,7 +218,7 @@ impl Runner {
             outputs: (0..=rows_max).map(|_| None).collect(),
             answers: Answers::Single(Vec::new()),
             memory: MainMemory::new()?,
-            session,
+            loaded,
             input_name: name(input)?,
             output_name: name(output)?,
             width,
@@ -240,10 +244,10 @@ impl Runner {
     fn call(&mut self, input: *const OrtValue, output: *mut OrtValue) -> Result<*mut OrtValue, ort::Error> {
         let mut output = output;
         // SAFETY: names are C strings of ours; input and output are live values (the callers' part), or a null output
-        // for ONNX Runtime to fill in. `&mut self` keeps this session to one run at a time.
+        // for ONNX Runtime to fill in. `&mut self` keeps the values to one run at a time; the session takes several.
         check(unsafe {
             (ort::api().Run)(
-                self.session.ptr().cast_mut(),
+                self.loaded.session().ptr().cast_mut(),
                 ptr::null(),
                 &self.input_name.as_ptr(),
                 &input,
@@ -313,6 +317,16 @@ impl Runner {
         Ok(slot.insert(value).0.as_ptr())
     }
 
+    /// Makes the values of answers for all batches of at least two and at most `rows_max` rows. `shape`: of several.
+    pub fn bind_outputs(&mut self, shape: &[i64], rows_max: usize) -> Result<(), ort::Error> {
+        let mut shape = shape.to_vec();
+        for count in 2..=if self.in_place { rows_max } else { 0 } {
+            shape[0] = count as i64;
+            self.bind_output(&shape, count)?;
+        }
+        Ok(())
+    }
+
     /// Runs `rows` and returns whatever came: for learning the shape that a model really answers in.
     pub fn run_free(&mut self, rows: &[f32]) -> Result<FreeAnswer, ort::Error> {
         let count = rows.len() / self.width;
@@ -335,7 +349,7 @@ impl Runner {
         let api = ort::api();
         // SAFETY: the session is live, and so is everything these calls return, as long as it is.
         unsafe {
-            check((api.Session_GetEpGraphAssignmentInfo)(self.session.ptr(), &mut parts, &mut count))?;
+            check((api.Session_GetEpGraphAssignmentInfo)(self.loaded.session().ptr(), &mut parts, &mut count))?;
             let parts = if count == 0 { &[] } else { std::slice::from_raw_parts(parts, count) };
             let mut found = Vec::with_capacity(parts.len());
             for part in parts {

@@ -1,4 +1,14 @@
-//! A model that answers: one ONNX Runtime session behind [`Scorer`], for one lane.
+//! A model that answers: ONNX Runtime behind [`Scorer`], for one lane.
+//!
+//! A large model takes seconds to open and hundreds of megabytes, so ONNX Runtime opens it once ([`Opened`]) and the lanes
+//! run that one session, which several threads may do at a time. Whatever a call writes is the lane's own: values,
+//! answers, the kernel's scratch. A small model is opened for each lane: ONNX Runtime takes two locks of the session in each
+//! call, and lanes that share nothing cannot meet there.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ndarray::ArrayView2;
 
 use crate::edge::{ScoreError, Scorer};
 use crate::error::Fatal;
@@ -6,10 +16,7 @@ use crate::model::open::{builder, check_outlets, choose_way_back, fixed_rows, le
 use crate::model::package::Package;
 use crate::model::runner::{Answers, Runner};
 use crate::model::runtime::Runtime;
-use crate::model::trees::{Graph, TreeKernel};
-use std::fmt;
-
-use ndarray::ArrayView2;
+use crate::model::trees::{Graph, Loaded, TreeKernel};
 
 /// Where the model runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,80 +71,152 @@ pub(super) struct AnswerShape {
     pub column: usize,
 }
 
+/// Files larger than this are opened once for all lanes.
+const OWN_BYTES_MAX: usize = 256 << 10;
+
+/// A model that is open, and how it is to be called.
+pub(super) struct Opened {
+    loaded: Arc<Loaded>,
+    graph: Graph,
+    settings: SessionSettings,
+    is_shared: bool,
+    input: String,
+    output: String,
+    width: usize,
+    rows_max: usize,
+    rows_fixed: Option<usize>,
+    answer: AnswerShape,
+    double: bool,
+    in_place: bool,
+    placement: Placement,
+    warnings: Vec<String>,
+}
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Opened { input, output, answer, placement, .. } = self;
+        write!(f, "Opened({input} -> {output}, {answer:?}, {placement:?})")
+    }
+}
+
+impl Opened {
+    /// Opens the package's model, as `graph` has it, and checks it against the contract: one `float32` input `[N, features]`,
+    /// an output of floats with one score per row, in the contract's column.
+    ///
+    /// # Errors
+    /// [`exit::MODEL`](crate::error::exit::MODEL) when the model does not fit its contract,
+    /// [`exit::SYSTEM`](crate::error::exit::SYSTEM) when the provider is not there.
+    pub fn open(
+        runtime: &Runtime,
+        package: &Package,
+        graph: &Graph,
+        settings: SessionSettings,
+    ) -> Result<Opened, Fatal> {
+        let width = package.wanted.features.len();
+        let refused = |error: ort::Error| refused(package, settings.provider, &error);
+        let loaded = Arc::new(graph.open(builder(runtime, settings.provider)?, &package.model).map_err(refused)?);
+        let (input, rows_declared) = check_outlets(loaded.session(), package)?;
+        let mut warnings = Vec::new();
+        let rows_fixed = fixed_rows(rows_declared, settings, &mut warnings);
+        let rows_max = rows_fixed.unwrap_or(settings.rows_max.max(1));
+        let output = package.output_tensor.clone();
+        // Two shapes are learned from one row and three, whatever the largest batch will be.
+        let rows_learned = rows_max.max(3);
+        let mut runner = Runner::new(loaded.clone(), &input, &output, width, rows_learned).map_err(refused)?;
+        let (answer, double) = learn_shape(&mut runner, package, rows_fixed)?;
+        runner.set_answers(Answers::with_len(double, rows_learned * answer.columns));
+        let in_place = choose_way_back(&mut runner, package, &answer, rows_fixed);
+        let placement = placement(&runner, settings.provider, &mut warnings);
+        let graph = graph.clone();
+        // Nobody calls the session of a kernel that is asked directly. A GPU's has one stream of work for all who call.
+        let pays = graph.direct(&output).is_some() || graph.bytes(&package.model).len() > OWN_BYTES_MAX;
+        Ok(Opened {
+            loaded,
+            graph,
+            settings,
+            is_shared: settings.provider == Provider::Cpu && pays,
+            input,
+            output,
+            width,
+            rows_max,
+            rows_fixed,
+            answer,
+            double,
+            in_place,
+            placement,
+            warnings,
+        })
+    }
+
+    /// Whether all lanes call this one.
+    pub fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
+    /// For one lane, with memory for its calls.
+    ///
+    /// # Errors
+    /// [`exit::MODEL`](crate::error::exit::MODEL) when ONNX Runtime gives no values.
+    pub fn session(self: &Arc<Opened>, package: &Package) -> Result<Session, Fatal> {
+        let refused = |error: ort::Error| refused(package, self.settings.provider, &error);
+        let mut runner =
+            Runner::new(self.loaded.clone(), &self.input, &self.output, self.width, self.rows_max).map_err(refused)?;
+        runner.set_answers(Answers::with_len(self.double, self.rows_max * self.answer.columns));
+        runner.set_in_place(self.in_place);
+        runner.bind_outputs(&self.answer.many, self.rows_max).map_err(refused)?;
+        Ok(Session {
+            runner,
+            answer: self.answer.clone(),
+            trees: self.graph.direct(&self.output),
+            padded: vec![0.0; self.rows_fixed.unwrap_or(0) * self.width],
+            opened: self.clone(),
+        })
+    }
+}
+
 /// A verified shape of call on one model. Made on any thread, used by one.
 pub struct Session {
     runner: Runner,
-    width: usize,
-    rows_max: usize,
-    /// Every call has exactly this many rows.
-    rows_fixed: Option<usize>,
     answer: AnswerShape,
     /// Answers in the runner's place, where an ensemble's scores are the graph's answer.
     trees: Option<TreeKernel>,
     /// The last, partial batch of a model with a fixed batch, filled up.
     padded: Vec<f32>,
-    placement: Placement,
-    warnings: Vec<String>,
+    opened: Arc<Opened>,
 }
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session")
-            .field("width", &self.width)
-            .field("rows_max", &self.rows_max)
-            .field("rows_fixed", &self.rows_fixed)
-            .field("answer", &self.answer)
-            .field("placement", &self.placement)
-            .finish_non_exhaustive()
+        f.debug_struct("Session").field("opened", &self.opened).finish_non_exhaustive()
     }
 }
 
 impl Session {
-    /// Opens the package's model, as `graph` has it, and checks it against the contract: one `float32` input `[N, features]`, an output
-    /// of floats with one score per row, in the contract's column.
+    /// Opens the package's model, as `graph` has it, for one lane alone.
     ///
     /// # Errors
-    /// [`exit::MODEL`] when the model does not fit its contract, [`exit::SYSTEM`] when the provider is not there.
+    /// Those of `Opened::open`: the model does not fit its contract, or the provider is not there.
     pub fn open(
         runtime: &Runtime,
         package: &Package,
         graph: &Graph,
         settings: SessionSettings,
     ) -> Result<Session, Fatal> {
-        let width = package.wanted.features.len();
-        let opened = graph
-            .with_operators(builder(runtime, settings.provider)?)
-            .and_then(|mut builder| builder.commit_from_memory(graph.bytes(&package.model)))
-            .map_err(|error| refused(package, settings.provider, &error))?;
-        let (input, rows_declared) = check_outlets(&opened, package)?;
-        let mut warnings = Vec::new();
-        let rows_fixed = fixed_rows(rows_declared, settings, &mut warnings);
-        let rows_max = rows_fixed.unwrap_or(settings.rows_max.max(1));
-        // Two shapes are learned from one row and three, whatever the largest batch will be.
-        let rows_bound = rows_max.max(3);
-        let mut runner = Runner::new(opened, &input, &package.output_tensor, width, rows_bound)
-            .map_err(|error| refused(package, settings.provider, &error))?;
-        let (answer, double) = learn_shape(&mut runner, package, rows_fixed)?;
-        runner.set_answers(Answers::with_len(double, rows_bound * answer.columns));
-        choose_way_back(&mut runner, package, &answer, rows_fixed);
-        let trees = graph.direct(&package.output_tensor);
-        let placement = placement(&runner, settings.provider, &mut warnings);
-        let padded = vec![0.0; rows_fixed.unwrap_or(0) * width];
-        Ok(Session { runner, width, rows_max, rows_fixed, answer, trees, padded, placement, warnings })
+        Arc::new(Opened::open(runtime, package, graph, settings)?).session(package)
     }
 
     pub fn placement(&self) -> &Placement {
-        &self.placement
+        &self.opened.placement
     }
 
     /// Worth knowing, no reason to stop.
     pub fn warnings(&self) -> &[String] {
-        &self.warnings
+        &self.opened.warnings
     }
 
     /// Rows that every call has, whatever the batch: the model's batch is fixed, or strict mode is on.
     pub fn rows_fixed(&self) -> Option<usize> {
-        self.rows_fixed
+        self.opened.rows_fixed
     }
 
     /// Forgets the last call's answers, so that whatever the next one leaves unwritten comes out as NaN.
@@ -147,11 +226,12 @@ impl Session {
 
     /// One call: at most `rows_max` rows, or exactly the fixed number.
     fn call(&mut self, rows: &[f32], scores: &mut [f64]) -> Result<(), ScoreError> {
+        let width = self.opened.width;
         if let Some(trees) = &mut self.trees {
-            trees.score(rows, self.width, self.answer.column, scores);
+            trees.score(rows, width, self.answer.column, scores);
             return Ok(());
         }
-        let count = rows.len() / self.width;
+        let count = rows.len() / width;
         let AnswerShape { one, many, columns, column } = &mut self.answer;
         let shape = match count {
             1 => &one[..],
@@ -181,8 +261,9 @@ impl Session {
     fn call_padded(&mut self, rows: &[f32], scores: &mut [f64]) -> Result<(), ScoreError> {
         let mut padded = std::mem::take(&mut self.padded);
         padded[..rows.len()].copy_from_slice(rows);
-        let last = rows.len() - self.width..rows.len();
-        for at in (rows.len()..padded.len()).step_by(self.width) {
+        let width = self.opened.width;
+        let last = rows.len() - width..rows.len();
+        for at in (rows.len()..padded.len()).step_by(width) {
             padded.copy_within(last.clone(), at);
         }
         let called = self.call(&padded, scores);
@@ -193,22 +274,23 @@ impl Session {
 
 impl Scorer for Session {
     fn width(&self) -> usize {
-        self.width
+        self.opened.width
     }
 
     fn score(&mut self, rows: ArrayView2<'_, f32>, scores: &mut [f64]) -> Result<(), ScoreError> {
         let (count, width) = rows.dim();
-        let Some(values) = rows.to_slice().filter(|_| width == self.width && scores.len() >= count) else {
+        let Opened { width: wanted, rows_max, rows_fixed, .. } = *self.opened;
+        let Some(values) = rows.to_slice().filter(|_| width == wanted && scores.len() >= count) else {
             return Err(ScoreError(format!(
                 "a batch of {count} x {width} (contiguous: {}) with room for {} scores does not fit a model of {} features",
                 rows.is_standard_layout(),
                 scores.len(),
-                self.width
+                wanted
             )));
         };
-        let parts = values.chunks(self.rows_max * self.width).zip(scores[..count].chunks_mut(self.rows_max));
+        let parts = values.chunks(rows_max * width).zip(scores[..count].chunks_mut(rows_max));
         for (part, scores) in parts {
-            match self.rows_fixed {
+            match rows_fixed {
                 Some(fixed) if scores.len() < fixed => self.call_padded(part, scores)?,
                 _ => self.call(part, scores)?,
             }

@@ -12,7 +12,7 @@ pub struct Malformed;
 pub enum Value<'a> {
     Varint(u64),
     Fixed32(u32),
-    Fixed64,
+    Fixed64(u64),
     /// A string, bytes, a packed list or a message.
     Bytes(&'a [u8]),
 }
@@ -87,7 +87,7 @@ impl<'a> Fields<'a> {
         let number = u32::try_from(tag >> 3).map_err(|_| Malformed)?;
         let value = match tag & 7 {
             0 => Value::Varint(self.varint()?),
-            1 => self.take(8).map(|_| Value::Fixed64)?,
+            1 => Value::Fixed64(self.take(8).and_then(eight)?),
             2 => {
                 let len = self.varint()?;
                 Value::Bytes(self.take(len)?)
@@ -122,6 +122,10 @@ fn little_endian(bytes: &[u8]) -> Result<u32, Malformed> {
     bytes.try_into().map(u32::from_le_bytes).map_err(|_| Malformed)
 }
 
+fn eight(bytes: &[u8]) -> Result<u64, Malformed> {
+    bytes.try_into().map(u64::from_le_bytes).map_err(|_| Malformed)
+}
+
 impl Field<'_> {
     /// Appends the elements that this field brings to a `repeated float`: one, or a packed list.
     pub fn floats(&self, out: &mut Vec<f32>) -> Result<(), Malformed> {
@@ -130,6 +134,20 @@ impl Field<'_> {
             Value::Bytes(packed) => {
                 for bytes in packed.chunks(4) {
                     out.push(f32::from_bits(little_endian(bytes)?));
+                }
+            }
+            _ => return Err(Malformed),
+        }
+        Ok(())
+    }
+
+    /// As [`Field::floats`], for a `repeated double`.
+    pub fn doubles(&self, out: &mut Vec<f64>) -> Result<(), Malformed> {
+        match self.value {
+            Value::Fixed64(bits) => out.push(f64::from_bits(bits)),
+            Value::Bytes(packed) => {
+                for bytes in packed.chunks(8) {
+                    out.push(f64::from_bits(eight(bytes)?));
                 }
             }
             _ => return Err(Malformed),

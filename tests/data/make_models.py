@@ -132,27 +132,41 @@ def networks():
     onnx.save(model, HERE / "external_data.onnx")
 
 
-def forest():
-    """Ten trees that vote for fraud with a tenth each where `a` is above 0: all of them together say 1.0000001."""
-    trees, leaves = range(10), [(tree, leaf) for tree in range(10) for leaf in (1, 2)]
-    node = helper.make_node(
-        "TreeEnsembleClassifier", ["input"], ["label", "probabilities"], domain="ai.onnx.ml",
+def votes(rows="input", trees=10):
+    """Trees that vote for fraud with a tenth each where `a` is above 0: ten of them together say 1.0000001."""
+    trees, leaves = range(trees), [(tree, leaf) for tree in range(trees) for leaf in (1, 2)]
+    return helper.make_node(
+        "TreeEnsembleClassifier", [rows], ["label", "probabilities"], domain="ai.onnx.ml",
         nodes_treeids=[tree for tree in trees for _ in range(3)],
-        nodes_nodeids=[0, 1, 2] * 10,
-        nodes_featureids=[0, 0, 0] * 10,
-        nodes_values=[0.0, 0.0, 0.0] * 10,
-        nodes_modes=["BRANCH_LEQ", "LEAF", "LEAF"] * 10,
-        nodes_truenodeids=[1, 0, 0] * 10,
-        nodes_falsenodeids=[2, 0, 0] * 10,
+        nodes_nodeids=[0, 1, 2] * len(trees),
+        nodes_featureids=[0, 0, 0] * len(trees),
+        nodes_values=[0.0, 0.0, 0.0] * len(trees),
+        nodes_modes=["BRANCH_LEQ", "LEAF", "LEAF"] * len(trees),
+        nodes_truenodeids=[1, 0, 0] * len(trees),
+        nodes_falsenodeids=[2, 0, 0] * len(trees),
         class_treeids=[tree for tree, _ in leaves],
         class_nodeids=[leaf for _, leaf in leaves],
-        class_ids=[0] * 20,
-        class_weights=[0.0, 0.1] * 10,
+        class_ids=[0] * len(leaves),
+        class_weights=[0.0, 0.1] * len(trees),
         classlabels_int64s=[0, 1],
     )
+
+
+def forests():
     outputs = [float_output("label", ["N"], TensorProto.INT64), float_output("probabilities", ["N", 2])]
-    model = graph("forest", [node], outputs, opsets=(("", 17), ("ai.onnx.ml", 3)))
-    save("forest", model, "probabilities", 1, x=[[1, 0, 0, 0], [-1, 0, 0, 0], [2, 5, 5, 5]])
+    opsets, rows = (("", 17), ("ai.onnx.ml", 3)), [[1, 0, 0, 0], [-1, 0, 0, 0], [2, 5, 5, 5]]
+    save("forest", graph("forest", [votes()], outputs, opsets=opsets), "probabilities", 1, x=rows)
+
+    # What trees read is of another type than the rows: a graph with another operator in their place does not open.
+    cast = helper.make_node("Cast", ["input"], ["wide"], to=TensorProto.DOUBLE)
+    model = graph("cast_double", [cast, votes("wide", trees=3)], outputs, opsets=opsets)
+    save("cast_double", model, "probabilities", 1, x=rows)
+
+    # What ONNX Runtime's optimiser leaves in the files that it saves, and a domain that nobody knows.
+    unused = [(domain, 1) for domain in ("com.microsoft.nchwc", "ai.onnx.training", "com.microsoft.experimental",
+                                         "org.pytorch.aten", "com.example.magic")]
+    model = graph("unused_imports", [votes(trees=3)], outputs, opsets=(*opsets, *unused))
+    save("unused_imports", model, "probabilities", 1, x=rows)
 
 
 def logits():
@@ -181,6 +195,6 @@ if __name__ == "__main__":
     trees()
     logistic()
     networks()
-    forest()
+    forests()
     logits()
     unwritten()

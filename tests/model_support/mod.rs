@@ -1,6 +1,8 @@
 //! Packages around the small models of `tests/data`, written into a temporary folder and spoiled on purpose.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub mod onnx;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 

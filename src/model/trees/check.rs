@@ -8,9 +8,11 @@
 //!
 //! Answers are written into memory that holds NaN before each call: what ONNX Runtime leaves unwritten shows.
 
+use std::sync::Arc;
+
 use ndarray::{Array2, ArrayView2};
 use ort::session::builder::SessionBuilder;
-use ort::session::{OutputSelector, RunOptions, Session as OrtSession};
+use ort::session::{OutputSelector, RunOptions};
 use ort::value::{Tensor, TensorRef};
 
 use crate::model::sequence::Sequence;
@@ -18,8 +20,7 @@ use crate::model::trees::decisions::{ODD, decisions};
 use crate::model::trees::ensemble::{Ensemble, Finish};
 use crate::model::trees::file::{File, Found};
 use crate::model::trees::forest::Forest;
-use crate::model::trees::operator::{TreeKernel, TreeOperator};
-use crate::model::trees::replace::domain;
+use crate::model::trees::operator::{Loaded, TreeKernel, TreeOperator};
 
 /// Rows around thresholds, at most; larger ensembles are sampled evenly.
 const THRESHOLDS_MAX: usize = 4_096;
@@ -51,16 +52,16 @@ pub fn prove(
     builder: Builder<'_>,
     file: &File<'_>,
     found: &Found<'_>,
-    operator: &TreeOperator,
+    operator: &Arc<TreeOperator>,
     ensemble: &Ensemble,
 ) -> Result<Proof, String> {
     let mut proof = Proof { rows: whole(builder, file, found, operator)?, ..Proof::default() };
     let width = operator.forest.features().max(1);
     for (node, trees) in found.cut(PART_TREES).iter().zip(ensemble.trees.chunks(PART_TREES)) {
-        let mut theirs = open(builder()?, &file.alone(found, width, node))?;
+        let mut theirs = open(builder()?, Vec::new(), &file.alone(found, width, node))?;
         let finish = ensemble.finish.bare(trees);
         let forest = Forest::new(&Ensemble { trees: trees.to_vec(), finish });
-        let mut kernel = TreeOperator { name: operator.name.clone(), forest: forest.into(), finish }.kernel();
+        let mut kernel = TreeKernel::new(forest.into(), finish);
         let tried = decisions(trees, width);
         for rows in tried.rows.axis_chunks_iter(ndarray::Axis(0), CALL_ROWS) {
             let (_, scores) = ask(&mut theirs, found, finish, rows)?;
@@ -74,13 +75,17 @@ pub fn prove(
 }
 
 /// Node and operator as a whole, within sessions and without. The number of rows that were answered alike.
-fn whole(builder: Builder<'_>, file: &File<'_>, found: &Found<'_>, operator: &TreeOperator) -> Result<usize, String> {
+fn whole(
+    builder: Builder<'_>,
+    file: &File<'_>,
+    found: &Found<'_>,
+    operator: &Arc<TreeOperator>,
+) -> Result<usize, String> {
     let width = operator.forest.features().max(1);
     let rows = hard_rows(&operator.forest, width);
-    let domain = domain([operator]).map_err(|error| error.to_string())?;
-    let with_operator = builder()?.with_operators(domain).map_err(|error| error.to_string())?;
-    let mut theirs = open(builder()?, &file.alone(found, width, found.message))?;
-    let mut ours = open(with_operator, &file.alone(found, width, &found.as_operator(&operator.name)))?;
+    let mut theirs = open(builder()?, Vec::new(), &file.alone(found, width, found.message))?;
+    let ours = file.alone(found, width, &found.as_operator(operator.name()));
+    let mut ours = open(builder()?, vec![operator.clone()], &ours)?;
     let (mut kernel, mut alone) = (operator.kernel(), 0);
     for start in (0..rows.nrows()).step_by(CALL_ROWS) {
         let end = (start + CALL_ROWS).min(rows.nrows());
@@ -101,14 +106,13 @@ fn whole(builder: Builder<'_>, file: &File<'_>, found: &Found<'_>, operator: &Tr
     Ok(rows.nrows())
 }
 
-pub(super) fn open(builder: SessionBuilder, model: &[u8]) -> Result<OrtSession, String> {
-    let mut builder = builder;
-    builder.commit_from_memory(model).map_err(|error| error.to_string())
+pub(super) fn open(builder: SessionBuilder, operators: Vec<Arc<TreeOperator>>, model: &[u8]) -> Result<Loaded, String> {
+    Loaded::open(builder, operators, model).map_err(|error| error.to_string())
 }
 
 /// Labels, where the node gives them, and scores, row after row.
 pub(super) fn ask(
-    session: &mut OrtSession,
+    session: &mut Loaded,
     found: &Found<'_>,
     finish: Finish,
     rows: ArrayView2<'_, f32>,
@@ -124,7 +128,7 @@ pub(super) fn ask(
     }
     let options = RunOptions::new().map_err(said)?.with_outputs(outputs);
     let rows = TensorRef::from_array_view(rows).map_err(said)?;
-    let answers = session.run_with_options(ort::inputs![rows], &options).map_err(said)?;
+    let answers = session.session_mut().run_with_options(ort::inputs![rows], &options).map_err(said)?;
     let mut answered = Vec::new();
     for label in labels {
         answered.extend_from_slice(answers[label.as_str()].try_extract_tensor::<i64>().map_err(said)?.1);

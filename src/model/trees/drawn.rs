@@ -212,7 +212,7 @@ pub fn drawn(seed: u64, style: Style, leaves: &[usize]) -> Vec<Drawn> {
 pub fn read(style: Style, lists: &[Drawn]) -> Ensemble {
     let file = model(style.op_type, &attributes(style, lists));
     let mut file = File::read(&file).unwrap();
-    file.found.remove(0).ensemble.unwrap()
+    file.found.remove(0).ensemble().unwrap()
 }
 
 /// Sizes around a block's 32 leaves and several of them.
@@ -230,10 +230,9 @@ pub fn held(style: Style, lists: &[Drawn], spoil: impl FnOnce(&mut Ensemble)) ->
     let runtime = runtime();
     let bytes = model(style.op_type, &attributes(style, lists));
     let file = File::read(&bytes).unwrap();
-    let mut ensemble = file.found[0].ensemble.clone().unwrap();
+    let mut ensemble = file.found[0].ensemble().unwrap();
     spoil(&mut ensemble);
-    let operator =
-        TreeOperator { name: "Trees".to_owned(), forest: Forest::new(&ensemble).into(), finish: ensemble.finish };
+    let operator = TreeOperator::new(0, Forest::new(&ensemble).into(), ensemble.finish);
     let settings = || builder(&runtime, Provider::Cpu).map_err(|fatal| fatal.to_string());
     prove(&settings, &file, &file.found[0], &operator, &ensemble)
 }

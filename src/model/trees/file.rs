@@ -24,8 +24,11 @@ pub struct Found<'a> {
     /// As far as they are of a kind that is read.
     pub attributes: Attributes<'a>,
     pub input: String,
+    /// Others than that one.
+    inputs_more: usize,
     pub outputs: Vec<String>,
-    pub ensemble: Result<Ensemble, Unfit>,
+    /// An attribute is of another kind.
+    is_odd: bool,
 }
 
 /// A model file, cut where nodes are.
@@ -130,6 +133,20 @@ impl Found<'_> {
         node
     }
 
+    /// The node's trees. A large forest's take seconds to read: it is asked for once.
+    pub fn ensemble(&self) -> Result<Ensemble, Unfit> {
+        if self.is_odd {
+            return Err(Unfit("has an attribute of an unexpected kind".to_owned()));
+        }
+        let ensemble = Ensemble::read(self.op_type, &self.attributes)?;
+        let wanted = if self.op_type == "TreeEnsembleClassifier" { 2 } else { 1 };
+        let (outputs, has_input) = (&self.outputs, !self.input.is_empty() && self.inputs_more == 0);
+        match has_input && outputs.len() == wanted && outputs.iter().all(|output| !output.is_empty()) {
+            true => Ok(ensemble),
+            false => Err(Unfit("has other inputs and outputs than usual".to_owned())),
+        }
+    }
+
     /// The node as an operator of [`DOMAIN`].
     pub fn as_operator(&self, operator: &str) -> Vec<u8> {
         self.head(operator, DOMAIN)
@@ -143,6 +160,11 @@ impl Found<'_> {
         }
         parts
     }
+}
+
+/// Whether a node is one of ONNX's own tree ensembles.
+pub fn is_tree_node(domain: &str, op_type: &str) -> bool {
+    domain == ONNX_ML && op_type.starts_with("TreeEnsemble")
 }
 
 fn read_node(bytes: &[u8], range: Range<usize>) -> Result<Option<Found<'_>>, Malformed> {
@@ -159,31 +181,14 @@ fn read_node(bytes: &[u8], range: Range<usize>) -> Result<Option<Found<'_>>, Mal
             _ => {}
         }
     }
-    if domain != ONNX_ML || !op_type.starts_with("TreeEnsemble") {
+    if !is_tree_node(domain, op_type) {
         return Ok(None);
     }
     let mut attributes = Attributes::default();
-    let odd = messages.into_iter().filter(|message| attributes.add(message).is_err()).count();
-    let ensemble = match odd {
-        0 => read_ensemble(op_type, &attributes, &inputs, &outputs),
-        _ => Err(Unfit("has an attribute of an unexpected kind".to_owned())),
-    };
+    let is_odd = messages.into_iter().filter(|message| attributes.add(message).is_err()).count() > 0;
+    let inputs_more = inputs.len().saturating_sub(1);
     let input = inputs.into_iter().next().unwrap_or_default();
-    Ok(Some(Found { range, message: bytes, op_type, attributes, input, outputs, ensemble }))
-}
-
-fn read_ensemble(
-    op_type: &str,
-    attributes: &Attributes<'_>,
-    inputs: &[String],
-    outputs: &[String],
-) -> Result<Ensemble, Unfit> {
-    let ensemble = Ensemble::read(op_type, attributes)?;
-    let wanted = if op_type == "TreeEnsembleClassifier" { 2 } else { 1 };
-    match inputs.len() == 1 && outputs.len() == wanted && outputs.iter().all(|output| !output.is_empty()) {
-        true => Ok(ensemble),
-        false => Err(Unfit("has other inputs and outputs than usual".to_owned())),
-    }
+    Ok(Some(Found { range, message: bytes, op_type, attributes, input, inputs_more, outputs, is_odd }))
 }
 
 fn put_opset(file: &mut Vec<u8>) {

@@ -16,6 +16,7 @@ mod asked;
 mod attributes;
 mod check;
 mod decisions;
+pub mod descent;
 #[cfg(test)]
 mod drawn;
 mod ensemble;
@@ -30,5 +31,7 @@ mod replace;
 mod tests;
 
 pub use asked::Asked;
-pub use operator::TreeKernel;
+pub use descent::Hostile;
+pub use file::is_tree_node;
+pub use operator::{Loaded, TreeKernel};
 pub use replace::{Graph, TreeNode, Trees};

@@ -160,7 +160,7 @@ fn a_column_that_onnx_runtime_leaves_unwritten_is_nan() {
     let bytes = model(style.op_type, &attributes(style, &drawn(1, style, &[3])));
     let file = File::read(&bytes).unwrap();
     let found = &file.found[0];
-    let mut session = open(settings().unwrap(), &file.alone(found, WIDTH, found.message)).unwrap();
+    let mut session = open(settings().unwrap(), Vec::new(), &file.alone(found, WIDTH, found.message)).unwrap();
     let finish = Finish::Binary { base: None, logistic: false, labels: [3, 7], weights_all_positive: true };
     let (_, scores) = ask(&mut session, found, finish, ndarray::Array2::zeros((4, WIDTH)).view()).unwrap();
     assert_eq!(scores.len(), 8);

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ort::operator::OperatorDomain;
 use ort::session::builder::SessionBuilder;
 
 use crate::edge::Clock;
@@ -13,7 +12,7 @@ use crate::model::trees::ensemble::{Ensemble, Node};
 use crate::model::trees::file::File;
 use crate::model::trees::forest::Forest;
 use crate::model::trees::kernel::Kernel;
-use crate::model::trees::operator::{DOMAIN, TreeKernel, TreeOperator};
+use crate::model::trees::operator::{Loaded, TreeKernel, TreeOperator};
 
 /// Who scores tree ensembles.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,7 +41,7 @@ pub enum TreeNode {
 /// An exchanged node.
 #[derive(Clone, Debug)]
 struct Exchanged {
-    operator: TreeOperator,
+    operator: Arc<TreeOperator>,
     /// Under which the graph gives its scores as they are.
     names: BTreeSet<String>,
 }
@@ -70,23 +69,22 @@ impl Graph {
         let mut graph = Graph::default();
         let mut exchanged = Vec::new();
         for (index, found) in file.found.iter().enumerate() {
-            let ensemble = found.ensemble.as_ref().map_err(|unfit| unfit.0.clone());
-            let node = ensemble.and_then(pays).and_then(|ensemble| {
+            let ensemble = found.ensemble().map_err(|unfit| unfit.0);
+            let node = ensemble.as_ref().map_err(String::clone).and_then(pays).and_then(|ensemble| {
                 let start_ns = clock.now_ns();
-                let forest = Arc::new(Forest::new(ensemble));
-                let operator = TreeOperator { name: format!("Trees{index}"), forest, finish: ensemble.finish };
+                let operator = TreeOperator::new(index, Arc::new(Forest::new(ensemble)), ensemble.finish);
                 let proof = prove(builder, &file, found, &operator, ensemble)?;
                 let proof_time = Duration::from_nanos(clock.now_ns().saturating_sub(start_ns));
                 let (trees, instructions) = (operator.forest.trees(), operator.forest.instructions());
                 let names = file.names_of_scores(found).unwrap_or_default();
-                exchanged.push((found, operator.name.clone()));
+                exchanged.push((found, operator.clone()));
                 graph.exchanged.push(Exchanged { operator, names });
                 Ok(TreeNode::Kernel { trees, instructions, proof, proof_time })
             });
             graph.nodes.push(node.unwrap_or_else(|why| TreeNode::OnnxRuntime { why }));
         }
         if !exchanged.is_empty() {
-            let exchanged: Vec<_> = exchanged.iter().map(|(found, name)| (*found, name.as_str())).collect();
+            let exchanged: Vec<_> = exchanged.iter().map(|(found, operator)| (*found, operator.name())).collect();
             graph.changed = Some(file.exchange(&exchanged).into());
         }
         graph
@@ -98,22 +96,32 @@ impl Graph {
         self.exchanged.iter().find(|node| node.names.contains(output)).map(|node| node.operator.kernel())
     }
 
-    /// What ONNX Runtime is given: `file`, or what became of it.
+    /// Whether it is another one than the package's.
+    pub fn is_changed(&self) -> bool {
+        self.changed.is_some()
+    }
+
+    /// The package's file after all, because the changed one failed as `why` says.
+    pub fn given_up(&self, why: &str) -> Graph {
+        let node = |node: &TreeNode| match node {
+            TreeNode::Kernel { .. } => TreeNode::OnnxRuntime {
+                why: format!("passed its proof alone, but the graph with scorewire's kernel in it does not: {why}"),
+            },
+            TreeNode::OnnxRuntime { .. } => node.clone(),
+        };
+        Graph { nodes: self.nodes.iter().map(node).collect(), ..Graph::default() }
+    }
+
+    /// What ONNX Runtime is given: `file`, the package's, or what became of it.
     pub(in crate::model) fn bytes<'a>(&'a self, file: &'a [u8]) -> &'a [u8] {
         self.changed.as_deref().unwrap_or(file)
     }
 
-    /// `builder` with the operators that the graph needs.
-    pub(in crate::model) fn with_operators(&self, builder: SessionBuilder) -> ort::Result<SessionBuilder> {
-        if self.exchanged.is_empty() {
-            return Ok(builder);
-        }
-        Ok(builder.with_operators(domain(self.exchanged.iter().map(|node| &node.operator))?)?)
+    /// Opens it. `file`: the package's.
+    pub(in crate::model) fn open(&self, builder: SessionBuilder, file: &[u8]) -> ort::Result<Loaded> {
+        let operators = self.exchanged.iter().map(|node| node.operator.clone()).collect();
+        Loaded::open(builder, operators, self.bytes(file))
     }
-}
-
-pub fn domain<'a>(operators: impl IntoIterator<Item = &'a TreeOperator>) -> ort::Result<OperatorDomain> {
-    operators.into_iter().try_fold(OperatorDomain::new(DOMAIN)?, |domain, operator| domain.add(operator.clone()))
 }
 
 /// The ensemble, unless its trees are so large that walking down one, as ONNX Runtime does, costs less than asking all

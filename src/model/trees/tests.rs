@@ -108,7 +108,7 @@ fn what_is_not_read_stays_and_says_why() {
         let mut named = attributes(CLASSIFIER, &lists);
         change(&mut named);
         let file = model(CLASSIFIER.op_type, &named);
-        let Unfit(why) = File::read(&file).unwrap().found.remove(0).ensemble.unwrap_err();
+        let Unfit(why) = File::read(&file).unwrap().found.remove(0).ensemble().unwrap_err();
         why
     };
     let set = |name: &'static str, value: fn() -> Value<'static>| {
@@ -140,12 +140,12 @@ fn what_is_not_read_stays_and_says_why() {
     let mut scattered = drawn(5, CLASSIFIER, &[1, 1, 1]);
     scattered[2].tree = 0;
     let file = model(CLASSIFIER.op_type, &attributes(CLASSIFIER, &scattered));
-    let scattered = File::read(&file).unwrap().found.remove(0).ensemble;
+    let scattered = File::read(&file).unwrap().found.remove(0).ensemble();
     assert_eq!(scattered, Err(Unfit("gives a leaf several weights".to_owned())));
     let mut lists = drawn(5, CLASSIFIER, &[1, 1, 1]);
     (lists[2].tree, lists[2].node) = (0, 1);
     let file = model(CLASSIFIER.op_type, &attributes(CLASSIFIER, &lists));
-    let scattered = File::read(&file).unwrap().found.remove(0).ensemble;
+    let scattered = File::read(&file).unwrap().found.remove(0).ensemble();
     assert_eq!(scattered, Err(Unfit("has a tree whose nodes do not stand together".to_owned())));
 }
 

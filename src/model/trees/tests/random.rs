@@ -5,8 +5,7 @@ use ndarray::{Array2, ArrayView2, s};
 use ort::session::Session;
 use ort::value::TensorRef;
 
-use super::super::operator::TreeOperator;
-use super::super::replace::domain;
+use super::super::operator::{Loaded, TreeOperator};
 use super::*;
 use crate::model::runtime::Runtime;
 
@@ -117,24 +116,27 @@ fn hold(runtime: &Runtime, seed: u64) -> usize {
     let bytes = model(style.op_type, &named);
     let file = File::read(&bytes).unwrap();
     let found = &file.found[0];
-    let ensemble = found.ensemble.as_ref().unwrap_or_else(|Unfit(why)| panic!("seed {seed} is not read: {why}"));
-    let forest = Forest::new(ensemble);
-    let operator = TreeOperator { name: "Trees".to_owned(), forest: forest.into(), finish: ensemble.finish };
+    let ensemble = found.ensemble().unwrap_or_else(|Unfit(why)| panic!("seed {seed} is not read: {why}"));
+    let forest = Forest::new(&ensemble);
+    let operator = TreeOperator::new(0, forest.into(), ensemble.finish);
     let width = operator.forest.features().max(1) + random.below(2);
     let open = |node: &[u8]| {
         let builder = builder(runtime, Provider::Cpu).unwrap_or_else(|fatal| panic!("{fatal}"));
-        let mut builder = builder.with_operators(domain([&operator]).unwrap()).unwrap();
-        builder.commit_from_memory(&file.alone(found, width, node)).unwrap()
+        Loaded::open(builder, vec![operator.clone()], &file.alone(found, width, node)).unwrap()
     };
-    let (mut theirs, mut ours) = (open(found.message), open(&found.as_operator(&operator.name)));
+    let (mut theirs, mut ours) = (open(found.message), open(&found.as_operator(operator.name())));
     let mut kernel = operator.kernel();
     let rows = rows(&mut random, &lists, CALLS.iter().sum(), width);
     let (mut start, mut equal) = (0, 0);
     for count in CALLS {
         let call = rows.slice(s![start..start + count, ..]);
         start += count;
-        let (labels, expected) = ask(&mut theirs, &found.outputs, call);
-        assert_eq!(ask(&mut ours, &found.outputs, call), (labels, expected.clone()), "seed {seed}, {count} rows");
+        let (labels, expected) = ask(theirs.session_mut(), &found.outputs, call);
+        assert_eq!(
+            ask(ours.session_mut(), &found.outputs, call),
+            (labels, expected.clone()),
+            "seed {seed}, {count} rows"
+        );
         let (columns, mut own) = (expected.len() / count, vec![0.0; count]);
         for column in 0..columns {
             kernel.score(call.to_slice().unwrap(), width, column, &mut own);
