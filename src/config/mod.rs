@@ -23,6 +23,7 @@ pub mod cgroup;
 pub mod checks;
 pub mod descriptors;
 pub mod keys;
+mod limits;
 pub mod machine;
 mod plan;
 pub mod problem;

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::machine::Machine;
 use super::problem::{Origin, Problem};
@@ -57,7 +56,7 @@ pub fn plan(raw: &RawConfig, machine: &Machine) -> (Config, Vec<Problem>, Vec<St
     model(&mut reader, &mut config);
     schemas(&mut reader, &mut config);
     outcomes(&mut reader, &mut config);
-    limits(&mut reader, &mut config);
+    super::limits::read(&mut reader, &mut config);
     operations(&mut reader, &mut config);
     checks::check(&mut reader, &config);
     (config, reader.problems, reader.warnings)
@@ -76,7 +75,7 @@ pub fn connection(raw: &RawConfig, machine: &Machine) -> (Config, Vec<Problem>) 
     (config, reader.problems)
 }
 
-fn set<T>(place: &mut T, value: Option<T>) {
+pub(super) fn set<T>(place: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *place = value;
     }
@@ -350,35 +349,6 @@ fn outcomes(reader: &mut Reader<'_>, config: &mut Config) {
         }
         config.forward_headers = if all { ForwardHeaders::All } else { ForwardHeaders::Only(names) };
     }
-}
-
-fn limits(reader: &mut Reader<'_>, config: &mut Config) {
-    let limits = &mut config.limits;
-    let mut size = |key: &str, place: &mut usize, max: u64| {
-        set(place, reader.integer(key, 1..=max).map(|number| number as usize));
-    };
-    size("limits.batch_rows_max", &mut limits.batch_rows_max, 65_536);
-    size("limits.in_flight_records_max", &mut limits.in_flight_records_max, 1 << 30);
-    size("limits.in_flight_bytes_max", &mut limits.in_flight_bytes_max, 1 << 40);
-    size("limits.payload_bytes_max", &mut limits.payload_bytes_max, 1 << 30);
-    size("limits.outcome_bytes_max", &mut limits.outcome_bytes_max, 1 << 30);
-    let mut span = |key: &str, place: &mut Duration| {
-        set(place, reader.integer(key, 1..=86_400_000).map(Duration::from_millis));
-    };
-    span("limits.commit_interval_ms", &mut limits.commit_interval);
-    span("limits.commit_timeout_ms", &mut limits.commit_timeout);
-    span("limits.revoke_timeout_ms", &mut limits.revoke_timeout);
-    span("limits.drain_timeout_ms", &mut limits.drain_timeout);
-    span("limits.pause_after_ms", &mut limits.pause_after);
-    span("limits.idle_wait_ms", &mut limits.idle_wait);
-    span("limits.schema_retry_ms", &mut limits.schema_retry);
-    span("limits.watchdog_timeout_ms", &mut limits.watchdog_timeout);
-    span("limits.sink_stall_unready_ms", &mut limits.sink_stall_unready);
-    let mut failures = |key: &str, place: &mut u32| {
-        set(place, reader.integer(key, 1..=1_000_000).map(|number| number as u32));
-    };
-    failures("limits.model_failures_max", &mut limits.model_failures_max);
-    failures("limits.delivery_failures_max", &mut limits.delivery_failures_max);
 }
 
 fn operations(reader: &mut Reader<'_>, config: &mut Config) {

@@ -17,6 +17,7 @@ pub mod limits;
 pub mod passage;
 pub mod rebalance;
 mod refusals;
+mod reports;
 mod rewind;
 pub mod schema_desk;
 pub mod scoring;

@@ -20,6 +20,7 @@ use crate::pipeline::ending::{EndWatch, LeavingWatch};
 use crate::pipeline::lane::Lane;
 use crate::pipeline::limits::{Limits, nanoseconds};
 use crate::pipeline::passage::scoring_thread_gone;
+use crate::pipeline::reports::{LastWord, Report, Reporter};
 use crate::pipeline::schema_desk::SchemaDesk;
 use crate::pipeline::settings::Cores;
 
@@ -28,15 +29,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// The thread that serves the lanes' [`SchemaDesk`].
 const SCHEMAS: &str = "schemas";
-
-/// What the lanes' threads report.
-enum Report {
-    /// Why the lane cannot go on. Its clients are still there.
-    Failed { name: String, fatal: Fatal },
-    /// The thread's last word, and whether the lane drained and left its group in order. `None`: the thread that serves all
-    /// lanes.
-    Ended { lane: Option<usize>, in_order: bool },
-}
 
 /// Lanes at work.
 pub struct Lanes<C> {
@@ -252,45 +244,6 @@ impl Conductor {
 
 fn no_thread(name: &str, error: &std::io::Error) -> Fatal {
     Fatal::new(exit::SYSTEM, format!("thread {name} does not start: {error}"), "raise the limit on threads")
-}
-
-/// A thread's way to the conductor.
-#[derive(Clone)]
-struct Reporter {
-    name: Arc<str>,
-    stats: Option<Arc<LaneStats>>,
-    sender: Sender<Report>,
-}
-
-impl Reporter {
-    /// From here on the lane is not ready, and the conductor knows why. The first word counts.
-    fn fails(&self, fatal: &Fatal) {
-        self.stats.iter().for_each(|stats| stats.fails(&fatal.what));
-        // Nobody listens any more when the conductor is gone.
-        let _ = self.sender.send(Report::Failed { name: self.name.to_string(), fatal: fatal.clone() });
-    }
-}
-
-/// Reports the thread's end, whichever way it ends.
-struct LastWord {
-    lane: Option<usize>,
-    reporter: Reporter,
-    result: Option<Result<bool, Fatal>>,
-}
-
-impl Drop for LastWord {
-    fn drop(&mut self) {
-        let panicked = || {
-            Err(Fatal::new(
-                exit::INTERNAL,
-                format!("thread {} panicked", self.reporter.name),
-                "this is a bug: please report it",
-            ))
-        };
-        let result = self.result.take().unwrap_or_else(panicked);
-        let in_order = result.inspect_err(|fatal| self.reporter.fails(fatal)).unwrap_or(false);
-        let _ = self.reporter.sender.send(Report::Ended { lane: self.lane, in_order });
-    }
 }
 
 /// The model's thread of a dedicated lane.
