@@ -290,20 +290,22 @@ impl Sink<KafkaRecord> for KafkaSink {
             rd::rd_kafka_error_destroy(error);
             (code, is_fatal)
         };
-        Result::Err(match code {
+        match code {
             // Why, and whether another transaction or another producer helps, its end will say.
             code if self.transaction.is_some() && (is_fatal || code == Err::RD_KAFKA_RESP_ERR__STATE) => {
-                SendError::Aborted
+                Result::Err(SendError::Aborted)
             }
-            Err::RD_KAFKA_RESP_ERR__QUEUE_FULL => SendError::Full,
-            Err::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE => SendError::TooLarge,
-            Err::RD_KAFKA_RESP_ERR__FATAL => SendError::Fatal(self.fatal()),
-            other => SendError::Fatal(Fatal::new(
-                exit::DELIVERY,
-                format!("an outcome is refused by the client: {}", describe(other as i32)),
-                "check that the output topics exist with the partitions they had at start, then restart",
-            )),
-        })
+            Err::RD_KAFKA_RESP_ERR__QUEUE_FULL => Result::Err(SendError::Full),
+            Err::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE => Result::Err(SendError::TooLarge),
+            Err::RD_KAFKA_RESP_ERR__FATAL => Result::Err(SendError::Fatal(self.fatal())),
+            // A topic that is gone, or that this user may not write any more, is known to the client before the broker says
+            // so of the first outcome, or after it: the same either way.
+            other => {
+                self.in_flight += 1;
+                self.reports.get().acks.push(Ack { tag: outcome.tag, result: Result::Err(undelivered(other)) });
+                Ok(())
+            }
+        }
     }
 
     fn poll(&mut self, wait: Duration, acks: &mut Vec<Ack>) -> Result<(), Fatal> {

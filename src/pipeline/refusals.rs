@@ -9,6 +9,8 @@
 //!
 //! Invariant: each refusal either blames a record, which happens three times at most, or leaves fewer to suspect.
 
+use std::fmt;
+
 use crate::record::Position;
 
 /// What is left to try for a record, beside its copy for review. In this order.
@@ -53,6 +55,17 @@ pub enum What {
     Output,
     DeadLetter,
     Copy,
+}
+
+impl fmt::Display for What {
+    /// With the setting that names its topic.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            What::Output => "an output (topics.outputs)",
+            What::DeadLetter => "a dead letter (topics.dead_letters, or topics.timeouts where the model failed)",
+            What::Copy => "a copy for review (topics.review)",
+        })
+    }
 }
 
 /// What a lane knows of refusals. Empty on a good day.

@@ -1,6 +1,8 @@
 //! Outcomes that were not delivered: their partitions go back to the last progress, and what the broker refuses for good is
 //! another outcome the next time.
 
+use std::fmt;
+
 use crate::edge::{Clock, Delivery, Progress, Scorer, Sink, Source};
 use crate::error::{Fatal, exit};
 use crate::failpoint::{Bug, planted};
@@ -16,31 +18,53 @@ use crate::record::{Hope, Position, Tag, Undelivered};
 const FIX: &str = "check the output, review, dead-letter and time-out topics: that they are there, the right WRITE on them, and \
                    max.message.bytes against limits.outcome_bytes_max";
 
+/// An outcome that was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotTaken {
+    pub(super) what: What,
+    pub(super) why: Undelivered,
+}
+
+impl fmt::Display for NotTaken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} was not taken: {}", self.what, self.why)
+    }
+}
+
+impl NotTaken {
+    /// The last of so many in a row.
+    pub(super) fn fatal(&self, partition: i32, times: u32) -> Fatal {
+        let NotTaken { what, why } = self;
+        let what = format!("partition {partition}: {what} was not taken {times} times in a row: {why}");
+        Fatal::new(exit::DELIVERY, what, FIX)
+    }
+}
+
 /// What the broker did not take, as of one look.
 #[derive(Debug, Default)]
 pub(super) struct Failures {
     /// The failure of each slot that tells most.
-    of_slots: Vec<(u32, Undelivered)>,
+    of_slots: Vec<(u32, NotTaken)>,
     refused: Vec<(Refused, Undelivered)>,
 }
 
 impl Failures {
     pub(super) fn note(&mut self, slot: &Slot, tag: Tag, why: Undelivered) {
-        match self.of_slots.iter_mut().find(|(id, _)| *id == slot.id) {
-            Some((_, known)) if known.hope < why.hope => *known = why,
-            Some(_) => {}
-            None => self.of_slots.push((slot.id, why)),
-        }
-        if why.hope != Hope::Never {
-            return;
-        }
         let Some((offset, fate)) = slot.watermark.sent_for(tag.sequence()) else { return };
         let what = match fate {
             _ if tag.is_copy() => What::Copy,
             Fate::Scored => What::Output,
             Fate::Rejected(_) => What::DeadLetter,
         };
-        self.refused.push((Refused { at: Position { partition: slot.partition, offset }, what }, why));
+        let not_taken = NotTaken { what, why };
+        match self.of_slots.iter_mut().find(|(id, _)| *id == slot.id) {
+            Some((_, known)) if known.why.hope < why.hope => *known = not_taken,
+            Some(_) => {}
+            None => self.of_slots.push((slot.id, not_taken)),
+        }
+        if why.hope == Hope::Never {
+            self.refused.push((Refused { at: Position { partition: slot.partition, offset }, what }, why));
+        }
     }
 }
 
@@ -58,12 +82,12 @@ where
         }
         self.stats.delivery_failures.add(failures.of_slots.len() as u64);
         if !D::ATOMIC {
-            return failures.of_slots.iter().try_for_each(|&(id, why)| self.rewind(id, why));
+            return failures.of_slots.iter().try_for_each(|&(id, failure)| self.rewind(id, failure));
         }
-        if let Some(&(id, why)) = failures.of_slots.iter().max_by_key(|(_, why)| why.hope)
+        if let Some(&(id, failure)) = failures.of_slots.iter().max_by_key(|(_, failure)| failure.why.hope)
             && let Some(slot) = self.slots.by_id(id)
         {
-            self.transaction.fail(Broken::Delivery { partition: slot.partition, why });
+            self.transaction.fail(Broken::Delivery { partition: slot.partition, failure });
         }
         Ok(())
     }
@@ -128,25 +152,20 @@ where
     }
 
     /// Goes back to the last progress of a partition: its unfinished records are received again.
-    fn rewind(&mut self, id: u32, why: Undelivered) -> Result<(), Fatal> {
+    fn rewind(&mut self, id: u32, failure: NotTaken) -> Result<(), Fatal> {
         let Some(partition) = self.slots.by_id(id).map(|slot| slot.partition) else { return Ok(()) };
         self.forget_unprocessed(partition);
         let Some(old) = self.slots.close(partition) else { return Ok(()) };
         self.stats.handed_back.add(old.watermark.open() as u64);
         self.emit.refusals.forget_before(partition, old.last_commit().offset);
-        let failures = match why.hope {
+        let failures = match failure.why.hope {
             Hope::Later => old.failures_with_this_one(),
             Hope::Beside | Hope::Never => old.failures,
         };
         let mut to = Progress { partition, offset: old.watermark.committable() };
-        tracing::warn!(
-            partition,
-            offset = to.offset,
-            failures,
-            "an outcome was not taken: the partition goes back: {why}"
-        );
+        tracing::warn!(partition, offset = to.offset, failures, "the partition goes back: {failure}");
         if failures > self.limits.delivery_failures_max {
-            return Err(not_taken(partition, failures, why));
+            return Err(failure.fatal(partition, failures));
         }
         let phase = self.phase_again(&old);
         if phase == Phase::Flowing {
@@ -181,10 +200,4 @@ where
         }
         Ok(())
     }
-}
-
-/// Outcomes of a partition were not taken for the last of `times` times in a row.
-pub(super) fn not_taken(partition: i32, times: u32, why: Undelivered) -> Fatal {
-    let what = format!("partition {partition}: an outcome was not taken {times} times in a row: {why}");
-    Fatal::new(exit::DELIVERY, what, FIX)
 }

@@ -11,16 +11,16 @@ use crate::observe::doing::Doing;
 use crate::observe::stats::LaneStats;
 use crate::pipeline::commit::count;
 use crate::pipeline::lane::Lane;
-use crate::pipeline::rewind::not_taken;
+use crate::pipeline::rewind::NotTaken;
 use crate::pipeline::slots::Phase;
 use crate::pipeline::watermark::Fate;
-use crate::record::{Hope, Undelivered};
+use crate::record::Hope;
 
 /// Why a transaction is given up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Broken {
     /// An outcome was not delivered.
-    Delivery { partition: i32, why: Undelivered },
+    Delivery { partition: i32, failure: NotTaken },
     /// Producer or broker refused to go on with it.
     Refused(String),
     /// Partitions with outcomes in it are lost, or could not be drained.
@@ -154,8 +154,8 @@ where
                 return Ok(());
             }
             // The next transaction is another one.
-            Broken::Delivery { partition, why } if why.hope == Hope::Never => {
-                tracing::warn!(partition, "an outcome was not taken: the transaction is aborted: {why}");
+            Broken::Delivery { partition, failure } if failure.why.hope == Hope::Never => {
+                tracing::warn!(partition, "the transaction is aborted: {failure}");
                 return Ok(());
             }
             Broken::Delivery { .. } | Broken::Refused(_) => {}
@@ -168,10 +168,10 @@ where
         let since_ns = now_ns.saturating_sub(transaction.aborting_since_ns);
         transaction.aborts = times;
         match why {
-            Broken::Delivery { partition, why } => {
-                tracing::warn!(partition, times, "an outcome was not taken: the transaction is aborted: {why}");
+            Broken::Delivery { partition, failure } => {
+                tracing::warn!(partition, times, "the transaction is aborted: {failure}");
                 if times > self.limits.delivery_failures_max {
-                    return Err(not_taken(*partition, times, *why));
+                    return Err(failure.fatal(*partition, times));
                 }
             }
             Broken::Refused(why) => {
