@@ -171,10 +171,7 @@ fn the_same_failed_delivery_again_and_again_ends_the_process() {
         world.sink.state().ack_all();
         if let Err(fatal) = world.try_cycle() {
             assert_eq!(fatal.code, exit::DELIVERY);
-            assert!(
-                fatal.what.contains("an output (topics.outputs) was not taken 4 times in a row: Broker: Topic"),
-                "{fatal}"
-            );
+            assert!(fatal.what.contains("(topics.outputs) was not taken 4 times in a row: "), "{fatal}");
             return;
         }
     }
