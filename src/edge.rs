@@ -271,6 +271,11 @@ pub trait Sink<R: SourceRecord> {
     /// Outcomes handed over and not yet acknowledged.
     fn in_flight(&self) -> usize;
 
+    /// What the client complained of last: why it gave outcomes back that nobody refused.
+    fn complaint(&self) -> Option<String> {
+        None
+    }
+
     /// Number of partitions of a destination, for keeping the source's partition where counts match.
     fn partitions(&self, destination: Destination) -> i32;
 

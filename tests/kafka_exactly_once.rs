@@ -188,30 +188,28 @@ fn a_broker_that_stands_still_for_a_moment_costs_time_and_nothing_else() {
     job.assert_all_committed();
 }
 
-/// The end of a process that cannot go on ends its transaction too: readers do not wait for its time-out.
+/// A topic of dead letters that takes not even stubs: the partition stops, and what is before the record is seen and committed.
 #[test]
-fn outputs_that_the_broker_refuses_end_the_process_and_nothing_is_seen_or_left_open() {
+fn dead_letters_that_the_broker_never_takes_stop_their_partition_and_leave_nothing_open() {
     let Some(kafka) = RealKafka::connect() else { return };
     let job = Job::without_topics(&kafka, "eos-refused");
-    for topic in [&job.input, &job.review, &job.dead_letters, &job.timeouts] {
+    for topic in [&job.input, &job.outputs, &job.review, &job.timeouts] {
         kafka.create_topic(topic, 1, &[]);
     }
-    kafka.create_topic(&job.outputs, 1, &[("max.message.bytes", "100")]);
+    kafka.create_topic(&job.dead_letters, 1, &[("max.message.bytes", "100")]);
     let mut transactions = Transactions::new(Framing::SingleObject);
-    // The dead letter of the same transaction is delivered, and must not be seen without the output.
-    let records = [transactions.next(0), TestRecord::new(0).value("poison"), transactions.next(0)];
-    kafka.produce(&job.input, &records);
-    let finished = job.start(&[EXACTLY_ONCE]).process.wait(STEP);
-    assert_eq!(finished.code(), Some(exit::DELIVERY.into()), "{}", finished.stderr);
-    for part in ["delivery failed 9 times", "MSG_SIZE_TOO_LARGE", "max.message.bytes"] {
-        assert!(finished.stderr.contains(part), "no {part}: {}", finished.stderr);
-    }
-    assert!(kafka.watermarks(&job.dead_letters, 0).1 > 0, "dead letters were written, and aborted");
+    let poison = TestRecord::new(0).value("poison");
+    kafka.produce(&job.input, &[transactions.next(0), transactions.next(0), poison, transactions.next(0)]);
+    let mut node = job.start(&[EXACTLY_ONCE]);
+    wait_until("the partition is stopped", STEP, || node.sum("partitions.failed") == 1);
+    wait_until("what is before is committed", STEP, || job.committed() == [(0, 2)]);
+    node.stop();
+    assert_eq!(kafka.read(&job.outputs).len(), 2);
     // Written after the last abort: a transaction left open would hide it for half a minute.
     kafka.produce(&job.dead_letters, &[TestRecord::new(0).value("after")]);
     let seen = kafka.read(&job.dead_letters);
     assert_eq!(seen.len(), 1, "{seen:?}");
-    assert!(job.committed().iter().all(|(_, offset)| *offset == 0), "nothing was finished: {:?}", job.committed());
+    assert_eq!(job.committed(), [(0, 2)]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod common;
 use std::path::Path;
 use std::time::Duration;
 
-use common::{Job, Node, OwnKafka, STEP, Transactions, wait_until};
+use common::{Job, Node, OwnKafka, STEP, TestRecord, Transactions, wait_until};
 use scorewire::edge::{Source, SourceEvent};
 use scorewire::error::exit;
 use scorewire::kafka::consumer::KafkaSource;
@@ -29,11 +29,40 @@ fn properties() -> [(&'static str, &'static str); 3] {
 }
 
 /// A node of this user.
-fn start(own: &OwnKafka, job: &Job, password: &Path) -> Node {
+fn start(own: &OwnKafka, job: &Job, password: &Path, more: &[&str]) -> Node {
     let mut settings = vec![format!("kafka.bootstrap={}", own.guarded())];
     settings.extend(properties().map(|(name, value)| format!("kafka.properties.{name}={value}")));
     settings.push(format!("kafka.properties.sasl.password_file={}", password.display()));
-    job.start(&settings.iter().map(String::as_str).collect::<Vec<_>>())
+    job.start(&settings.iter().map(String::as_str).chain(more.iter().copied()).collect::<Vec<_>>())
+}
+
+/// A node that may not write its outputs ends, says which right is missing, and leaves nothing half done: neither records that
+/// wait for their schema nor an open transaction hold anybody up.
+fn outputs_that_may_not_be_written_end_the_process_with_the_reason(own: &OwnKafka, job: &Job, file: &Path) {
+    let (kafka, schemas) = (own.kafka(), job.folder().join("schemas"));
+    std::fs::create_dir(&schemas).unwrap();
+    let (before, seen) = (job.committed(), kafka.read(&job.outputs).len());
+    kafka.produce(&job.input, &[Transactions::new(Framing::Registry(77)).next(1)]);
+    // The dead letter of the same transaction is delivered, and must not be seen without the output.
+    let mut transactions = Transactions::new(Framing::SingleObject);
+    kafka.produce(&job.input, &[transactions.next(0), TestRecord::new(0).value("poison"), transactions.next(0)]);
+    let directory = format!("schemas.directory={}", schemas.display());
+    for delivery in ["at_least_once", "exactly_once"] {
+        let delivery = format!("delivery={delivery}");
+        let mut node = start(own, job, file, &[&directory, "schemas.on_unknown=wait", &delivery]);
+        let finished = node.process.wait(STEP);
+        assert_eq!(finished.code(), Some(exit::DELIVERY.into()), "{}", finished.stderr);
+        let told = finished.stderr.lines().find(|line| line.contains("was not taken 9 times in a row")).unwrap();
+        for part in ["fatal: partition 0: an output (topics.outputs)", "Broker: Topic authorization failed"] {
+            assert!(told.contains(part), "no {part:?} in {told}");
+        }
+        assert!(!finished.stderr.contains("abandoned"), "its client was let go in order:\n{}", finished.stderr);
+        assert_eq!((job.committed(), kafka.read(&job.outputs).len()), (before.clone(), seen), "nothing was finished");
+    }
+    // Written after the last abort: a transaction left open would hide it for half a minute.
+    kafka.produce(&job.dead_letters, &[TestRecord::new(0).value("after")]);
+    let last = kafka.read(&job.dead_letters).pop().expect("it is seen");
+    assert_eq!(last.value.as_deref(), Some(b"after".as_slice()));
 }
 
 /// A client that was made with an old password joins once the file has the right one, and says why it could not.
@@ -79,14 +108,22 @@ fn rights_and_passwords_change_while_it_runs() {
     write_password(&file, "old");
     let acls = "org.apache.kafka.tools.AclCommand";
     let (user, base) = (format!("User:{USER}"), job.group.trim_end_matches("group"));
-    let prefixed = ["--operation", "All", "--topic", base, "--group", base, "--resource-pattern-type", "prefixed"];
-    own.tool(acls, &[&["--add", "--allow-principal", &user], &prefixed[..]].concat());
+    let names = ["--topic", base, "--group", base, "--transactional-id", base, "--resource-pattern-type", "prefixed"];
+    own.tool(acls, &[&["--add", "--allow-principal", &user, "--operation", "All"], &names[..]].concat());
     a_client_that_is_locked_out_finds_the_next_password_in_its_file(&own, &job, &file);
 
     own.kafka().produce(&job.input, &Transactions::new(Framing::SingleObject).spread(10, 2));
-    let mut node = start(&own, &job, &file);
-    node.process.wait_until_ready(node.admin_port, STEP);
+    let mut node = start(&own, &job, &file, &[]);
     wait_until("all is scored", STEP, || node.sum("records.scored") == 10);
+    node.stop();
+    let may_not_write = ["--deny-principal", &user, "--operation", "Write", "--topic", &job.outputs];
+    own.tool(acls, &[&["--add"], &may_not_write[..]].concat());
+    outputs_that_may_not_be_written_end_the_process_with_the_reason(&own, &job, &file);
+    own.tool(acls, &[&["--remove", "--force"], &may_not_write[..]].concat());
+
+    let mut node = start(&own, &job, &file, &[]);
+    node.process.wait_until_ready(node.admin_port, STEP);
+    wait_until("the rest is done", STEP, || node.sum("records.scored") + node.sum("records.rejected") == 4);
     own.tool(acls, &["--add", "--deny-principal", &user, "--operation", "Read", "--topic", &job.input]);
     let finished = node.process.wait(STEP);
     assert_eq!(finished.code(), Some(exit::UNAVAILABLE.into()), "{}", finished.stderr);

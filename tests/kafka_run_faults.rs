@@ -209,33 +209,6 @@ fn a_stop_at_a_frozen_broker_ends_in_time_exactly_once() {
 }
 
 #[test]
-fn outputs_that_the_broker_refuses_end_the_process_with_the_reason() {
-    let Some(kafka) = RealKafka::connect() else { return };
-    let job = Job::without_topics(&kafka, "refused");
-    for topic in [&job.input, &job.review, &job.dead_letters, &job.timeouts] {
-        kafka.create_topic(topic, 2, &[]);
-    }
-    kafka.create_topic(&job.outputs, 2, &[("max.message.bytes", "100")]);
-    let schemas = job.folder().join("schemas");
-    std::fs::create_dir(&schemas).unwrap();
-    // Records that wait for their schema are in the lane's hands when it ends: they must not hold it up.
-    let mut waiting = Transactions::new(Framing::Registry(77));
-    kafka.produce(&job.input, &[waiting.next(1), waiting.next(1)]);
-    let directory = format!("schemas.directory={}", schemas.display());
-    let mut node = job.start(&[&directory, "schemas.on_unknown=wait"]);
-    wait_until("one partition waits", STEP, || node.sum("partitions.paused") == 1);
-    let mut transactions = Transactions::new(Framing::SingleObject);
-    kafka.produce(&job.input, &transactions.spread(3, 1));
-    let finished = node.process.wait(Duration::from_secs(30));
-    assert_eq!(finished.code(), Some(exit::DELIVERY.into()), "{}", finished.stderr);
-    for part in ["delivery failed 9 times", "MSG_SIZE_TOO_LARGE", "max.message.bytes"] {
-        assert!(finished.stderr.contains(part), "no {part}: {}", finished.stderr);
-    }
-    assert!(kafka.read(&job.outputs).is_empty());
-    assert_eq!(job.committed(), [(0, 0), (1, 0)], "nothing was finished");
-}
-
-#[test]
 fn input_that_is_gone_stops_its_partition_and_no_other() {
     let Some(kafka) = RealKafka::connect() else { return };
     let job = Job::new(&kafka, "gone", 3);
@@ -258,7 +231,7 @@ fn input_that_is_gone_stops_its_partition_and_no_other() {
     let (_, metrics) = http_get(node.admin_port, "/metrics").unwrap();
     assert!(metrics.contains("scorewire_partitions_failed{lane=\"0\"} 1.0\n"), "{metrics}");
     let log = node.process.stderr();
-    let told = log.lines().find(|line| line.contains("the partition cannot be read on")).expect("it is in the log");
+    let told = log.lines().find(|line| line.contains("the partition is stopped")).expect("it is in the log");
     assert!(told.contains("ERROR") && told.contains("partition=1") && told.contains("out of range"), "{told}");
     node.stop();
     assert_eq!(job.committed(), [(0, 30), (1, 10), (2, 30)], "nothing jumped");

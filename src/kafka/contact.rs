@@ -89,8 +89,8 @@ thread_local! {
     static COMPLAINT: Cell<Option<&'static Complaint>> = const { Cell::new(None) };
 }
 
-/// Makes the threads of the consumer that is about to be made of `conf` leave their complaints there. They may outlive whoever
-/// made them: it is never freed, and there is one to each lane.
+/// Makes the threads of the client that is about to be made of `conf` leave their complaints there. They may outlive whoever
+/// made them: it is never freed, and there is one to each client of a lane.
 pub(super) fn leave_complaints(conf: &Conf, complaint: &Arc<Complaint>) {
     let opaque = Arc::into_raw(Arc::clone(complaint)).cast_mut().cast();
     // SAFETY: no client has taken the configuration yet; the callback matches its C type, the name is static, and what the
@@ -120,7 +120,7 @@ unsafe extern "C" fn on_thread_start(
     NO_ERROR
 }
 
-/// A connection is lost or refused, says one of the client's threads in its log. Its event comes with a poll only, and a lane
+/// A connection is lost or refused, or a transaction has failed, says one of the client's threads in its log. Its event comes with a poll only, and a lane
 /// that commits a transaction waits for longer than that.
 pub(super) fn complain(line: &str) {
     if let Some(complaint) = COMPLAINT.get() {

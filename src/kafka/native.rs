@@ -151,7 +151,7 @@ unsafe extern "C" fn log_line(_: *const rd::rd_kafka_t, level: c_int, facility: 
     // SAFETY: librdkafka passes NUL-terminated strings that live during the call.
     let (facility, text) =
         unsafe { (CStr::from_ptr(facility).to_string_lossy(), CStr::from_ptr(text).to_string_lossy()) };
-    if level <= 3 && facility == "FAIL" {
+    if level <= 3 && matches!(facility.as_ref(), "FAIL" | "TXNERR") {
         contact::complain(&text);
     }
     match level {

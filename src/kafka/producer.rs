@@ -3,12 +3,14 @@
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::ptr::{self, NonNull};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::bindings as rd;
 use rdkafka::types::{RDKafkaRespErr as Err, RDKafkaType};
 
 use super::cluster::PartitionCounts;
+use super::contact::leave_complaints;
 use super::delivery::undelivered;
 use super::headers::{copy_where, keep_where};
 use super::held_copies::clock_us;
@@ -17,7 +19,7 @@ use super::message::KafkaRecord;
 use super::native::{CallbackState, Client, Conf, NO_ERROR, c_string, describe, timeout_ms};
 use super::send_whole::Handover;
 use super::settings::{KafkaSettings, PasswordFiles, Topics, producer_settings, transaction_settings};
-use crate::edge::{Destination, Outgoing, SendError, Sink, SourceRecord};
+use crate::edge::{Complaint, Destination, Outgoing, SendError, Sink, SourceRecord};
 use crate::error::{Fatal, exit};
 use crate::pipeline::settings::ForwardHeaders;
 use crate::record::{Ack, Tag};
@@ -64,6 +66,7 @@ struct Blueprint {
     settings: Vec<(String, String)>,
     login: Option<&'static Login>,
     topics: Vec<(CString, i32)>,
+    complaint: Arc<Complaint>,
 }
 
 /// Where a transactional producer stands.
@@ -86,7 +89,8 @@ impl Blueprint {
     ) -> Result<Blueprint, Fatal> {
         let named = DESTINATIONS.into_iter().map(|to| Ok((c_string(topics.of(to))?, counts.of(to))));
         let login = Login::of(&settings, files.producer.as_deref());
-        Ok(Blueprint { settings, login, topics: named.collect::<Result<_, Fatal>>()? })
+        let topics = named.collect::<Result<_, Fatal>>()?;
+        Ok(Blueprint { settings, login, topics, complaint: Arc::default() })
     }
 
     /// A client that reports to `reports`, which must outlive it.
@@ -97,6 +101,7 @@ impl Blueprint {
     ) -> Result<(Client, [Topic; 4]), Fatal> {
         let conf = Conf::new(&self.settings)?;
         self.login.map_or(Ok(()), |login| login.join(&conf))?;
+        leave_complaints(&conf, &self.complaint);
         // SAFETY: the callbacks match their C types; the opaque box outlives the client.
         unsafe {
             handover.join(conf.as_ptr());
@@ -320,6 +325,10 @@ impl Sink<KafkaRecord> for KafkaSink {
 
     fn in_flight(&self) -> usize {
         self.in_flight
+    }
+
+    fn complaint(&self) -> Option<String> {
+        self.blueprint.complaint.text()
     }
 
     fn begin_batch(&mut self) {

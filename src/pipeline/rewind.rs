@@ -32,10 +32,13 @@ impl fmt::Display for NotTaken {
 }
 
 impl NotTaken {
-    /// The last of so many in a row.
-    pub(super) fn fatal(&self, partition: i32, times: u32) -> Fatal {
+    /// The last of so many in a row. Where the client gave outcomes back that nobody refused, its `complaint` says why.
+    pub(super) fn fatal(&self, partition: i32, times: u32, complaint: Option<String>) -> Fatal {
         let NotTaken { what, why } = self;
-        let what = format!("partition {partition}: {what} was not taken {times} times in a row: {why}");
+        let mut what = format!("partition {partition}: {what} was not taken {times} times in a row: {why}");
+        if let Some(complaint) = complaint.filter(|_| why.hope == Hope::Beside) {
+            what = format!("{what}: {complaint}");
+        }
         Fatal::new(exit::DELIVERY, what, FIX)
     }
 }
@@ -165,7 +168,7 @@ where
         let mut to = Progress { partition, offset: old.watermark.committable() };
         tracing::warn!(partition, offset = to.offset, failures, "the partition goes back: {failure}");
         if failures > self.limits.delivery_failures_max {
-            return Err(failure.fatal(partition, failures));
+            return Err(failure.fatal(partition, failures, self.sink.complaint()));
         }
         let phase = self.phase_again(&old);
         if phase == Phase::Flowing {

@@ -171,7 +171,7 @@ where
             Broken::Delivery { partition, failure } => {
                 tracing::warn!(partition, times, "the transaction is aborted: {failure}");
                 if times > self.limits.delivery_failures_max {
-                    return Err(failure.fatal(*partition, times));
+                    return Err(failure.fatal(*partition, times, self.sink.complaint()));
                 }
             }
             Broken::Refused(why) => {
