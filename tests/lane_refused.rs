@@ -137,6 +137,26 @@ fn where_the_stub_is_refused_too_that_partition_stops_and_the_others_go_on() {
     run(&mut world, false, &refuses, committed([4, 50]));
 }
 
+/// They may come to their records in one look at the input.
+#[test]
+fn each_partition_that_stops_keeps_the_record_it_stops_before() {
+    for offset in [0, 3] {
+        let mut world = setup().build();
+        for partition in [0, 1] {
+            world.put_payments(partition, offset);
+            world.source.put(partition, payload::truncated());
+        }
+        let refuses = |sent: &Sent| sent.destination == Destination::DeadLetters;
+        run(&mut world, false, &refuses, |world| world.stats.failed_partitions.get() == 2);
+        for _ in 0..1_000 {
+            answer(&world, false, &refuses);
+            world.cycle();
+        }
+        let end = offset as i64;
+        assert_eq!([world.source.committed(0), world.source.committed(1)], [Some(end), Some(end)]);
+    }
+}
+
 #[test]
 fn a_copy_refused_for_good_costs_its_output_nothing() {
     for blames in [false, true] {

@@ -306,7 +306,7 @@ where
         self.stats.doing.set(Doing::Decoding);
         let room = room.min(self.batches.open.room());
         let mut left = self.inbox.fitting(room, self.slots.open_bytes(), self.limits.in_flight_bytes_max);
-        let mut stop = None;
+        let mut stop = Vec::new();
         let mut received = 0;
         while left > 0 {
             let (receipt, records) = self.inbox.take(left);
@@ -318,7 +318,7 @@ where
                     continue;
                 }
                 if self.emit.refusals.stops_before(at) {
-                    stop.get_or_insert(at);
+                    stop.push(at.partition);
                     continue;
                 }
                 received += 1;
@@ -332,7 +332,10 @@ where
             failpoint::pass(Point::AfterReceive);
         }
         self.pause_waiting(now_ns)?;
-        stop.map_or(Ok(()), |at| self.stop_partition(at.partition, "the broker takes nothing of its next record"))
+        stop.sort_unstable();
+        stop.dedup();
+        stop.into_iter()
+            .try_for_each(|partition| self.stop_partition(partition, "the broker takes nothing of its next record"))
     }
 
     /// With every cycle, so that the counters add up whenever the lane stands between two.
