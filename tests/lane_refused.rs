@@ -137,11 +137,11 @@ fn where_the_stub_is_refused_too_that_partition_stops_and_the_others_go_on() {
     run(&mut world, false, &refuses, committed([4, 50]));
 }
 
-/// They may come to their records in one look at the input.
+/// They come to their records in one look at the input when a transaction was aborted.
 #[test]
 fn each_partition_that_stops_keeps_the_record_it_stops_before() {
     for offset in [0, 3] {
-        let mut world = setup().build();
+        let mut world = setup().build_exactly_once();
         for partition in [0, 1] {
             world.put_payments(partition, offset);
             world.source.put(partition, payload::truncated());
