@@ -31,7 +31,7 @@
 //! | [`edge`] | the doors to the world: `Source`, `Scorer`, `Sink`, `Delivery`, `Clock` |
 //! | [`avro`] | wire forms, schemas, the compiled decode plan and who makes it, container files, the encoding of outcomes |
 //! | [`model`] | package, hash, contract, what ONNX Runtime must not be given, its sessions, probe, the kernel for tree ensembles; alone knows `ort` |
-//! | [`kafka`] | client settings, consumer, producer, embedded broker; alone knows `rdkafka`, and stands before seven functions of the client (`scripts/build.rs`) |
+//! | [`kafka`] | client settings, consumer, producer, why a connection fails, what the cluster says of a configuration, embedded broker; alone knows `rdkafka`, and stands before seven functions of the client (`scripts/build.rs`) |
 //! | [`pipeline`] | the stages, the lane that runs them, and the threads that run lanes |
 //! | [`observe`] | histograms, counters, metrics, health and status over HTTP, logs |
 //! | [`load`] | simulator, open-loop generator, the verifier that reads outcomes back, and the reports of a run |

@@ -193,7 +193,11 @@ fn no_broker_at_the_address_exits_with_69() {
     ];
     let output = scorewire(&dir, &args);
     assert_eq!(code(&output), 69, "{output:?}");
-    assert!(stderr(&output).contains("kafka.bootstrap"), "{output:?}");
+    let said = format!("problem  no answer from Kafka at {set} (PLAINTEXT): broker {set}: nothing listens there");
+    assert!(
+        stdout(&output).contains(&said) && stdout(&output).contains("fix: check that the broker runs"),
+        "{output:?}"
+    );
 }
 
 #[test]

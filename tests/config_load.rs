@@ -304,10 +304,10 @@ fn lanes_take_their_cores_in_order_and_warn_when_they_share() {
 fn client_properties_pass_by_their_dotted_names_or_are_refused_with_the_reason() {
     let bench = Bench::new();
     let config = bench.with(
-        "[kafka.properties]\nsecurity.protocol = \"SASL_SSL\"\n\"socket.keepalive.enable\" = true\n\
+        "[kafka.properties]\nsecurity.protocol = \"SSL\"\n\"socket.keepalive.enable\" = true\n\
          [kafka.consumer.properties]\n\"session.timeout.ms\" = 6000\n[kafka.producer.properties]\nlinger.ms = 1\n",
     );
-    assert_eq!(config.kafka.properties["security.protocol"], "SASL_SSL");
+    assert_eq!(config.kafka.properties["security.protocol"], "SSL");
     assert_eq!(config.kafka.properties["socket.keepalive.enable"], "true");
     assert_eq!(config.kafka.consumer_properties["session.timeout.ms"], "6000");
     assert_eq!(config.kafka.producer_properties["linger.ms"], "1");

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use scorewire::config::machine::Machine;
+use scorewire::config::properties::{self, Side};
 use scorewire::config::raw::{FlagValue, RawConfig, Sources};
 use scorewire::config::secret::Secret;
 use scorewire::config::{Config, LogConfig, LogFormat, show};
@@ -41,13 +42,18 @@ fn sources(file: PathBuf) -> Sources {
     Sources { file: Some(file), ..Sources::default() }
 }
 
+/// Some secrets belong to logins that the client cannot do.
+fn passes(property: &str) -> bool {
+    properties::check(property, Side::Both).is_ok()
+}
+
 #[test]
 fn no_secret_is_shown_from_wherever_it_came() {
     let dir = folder();
     private(&dir, "password", "c4n4ry-file\n");
     let inline: String = SECRET_PROPERTIES
         .iter()
-        .filter(|name| !["sasl.password", "ssl.key.password"].contains(name))
+        .filter(|name| !["sasl.password", "ssl.key.password"].contains(name) && passes(name))
         .map(|name| format!("\"{name}\" = \"c4n4ry-{name}\"\n"))
         .collect();
     let text = minimal(&format!("[kafka.properties]\n\"sasl.password_file\" = \"password\"\n{inline}"));
@@ -59,7 +65,8 @@ fn no_secret_is_shown_from_wherever_it_came() {
     let kafka = &loaded.config.kafka;
     assert_eq!(kafka.properties["sasl.password"], "c4n4ry-file", "the value itself arrives, without its newline");
     assert_eq!(kafka.producer_properties["ssl.key.password"], "c4n4ry-env");
-    assert_eq!(kafka.properties.len(), SECRET_PROPERTIES.len() - 1);
+    let secrets = SECRET_PROPERTIES.iter().filter(|name| passes(name)).count();
+    assert_eq!(kafka.properties.len(), secrets - 1);
 
     let shown = [
         format!("{loaded:?}"),
@@ -73,7 +80,7 @@ fn no_secret_is_shown_from_wherever_it_came() {
     for text in &shown {
         assert!(!text.contains(CANARY), "{text}");
     }
-    assert_eq!(shown[4].matches("\"***\"").count(), SECRET_PROPERTIES.len(), "{}", shown[4]);
+    assert_eq!(shown[4].matches("\"***\"").count(), secrets, "{}", shown[4]);
     assert!(loaded.warnings.iter().all(|warning| !warning.contains("chmod")), "{:?}", loaded.warnings);
 }
 

@@ -98,6 +98,37 @@ fn a_client_that_is_locked_out_finds_the_next_password_in_its_file(own: &OwnKafk
     assert!(source.close(STEP));
 }
 
+/// The commands of docs/secured-cluster.md, with this job's names in place of the defaults. They are all that is granted.
+fn grant_what_the_guide_says(own: &OwnKafka, job: &Job) {
+    let guide = include_str!("../docs/secured-cluster.md");
+    let commands: Vec<&str> = guide.lines().filter(|line| line.starts_with("kafka-acls.sh ")).collect();
+    assert_eq!(commands.len(), 3, "two for at_least_once, one more for exactly_once: {commands:?}");
+    for command in commands {
+        let mut args = Vec::new();
+        let mut words = command.split_whitespace().skip(1);
+        while let Some(option) = words.next() {
+            let value = |named: &str| match named {
+                "User:scorewire" => format!("User:{USER}"),
+                "enriched-context" => job.input.clone(),
+                "model-outputs" => job.outputs.clone(),
+                "human-review" => job.review.clone(),
+                "model-dead-letters" => job.dead_letters.clone(),
+                "model-timeouts" => job.timeouts.clone(),
+                "scorewire" => job.group.clone(),
+                "scorewire/" => format!("{}/", job.group),
+                other => other.to_owned(),
+            };
+            match option {
+                // The tool comes by the listener where everybody may do everything.
+                "--bootstrap-server" | "--command-config" => drop(words.next()),
+                "--add" => args.push(option.to_owned()),
+                _ => args.extend([option.to_owned(), value(words.next().expect("an option has a value"))]),
+            }
+        }
+        own.tool("org.apache.kafka.tools.AclCommand", &args.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+}
+
 /// One broker for both: it takes longer to start than what it is asked.
 #[test]
 fn rights_and_passwords_change_while_it_runs() {
@@ -106,10 +137,8 @@ fn rights_and_passwords_change_while_it_runs() {
     let file = job.folder().join("password");
     own.set_password(USER, PASSWORD);
     write_password(&file, "old");
-    let acls = "org.apache.kafka.tools.AclCommand";
-    let (user, base) = (format!("User:{USER}"), job.group.trim_end_matches("group"));
-    let names = ["--topic", base, "--group", base, "--transactional-id", base, "--resource-pattern-type", "prefixed"];
-    own.tool(acls, &[&["--add", "--allow-principal", &user, "--operation", "All"], &names[..]].concat());
+    let (acls, user) = ("org.apache.kafka.tools.AclCommand", format!("User:{USER}"));
+    grant_what_the_guide_says(&own, &job);
     a_client_that_is_locked_out_finds_the_next_password_in_its_file(&own, &job, &file);
 
     own.kafka().produce(&job.input, &Transactions::new(Framing::SingleObject).spread(10, 2));

@@ -7,10 +7,9 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use super::config_args::ConfigArgs;
-use super::output;
+use super::{connect_check, output};
 use crate::config::{REFERENCE, show};
 use crate::error::{Fatal, exit};
-use crate::kafka::cluster;
 
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
@@ -24,7 +23,7 @@ pub enum ConfigCommand {
 
 #[derive(Args, Debug)]
 pub struct CheckArgs {
-    /// Dial Kafka as well, and look for the topics
+    /// Dial every broker as well, and look at topics, their settings and what this client may do
     #[arg(long, env = "SCOREWIRE_CHECK_CONNECT")]
     connect: bool,
     /// How long to wait for each answer of Kafka
@@ -69,19 +68,7 @@ fn check(args: &CheckArgs) -> Result<u8, Fatal> {
     }
     output::print("the configuration holds\n")?;
     if args.connect {
-        let config = &loaded.config;
-        let counts = cluster::inspect(&config.kafka, &config.topics, Duration::from_secs(args.timeout))?.partitions;
-        output::print(&format!("Kafka answers at {}; partitions:\n", config.kafka.bootstrap))?;
-        let topics = &config.topics;
-        for (topic, partitions) in [
-            (&topics.input, counts.input),
-            (&topics.outputs, counts.outputs),
-            (&topics.review, counts.review),
-            (&topics.dead_letters, counts.dead_letters),
-            (&topics.timeouts, counts.timeouts),
-        ] {
-            output::print(&format!("  {topic}: {partitions}\n"))?;
-        }
+        return connect_check::execute(&loaded.config, Duration::from_secs(args.timeout));
     }
     Ok(exit::DONE)
 }

@@ -11,6 +11,7 @@ use crate::observe::log_writer;
 
 pub mod config;
 pub mod config_args;
+mod connect_check;
 pub mod demo;
 pub mod load;
 pub mod model;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::read::Reader;
-use super::{Config, DeliveryMode};
+use super::{Config, DeliveryMode, security};
 use crate::kafka::settings::{CLASSIC_PROPERTIES, GroupProtocol, Membership};
 
 /// librdkafka's defaults for properties that the checks need when they are not set.
@@ -42,6 +42,7 @@ pub fn check(reader: &mut Reader<'_>, config: &Config) {
     schemas(reader, config);
     membership(reader, config);
     producer(reader, config);
+    security::check(reader, config);
     if config.delivery == DeliveryMode::ExactlyOnce {
         exactly_once(reader, config);
     }
@@ -232,12 +233,6 @@ fn producer(reader: &mut Reader<'_>, config: &Config) {
         if property_number(properties, in_flight).is_some_and(|count| count > IDEMPOTENT_IN_FLIGHT_MAX) {
             let what = "more than 5 requests in flight: the idempotent producer could not keep order";
             reader.problem(&format!("{section}.{in_flight}"), what, "give 1 to 5");
-        }
-        if properties.get("enable.ssl.certificate.verification").is_some_and(|value| value == "false") {
-            reader.warnings.push(format!("{section}: brokers' certificates are not verified: anyone can pose as one"));
-        }
-        if properties.get("ssl.endpoint.identification.algorithm").is_some_and(|value| value == "none") {
-            reader.warnings.push(format!("{section}: brokers' host names are not verified"));
         }
     }
     let kafka = &config.kafka;

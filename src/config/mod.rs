@@ -31,6 +31,7 @@ pub mod properties;
 pub mod raw;
 mod read;
 pub mod secret;
+pub mod security;
 pub mod show;
 
 use machine::Machine;

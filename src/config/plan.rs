@@ -11,6 +11,7 @@ use super::raw::{RawConfig, Value};
 use super::read::Reader;
 use super::{
     Config, DeliveryMode, LaneConfig, LogFormat, Provider, Trees, UnknownSchema, WireForms, checks, properties,
+    security,
 };
 use crate::kafka::settings::secrets::{PASSWORD, PasswordFiles, is_secret, read_secret};
 use crate::kafka::settings::{GroupProtocol, Membership, StartAt, WithoutOffsets};
@@ -72,6 +73,7 @@ pub fn connection(raw: &RawConfig, machine: &Machine) -> (Config, Vec<Problem>) 
     operations(&mut reader, &mut config);
     set(&mut config.model.package, reader.path("model.package"));
     config.model.onnxruntime = reader.path("model.onnxruntime");
+    security::check(&mut reader, &config);
     (config, reader.problems)
 }
 
@@ -145,6 +147,10 @@ fn client_properties(reader: &mut Reader<'_>, section: &str) -> (BTreeMap<String
             None => Some(value.expose().to_owned()),
         };
         let Some(value) = value else { continue };
+        if let Err(refusal) = properties::check_value(name, &value) {
+            reader.problem(&key, refusal.what, refusal.fix);
+            continue;
+        }
         if value.contains('\0') {
             reader.problem(&key, "holds a NUL character", "remove it");
         } else if passed.insert(name.to_owned(), value).is_some() {

@@ -37,8 +37,6 @@ const BOTH: &[&str] = &[
     "connections.max.idle.ms",
     "debug",
     "enable.ssl.certificate.verification",
-    "https.ca.location",
-    "https.ca.pem",
     "log.connection.close",
     "max.in.flight.requests.per.connection",
     "message.copy.max.bytes",
@@ -49,34 +47,7 @@ const BOTH: &[&str] = &[
     "reconnect.backoff.ms",
     "retry.backoff.max.ms",
     "retry.backoff.ms",
-    "sasl.kerberos.keytab",
-    "sasl.kerberos.min.time.before.relogin",
-    "sasl.kerberos.principal",
-    "sasl.kerberos.service.name",
     "sasl.mechanism",
-    "sasl.oauthbearer.assertion.algorithm",
-    "sasl.oauthbearer.assertion.claim.aud",
-    "sasl.oauthbearer.assertion.claim.exp.seconds",
-    "sasl.oauthbearer.assertion.claim.iss",
-    "sasl.oauthbearer.assertion.claim.jti.include",
-    "sasl.oauthbearer.assertion.claim.nbf.seconds",
-    "sasl.oauthbearer.assertion.claim.sub",
-    "sasl.oauthbearer.assertion.file",
-    "sasl.oauthbearer.assertion.jwt.template.file",
-    "sasl.oauthbearer.assertion.private.key.file",
-    "sasl.oauthbearer.assertion.private.key.passphrase",
-    "sasl.oauthbearer.assertion.private.key.pem",
-    "sasl.oauthbearer.client.credentials.client.id",
-    "sasl.oauthbearer.client.credentials.client.secret",
-    "sasl.oauthbearer.client.id",
-    "sasl.oauthbearer.client.secret",
-    "sasl.oauthbearer.config",
-    "sasl.oauthbearer.extensions",
-    "sasl.oauthbearer.grant.type",
-    "sasl.oauthbearer.metadata.authentication.type",
-    "sasl.oauthbearer.method",
-    "sasl.oauthbearer.scope",
-    "sasl.oauthbearer.token.endpoint.url",
     "sasl.password",
     "sasl.username",
     "security.protocol",
@@ -87,7 +58,6 @@ const BOTH: &[&str] = &[
     "socket.receive.buffer.bytes",
     "socket.send.buffer.bytes",
     "socket.timeout.ms",
-    "ssl.ca.certificate.stores",
     "ssl.ca.location",
     "ssl.ca.pem",
     "ssl.certificate.location",
@@ -134,6 +104,31 @@ const PRODUCER: &[&str] = &[
     "queue.buffering.max.messages",
     "request.timeout.ms",
     "sticky.partitioning.linger.ms",
+];
+
+const NO_KERBEROS: &str = "Kerberos (GSSAPI) is not compiled into this program's Kafka client";
+const NO_OIDC: &str = "OAUTHBEARER (OIDC) is not compiled into this program's Kafka client";
+const INSTEAD: &str =
+    "log in with SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN over SASL_SSL, or with a client certificate over SSL";
+
+/// Mechanisms that Kafka knows and the client of this program does not.
+const NOT_COMPILED: [(&str, &str); 2] = [("GSSAPI", NO_KERBEROS), ("OAUTHBEARER", NO_OIDC)];
+
+const BOOLEAN: &[&str] = &["true", "false", "t", "f", "1", "0"];
+
+/// Properties that take one of a few values.
+const VALUES: &[(&str, &[&str])] = &[
+    ("broker.address.family", &["any", "v4", "v6"]),
+    ("client.dns.lookup", &["use_all_dns_ips", "resolve_canonical_bootstrap_servers_only"]),
+    ("compression.type", &["none", "gzip", "snappy", "lz4", "zstd"]),
+    ("enable.ssl.certificate.verification", BOOLEAN),
+    ("log.connection.close", BOOLEAN),
+    ("sasl.mechanism", &["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]),
+    ("security.protocol", &["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]),
+    ("socket.keepalive.enable", BOOLEAN),
+    ("socket.nagle.disable", BOOLEAN),
+    ("ssl.endpoint.identification.algorithm", &["none", "https"]),
+    ("topic.metadata.refresh.sparse", BOOLEAN),
 ];
 
 /// Properties refused by name: scorewire's promises stand on them, or they are a way into the process.
@@ -210,20 +205,54 @@ const REFUSED: &[(&[&str], &str, &str)] = &[
     (&["enable.metrics.push"], "nothing is sent to the broker about this process", "remove it"),
     (&["allow.auto.create.topics"], "a misspelt topic would come to life", "create the topics beforehand"),
     (&["topic.blacklist", "max.poll.records", "consume.callback.max.messages"], "it has no use here", "remove it"),
+    (&["ssl.ca.certificate.stores"], "it is of Windows alone", "say ssl.ca.location"),
     (
         &["plugin.library.paths", "interceptors", "ssl.engine.location", "ssl.engine.id", "ssl.providers"],
         "it loads foreign code into the process",
         "remove it",
     ),
     (
-        &["sasl.kerberos.kinit.cmd"],
-        "its value is a shell command that the client runs",
-        "remove it; keep the ticket fresh outside, or give a keytab",
+        &[
+            "sasl.kerberos.kinit.cmd",
+            "sasl.kerberos.keytab",
+            "sasl.kerberos.min.time.before.relogin",
+            "sasl.kerberos.principal",
+            "sasl.kerberos.service.name",
+        ],
+        NO_KERBEROS,
+        INSTEAD,
     ),
     (
-        &["enable.sasl.oauthbearer.unsecure.jwt"],
-        "anyone could sign such a token",
-        "use sasl.oauthbearer.method = \"oidc\"",
+        &[
+            "enable.sasl.oauthbearer.unsecure.jwt",
+            "https.ca.location",
+            "https.ca.pem",
+            "sasl.oauthbearer.assertion.algorithm",
+            "sasl.oauthbearer.assertion.claim.aud",
+            "sasl.oauthbearer.assertion.claim.exp.seconds",
+            "sasl.oauthbearer.assertion.claim.iss",
+            "sasl.oauthbearer.assertion.claim.jti.include",
+            "sasl.oauthbearer.assertion.claim.nbf.seconds",
+            "sasl.oauthbearer.assertion.claim.sub",
+            "sasl.oauthbearer.assertion.file",
+            "sasl.oauthbearer.assertion.jwt.template.file",
+            "sasl.oauthbearer.assertion.private.key.file",
+            "sasl.oauthbearer.assertion.private.key.passphrase",
+            "sasl.oauthbearer.assertion.private.key.pem",
+            "sasl.oauthbearer.client.credentials.client.id",
+            "sasl.oauthbearer.client.credentials.client.secret",
+            "sasl.oauthbearer.client.id",
+            "sasl.oauthbearer.client.secret",
+            "sasl.oauthbearer.config",
+            "sasl.oauthbearer.extensions",
+            "sasl.oauthbearer.grant.type",
+            "sasl.oauthbearer.metadata.authentication.type",
+            "sasl.oauthbearer.method",
+            "sasl.oauthbearer.scope",
+            "sasl.oauthbearer.token.endpoint.url",
+        ],
+        NO_OIDC,
+        INSTEAD,
     ),
 ];
 
@@ -261,6 +290,30 @@ pub fn check(property: &str, client: Side) -> Result<(), Refusal> {
     }
 }
 
+/// The properties that take one of a few values, and these.
+pub fn choices() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+    VALUES.iter().copied()
+}
+
+/// Says whether a property that passes may have this value.
+pub fn check_value(property: &str, value: &str) -> Result<(), Refusal> {
+    let Some((_, values)) = choices().find(|(name, _)| *name == property) else { return Ok(()) };
+    // The client takes the names of mechanisms as they are written, and the others in any case.
+    let is_mechanism = property == "sasl.mechanism";
+    let matches = |known: &&&str| if is_mechanism { **known == value } else { known.eq_ignore_ascii_case(value) };
+    if values.iter().any(|known| matches(&known)) {
+        return Ok(());
+    }
+    let unknown = NOT_COMPILED.iter().find(|(name, _)| is_mechanism && name.eq_ignore_ascii_case(value));
+    Err(match unknown {
+        Some((_, why)) => Refusal { what: format!("refused: {why}"), fix: INSTEAD.to_owned() },
+        None => Refusal {
+            what: format!("{value:?} is none of its values"),
+            fix: format!("give one of: {}", values.join(", ")),
+        },
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -282,6 +335,27 @@ mod tests {
                 assert!(refusal.what.starts_with("refused: ") && !refusal.fix.is_empty(), "{owned}: {refusal:?}");
             }
         }
+    }
+
+    #[test]
+    fn what_is_not_compiled_in_is_refused_with_what_to_use_instead() {
+        for name in ["sasl.kerberos.keytab", "sasl.oauthbearer.token.endpoint.url", "https.ca.location"] {
+            let refusal = check(name, Side::Both).unwrap_err();
+            assert!(refusal.what.contains("not compiled into") && refusal.fix.contains("SCRAM-SHA-512"), "{refusal:?}");
+        }
+        for mechanism in ["GSSAPI", "OAUTHBEARER"] {
+            let refusal = check_value("sasl.mechanism", mechanism).unwrap_err();
+            assert!(refusal.what.contains(mechanism) && refusal.fix.contains("SCRAM-SHA-512"), "{refusal:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_none_gets_those_that_are() {
+        let refusal = check_value("security.protocol", "SSLL").unwrap_err();
+        assert_eq!((refusal.what.as_str(), refusal.fix.contains("SASL_SSL")), ("\"SSLL\" is none of its values", true));
+        assert!(check_value("sasl.mechanism", "scram-sha-512").is_err(), "the client takes capitals only");
+        assert_eq!(check_value("security.protocol", "sasl_ssl"), Ok(()));
+        assert_eq!(check_value("linger.ms", "anything"), Ok(()), "numbers are the client's to check");
     }
 
     #[test]

@@ -2,16 +2,14 @@
 
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::metadata::Metadata;
 use rdkafka::types::RDKafkaRespErr as Code;
 
+use super::inquiry::{Answer, Inquiry};
 use super::native::describe;
-use super::passing::{self, SinceStart, code_of};
-use super::rights;
-use super::settings::{KafkaSettings, Topics, connection_settings};
-use super::wrapped;
+use super::passing::{self, SinceStart};
+use super::settings::ways::{reader_settings, writer_settings};
+use super::settings::{KafkaSettings, Topics};
+use super::{rights, wrapped};
 use crate::edge::Destination;
 use crate::error::{Fatal, exit};
 
@@ -43,43 +41,82 @@ pub struct Inspected {
     pub brokers: usize,
 }
 
-/// Asks the brokers for all five topics, for so long each. A broker that does not answer in time and a topic that is not
-/// there are told apart, and every missing topic is named at once.
+/// Asks the brokers for all five topics, for so long each. A broker that does not answer in time, a topic that is not there and
+/// one that may not be looked at are told apart, and every missing topic is named at once.
+///
+/// # Errors
+/// [`exit::CONFIG`] when the client refuses its settings; [`exit::UNAVAILABLE`] with the reason otherwise.
 pub fn inspect(settings: &KafkaSettings, topics: &Topics, timeout: Duration) -> Result<Inspected, Fatal> {
-    let client = client(settings)?;
-    let mut missing = Vec::new();
-    let mut brokers = 0;
-    let mut count = |name: &str| -> Result<i32, Fatal> {
-        let passing = |trouble: &Trouble| passing::words(trouble.code());
+    let (reader, writer) = (reader_settings(settings), writer_settings(settings));
+    let inputs = find(&Inquiry::begin(&reader)?, &[(&topics.input, "Read")], timeout)?;
+    let outcomes = [&topics.outputs, &topics.review, &topics.dead_letters, &topics.timeouts];
+    let found = find(&Inquiry::begin(&writer)?, &outcomes.map(|topic| (topic.as_str(), "Write")), timeout)?;
+    wrapped::check()?;
+    if let Some(fatal) = missing(settings, inputs.missing.iter().chain(&found.missing)) {
+        return Result::Err(fatal);
+    }
+    let (input, of) = (inputs.counts[0], &found.counts);
+    let partitions = PartitionCounts { input, outputs: of[0], review: of[1], dead_letters: of[2], timeouts: of[3] };
+    Ok(Inspected { partitions, brokers: found.brokers })
+}
+
+/// The partitions of each of these topics, with the operation that they are wanted for.
+struct Found {
+    counts: Vec<i32>,
+    brokers: usize,
+    missing: Vec<String>,
+}
+
+fn find(inquiry: &Inquiry, topics: &[(&str, &str)], timeout: Duration) -> Result<Found, Fatal> {
+    let mut found = Found { counts: Vec::new(), brokers: 0, missing: Vec::new() };
+    for &(name, operation) in topics {
+        let passing = |trouble: &Trouble| passing::words(trouble.code()).filter(|_| !inquiry.is_hopeless());
         let what = format!("find topic {name}");
         let asked = passing::ask_until(&SinceStart::now(), timeout, passing, &what, |left| {
-            let metadata =
-                client.fetch_metadata(Some(name), left).map_err(|error| Trouble::Cluster(code_of(&error)))?;
-            brokers = metadata.brokers().len();
-            partitions_of(&metadata, name)
+            let answer = inquiry.ask(Some(name), left).map_err(Trouble::Cluster)?;
+            found.brokers = answer.brokers.len();
+            partitions_of(&answer)
         });
-        let partitions = asked.map_err(|trouble| trouble.told(settings, topics, name))?;
+        let partitions = asked.map_err(|trouble| trouble.told(inquiry, name, operation))?;
         if partitions == 0 {
-            missing.push(name.to_owned());
+            found.missing.push(name.to_owned());
         }
-        Ok(partitions)
-    };
-    let partitions = PartitionCounts {
-        input: count(&topics.input)?,
-        outputs: count(&topics.outputs)?,
-        review: count(&topics.review)?,
-        dead_letters: count(&topics.dead_letters)?,
-        timeouts: count(&topics.timeouts)?,
-    };
-    wrapped::check()?;
-    if missing.is_empty() {
-        return Ok(Inspected { partitions, brokers });
+        found.counts.push(partitions);
     }
-    Result::Err(Fatal::new(
+    Ok(found)
+}
+
+fn missing<'a>(settings: &KafkaSettings, topics: impl Iterator<Item = &'a String>) -> Option<Fatal> {
+    let names: Vec<&str> = topics.map(String::as_str).collect();
+    (!names.is_empty()).then(|| missing_topics(&settings.bootstrap, &names))
+}
+
+/// What is said of topics that are not there.
+pub(super) fn missing_topics(bootstrap: &str, names: &[&str]) -> Fatal {
+    Fatal::new(
         exit::UNAVAILABLE,
-        format!("missing on {}: topic {}", settings.bootstrap, missing.join(", topic ")),
+        format!("missing on {bootstrap}: topic {}", names.join(", topic ")),
         "create it (kafka-topics.sh --create --topic NAME --partitions N), or name an existing one in [topics]",
-    ))
+    )
+}
+
+/// Dials the cluster as a client with these settings, and counts the partitions of each of these topics, which are wanted for
+/// an operation.
+///
+/// # Errors
+/// Those of [`inspect`].
+pub(super) fn reach(list: &[(String, String)], topics: &[(&str, &str)], timeout: Duration) -> Result<Vec<i32>, Fatal> {
+    let inquiry = Inquiry::begin(list)?;
+    if topics.is_empty() {
+        inquiry.ask(None, timeout).map_err(|code| inquiry.no_answer(code))?;
+    }
+    let found = find(&inquiry, topics, timeout)?;
+    if !found.missing.is_empty() {
+        let bootstrap = list.iter().rfind(|(name, _)| name == "bootstrap.servers").map_or("", |(_, value)| value);
+        let names: Vec<&str> = found.missing.iter().map(String::as_str).collect();
+        return Result::Err(missing_topics(bootstrap, &names));
+    }
+    Ok(found.counts)
 }
 
 /// Why a topic's partitions cannot be told.
@@ -97,49 +134,31 @@ impl Trouble {
         code
     }
 
-    fn told(self, settings: &KafkaSettings, topics: &Topics, topic: &str) -> Fatal {
-        let bootstrap = &settings.bootstrap;
+    fn told(self, inquiry: &Inquiry, topic: &str, operation: &str) -> Fatal {
         match self {
-            Trouble::Cluster(code) => Fatal::new(
-                exit::UNAVAILABLE,
-                format!("no answer from Kafka at {bootstrap}: {}", describe(code)),
-                "check kafka.bootstrap, that the brokers run, and that their advertised listeners can be reached from \
-                 here",
-            ),
+            Trouble::Cluster(code) => inquiry.no_answer(code),
             Trouble::Topic(code) if rights::is_denied(code) => {
-                let operation = if topic == topics.input { "Read" } else { "Write" };
-                rights::denied_topic(topic, settings.user_of(&settings.properties), operation, "look at it")
+                rights::hidden_topic(topic, inquiry.identity().user.as_deref(), operation)
             }
             Trouble::Topic(code) => Fatal::new(
                 exit::UNAVAILABLE,
-                format!("topic {topic} at {bootstrap}: {}", describe(code)),
-                "check that this user may describe, read and write the topics, and that their brokers run",
+                format!("topic {topic}: {}", describe(code)),
+                "check that the topic's name is one that Kafka takes, and that the brokers with its partitions run",
             ),
         }
     }
 }
 
 /// None where there is no such topic.
-fn partitions_of(metadata: &Metadata, name: &str) -> Result<i32, Trouble> {
+fn partitions_of(answer: &Answer) -> Result<i32, Trouble> {
     // A broker that its controller has fenced, as at its start, knows of none.
-    if metadata.brokers().is_empty() {
+    if answer.brokers.is_empty() {
         return Err(Trouble::Cluster(Code::RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE as i32));
     }
-    let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else { return Ok(0) };
-    match topic.error() {
-        None => Ok(i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX)),
-        Some(Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) => Ok(0),
-        Some(code) => Err(Trouble::Topic(code as i32)),
+    match &answer.topic {
+        None => Ok(0),
+        Some(Ok(partitions)) => Ok(i32::try_from(partitions.len()).unwrap_or(i32::MAX)),
+        Some(Result::Err(code)) if *code == Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART as i32 => Ok(0),
+        Some(Result::Err(code)) => Err(Trouble::Topic(*code)),
     }
-}
-
-fn client(settings: &KafkaSettings) -> Result<BaseConsumer, Fatal> {
-    let mut config = ClientConfig::new();
-    for (key, value) in connection_settings(settings) {
-        config.set(key, value);
-    }
-    // The error's own text can hold property values (#19 in librdkafka's wrapper), so it is not passed on.
-    config.create().map_err(|_| {
-        Fatal::new(exit::CONFIG, "the Kafka client refuses its settings", "check [kafka] and [kafka.properties]")
-    })
 }

@@ -10,7 +10,8 @@ use std::time::Duration;
 use rdkafka::bindings as rd;
 use rdkafka::types::{RDKafkaRespErr as Err, RDKafkaType};
 
-use super::contact::{Input, leave_complaints};
+use super::contact::Input;
+use super::ear::Ear;
 use super::events::Events;
 use super::haste::Haste;
 use super::inbox::{self, Inbox};
@@ -69,7 +70,7 @@ impl KafkaSource {
         let inbox = CallbackState::new(Inbox::default());
         inbox::attach(&conf, &inbox);
         let complaint = Arc::default();
-        leave_complaints(&conf, &complaint);
+        Ear::of(&list, Some(&complaint)).join(&conf);
         let client = conf.create(RDKafkaType::RD_KAFKA_CONSUMER)?;
         let subscription = PartitionList::of(&topic, &[-1]);
         // SAFETY: the client is alive; it copies the list and the topic's name. Everything it has to say comes through

@@ -6,10 +6,8 @@
 //! seconds, and say how long ago it was: what is derived from them is exact, however seldom they come.
 #![allow(unsafe_code, reason = "librdkafka's statistics and threads are had in C only; each block says why it holds")]
 
-use std::cell::Cell;
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr::{self, NonNull};
-use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::bindings as rd;
@@ -17,8 +15,8 @@ use rdkafka::types::RDKafkaRespErr as Err;
 
 use super::consumer::KafkaSource;
 use super::inbox::inbox;
-use super::native::{Conf, NO_ERROR, describe};
-use crate::edge::{Complaint, Contact};
+use super::native::{NO_ERROR, describe};
+use crate::edge::Contact;
 
 /// Between two looks of a lane without partitions for its input: 2 s in calls of [`KafkaSource::look_for_input`], which come
 /// every [`crate::pipeline::limits::KEEP_AWAKE_EVERY`].
@@ -81,51 +79,6 @@ impl KafkaSource {
             rd::rd_kafka_metadata_destroy(metadata);
             said
         }
-    }
-}
-
-thread_local! {
-    /// Of the client whose thread this is.
-    static COMPLAINT: Cell<Option<&'static Complaint>> = const { Cell::new(None) };
-}
-
-/// Makes the threads of the client that is about to be made of `conf` leave their complaints there. They may outlive whoever
-/// made them: it is never freed, and there is one to each client of a lane.
-pub(super) fn leave_complaints(conf: &Conf, complaint: &Arc<Complaint>) {
-    let opaque = Arc::into_raw(Arc::clone(complaint)).cast_mut().cast();
-    // SAFETY: no client has taken the configuration yet; the callback matches its C type, the name is static, and what the
-    // opaque pointer points to is never freed.
-    unsafe { rd::rd_kafka_conf_interceptor_add_on_new(conf.as_ptr(), c"contact".as_ptr(), Some(on_new), opaque) };
-}
-
-unsafe extern "C" fn on_new(
-    client: *mut rd::rd_kafka_t,
-    _: *const rd::rd_kafka_conf_t,
-    opaque: *mut c_void,
-    _: *mut c_char,
-    _: usize,
-) -> rd::rd_kafka_resp_err_t {
-    // SAFETY: the client's own handle, as it is made; the opaque pointer is the one given to `leave_complaints`.
-    unsafe { rd::rd_kafka_interceptor_add_on_thread_start(client, c"contact".as_ptr(), Some(on_thread_start), opaque) }
-}
-
-unsafe extern "C" fn on_thread_start(
-    _: *mut rd::rd_kafka_t,
-    _: rd::rd_kafka_thread_type_t,
-    _: *const c_char,
-    opaque: *mut c_void,
-) -> rd::rd_kafka_resp_err_t {
-    // SAFETY: the pointer given to `leave_complaints`, to what is never freed.
-    COMPLAINT.set(Some(unsafe { &*opaque.cast::<Complaint>() }));
-    NO_ERROR
-}
-
-/// A connection is lost or refused, or a transaction has failed, says one of the client's threads in its log. Its event comes with a poll only, and a lane
-/// that commits a transaction waits for longer than that.
-pub(super) fn complain(line: &str) {
-    if let Some(complaint) = COMPLAINT.get() {
-        // The thread's name stands before it.
-        complaint.say(line.split_once("]: ").map_or(line, |(_, words)| words).to_owned());
     }
 }
 

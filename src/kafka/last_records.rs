@@ -9,7 +9,8 @@ use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 
 use super::passing::{code_of, passes};
-use super::settings::{KafkaSettings, connection_settings};
+use super::settings::KafkaSettings;
+use super::settings::ways::reader_settings;
 use crate::error::{Fatal, exit};
 use crate::record::Position;
 
@@ -131,7 +132,7 @@ impl<'a> TopicReader<'a> {
 
 fn consumer(settings: &KafkaSettings) -> Result<BaseConsumer, Fatal> {
     let mut config = ClientConfig::new();
-    for (key, value) in connection_settings(settings) {
+    for (key, value) in reader_settings(settings) {
         config.set(key, value);
     }
     let own = [

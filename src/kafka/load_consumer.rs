@@ -9,6 +9,9 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::{ClientContext, Message, Offset, Timestamp, TopicPartitionList};
 
+use super::identity::Identity;
+use super::settings::ways;
+use super::{cluster, rights};
 use crate::error::{Fatal, exit};
 use crate::kafka::load_producer::client_problem;
 use crate::kafka::passing::{code_of, passes};
@@ -84,6 +87,7 @@ pub struct LoadConsumer {
     /// Where each partition ended at the start.
     ends: TopicPartitionList,
     marker: &'static str,
+    user: Option<String>,
 }
 
 /// The end of a dead letter's reason header, whatever its style's prefix.
@@ -102,17 +106,21 @@ impl LoadConsumer {
         topics: &[&str],
         marker: &'static str,
     ) -> Result<LoadConsumer, Fatal> {
+        let way = ways::of_properties(bootstrap, properties);
+        let read: Vec<_> = topics.iter().map(|topic| (*topic, "Read")).collect();
+        cluster::reach(&way, &read, ANSWER_TIMEOUT)?;
         let mut config = ClientConfig::new();
         let given = properties.iter().map(|(key, value)| (key.as_str(), value.as_str()));
         for (key, value) in DEFAULTS.into_iter().chain(given).chain(OWNED) {
             config.set(key, value);
         }
-        config.set("bootstrap.servers", bootstrap);
+        let user = Identity::of(&way).user;
+        config.extend(way);
         let consumer: BaseConsumer<Quiet> = BaseConsumer::from_config_and_context(&config, Quiet).map_err(|error| {
             Fatal::new(exit::CONFIG, client_problem(&error), "correct or remove it under [kafka.properties]")
         })?;
         let topics = topics.iter().map(|topic| (*topic).to_owned()).collect();
-        let mut started = LoadConsumer { consumer, topics, ends: TopicPartitionList::new(), marker };
+        let mut started = LoadConsumer { consumer, topics, ends: TopicPartitionList::new(), marker, user };
         started.ends = started.present_ends(started.topics.len())?;
         Ok(started)
     }
@@ -212,6 +220,9 @@ impl LoadConsumer {
             .fetch_metadata(Some(topic), ANSWER_TIMEOUT)
             .map_err(|error| unavailable("the Kafka cluster does not answer", &error))?;
         let found = metadata.topics().iter().find(|found| found.name() == topic);
+        if found.and_then(|found| found.error()).is_some_and(|code| rights::is_denied(code as i32)) {
+            return Err(rights::hidden_topic(topic, self.user.as_deref(), "Read"));
+        }
         match found.map(|found| found.partitions().len()) {
             Some(count) if count > 0 => Ok(count as i32),
             _ => Err(Fatal::new(

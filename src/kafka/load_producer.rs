@@ -10,6 +10,9 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
 use rdkafka::{ClientContext, Message};
 
+use super::cluster;
+use super::inquiry::Inquiry;
+use super::settings::ways;
 use crate::error::{Fatal, exit};
 
 /// How long one record may take to be acknowledged before the run is given up. Longer than a broker's failover.
@@ -95,6 +98,8 @@ impl ProducerContext for Deliveries {
 pub struct LoadProducer {
     producer: BaseProducer<Deliveries>,
     topic: String,
+    /// Where it goes and how it is let in.
+    way: Vec<(String, String)>,
 }
 
 /// Says what is wrong with a setting without repeating its value: it may be a password.
@@ -109,23 +114,27 @@ impl LoadProducer {
     /// # Errors
     /// [`exit::CONFIG`] when the client refuses a property.
     pub fn new(bootstrap: &str, properties: &BTreeMap<String, String>, topic: &str) -> Result<LoadProducer, Fatal> {
+        let way = ways::of_properties(bootstrap, properties);
+        // The client of this wrapper says of files and keys only that it does not start.
+        Inquiry::begin(&way)?;
         let mut config = ClientConfig::new();
         let given = properties.iter().map(|(key, value)| (key.as_str(), value.as_str()));
         for (key, value) in DEFAULTS.into_iter().chain(given).chain(OWNED) {
             config.set(key, value);
         }
-        config.set("bootstrap.servers", bootstrap);
+        config.extend(way.iter().cloned());
         let producer = BaseProducer::from_config_and_context(&config, Deliveries::default()).map_err(|error| {
             Fatal::new(exit::CONFIG, client_problem(&error), "correct or remove it under [kafka.properties]")
         })?;
-        Ok(LoadProducer { producer, topic: topic.to_owned() })
+        Ok(LoadProducer { producer, topic: topic.to_owned(), way })
     }
 
     /// Waits until the cluster answers, so that the first record does not wait for it.
     ///
     /// # Errors
-    /// [`exit::UNAVAILABLE`] when it does not answer.
+    /// [`exit::UNAVAILABLE`] when it does not answer, with the reason, or does not know or show the topic.
     pub fn connect(&self) -> Result<(), Fatal> {
+        cluster::reach(&self.way, &[(&self.topic, "Write")], ANSWER_TIMEOUT)?;
         self.producer.client().fetch_metadata(Some(&self.topic), ANSWER_TIMEOUT).map(|_| ()).map_err(|error| {
             Fatal::new(
                 exit::UNAVAILABLE,

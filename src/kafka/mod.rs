@@ -1,19 +1,26 @@
 //! Kafka: the only place that knows the client library.
 
+mod admin;
+mod causes;
 pub mod cluster;
 pub mod consumer;
 mod contact;
 pub mod delivery;
+mod ear;
 pub mod embedded;
 mod events;
+pub mod examine;
 #[cfg(wrapped_client)]
 mod fetch_whole;
+pub mod finding;
 mod haste;
 mod headers;
 mod held_copies;
+pub mod identity;
 #[cfg(wrapped_client)]
 mod idle_wait;
 mod inbox;
+mod inquiry;
 pub mod last_records;
 pub mod load_consumer;
 pub mod load_producer;
@@ -30,6 +37,7 @@ mod rights;
 pub mod send_whole;
 pub mod settings;
 pub mod starting_offsets;
+mod topic_settings;
 pub mod transactions;
 mod wakeup;
 pub mod wrapped;

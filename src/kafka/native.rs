@@ -14,7 +14,8 @@ use std::ptr::{self, NonNull};
 use rdkafka::bindings as rd;
 use rdkafka::types::{RDKafkaConfRes, RDKafkaRespErr, RDKafkaType};
 
-use super::contact;
+use super::settings::trust;
+use super::{causes, ear};
 use crate::edge::Progress;
 use crate::error::{Fatal, exit};
 
@@ -79,18 +80,29 @@ pub fn timeout_ms(wait: std::time::Duration) -> c_int {
 }
 
 /// A client's configuration under construction.
-pub struct Conf(NonNull<rd::rd_kafka_conf_t>);
+pub struct Conf {
+    conf: NonNull<rd::rd_kafka_conf_t>,
+    /// Names files and never a secret's value, where the client does not start.
+    settings: Vec<(String, String)>,
+}
 
 impl Conf {
     /// The client's own texts never name a value, so a secret cannot leak through an error.
     pub fn new(settings: &[(String, String)]) -> Result<Conf, Fatal> {
         // SAFETY: a fresh object, freed in `drop` unless a client takes it.
-        let conf = Conf(NonNull::new(unsafe { rd::rd_kafka_conf_new() }).expect("librdkafka allocates"));
+        let conf = NonNull::new(unsafe { rd::rd_kafka_conf_new() }).expect("librdkafka allocates");
+        let conf = Conf { conf, settings: settings.to_vec() };
         for (key, value) in settings {
             conf.set(key, value)?;
         }
-        // SAFETY: `log_line` is valid for the life of the program and touches no state of ours.
-        unsafe { rd::rd_kafka_conf_set_log_cb(conf.0.as_ptr(), Some(log_line)) };
+        if let Some(bundle) = trust::missing(settings) {
+            conf.set(trust::LOCATION, &bundle)?;
+        }
+        // SAFETY: both functions are valid for the life of the program, and touch state of the calling thread and of ears alone.
+        unsafe {
+            rd::rd_kafka_conf_set_log_cb(conf.as_ptr(), Some(log_line));
+            rd::rd_kafka_conf_set_ssl_cert_verify_cb(conf.as_ptr(), Some(ear::on_certificate));
+        }
         Ok(conf)
     }
 
@@ -99,7 +111,7 @@ impl Conf {
         let mut text = [0 as c_char; 512];
         // SAFETY: both strings are NUL-terminated, and the error buffer's length is passed along.
         let answer = unsafe {
-            rd::rd_kafka_conf_set(self.0.as_ptr(), key_c.as_ptr(), value_c.as_ptr(), text.as_mut_ptr(), text.len())
+            rd::rd_kafka_conf_set(self.as_ptr(), key_c.as_ptr(), value_c.as_ptr(), text.as_mut_ptr(), text.len())
         };
         match answer {
             RDKafkaConfRes::RD_KAFKA_CONF_OK => Ok(()),
@@ -117,23 +129,28 @@ impl Conf {
     }
 
     pub fn as_ptr(&self) -> *mut rd::rd_kafka_conf_t {
-        self.0.as_ptr()
+        self.conf.as_ptr()
     }
 
     /// Creates the client, which takes the configuration.
-    pub fn create(self, kind: RDKafkaType) -> Result<Client, Fatal> {
+    ///
+    /// # Errors
+    /// [`exit::CONFIG`] with the reason: files that cannot be read, a key that does not match, and the like.
+    pub fn create(mut self, kind: RDKafkaType) -> Result<Client, Fatal> {
         let mut text = [0 as c_char; 512];
         // SAFETY: on success the client owns the configuration; on failure it stays ours and is dropped.
-        let rk = unsafe { rd::rd_kafka_new(kind, self.0.as_ptr(), text.as_mut_ptr(), text.len()) };
+        let rk = unsafe { rd::rd_kafka_new(kind, self.as_ptr(), text.as_mut_ptr(), text.len()) };
         match NonNull::new(rk) {
             Some(rk) => {
+                drop(std::mem::take(&mut self.settings));
                 std::mem::forget(self);
                 Ok(Client(Some(rk)))
             }
             None => {
                 // SAFETY: the buffer was zeroed, so it is NUL-terminated even if nothing was written.
                 let text = unsafe { CStr::from_ptr(text.as_ptr()) }.to_string_lossy().into_owned();
-                Err(Fatal::new(exit::CONFIG, format!("the Kafka client does not start: {text}"), "correct [kafka]"))
+                let (what, fix) = causes::of_settings(&text, &self.settings);
+                Err(Fatal::new(exit::CONFIG, what, fix))
             }
         }
     }
@@ -142,7 +159,7 @@ impl Conf {
 impl Drop for Conf {
     fn drop(&mut self) {
         // SAFETY: still ours; `create` forgets the wrapper when a client took it.
-        unsafe { rd::rd_kafka_conf_destroy(self.0.as_ptr()) };
+        unsafe { rd::rd_kafka_conf_destroy(self.as_ptr()) };
     }
 }
 
@@ -151,8 +168,8 @@ unsafe extern "C" fn log_line(_: *const rd::rd_kafka_t, level: c_int, facility: 
     // SAFETY: librdkafka passes NUL-terminated strings that live during the call.
     let (facility, text) =
         unsafe { (CStr::from_ptr(facility).to_string_lossy(), CStr::from_ptr(text).to_string_lossy()) };
-    if level <= 3 && matches!(facility.as_ref(), "FAIL" | "TXNERR") {
-        contact::complain(&text);
+    if ear::line(level, &facility, &text) {
+        return;
     }
     match level {
         0..=3 => tracing::error!(target: "kafka", %facility, "{text}"),

@@ -10,8 +10,8 @@ use rdkafka::bindings as rd;
 use rdkafka::types::{RDKafkaRespErr as Err, RDKafkaType};
 
 use super::cluster::PartitionCounts;
-use super::contact::leave_complaints;
 use super::delivery::undelivered;
+use super::ear::Ear;
 use super::headers::{copy_where, keep_where};
 use super::held_copies::clock_us;
 use super::login::Login;
@@ -67,6 +67,7 @@ struct Blueprint {
     login: Option<&'static Login>,
     topics: Vec<(CString, i32)>,
     complaint: Arc<Complaint>,
+    ear: &'static Ear,
 }
 
 /// Where a transactional producer stands.
@@ -90,7 +91,9 @@ impl Blueprint {
         let named = DESTINATIONS.into_iter().map(|to| Ok((c_string(topics.of(to))?, counts.of(to))));
         let login = Login::of(&settings, files.producer.as_deref());
         let topics = named.collect::<Result<_, Fatal>>()?;
-        Ok(Blueprint { settings, login, topics, complaint: Arc::default() })
+        let complaint = Arc::default();
+        let ear = Ear::of(&settings, Some(&complaint));
+        Ok(Blueprint { settings, login, topics, complaint, ear })
     }
 
     /// A client that reports to `reports`, which must outlive it.
@@ -101,7 +104,7 @@ impl Blueprint {
     ) -> Result<(Client, [Topic; 4]), Fatal> {
         let conf = Conf::new(&self.settings)?;
         self.login.map_or(Ok(()), |login| login.join(&conf))?;
-        leave_complaints(&conf, &self.complaint);
+        self.ear.join(&conf);
         // SAFETY: the callbacks match their C types; the opaque box outlives the client.
         unsafe {
             handover.join(conf.as_ptr());
@@ -158,6 +161,11 @@ impl KafkaSink {
         sink.transaction = Some(Transaction::default());
         sink.take_name_over(id, timeout)?;
         Ok(sink)
+    }
+
+    /// Who the brokers know the client as, where it says a name.
+    pub(super) fn user(&self) -> Option<&str> {
+        self.blueprint.ear.identity().user.as_deref()
     }
 
     fn build(blueprint: Blueprint, forward: &ForwardHeaders) -> Result<KafkaSink, Fatal> {

@@ -25,9 +25,7 @@ pub(super) fn denied(named: Named<'_>, code: i32, what: &str) -> Option<Fatal> {
         Err::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED => {
             denied_topic(&named.topic.to_string_lossy(), named.user, "Read", what)
         }
-        Err::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED => {
-            fatal(&format!("READ on group {group}"), named.user, &format!("Read --group {group}"), what)
-        }
+        Err::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED => denied_group(group, named.user, what),
         _ => fatal("the cluster", named.user, "ClusterAction --cluster", what),
     })
 }
@@ -36,6 +34,33 @@ pub(super) fn denied(named: Named<'_>, code: i32, what: &str) -> Option<Fatal> {
 pub(super) fn denied_topic(topic: &str, user: Option<&str>, operation: &str, what: &str) -> Fatal {
     let denied = format!("{} on topic {topic}", operation.to_uppercase());
     fatal(&denied, user, &format!("{operation} --topic {topic}"), what)
+}
+
+/// What ends a process that may not use its group.
+pub(super) fn denied_group(group: &str, user: Option<&str>, what: &str) -> Fatal {
+    fatal(&format!("READ on group {group}"), user, &format!("Read --group {group}"), what)
+}
+
+/// What ends a process that may not write transactions under names that begin so.
+pub(super) fn denied_transactions(prefix: &str, user: Option<&str>) -> Fatal {
+    let denied = format!("WRITE on transactional id {prefix}/");
+    let grant = format!("Write --transactional-id {prefix}/ --resource-pattern-type prefixed");
+    fatal(&denied, user, &grant, "start transactions (each lane has a name of its own below it)")
+}
+
+/// Whether a code says that a transactional id may not be used.
+pub(super) fn is_transactional(code: i32) -> bool {
+    code == Err::RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED as i32
+}
+
+/// The same of an error's words, as `describe` makes them.
+pub(super) fn says_transactional(words: &str) -> bool {
+    words.contains("TRANSACTIONAL_ID_AUTHORIZATION_FAILED")
+}
+
+/// What ends a process to which the brokers do not say whether a topic is there.
+pub(super) fn hidden_topic(topic: &str, user: Option<&str>, operation: &str) -> Fatal {
+    denied_topic(topic, user, operation, "even look at it, and brokers do not say whether it exists to whom may not")
 }
 
 /// A right may come back, so that starting again later makes sense.

@@ -5,6 +5,8 @@ use std::fmt;
 use std::time::Duration;
 
 pub mod secrets;
+pub mod trust;
+pub mod ways;
 
 use secrets::Masked;
 pub use secrets::{PasswordFiles, SECRET_PROPERTIES, is_secret};
@@ -314,7 +316,7 @@ fn extend(list: &mut Vec<(String, String)>, more: &BTreeMap<String, String>) {
 mod tests {
     use super::*;
 
-    fn settings() -> KafkaSettings {
+    pub(super) fn settings() -> KafkaSettings {
         KafkaSettings {
             bootstrap: "127.0.0.1:1".into(),
             group: "g/h".into(),

@@ -13,16 +13,21 @@ use std::time::{Duration, Instant};
 use rdkafka::bindings as rd;
 use rdkafka::types::{RDKafkaRespErr as Err, RDKafkaType};
 
+use super::ear::Ear;
 use super::native::{Client, Conf, PartitionList, c_string, describe, timeout_ms, to_result};
 use super::offsets::{END, FIRST, Named};
 use super::passing::passes;
-use super::rights;
-use super::settings::{KafkaSettings, connection_settings};
+use super::settings::KafkaSettings;
+use super::settings::ways::reader_settings;
+use super::{admin, inquiry, rights};
 use crate::edge::Progress;
 use crate::error::{Fatal, exit};
 
 /// How long the answer to a commit is waited for before the broker is asked what it holds.
 const COMMIT_ANSWER: Duration = Duration::from_secs(5);
+
+/// How long the brokers may take to say what this client may do with the group.
+const RIGHTS_ANSWER: Duration = Duration::from_secs(5);
 
 /// Another process that was faster has its offsets there by then, and one that joined before this version commits some.
 const FIX_TIMEOUT: Duration = Duration::from_secs(30);
@@ -41,15 +46,16 @@ pub struct Kept {
 /// [`exit::UNAVAILABLE`] when the cluster does not answer, or refuses.
 pub fn kept(settings: &KafkaSettings, topic: &str, partitions: i32) -> Result<Vec<Kept>, Fatal> {
     let (topic, partitions) = (c_string(topic)?, Vec::from_iter(0..partitions));
-    kept_of(&Asking::begin(settings, "read_committed")?, named(settings, &topic), &partitions)
+    let asking = Asking::begin(settings, "read_committed")?;
+    kept_of(&asking, named(settings, &topic), &partitions)
 }
 
 fn named<'a>(settings: &'a KafkaSettings, topic: &'a CStr) -> Named<'a> {
-    Named { topic, group: &settings.group, user: settings.user_of(&settings.properties) }
+    Named { topic, group: &settings.group, user: settings.user_of(&settings.consumer_properties) }
 }
 
 fn kept_of(asking: &Asking, named: Named<'_>, partitions: &[i32]) -> Result<Vec<Kept>, Fatal> {
-    let ask = |place| named.bounds(&asking.client, partitions, place);
+    let ask = |place| named.bounds(&asking.client, partitions, place).map_err(|fatal| asking.explain(fatal));
     let (first, end) = (ask(FIRST)?, ask(END)?);
     Ok(first.iter().zip(&end).map(|(first, end)| Kept { first: first.offset, end: end.offset }).collect())
 }
@@ -89,11 +95,25 @@ impl<'a> GroupOffsets<'a> {
     /// # Errors
     /// [`exit::UNAVAILABLE`] when the cluster does not answer, or refuses.
     pub fn held(&self) -> Result<Held, Fatal> {
-        self.read(&Asking::begin(self.settings, "read_uncommitted")?)
+        let asking = Asking::begin(self.settings, "read_uncommitted")?;
+        self.may_be_used(&asking)?;
+        self.read(&asking)
+    }
+
+    /// A client that may not look for the group's coordinator looks for it until its time is over, and says nothing. So the
+    /// right is asked for first; what else keeps the brokers from an answer is no reason to end.
+    fn may_be_used(&self, asking: &Asking) -> Result<(), Fatal> {
+        let denied = match admin::group(&asking.client, &self.settings.group, RIGHTS_ANSWER) {
+            Ok(group) => group.allowed.lacks("Read"),
+            Result::Err(code) => rights::is_denied(code),
+        };
+        let Named { group, user, .. } = self.named();
+        if denied { Result::Err(rights::denied_group(group, user, "join it and commit offsets")) } else { Ok(()) }
     }
 
     fn read(&self, asking: &Asking) -> Result<Held, Fatal> {
-        let committed = self.named().committed(&asking.client, &self.partitions, self.held_back)?;
+        let committed = self.named().committed(&asking.client, &self.partitions, self.held_back);
+        let committed = committed.map_err(|fatal| asking.explain(fatal))?;
         Ok(committed.into_iter().map(|at| (at.offset >= 0).then_some(at.offset)).collect())
     }
 
@@ -163,11 +183,12 @@ fn is_of_members(code: i32) -> bool {
 /// A client that asks about a group and never joins it.
 struct Asking {
     client: Client,
+    ear: &'static Ear,
 }
 
 impl Asking {
     fn begin(settings: &KafkaSettings, isolation: &str) -> Result<Asking, Fatal> {
-        let mut list = connection_settings(settings);
+        let mut list = reader_settings(settings);
         let own = [
             ("group.id", settings.group.as_str()),
             ("enable.auto.commit", "false"),
@@ -176,7 +197,14 @@ impl Asking {
             ("isolation.level", isolation),
         ];
         list.extend(own.map(|(key, value)| (key.to_owned(), value.to_owned())));
-        Ok(Asking { client: Conf::new(&list)?.create(RDKafkaType::RD_KAFKA_CONSUMER)? })
+        let (conf, ear) = (Conf::new(&list)?, Ear::of(&list, None));
+        ear.join(&conf);
+        Ok(Asking { client: conf.create(RDKafkaType::RD_KAFKA_CONSUMER)?, ear })
+    }
+
+    /// A question that nobody answered: with what the client says of the brokers that it cannot reach.
+    fn explain(&self, fatal: Fatal) -> Fatal {
+        inquiry::explain(fatal, self.ear)
     }
 
     /// What the broker said, or that it said nothing in time.

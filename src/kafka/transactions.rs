@@ -15,8 +15,8 @@ use super::consumer::KafkaSource;
 use super::native::{Client, PartitionList, c_string, describe, timeout_ms};
 use super::passing::{self, SinceStart};
 use super::producer::KafkaSink;
-use super::repeats;
 use super::settings::DOUBT_AFTER;
+use super::{repeats, rights};
 use crate::edge::{Progress, Sink, TransactionError, Transactional};
 use crate::error::{Fatal, exit};
 use crate::failpoint::{Bug, planted};
@@ -99,6 +99,10 @@ impl KafkaSink {
         passing::ask_until(&SinceStart::now(), timeout, passing, &what, |left| self.renew(left)).map_err(|error| {
             use TransactionError::{Abort, Fenced, Renew, Retry};
             let (Retry(why) | Abort(why) | Renew(why) | Fenced(why)) = error;
+            if rights::says_transactional(&why) {
+                let prefix = id.rsplit_once('/').map_or(id, |(prefix, _)| prefix);
+                return rights::denied_transactions(prefix, self.user());
+            }
             Fatal::new(
                 exit::UNAVAILABLE,
                 format!("the cluster does not start transactions as {id}: {why}"),

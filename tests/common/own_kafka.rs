@@ -1,5 +1,6 @@
 //! A real Kafka of a test's own, for tests that freeze or stop brokers: nothing the shared one may suffer.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,8 +13,8 @@ use super::kafka::{RealKafka, unique_name};
 pub struct OwnKafka {
     name: String,
     kafka: RealKafka,
-    /// Where the broker wants a password and checks rights.
-    guarded: Option<String>,
+    /// What `up` said of further listeners: name and value.
+    said: BTreeMap<String, String>,
 }
 
 impl OwnKafka {
@@ -28,6 +29,11 @@ impl OwnKafka {
         OwnKafka::start(purpose, &["--sasl"])
     }
 
+    /// One broker with listeners for TLS, mTLS, SCRAM and PLAIN ([`OwnKafka::said`]; `scripts/lib/kafka_secured.sh`).
+    pub fn secured(purpose: &str) -> Option<OwnKafka> {
+        OwnKafka::start(purpose, &["--secured"])
+    }
+
     fn start(purpose: &str, options: &[&str]) -> Option<OwnKafka> {
         RealKafka::connect()?;
         let name = unique_name(purpose);
@@ -37,13 +43,19 @@ impl OwnKafka {
         let Some(bootstrap) = bootstrap.filter(|_| output.status.success()) else {
             panic!("scripts/kafka up: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
         };
-        let guarded = stdout.lines().find_map(|line| line.strip_prefix("proxied=")).map(str::to_owned);
-        Some(OwnKafka { kafka: RealKafka::at(bootstrap), name, guarded })
+        let pairs = stdout.lines().filter_map(|line| line.split_once('='));
+        let said = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Some(OwnKafka { kafka: RealKafka::at(bootstrap), name, said })
     }
 
     /// The listener for SASL_PLAINTEXT with SCRAM-SHA-256.
     pub fn guarded(&self) -> &str {
-        self.guarded.as_deref().expect("it was started with rights")
+        self.said("proxied")
+    }
+
+    /// What `up` said: where a listener is (`saslssl`), or the folder of the certificates (`tls`).
+    pub fn said(&self, name: &str) -> &str {
+        self.said.get(name).unwrap_or_else(|| panic!("scripts/kafka up said nothing of {name}"))
     }
 
     /// Runs one of Kafka's own tools on this cluster, by the listener where everybody may do everything.

@@ -63,6 +63,8 @@ const FENCES: &[Fence] = &[
             "src/kafka/passing.rs",
             "src/kafka/starting_offsets.rs",
             "src/kafka/last_records.rs",
+            "src/kafka/ear.rs",
+            "src/kafka/examine.rs",
         ],
         why: "time is read once per stage boundary and passed in (edge::Clock)",
     },

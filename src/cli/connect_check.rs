@@ -1,0 +1,73 @@
+//! `scorewire config check --connect`: what the cluster says of this configuration, point by point.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::output;
+use crate::config::{Config, DeliveryMode};
+use crate::error::{Fatal, exit};
+use crate::kafka::examine::{Plan, examine};
+use crate::kafka::finding::{Finding, Verdict};
+
+/// Looks at the cluster and prints each point. Answers the exit code.
+///
+/// # Errors
+/// [`exit::CONFIG`] where the client does not start with its settings.
+pub fn execute(config: &Config, timeout: Duration) -> Result<u8, Fatal> {
+    let findings = examine(&Plan {
+        settings: &config.kafka,
+        topics: &config.topics,
+        exactly_once: config.delivery == DeliveryMode::ExactlyOnce,
+        outcome_bytes: config.limits.outcome_bytes_max as u64,
+        timeout,
+    })?;
+    output::print(&report(&findings))?;
+    let count = |verdict: Verdict| findings.iter().filter(|finding| finding.verdict == verdict).count();
+    Ok(if count(Verdict::Problem) > 0 { exit::UNAVAILABLE } else { exit::DONE })
+}
+
+fn report(findings: &[Finding]) -> String {
+    let mut text = String::new();
+    for Finding { verdict, what, fix } in findings {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{:<8} {what}", verdict.name());
+        if let Some(fix) = fix {
+            let _ = writeln!(text, "           fix: {fix}");
+        }
+    }
+    let count = |verdict: Verdict| findings.iter().filter(|finding| finding.verdict == verdict).count();
+    let (problems, warnings) = (count(Verdict::Problem), count(Verdict::Warning));
+    let plural = |count: usize| if count == 1 { "" } else { "s" };
+    let _ = match (problems, warnings) {
+        (0, 0) => writeln!(text, "the cluster holds"),
+        (0, _) => writeln!(text, "the cluster holds, with {warnings} warning{}", plural(warnings)),
+        _ => writeln!(text, "{problems} problem{}, {warnings} warning{}", plural(problems), plural(warnings)),
+    };
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_point_has_its_verdict_and_a_problem_its_fix() {
+        let finding = |verdict, what: &str, fix: Option<&str>| Finding {
+            verdict,
+            what: what.to_owned(),
+            fix: fix.map(str::to_owned),
+        };
+        let findings = [
+            finding(Verdict::Ok, "Kafka answers", None),
+            finding(Verdict::Warning, "one replica", Some("create it anew")),
+            finding(Verdict::Problem, "no topic", Some("create it")),
+        ];
+        assert_eq!(
+            report(&findings),
+            "ok       Kafka answers\nwarning  one replica\n           fix: create it anew\nproblem  no topic\n           fix: create it\n\
+             1 problem, 1 warning\n"
+        );
+        assert!(report(&findings[..1]).ends_with("the cluster holds\n"));
+        assert!(report(&findings[..2]).ends_with("the cluster holds, with 1 warning\n"));
+    }
+}
