@@ -81,6 +81,7 @@ pub fn examine(plan: &Plan<'_>) -> Result<Vec<Finding>, Fatal> {
         (Role::Timeouts, topics.timeouts.as_str()),
     ];
     let outcomes = plan.topics(writer, &outcomes, &mut findings);
+    findings.extend(behind(input.iter().chain(&outcomes)));
     plan.settings_of((&reader, &input), (writer, &outcomes), brokers, &mut findings);
     plan.group(&reader, &outcomes, &mut findings);
     if plan.exactly_once {
@@ -310,6 +311,18 @@ impl Plan<'_> {
     }
 }
 
+/// A broker that is down leaves the list of brokers, and shows by its replicas alone.
+fn behind<'a>(topics: impl Iterator<Item = &'a (Role, Topic)>) -> Option<Finding> {
+    let is_behind = |topic: &Topic| topic.partitions.iter().any(|copies| copies.in_sync < copies.replicas);
+    let names: Vec<&str> = topics.filter(|(_, topic)| is_behind(topic)).map(|(_, topic)| topic.name.as_str()).collect();
+    (!names.is_empty()).then(|| {
+        Finding::warning(
+            format!("replicas of topic {} are not in sync: a broker is down or behind", names.join(", ")),
+            "kafka-topics.sh --describe --under-replicated-partitions names partitions and brokers",
+        )
+    })
+}
+
 fn problem(fatal: Fatal) -> Finding {
     Finding::problem(fatal.what, fatal.fix)
 }
@@ -359,4 +372,21 @@ fn unreachable(broker: &Broker, inquiry: &Inquiry, code: i32, whose: &str) -> Fi
         format!("broker {id} is advertised at {address} and cannot be reached there{whose}: {why}"),
         format!("let advertised.listeners of broker {id} name an address that this machine reaches; {fix}"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::inquiry::Copies;
+    use super::*;
+
+    #[test]
+    fn replicas_that_are_not_in_sync_are_told_once_for_all_topics() {
+        let topic = |name: &str, in_sync| {
+            let partitions = vec![Copies { leader: 1, replicas: 3, in_sync }];
+            (Role::Outputs, Topic { name: name.to_owned(), partitions, allowed: Allowed::default() })
+        };
+        assert_eq!(behind([topic("a", 3)].iter()), None);
+        let told = behind([topic("a", 2), topic("b", 3), topic("c", 1)].iter()).unwrap();
+        assert!(told.verdict == Verdict::Warning && told.what.contains("topic a, c are not in sync"), "{told:?}");
+    }
 }
