@@ -47,7 +47,10 @@ pub struct ShowArgs {
 #[derive(Args, Debug)]
 pub struct InitArgs {
     /// File to write instead of stdout; an existing one is left alone
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// The same as FILE
+    #[arg(short, long, value_name = "FILE", conflicts_with = "file")]
     output: Option<PathBuf>,
 }
 
@@ -97,7 +100,7 @@ fn show(args: &ShowArgs) -> Result<u8, Fatal> {
 }
 
 fn init(args: &InitArgs) -> Result<u8, Fatal> {
-    let Some(path) = &args.output else {
+    let Some(path) = args.file.as_ref().or(args.output.as_ref()) else {
         output::print(REFERENCE)?;
         return Ok(exit::DONE);
     };

@@ -19,6 +19,7 @@ mod pages;
 mod referee;
 mod report_args;
 pub mod run;
+pub mod schema;
 mod signals;
 mod version;
 
@@ -67,6 +68,9 @@ enum Command {
     /// Check, show or write a configuration
     #[command(subcommand, after_help = EXIT_CODES)]
     Config(config::ConfigCommand),
+    /// Print the Avro schema of what scorewire writes to a topic
+    #[command(after_help = EXIT_CODES)]
+    Schema(schema::SchemaArgs),
     /// Print completions for a shell
     Completions(pages::CompletionsArgs),
     /// Print the manual, or write all its pages to a directory
@@ -99,6 +103,7 @@ fn dispatch(cli: Cli) -> Result<u8, Fatal> {
         Some(Command::Load(args)) => load::execute(&args),
         Some(Command::Model(command)) => model::execute(command),
         Some(Command::Config(command)) => config::execute(command),
+        Some(Command::Schema(args)) => schema::execute(&args),
         Some(Command::Completions(args)) => pages::completions(&args, Cli::command()),
         Some(Command::Man(args)) => pages::man(&args, Cli::command()),
         None => {
