@@ -12,6 +12,7 @@ use std::process::{Command, Output};
 use common::{RealKafka, free_port, scorewire, unique_name};
 use docs_support::{Page, root};
 use scorewire::config::Config;
+use scorewire::config::keys::KEYS;
 use scorewire::config::machine::Machine;
 use scorewire::config::raw::{FlagValue, Sources};
 
@@ -104,6 +105,35 @@ fn every_configuration_of_the_pages_loads() {
         }
     }
     assert!(loaded >= 1, "configurations are found");
+}
+
+#[test]
+fn every_key_and_every_metric_that_the_pages_name_is_one() {
+    let sections: BTreeSet<&str> = KEYS.iter().filter_map(|key| Some(key.split_once('.')?.0)).collect();
+    let metrics = std::fs::read_to_string(root().join("src/observe/metrics.rs")).unwrap();
+    let (mut keys, mut named) = (0, 0);
+    for page in Page::guides() {
+        for quoted in page.text.split('`').skip(1).step_by(2) {
+            let word = quoted.split([' ', '=', '{']).next().unwrap();
+            let is_name = |text: &str| text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+            if let Some(metric) = word.strip_prefix("scorewire_").map(|name| name.trim_end_matches("_total")) {
+                let (base, _) = metric.rsplit_once('_').unwrap_or((metric, ""));
+                let is_there = [metric, base].iter().any(|name| metrics.contains(&format!("\"{name}\"")));
+                assert!(is_there, "{}: `{quoted}` is no metric", page.path.display());
+                named += 1;
+            }
+            // `[output]` and `[transaction]` are sections of a package, `output.column` one of its keys.
+            let Some((section, key)) = word.split_once('.').filter(|(_, key)| is_name(key)) else { continue };
+            let is_file = ["toml", "md", "avro", "csv", "py", "rs", "avsc", "onnx"].contains(&key);
+            // The same words in an output and in a package.
+            let is_elsewhere = ["thresholds", "model", "review"].contains(&section) && !KEYS.contains(&word);
+            if sections.contains(section) && !is_file && !is_elsewhere {
+                assert!(KEYS.contains(&word), "{}: `{quoted}` is no key", page.path.display());
+                keys += 1;
+            }
+        }
+    }
+    assert!(keys > 5 && named > 2, "{keys} keys and {named} metrics are found");
 }
 
 #[test]
