@@ -20,6 +20,8 @@ mod referee;
 mod report_args;
 pub mod run;
 mod signals;
+mod table;
+mod verify;
 mod version;
 
 /// The key `log.format` in the environment.

@@ -25,7 +25,7 @@ pub struct ModelSettings {
     pub probe: ProbeSettings,
     /// Rows of one batch, whatever the probe measures; at most `probe.rows_max`.
     pub batch_rows: Option<usize>,
-    /// Strict mode: every call has exactly this many rows, so that a score never depends on its batch.
+    /// Every call has exactly this many rows, so that a score never depends on its batch; no key sets it yet.
     pub pad_rows: Option<usize>,
 }
 
@@ -192,6 +192,12 @@ impl Model {
         };
         warm_up(&mut session, &self.package, self.report.batch_rows_cap)?;
         Ok(session)
+    }
+
+    /// The output that is read, its columns, and which of them is the score.
+    pub fn output(&self) -> (&str, usize, usize) {
+        let (columns, column) = self.opened.columns();
+        (&self.package.output_tensor, columns, column)
     }
 
     /// What ONNX Runtime holds for the sessions of `lanes` lanes.

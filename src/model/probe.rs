@@ -199,8 +199,8 @@ pub fn probe(
     let mut warnings: Vec<String> = package.warnings.iter().chain(session.warnings()).cloned().chain(slow).collect();
     if !batch_invariant {
         warnings.push(
-            "a row's score depends in its last bits on the batch it is in; strict mode (a fixed batch) makes it \
-             repeatable"
+            "a row's score depends in its last bits on the batch it is in; model.batch_rows = 1 makes it repeatable, and \
+             costs throughput: every record is a model call of its own"
                 .to_owned(),
         );
     }

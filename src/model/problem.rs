@@ -37,7 +37,8 @@ impl Problems {
                     // Writing to a String cannot fail.
                     let _ = write!(what, "\n  {}: {}\n    fix: {}", problem.place, problem.what, problem.fix);
                 }
-                Err(Fatal::new(exit::MODEL, what, "mend each of them, or go back to the last good package"))
+                // Each has its own fix.
+                Err(Fatal::new(exit::MODEL, what, ""))
             }
         }
     }
