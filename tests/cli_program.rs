@@ -196,6 +196,9 @@ fn no_broker_at_the_address_exits_with_69() {
     let output = scorewire(&dir, &args);
     assert_eq!(code(&output), 69, "{output:?}");
     assert!(stderr(&output).contains("kafka.bootstrap"), "{output:?}");
+    // The package is none either: both are told at once, Kafka last.
+    let places = ["model.toml: cannot be read", "kafka.bootstrap"].map(|part| stderr(&output).find(part));
+    assert!(places[0].is_some() && places[0] < places[1], "{output:?}");
 }
 
 #[test]

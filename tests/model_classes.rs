@@ -90,10 +90,16 @@ fn a_class_that_is_not_there_is_refused_with_those_that_are() {
 #[test]
 fn a_model_without_names_wants_a_column() {
     let nameless = says(Draft::new("mlp", "p", None), "class = \"fraud\"");
-    assert_refused(nameless, &["names no classes for `p`", "write column instead of class"]);
+    assert_refused(nameless, &["`p` has no columns of classes that the model names", "write column instead of class"]);
+    // The label itself, beside the probabilities.
+    let label = Draft::new("trees", "label", Some(1)).replace("column = 1", "class = 1");
+    assert_refused(
+        label,
+        &["`label` has no columns", "write output.tensor = \"probabilities\", whose classes are 0, 1"],
+    );
     // What mixes the columns has no names any more.
     let mixed = says(linear(LABELS, &[node("", "Sub", &["p", "scores"], &["q"], &[])], "q"), "class = \"fraud\"");
-    assert_refused(mixed, &["names no classes for `q`"]);
+    assert_refused(mixed, &["`q` has no columns"]);
     // More names than columns: whichever was meant, one of them would be another's.
     let three = [("classlabels_strings", Value::Texts(vec!["fraud", "legit", "odd"]))];
     let zip_map = node(ML, "ZipMap", &["p"], &["maps"], &three);

@@ -69,31 +69,41 @@ fn check(args: &CheckArgs) -> Result<u8, Fatal> {
     if loaded.config.kafka.start_at.is_none() {
         output::note("note: kafka.start_at is not given; a group without committed offsets will not start");
     }
-    // Everything that `run` verifies on this machine.
-    let (prepared, of_node) = verify::verify(&loaded.config)?;
-    output::print(&describe(&loaded.config, &prepared))?;
-    if args.connect {
-        let config = &loaded.config;
-        let counts = cluster::inspect(&config.kafka, &config.topics, Duration::from_secs(args.timeout))?.partitions;
-        output::print(&format!("Kafka answers at {}; partitions:\n", config.kafka.bootstrap))?;
-        let topics = &config.topics;
-        for (topic, partitions) in [
-            (&topics.input, counts.input),
-            (&topics.outputs, counts.outputs),
-            (&topics.review, counts.review),
-            (&topics.dead_letters, counts.dead_letters),
-            (&topics.timeouts, counts.timeouts),
-        ] {
-            output::print(&format!("  {topic}: {partitions}\n"))?;
-        }
+    // Everything that `run` verifies on this machine; then, where it is asked for, Kafka, so that both are told at once.
+    let verified = verify::verify(&loaded.config);
+    if let Ok((prepared, _)) = &verified {
+        output::print(&describe(&loaded.config, prepared))?;
     }
-    let verdict = verify::verdict(&prepared.model, loaded.warnings.len() + of_node);
-    let kafka = match args.connect {
-        true => "and Kafka answers",
-        false => "Kafka was not asked: --connect does",
+    let connected = if args.connect { connect(&loaded.config, Duration::from_secs(args.timeout)) } else { Ok(()) };
+    let (prepared, of_node) = match (verified, connected) {
+        (Ok(verified), Ok(())) => verified,
+        (Err(fatal), Ok(())) | (Ok(_), Err(fatal)) => return Err(fatal),
+        (Err(of_node), Err(of_kafka)) => {
+            output::fatal(&of_node);
+            return Err(of_kafka);
+        }
     };
+    let verdict = verify::verdict(&prepared.model, loaded.warnings.len() + of_node);
+    let kafka = if args.connect { "Kafka answers" } else { "Kafka was not asked: --connect does" };
     output::print(&table::wrapped("\nthe configuration holds: ", &format!("{verdict}. {kafka}"), 2))?;
     Ok(exit::DONE)
+}
+
+/// Asks Kafka for the topics, as `run` does.
+fn connect(config: &Config, timeout: Duration) -> Result<(), Fatal> {
+    let counts = cluster::inspect(&config.kafka, &config.topics, timeout)?.partitions;
+    output::print(&format!("Kafka answers at {}; partitions:\n", config.kafka.bootstrap))?;
+    let topics = &config.topics;
+    for (topic, partitions) in [
+        (&topics.input, counts.input),
+        (&topics.outputs, counts.outputs),
+        (&topics.review, counts.review),
+        (&topics.dead_letters, counts.dead_letters),
+        (&topics.timeouts, counts.timeouts),
+    ] {
+        output::print(&format!("  {topic}: {partitions}\n"))?;
+    }
+    Ok(())
 }
 
 /// What was verified.

@@ -90,6 +90,11 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     code
 }
 
+/// Every command and flag there is, for whoever checks a text against them.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 fn dispatch(cli: Cli) -> Result<u8, Fatal> {
     if cli.version {
         output::print(&version::text())?;

@@ -77,6 +77,8 @@ pub struct Contract {
     pub golden_file: String,
     pub tolerance: f64,
     pub golden_records: Option<RecordFiles>,
+    /// Every feature that is written could be read: otherwise what counts columns would only tell what follows from it.
+    pub is_whole: bool,
 }
 
 impl Contract {
@@ -85,7 +87,9 @@ impl Contract {
         let table: Table = match text.parse() {
             Ok(table) => table,
             Err(error) => {
-                problems.add("model.toml", format!("is not TOML: {}", error.to_string().trim_end()), "mend that line");
+                let what = format!("is not TOML: {}", error.to_string().trim_end());
+                let fix = "mend that line (a table stands once; each feature is one of its own, in two brackets: [[features]])";
+                problems.add("model.toml", what, fix);
                 return None;
             }
         };
@@ -100,8 +104,10 @@ impl Contract {
         let transaction = top.table("transaction", problems).map(|section| read_transaction(section, problems));
         let thresholds = top.table("thresholds", problems).map(|section| read_thresholds(section, problems));
         let golden = top.table("golden", problems).map(|section| read_golden(section, problems));
+        let before = problems.count();
         let features = read_features(&mut top, problems);
         top.finish(problems);
+        let is_whole = problems.count() == before;
 
         let (name, version, model_file, sha256) = model??;
         let (output_tensor, column, class) = output??;
@@ -122,6 +128,7 @@ impl Contract {
             golden_file,
             tolerance,
             golden_records,
+            is_whole,
         })
     }
 }
@@ -246,9 +253,17 @@ fn read_golden_records(section: &mut Section<'_>, problems: &mut Problems) -> Op
 }
 
 fn read_features(top: &mut Section<'_>, problems: &mut Problems) -> Vec<Feature> {
-    let Some(Value::Array(tables)) = top.get("features") else {
-        problems.add("features", "is missing", "add a table [[features]] for each column of the model, in order");
-        return Vec::new();
+    let tables = match top.get("features") {
+        Some(Value::Array(tables)) => tables,
+        other => {
+            let what = if other.is_some() { "is no list of tables" } else { "is missing" };
+            problems.add(
+                "features",
+                what,
+                "write a table [[features]], in two brackets, for each column of the model, in order",
+            );
+            return Vec::new();
+        }
     };
     if tables.is_empty() || tables.len() > FEATURES_MAX {
         problems.add("features", format!("has {} entries", tables.len()), format!("1 to {FEATURES_MAX} are possible"));
@@ -286,7 +301,7 @@ fn read_feature(mut section: Section<'_>, problems: &mut Problems) -> Option<Fea
     if let (Some(min), Some(max)) = (min, max)
         && min > max
     {
-        problems.add(section.place("min"), "is above max", "no value would fit");
+        problems.add(section.place("min"), "is above max: no value would fit", "write a min at or below max");
     }
     section.finish(problems);
     Some(Feature { name: name?, path: path?, transform: transform?, missing: missing?, min, max })

@@ -218,7 +218,7 @@ fn choose_column(package: &Package, columns: usize, problems: &mut Problems) -> 
                 1 => "leave column out: there is one column".to_owned(),
                 _ => format!("columns 0 to {} are there", columns - 1),
             };
-            problems.add(place, format!("is {column}, and the output has {columns} columns"), fix);
+            problems.add(place, format!("is {column}, the output has {columns} columns"), fix);
         }
         None => {
             let fix = match fits {

@@ -101,15 +101,18 @@ impl Package {
 }
 
 fn read(dir: &Path, problems: &mut Problems) -> Option<Package> {
-    let manifest = read_text(dir, MANIFEST, "write the package's contract there", problems)?;
+    let manifest = read_text(dir, MANIFEST, "write the package's contract there: docs/model-package.md", problems)?;
     let contract = Contract::parse(&manifest, problems)?;
 
-    let schema = read_text(dir, &contract.schema_file, "put the reader's schema there", problems);
+    let schema =
+        read_text(dir, &contract.schema_file, "put the reader's schema there, or correct transaction.schema", problems);
     let reader = schema.and_then(|text| check_reader(&text, &contract, problems));
-    let golden = read_text(dir, &contract.golden_file, "put the golden rows there", problems).and_then(|text| {
+    let fix = "put the golden rows there, or correct golden.file";
+    let golden = read_text(dir, &contract.golden_file, fix, problems).filter(|_| contract.is_whole).and_then(|text| {
         Golden::parse(&text, &contract.golden_file, &contract.wanted.features, contract.tolerance, problems)
     });
-    let golden_records = read_golden_records(dir, &contract, reader.as_ref().map(|(reader, _)| reader), problems);
+    let known = reader.as_ref().map(|(reader, _)| reader).filter(|_| contract.is_whole);
+    let golden_records = read_golden_records(dir, &contract, known, problems);
     let fix = "put the model there, or correct model.file";
     let model = read_file(dir, &contract.model_file, MODEL_BYTES_MAX, fix, problems)
         .filter(|bytes| check_hash(bytes, &contract, problems))
@@ -158,8 +161,19 @@ fn read_golden_records(
     problems: &mut Problems,
 ) -> Option<GoldenRecords> {
     let files = contract.golden_records.as_ref()?;
-    let bytes = read_file(dir, &files.records, RECORDS_BYTES_MAX, "put the golden records there", problems);
-    let expected = read_text(dir, &files.expected, "put what is expected of the golden records there", problems);
+    let bytes = read_file(
+        dir,
+        &files.records,
+        RECORDS_BYTES_MAX,
+        "put the golden records there, or correct golden.records",
+        problems,
+    );
+    let expected = read_text(
+        dir,
+        &files.expected,
+        "put what is expected of the golden records there, or correct golden.expected",
+        problems,
+    );
     GoldenRecords::read(&bytes?, &expected?, files, contract, reader?, problems)
 }
 
@@ -209,6 +223,7 @@ fn check_model(bytes: Vec<u8>, contract: &Contract, problems: &mut Problems) -> 
     let (width, asked) = (contract.wanted.features.len(), Asked::of(&bytes).unwrap_or_default());
     if let Some(column) = asked.columns.last().copied()
         && column >= width
+        && contract.is_whole
     {
         // ONNX Runtime reads what lies behind the row, if it can.
         let fix = "list one [[features]] for each column of the training; an id that no training has is the exporter's mistake";
@@ -228,7 +243,8 @@ fn check_model(bytes: Vec<u8>, contract: &Contract, problems: &mut Problems) -> 
         return None;
     }
     let classes = found.classes(&contract.output_tensor, &bytes);
-    let column = classes::column(contract, &classes, problems)?;
+    let of_others = || found.outputs.keys().map(|name| (name.as_str(), found.classes(name, &bytes))).collect();
+    let column = classes::column(contract, &classes, of_others, problems)?;
     let zip_map = found.zip_map(&contract.output_tensor);
     let output_tensor = zip_map.map_or(&contract.output_tensor, |zip_map| &zip_map.input).clone();
     // A class that is named says all there is to say.
@@ -278,7 +294,11 @@ fn read_file(dir: &Path, name: &str, bytes_max: u64, fix: &str, problems: &mut P
     match read {
         Err(error) => problems.add(name, format!("cannot be read: {error}"), fix),
         Ok(_) if bytes.len() as u64 > bytes_max => {
-            problems.add(name, format!("is larger than {bytes_max} bytes"), "is this the right file?");
+            problems.add(
+                name,
+                format!("is larger than {bytes_max} bytes"),
+                "put the right file there: none of a package is that large",
+            );
         }
         Ok(_) => return Some(bytes),
     }

@@ -22,6 +22,10 @@ impl Problems {
         self.0.push(Problem { place: place.into(), what: what.into(), fix: fix.into() });
     }
 
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// `Err` with all of them when there are some.
     pub fn check(self, package: &Path) -> Result<(), Fatal> {
         match &self.0[..] {

@@ -48,10 +48,8 @@ pub fn preload(config: &Config, package: &Package) -> Result<Preloaded, Fatal> {
     let own = SchemaKey::Fingerprint(package.reader.fingerprint());
     let has_own = matches!(directory.lookup(own), Lookup::Found(schema) if schema.is_same_as(&package.reader));
     directory.add(Arc::clone(&package.reader));
-    let mut planner =
-        Planner::new(Arc::clone(&package.reader), package.wanted.clone(), Box::new(directory)).map_err(|error| {
-            Fatal::new(exit::MODEL, error.to_string(), "correct the package's contract or reader schema")
-        })?;
+    let mut planner = Planner::new(Arc::clone(&package.reader), package.wanted.clone(), Box::new(directory))
+        .map_err(|error| Fatal::new(exit::MODEL, format!("{}: {}", error.place, error.what), error.fix))?;
     let found = planner.preload();
     let of_notes = found.notes.iter().filter(|note| note.grade == Grade::Refused).map(|note| note.text.clone());
     let refused: Vec<String> = broken.iter().map(ToString::to_string).chain(of_notes).collect();
@@ -144,5 +142,5 @@ fn directory(config: &Config) -> Result<SchemaDirectory, Fatal> {
 }
 
 fn refused(error: SchemaError) -> Fatal {
-    Fatal::new(exit::CONFIG, error.to_string(), "correct what is named above")
+    Fatal::new(exit::CONFIG, format!("{}: {}", error.place, error.what), error.fix)
 }
