@@ -109,7 +109,8 @@ fn check_input(inputs: &[Outlet], package: &Package, problems: &mut Problems) ->
     let width = package.wanted.features.len();
     let names = inputs.iter().map(Outlet::name).collect::<Vec<_>>().join(", ");
     let [input] = inputs else {
-        let fix = "export the model with one float32 input [N, features]";
+        let fix = "export the model with one float32 input [N, features]: join the columns in the graph (Concat), or export what \
+                   stands behind the column transformer; docs/model-package.md has what becomes of each Avro type";
         problems.add("input", format!("the model has {} inputs: {names}", inputs.len()), fix);
         return None;
     };
@@ -120,7 +121,9 @@ fn check_input(inputs: &[Outlet], package: &Package, problems: &mut Problems) ->
     }
     let ValueType::Tensor { ty: TensorElementType::Float32, shape, .. } = input.dtype() else {
         let what = format!("`{}` is {}, not a tensor of float32", input.name(), input.dtype());
-        problems.add("input", what, "export the model with one float32 input [N, features]");
+        let fix = "export the model with one float32 input [N, features], and a Cast node behind it where it computes in \
+                   another type";
+        problems.add("input", what, fix);
         return None;
     };
     let [rows, columns] = shape[..] else {
@@ -191,7 +194,9 @@ pub fn learn_shape(
     let columns = columns.filter(|columns| *columns as i64 == per_row);
     let Some(columns) = columns else {
         let what = format!("{count} rows give `{}` the shape {:?}", package.output_tensor, many.shape);
-        problems.add("output.tensor", what, "name an output with one answer per row: [N], [N, 1] or [N, classes]");
+        let fix = "name an output with one answer per row ([N], [N, 1] or [N, classes]), or put a Reshape node to [-1, 1] \
+                   behind this one";
+        problems.add("output.tensor", what, fix);
         return Err(problems.check(&package.dir).err().unwrap_or_else(unreachable_problem));
     };
     let column = choose_column(package, columns, &mut problems);
@@ -223,7 +228,7 @@ fn choose_column(package: &Package, columns: usize, problems: &mut Problems) -> 
         None => {
             let fix = match fits {
                 true => format!(
-                    "write class = ... with the class whose probability is that of fraud; the model's classes are {}",
+                    "write output.class with the class that is fraud; the model's classes are {}",
                     classes::list(classes)
                 ),
                 false => "write which column is the probability of fraud, counted from 0".to_owned(),
