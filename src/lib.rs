@@ -36,7 +36,7 @@
 //! | [`observe`] | histograms, counters, metrics, health and status over HTTP, logs |
 //! | [`load`] | simulator, open-loop generator, the verifier that reads outcomes back, and the reports of a run |
 //! | [`config`] | what was typed, and the checked plan that comes of it |
-//! | [`node`] | one scoring node: the real doors wired to lanes, and where its group begins |
+//! | [`node`] | one scoring node: what it verifies before it asks Kafka (`config check` and `model check` too), the real doors wired to lanes, and where its group begins |
 //! | [`cli`] | one file per command |
 //!
 //! # Threads

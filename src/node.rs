@@ -3,6 +3,7 @@
 
 mod decoding;
 mod last_outcomes;
+mod prepared;
 mod starting;
 
 use std::ffi::CString;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::avro::encode::{OutcomeEncoder, OutcomeIdentity, Provider};
-use crate::config::{self, Config, DeliveryMode, descriptors};
+use crate::config::{Config, DeliveryMode, descriptors};
 use crate::edge::Delivery;
 use crate::error::{Fatal, exit};
 use crate::kafka::cluster::{self, Inspected, PartitionCounts};
@@ -18,7 +19,7 @@ use crate::kafka::consumer::KafkaSource;
 use crate::kafka::delivery::AtLeastOnce;
 use crate::kafka::producer::KafkaSink;
 use crate::kafka::settings::transactional_id;
-use crate::model::{self, Model, ModelSettings, ProbeSettings, Session};
+use crate::model::{Model, Session};
 use crate::observe::admin::{self, AdminServer, ModelInfo, Phase};
 use crate::observe::connections::ConnectionLimits;
 use crate::observe::stats::LaneStats;
@@ -31,6 +32,8 @@ use crate::pipeline::judge::Judge;
 use crate::pipeline::lane::{Lane, Parts};
 use crate::pipeline::settings::Layout;
 use crate::pipeline::threads::{Conductor, Lanes};
+
+pub use prepared::Prepared;
 
 /// How long the cluster may take to answer the questions asked at start.
 const INSPECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -65,10 +68,10 @@ impl Checked {
     /// What does not hold, with its fix and exit code.
     pub fn of(config: &Config, until_end: bool) -> Result<Checked, Fatal> {
         let clock = SystemClock::new();
-        let model = model::prepare(&config.model.package, &model_settings(config), &clock)?;
-        announce_model(&model);
+        let prepared = Prepared::of(config, &clock)?;
+        prepared.log();
+        let Prepared { model, schemas } = prepared;
         let shared = Arc::new(Shared { config: config.clone(), model });
-        let schemas = decoding::preload(config, &shared.model.package)?;
         let Inspected { partitions: counts, brokers } =
             cluster::inspect(&config.kafka, &config.topics, INSPECT_TIMEOUT)?;
         if let Some(shortage) = descriptors::shortage(descriptors::limit(), config.lanes.len(), brokers) {
@@ -318,41 +321,6 @@ impl Shared {
             Layout::Dedicated => Lane::dedicated(parts),
         })
     }
-}
-
-fn model_settings(config: &Config) -> ModelSettings {
-    ModelSettings {
-        onnxruntime: config.model.onnxruntime.clone(),
-        provider: match config.model.provider {
-            config::Provider::Cpu => model::Provider::Cpu,
-            config::Provider::Cuda => model::Provider::Cuda { device: 0 },
-        },
-        trees: match config.model.trees {
-            config::Trees::Auto => model::Trees::Auto,
-            config::Trees::OnnxRuntime => model::Trees::OnnxRuntime,
-        },
-        probe: ProbeSettings {
-            rows_max: config.limits.batch_rows_max,
-            slice: Duration::from_micros(config.model.batch_slice_us),
-            latency_max: Duration::from_micros(config.model.batch_latency_us_max),
-        },
-        batch_rows: config.model.batch_rows,
-        pad_rows: None,
-    }
-}
-
-fn announce_model(model: &Model) {
-    let (package, report) = (&model.package, &model.report);
-    tracing::info!(
-        name = %package.name,
-        version = %package.version,
-        provider = report.placement.provider,
-        batch_rows = report.batch_rows_cap,
-        batch_invariant = report.batch_invariant,
-        golden_records = package.golden_records_checked(),
-        golden_difference_max = report.golden_difference_max,
-        "model verified"
-    );
 }
 
 fn announce_threads(config: &Config, counts: PartitionCounts) {

@@ -7,14 +7,16 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use super::config_args::ConfigArgs;
-use super::output;
-use crate::config::{REFERENCE, show};
+use super::{output, table, verify};
+use crate::config::{Config, LaneConfig, REFERENCE, show};
 use crate::error::{Fatal, exit};
 use crate::kafka::cluster;
+use crate::node::Prepared;
+use crate::pipeline::settings::Layout;
 
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// List every problem at once, each with its place and fix
+    /// Verify all that `run` verifies before it asks Kafka: keys, package, library, schemas; every problem with its fix
     Check(CheckArgs),
     /// Print the effective configuration, each value with its origin; secrets are masked
     Show(ShowArgs),
@@ -70,23 +72,70 @@ fn check(args: &CheckArgs) -> Result<u8, Fatal> {
     if loaded.config.kafka.start_at.is_none() {
         output::note("note: kafka.start_at is not given; a group without committed offsets will not start");
     }
-    output::print("the configuration holds\n")?;
-    if args.connect {
-        let config = &loaded.config;
-        let counts = cluster::inspect(&config.kafka, &config.topics, Duration::from_secs(args.timeout))?.partitions;
-        output::print(&format!("Kafka answers at {}; partitions:\n", config.kafka.bootstrap))?;
-        let topics = &config.topics;
-        for (topic, partitions) in [
-            (&topics.input, counts.input),
-            (&topics.outputs, counts.outputs),
-            (&topics.review, counts.review),
-            (&topics.dead_letters, counts.dead_letters),
-            (&topics.timeouts, counts.timeouts),
-        ] {
-            output::print(&format!("  {topic}: {partitions}\n"))?;
-        }
+    // Everything that `run` verifies on this machine; then, where it is asked for, Kafka, so that both are told at once.
+    let verified = verify::verify(&loaded.config);
+    if let Ok((prepared, _)) = &verified {
+        output::print(&describe(&loaded.config, prepared))?;
     }
+    let connected = if args.connect { connect(&loaded.config, Duration::from_secs(args.timeout)) } else { Ok(()) };
+    let (prepared, of_node) = match (verified, connected) {
+        (Ok(verified), Ok(())) => verified,
+        (Err(fatal), Ok(())) | (Ok(_), Err(fatal)) => return Err(fatal),
+        (Err(of_node), Err(of_kafka)) => {
+            output::fatal(&of_node);
+            return Err(of_kafka);
+        }
+    };
+    let verdict = verify::verdict(&prepared.model, loaded.warnings.len() + of_node);
+    let kafka = if args.connect { "Kafka answers" } else { "Kafka was not asked: --connect does" };
+    output::print(&table::wrapped("\nthe configuration holds: ", &format!("{verdict}. {kafka}"), 2))?;
     Ok(exit::DONE)
+}
+
+/// Asks Kafka for the topics, as `run` does.
+fn connect(config: &Config, timeout: Duration) -> Result<(), Fatal> {
+    let counts = cluster::inspect(&config.kafka, &config.topics, timeout)?.partitions;
+    output::print(&format!("Kafka answers at {}; partitions:\n", config.kafka.bootstrap))?;
+    let topics = &config.topics;
+    for (topic, partitions) in [
+        (&topics.input, counts.input),
+        (&topics.outputs, counts.outputs),
+        (&topics.review, counts.review),
+        (&topics.dead_letters, counts.dead_letters),
+        (&topics.timeouts, counts.timeouts),
+    ] {
+        output::print(&format!("  {topic}: {partitions}\n"))?;
+    }
+    Ok(())
+}
+
+/// What was verified.
+fn describe(config: &Config, prepared: &Prepared) -> String {
+    let mut lines = verify::of_model(&prepared.model);
+    let package = &prepared.model.package;
+    let thresholds = config.stage_settings(&package.thresholds).thresholds;
+    let whose = if config.thresholds.is_some() { "of this configuration" } else { "of the package" };
+    let (review, decline, version) = (thresholds.review, thresholds.decline, thresholds.version);
+    lines.extend([
+        ("package", package.dir.display().to_string()),
+        ("library", prepared.model.runtime.path().display().to_string()),
+        ("schemas", verify::schemas(prepared)),
+        ("thresholds", format!("review {review}, decline {decline}, version {version}: {whose}")),
+        ("lanes", lanes(config)),
+        ("batch", format!("up to {} rows", prepared.model.report.batch_rows_cap)),
+    ]);
+    table::table(lines)
+}
+
+fn lanes(config: &Config) -> String {
+    let layout = match config.layout {
+        Layout::Inline => "inline",
+        Layout::Dedicated => "dedicated",
+    };
+    let pinned = |lane: &LaneConfig| [lane.cores.lane, lane.cores.model].into_iter().flatten().collect::<Vec<_>>();
+    let cores: Vec<String> = config.lanes.iter().flat_map(pinned).map(|core| core.to_string()).collect();
+    let cores = if cores.is_empty() { "not pinned".to_owned() } else { format!("on cores {}", cores.join(", ")) };
+    format!("{}, {layout}, {cores}", config.lanes.len())
 }
 
 fn show(args: &ShowArgs) -> Result<u8, Fatal> {

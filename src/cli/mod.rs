@@ -21,6 +21,8 @@ mod report_args;
 pub mod run;
 pub mod schema;
 mod signals;
+mod table;
+mod verify;
 mod version;
 
 /// The key `log.format` in the environment.
@@ -90,6 +92,11 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     });
     log_writer::finish(log::LAST_LINES);
     code
+}
+
+/// Every command and flag there is, for whoever checks a text against them.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 fn dispatch(cli: Cli) -> Result<u8, Fatal> {

@@ -1,7 +1,8 @@
 //! Where text goes: data to stdout, everything else to stderr.
 
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 
+use super::table;
 use crate::error::{Fatal, exit};
 use crate::observe::{log, log_writer};
 
@@ -21,14 +22,17 @@ pub fn print(text: &str) -> Result<(), Fatal> {
 
 /// Says something beside the log, in its form.
 pub fn note(text: &str) {
-    say(&log::line("INFO", text, &[]));
+    match log::is_json() {
+        true => say(&log::line("INFO", text, &[])),
+        false => say(&for_people("", text)),
+    }
 }
 
 /// Says what works and should still be known.
 pub fn warn(text: &str) {
     match log::is_json() {
         true => say(&log::line("WARN", text, &[])),
-        false => say(&format!("warning: {text}\n")),
+        false => say(&for_people("warning: ", text)),
     }
 }
 
@@ -38,7 +42,15 @@ pub fn fatal(fatal: &Fatal) {
         true => {
             say(&log::line("ERROR", &fatal.what, &[("code", fatal.code.into()), ("fix", fatal.fix.as_str().into())]))
         }
-        false => say(&format!("scorewire: {fatal}\n")),
+        false => say(&for_people("scorewire: ", &fatal.to_string())),
+    }
+}
+
+/// On a terminal, broken between words; a file and a pipe get the lines whole, for whoever searches them.
+fn for_people(start: &str, text: &str) -> String {
+    match std::io::stderr().is_terminal() {
+        true => table::wrapped(start, text, 2),
+        false => format!("{start}{text}\n"),
     }
 }
 

@@ -202,6 +202,7 @@ impl Config {
         let (config, more, warnings) = plan::plan(&raw, machine);
         problems.extend(more);
         if !problems.is_empty() {
+            problems.extend(checks::missing_package(&raw, &config));
             return Err(ConfigError { problems, log_format: config.log.format });
         }
         Ok(Loaded { config, warnings, raw })

@@ -274,13 +274,7 @@ fn plural(count: usize) -> &'static str {
 fn model(reader: &mut Reader<'_>, config: &mut Config) {
     let model = &mut config.model;
     reader.require("model.package", "name the model package's directory, such as models/card-fraud-gbdt");
-    if let Some(package) = reader.path("model.package") {
-        if !package.is_dir() {
-            let what = format!("{} is not a directory", package.display());
-            reader.problem("model.package", what, "name the directory of a model package");
-        }
-        model.package = package;
-    }
+    set(&mut model.package, reader.path("model.package"));
     model.onnxruntime = reader.path("model.onnxruntime");
     set(&mut model.provider, reader.choice("model.provider", PROVIDERS));
     set(&mut model.trees, reader.choice("model.trees", TREES));
