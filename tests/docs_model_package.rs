@@ -1,10 +1,10 @@
 //! docs/model-package.md held against the product: its keys are those of the parser, its table of types is what the decode
 //! plan takes, its package is accepted, and its Python writes packages that hold.
 
+mod docs_support;
 mod model_support;
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -19,8 +19,7 @@ const PAGE: &str = include_str!("../docs/model-package.md");
 
 /// The page's blocks of code in one language, in order.
 fn blocks(language: &str) -> Vec<&'static str> {
-    let fence = format!("```{language}\n");
-    PAGE.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
+    docs_support::blocks(PAGE, language)
 }
 
 /// The rows of the table under this head, each a list of its cells.
@@ -189,12 +188,7 @@ fn run(python: &Path, args: &[&str]) -> (tempfile::TempDir, Output) {
 
 #[test]
 fn the_pages_package_py_writes_a_package_that_holds() {
-    let Some(python) = std::env::var_os("SCOREWIRE_TEST_PYTHON") else {
-        let how = "set SCOREWIRE_TEST_PYTHON to a Python with numpy, or run scripts/test";
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "nothing may be left out: {how}");
-        let _ = writeln!(std::io::stderr(), "SKIPPED: no Python for docs/model-package.md ({how})");
-        return;
-    };
+    let Some(python) = docs_support::python() else { return };
     // The model of four columns in the place of one that was trained here, and rows that it is known to score so.
     let script = format!(
         "import package, numpy as np\nrows = np.genfromtxt({:?}, delimiter=',', skip_header=1)\n\

@@ -39,9 +39,14 @@ impl Page {
 
     /// The page's blocks of code in one language, in order.
     pub fn blocks(&self, language: &str) -> Vec<&str> {
-        let fence = format!("```{language}\n");
-        self.text.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
+        blocks(&self.text, language)
     }
+}
+
+/// A text's blocks of code in one language, in order.
+pub fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
+    let fence = format!("```{language}\n");
+    text.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
 }
 
 /// The reader's schema of the payment that the pages score.
