@@ -39,7 +39,7 @@ pub struct DemoArgs {
     /// Seed of transactions, arrival times and poison
     #[arg(long, default_value_t = 1, env = "SCOREWIRE_DEMO_SEED")]
     pub seed: u64,
-    /// Share of records that cannot be decoded
+    /// Share of records that are spoiled on purpose and must become dead letters
     #[arg(long, value_name = "SHARE", default_value_t = 0.001, value_parser = share, env = "SCOREWIRE_DEMO_POISON")]
     pub poison: f64,
     /// Partitions of each topic; the embedded broker is quickest with few

@@ -70,7 +70,7 @@ pub struct LoadArgs {
     /// Seed of transactions, arrival times and poison
     #[arg(long, default_value_t = 1, env = "SCOREWIRE_LOAD_SEED")]
     seed: u64,
-    /// Share of records that cannot be decoded
+    /// Share of records that are spoiled on purpose and must become dead letters
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share, env = "SCOREWIRE_LOAD_POISON")]
     poison: f64,
     /// Spacing of the records
