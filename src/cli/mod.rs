@@ -21,6 +21,7 @@ mod report_args;
 pub mod run;
 pub mod schema;
 mod signals;
+mod simulated;
 mod table;
 mod verify;
 mod version;
@@ -32,7 +33,7 @@ const LOG_FORMAT: &str = "SCOREWIRE__LOG__FORMAT";
 const EXIT_CODES: &str = "\
 Exit codes:
   0   done
-  1   a check failed: outcomes lost, doubled or out of order
+  1   a check failed: outcomes lost, doubled, out of order or none at all, or nothing but dead letters
   64  usage: unknown or missing arguments
   65  the model package does not hold: hash, contract, golden rows, golden records
   69  Kafka or a topic cannot be reached, or the right to use it is denied
@@ -61,7 +62,7 @@ enum Command {
     /// Show the whole journey on this machine: embedded broker, load and pipeline in one process
     #[command(after_help = EXIT_CODES)]
     Demo(demo::DemoArgs),
-    /// Send transactions at a steady rate and check what comes back, or write them to a file
+    /// Send the example's simulated card transactions, or a file's records, at a steady rate and check what comes back
     #[command(after_help = EXIT_CODES)]
     Load(Box<load::LoadArgs>),
     /// Look at model packages

@@ -4,6 +4,7 @@ use std::io::{ErrorKind, IsTerminal, Write};
 
 use super::table;
 use crate::error::{Fatal, exit};
+use crate::load::Summary;
 use crate::observe::{log, log_writer};
 
 /// Writes data to stdout.
@@ -18,6 +19,18 @@ pub fn print(text: &str) -> Result<(), Fatal> {
         }
         _ => Ok(()),
     }
+}
+
+/// Writes what a run found to stdout: one JSON object, or a table, in colour on a terminal unless `NO_COLOR` is set.
+///
+/// # Errors
+/// Those of [`print`].
+pub fn summary(summary: &Summary, json: bool) -> Result<(), Fatal> {
+    if json {
+        return print(&format!("{}\n", summary.json()));
+    }
+    let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    print(&summary.table_in(std::io::stdout().is_terminal() && !no_colour))
 }
 
 /// Says something beside the log, in its form.

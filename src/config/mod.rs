@@ -120,6 +120,15 @@ pub enum DeliveryMode {
     ExactlyOnce,
 }
 
+impl DeliveryMode {
+    pub fn words(self) -> &'static str {
+        match self {
+            DeliveryMode::AtLeastOnce => "at least once",
+            DeliveryMode::ExactlyOnce => "exactly once",
+        }
+    }
+}
+
 /// The checked plan of a process.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -222,8 +231,8 @@ impl Config {
         }
         let package = Some(config.model.package).filter(|package| !package.as_os_str().is_empty());
         let (onnxruntime, admin_listen) = (config.model.onnxruntime, config.admin_listen);
-        let Config { kafka, topics, log, .. } = config;
-        Ok(Connection { kafka, topics, log, package, onnxruntime, admin_listen })
+        let Config { kafka, topics, log, delivery, .. } = config;
+        Ok(Connection { kafka, topics, log, package, onnxruntime, admin_listen, delivery })
     }
 
     /// What the HTTP endpoints show of a process that runs this plan from now on.
@@ -272,6 +281,8 @@ pub struct Connection {
     pub onnxruntime: Option<PathBuf>,
     /// Where the node of this configuration would show itself.
     pub admin_listen: Option<SocketAddr>,
+    /// How that node would deliver.
+    pub delivery: DeliveryMode,
 }
 
 /// A checked configuration, and what is worth telling about it.

@@ -31,7 +31,7 @@
 //! file = "golden.csv"             # header: the features in order, then `score`; `nan` where a feature is missing
 //! tolerance = 1e-6
 //! records = "golden_records.avro" # these three together, or none: records as they arrive (an Avro object container
-//!                                 # file in a writer's schema, codec null or deflate),
+//!                                 # file in a writer's schema, any codec of Avro's),
 //! expected = "golden_records.csv" # one line like those above for each record, in their order,
 //! made_by = "training/golden.py"  # and who computed it; what begins with `scorewire` counts as no check
 //!
