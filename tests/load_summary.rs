@@ -120,6 +120,8 @@ fn a_table_fits_a_terminal_of_80_columns_and_24_rows_with_its_prompt_and_a_note(
     assert!(table.lines().count() <= 21, "{} lines:\n{table}", table.lines().count());
     assert!(table.lines().all(|line| line.chars().count() <= 80 && !line.ends_with(' ')), "{table}");
     assert!(table.contains("unexplained    0.0") && table.contains("batch wait 98765.4"), "{table}");
+    // Acknowledged and read back, one way: a reader that was quicker than the acknowledgement makes no negative time.
+    assert!(table.contains("emit       98765.4  to reader  197530.8"), "{table}");
     let more = format!("{} more", Reject::ALL.len() - 2);
     assert!(table.contains(&more), "{more}:\n{table}");
 }

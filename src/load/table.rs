@@ -148,8 +148,18 @@ fn put_breakdown(breakdown: &Breakdown, out: &mut String) {
     let (unit, of, digits) = if in_ms { ("ms", 1_000.0, 2) } else { ("us", 1.0, 1) };
     let records = count(breakdown.records);
     let _ = writeln!(out, "  where time goes: means in {unit} of {records} scored records (more: --html FILE)");
-    let rows = breakdown.rows().map(|(name, us, _)| (name.replace('_', " "), us));
+    // The reader often has an outcome before the lane has its acknowledgement: apart, one of the two would be negative.
+    let (mut rows, mut to_reader) = (Vec::new(), None);
+    for (name, us, _) in breakdown.rows() {
+        match name {
+            "ack" | "back" => to_reader = Some(to_reader.unwrap_or(0.0) + us),
+            name => rows.push((name.replace('_', " "), us)),
+        }
+    }
+    let after_emit = rows.iter().position(|(name, _)| name == "emit").map_or(rows.len(), |at| at + 1);
+    to_reader.into_iter().for_each(|us| rows.insert(after_emit, ("to reader".to_owned(), us)));
     let cells: Vec<String> = rows
+        .into_iter()
         .chain([("end to end".to_owned(), breakdown.end_to_end_us)])
         .map(|(name, us)| format!("{name:<11}{:>7}", without_minus_zero(us / of, digits)))
         .collect();
