@@ -2,7 +2,7 @@
 //! people send by hand or by habit ends it without a drain.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -13,6 +13,9 @@ use crate::observe::{log, log_writer};
 
 /// How soon a signal is heard while the process starts.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// What ends a scoring process.
+const ENDING: [(i32, &str); 3] = [(SIGTERM, "SIGTERM"), (SIGINT, "SIGINT"), (SIGQUIT, "SIGQUIT")];
 
 /// What a scoring process hears and does not end by.
 const HEARD: [(i32, &str); 3] = [
@@ -35,6 +38,8 @@ pub fn watch() -> Result<Arc<AtomicBool>, Fatal> {
 /// Of a scoring process.
 pub struct Signals {
     stop: Arc<AtomicBool>,
+    /// The place of the last one in [`ENDING`].
+    last: Arc<AtomicUsize>,
     heard: Vec<(Arc<AtomicBool>, &'static str)>,
 }
 
@@ -47,17 +52,24 @@ impl Signals {
             signal_hook::flag::register(signal, Arc::clone(&flag)).map_err(refused)?;
             Ok((flag, text))
         });
-        Ok(Signals { stop: ending(&[SIGTERM, SIGINT, SIGQUIT])?, heard: heard.collect::<Result<_, Fatal>>()? })
+        let heard = heard.collect::<Result<_, Fatal>>()?;
+        let last = Arc::new(AtomicUsize::new(0));
+        for (place, (signal, _)) in ENDING.into_iter().enumerate() {
+            // Before the flag is set that makes somebody ask.
+            signal_hook::flag::register_usize(signal, Arc::clone(&last), place).map_err(refused)?;
+        }
+        Ok(Signals { stop: ending(&ENDING.map(|(signal, _)| signal))?, last, heard })
     }
 
-    /// Whether an end was asked for. Logs what else was heard since the last call.
-    pub fn ask_to_stop(&self) -> bool {
+    /// The signal that asked for an end, if one did. Logs what else was heard since the last call.
+    pub fn ask_to_stop(&self) -> Option<&'static str> {
         for (flag, text) in &self.heard {
             if flag.swap(false, Ordering::AcqRel) {
                 tracing::warn!("{text}");
             }
         }
-        self.stop.load(Ordering::Acquire)
+        let asked = self.stop.load(Ordering::Acquire);
+        asked.then(|| ENDING[self.last.load(Ordering::Acquire) % ENDING.len()].1)
     }
 }
 
@@ -74,8 +86,10 @@ impl Signals {
         thread::scope(|scope| {
             let watch = || {
                 while !decided.load(Ordering::Acquire) {
-                    if self.ask_to_stop() && decide() {
-                        tracing::info!("told to stop while starting: nothing was taken yet");
+                    if let Some(why) = self.ask_to_stop()
+                        && decide()
+                    {
+                        tracing::info!(why, "told to stop while starting: nothing was taken yet");
                         log_writer::finish(log::LAST_LINES);
                         signal_hook::low_level::exit(i32::from(exit::DONE));
                     }

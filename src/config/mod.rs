@@ -15,8 +15,8 @@ pub use crate::observe::log::{LogConfig, LogFormat};
 use crate::observe::stats::LaneStats;
 use crate::pipeline::limits::Limits;
 use crate::pipeline::settings::{
-    Cores, DeadLetterSettings, Deadline, ForwardHeaders, HeaderStyle, Layout, PayloadPolicy, ReviewSettings,
-    StageSettings, Thresholds,
+    Cores, DeadLetterSettings, Deadline, ForwardHeaders, HeaderStyle, Layout, OutOfRange, PayloadPolicy,
+    ReviewSettings, StageSettings, Thresholds,
 };
 
 pub mod cgroup;
@@ -134,6 +134,8 @@ impl DeliveryMode {
 pub struct Config {
     pub delivery: DeliveryMode,
     pub kafka: KafkaSettings,
+    /// What happens where the next records of a partition were removed unread.
+    pub out_of_range: OutOfRange,
     pub topics: Topics,
     /// Never empty.
     pub lanes: Vec<LaneConfig>,
@@ -172,6 +174,7 @@ impl Config {
                 producer_properties: Default::default(),
                 password_files: Default::default(),
             },
+            out_of_range: OutOfRange::Stop,
             topics: Topics::default(),
             lanes: vec![LaneConfig::default()],
             layout: Layout::default(),
@@ -192,7 +195,11 @@ impl Config {
             },
             thresholds: None,
             review: ReviewSettings { sample_per_million: 1_000, payload: PayloadPolicy::Raw },
-            dead_letters: DeadLetterSettings { payload: PayloadPolicy::Raw, header_style: HeaderStyle::Scorewire },
+            dead_letters: DeadLetterSettings {
+                payload: PayloadPolicy::Raw,
+                header_style: HeaderStyle::Scorewire,
+                alarm_share_per_million: 50_000,
+            },
             deadline: None,
             forward_headers: ForwardHeaders::All,
             limits: Limits::default(),
@@ -253,6 +260,7 @@ impl Config {
             contact_timeout: self.kafka.session_timeout() + CONTACT_GRACE,
             limits_shown: show::limits_json(&self.limits),
             phase,
+            dead_letter_share: Default::default(),
             started_ns: clock.now_ns(),
             clock,
         }

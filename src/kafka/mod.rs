@@ -1,6 +1,7 @@
 //! Kafka: the only place that knows the client library.
 
 pub mod cluster;
+mod commit_refusal;
 pub mod consumer;
 mod contact;
 pub mod delivery;
@@ -31,6 +32,7 @@ pub mod send_whole;
 pub mod settings;
 pub mod starting_offsets;
 pub mod transactions;
+mod unread;
 mod wakeup;
 pub mod wrapped;
 
