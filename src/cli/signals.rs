@@ -1,5 +1,9 @@
 //! Signals. The first of those that end a process asks for an orderly end, the second ends it at once; no other signal that
 //! people send by hand or by habit ends it without a drain.
+#![allow(
+    unsafe_code,
+    reason = "a signal's handler may only do what signal-safety(7) lists; each block says why it holds"
+)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -118,12 +122,34 @@ fn no_thread(error: std::io::Error) -> Fatal {
 fn ending(signals: &[i32]) -> Result<Arc<AtomicBool>, Fatal> {
     let flag = Arc::new(AtomicBool::new(false));
     for &signal in signals {
+        let asked = Arc::clone(&flag);
+        // SAFETY: the handler reads atomics, writes to stderr and leaves: all of it is allowed in one.
+        let leave = unsafe { signal_hook::low_level::register(signal, move || leave_if(asked.load(Ordering::SeqCst))) };
         // In this order: at the first signal the flag is not set yet, so only the second one leaves at once.
-        signal_hook::flag::register_conditional_shutdown(signal, i32::from(exit::DRAIN), Arc::clone(&flag))
-            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&flag)))
-            .map_err(refused)?;
+        leave.and_then(|_| signal_hook::flag::register(signal, Arc::clone(&flag))).map_err(refused)?;
     }
     Ok(flag)
+}
+
+const LEFT: &str =
+    "scorewire: a second signal: left at once, with code 75; what was in flight is scored again by the next owner\n";
+const LEFT_JSON: &str = "{\"level\":\"ERROR\",\"message\":\"a second signal: left at once; what was in flight is scored again by the \
+                         next owner\",\"code\":75,\"target\":\"scorewire\"}\n";
+
+/// Whoever signals twice wants no waiting: not for stderr either.
+fn leave_if(asked_before: bool) {
+    if !asked_before {
+        return;
+    }
+    let text = if log::is_json() { LEFT_JSON } else { LEFT };
+    let mut stderr = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
+    // SAFETY: both calls take memory that lives while they run; a pipe with room takes so little without waiting.
+    unsafe {
+        if libc::poll(&mut stderr, 1, 0) == 1 && stderr.revents & libc::POLLOUT != 0 {
+            libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len());
+        }
+    }
+    signal_hook::low_level::exit(i32::from(exit::DRAIN));
 }
 
 fn refused(error: std::io::Error) -> Fatal {
