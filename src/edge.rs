@@ -8,9 +8,13 @@ use std::time::Duration;
 
 use ndarray::ArrayView2;
 
+mod commit_refusal;
 mod complaint;
+mod stop;
 
+pub use commit_refusal::CommitRefusal;
 pub use complaint::Complaint;
+pub use stop::{Stop, Why};
 
 use crate::error::Fatal;
 use crate::record::{Ack, Described, Position, Tag, described_by};
@@ -49,12 +53,12 @@ pub enum SourceEvent {
     Revoked(Vec<i32>),
     /// These are gone already: another member may own them. Nothing of theirs may be produced or committed.
     Lost(Vec<i32>),
-    /// The broker's word on a commit: the partitions it held, and the client's error code.
-    Committed { partitions: Vec<i32>, result: Result<(), i32> },
+    /// The broker's word on a commit, and the partitions it held.
+    Committed { partitions: Vec<i32>, result: Result<(), CommitRefusal> },
     /// A bounded run has seen everything of a partition up to this offset.
     EndReached { partition: i32, offset: i64 },
-    /// This partition cannot be read on: offset out of range, corruption.
-    PartitionFailed { partition: i32, reason: String },
+    /// This partition cannot be read on.
+    PartitionFailed { partition: i32, stop: Box<Stop> },
 }
 
 /// A partition's next offset to commit (last finished + 1, or past trailing markers).

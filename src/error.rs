@@ -135,6 +135,35 @@ impl Reject {
         }
     }
 
+    /// What the reason means and where to look, for the log.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Reject::Tombstone => "the record has no value, as a delete marker of a compacted topic",
+            Reject::Oversized => "the value is larger than limits.payload_bytes_max",
+            Reject::UnknownWireForm => "the value begins with none of the forms in schemas.wire_forms",
+            Reject::UnknownSchema => "no file in schemas.directory has this schema: put its .avsc there",
+            Reject::IncompatibleSchema => "this schema does not fit the model's: the log and /status say why",
+            Reject::Truncated => "the value ends too early: its producer and its schema do not agree",
+            Reject::TrailingBytes => "bytes are left over: its producer and its schema do not agree",
+            Reject::BadVarint
+            | Reject::BadLength
+            | Reject::BadUnionBranch
+            | Reject::BadEnumSymbol
+            | Reject::BadBoolean
+            | Reject::BadUtf8 => "the value is not Avro of its schema: its producer and its schema do not agree",
+            Reject::TooDeep => "the value is nested deeper than 32 levels",
+            Reject::MissingFeature(_) => "the model needs a value here: missing = \"reject\" in the package's contract",
+            Reject::NonFiniteFeature(_) => "NaN or an infinity, which the package's contract does not take here",
+            Reject::FeatureOutOfRange(_) => "the value breaks a limit of the package's contract",
+            Reject::ModelFailed => "the model failed on this row alone; these go to topics.timeouts",
+            Reject::NonFiniteScore => "the model answered NaN or an infinity",
+            Reject::ScoreOutOfRange => "the model answered outside 0 to 1",
+            Reject::OutcomeTooLarge => "the output is larger than limits.outcome_bytes_max",
+            Reject::OutcomeRefused => "the broker takes no such output: the log says why",
+            Reject::UnknownSymbol(_) => "a symbol that the package's contract does not know",
+        }
+    }
+
     /// Dense index for counters: the place of the reason in [`Reject::ALL`].
     pub fn index(self) -> usize {
         match self {

@@ -36,7 +36,7 @@
 //! | [`observe`] | histograms, counters, metrics, health and status over HTTP, logs |
 //! | [`load`] | simulator, open-loop generator, the verifier that reads outcomes back, and the reports of a run |
 //! | [`config`] | what was typed, and the checked plan that comes of it |
-//! | [`node`] | one scoring node: the real doors wired to lanes, and where its group begins |
+//! | [`node`] | one scoring node: what it verifies before it asks Kafka (`config check` and `model check` too), the real doors wired to lanes, and where its group begins |
 //! | [`cli`] | one file per command |
 //!
 //! # Threads
@@ -47,8 +47,8 @@
 //! | `lane-N-model` | one per lane with `lanes.layout = "dedicated"`, pinned where configured | the model call alone ([`pipeline::desk`]) |
 //! | `schemas` | 1 | reads and compiles the schemas that lanes ask for while they run ([`pipeline::schema_desk`]) |
 //! | `rdk:*` | the client's own, two clients per lane | sockets, fetches, produce requests, heartbeats |
-//! | conductor (`run`: the main thread) | 1 | signals, end of a bounded run, first fatal error, watchdog |
-//! | `admin` | 1 | `/metrics`, `/livez`, `/readyz`, `/status`, `/latency.hlog` |
+//! | conductor (`run`: the main thread) | 1 | signals, end of a bounded run, first fatal error, watchdog, what is told of dead letters |
+//! | `admin` | 1 | `/metrics`, `/livez`, `/readyz`, `/status`, `/latency.hlog`, and `/`, which lists them |
 //! | `log` | 1 | writes the log to stderr, so that nobody else waits for it |
 //! | `starting` | 1, until the lanes start | hears signals while the main thread waits for brokers |
 //! | `load-*` | `demo`, `load` only | generator, verifier |

@@ -1,26 +1,30 @@
 //! One scoring node: the real doors wired to lanes. `run` and `demo` start it; everything it is made of is checked
 //! before the first record is taken.
 
+mod announce;
 mod decoding;
 mod last_outcomes;
+mod prepared;
 mod starting;
 
 use std::ffi::CString;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::announce::Why;
 use crate::avro::encode::{OutcomeEncoder, OutcomeIdentity, Provider};
-use crate::config::{self, Config, DeliveryMode, descriptors};
-use crate::edge::Delivery;
+use crate::config::{Config, DeliveryMode, descriptors};
+use crate::edge::{Clock, Delivery};
 use crate::error::{Fatal, exit};
 use crate::kafka::cluster::{self, Inspected, PartitionCounts};
 use crate::kafka::consumer::KafkaSource;
 use crate::kafka::delivery::AtLeastOnce;
 use crate::kafka::producer::KafkaSink;
 use crate::kafka::settings::transactional_id;
-use crate::model::{self, Model, ModelSettings, ProbeSettings, Session};
+use crate::model::{Model, Session};
 use crate::observe::admin::{self, AdminServer, ModelInfo, Phase};
 use crate::observe::connections::ConnectionLimits;
+use crate::observe::dead_letter_share::SharedShare;
 use crate::observe::stats::LaneStats;
 use crate::pipeline::clock::SystemClock;
 use crate::pipeline::dead_letter::{DeadLetterHeaders, Place};
@@ -29,8 +33,11 @@ use crate::pipeline::exactly_once::ExactlyOnce;
 use crate::pipeline::intake::Intake;
 use crate::pipeline::judge::Judge;
 use crate::pipeline::lane::{Lane, Parts};
+use crate::pipeline::reject_report::RejectReport;
 use crate::pipeline::settings::Layout;
 use crate::pipeline::threads::{Conductor, Lanes};
+
+pub use prepared::Prepared;
 
 /// How long the cluster may take to answer the questions asked at start.
 const INSPECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -46,6 +53,8 @@ pub struct Node {
     phase: Arc<Phase>,
     admin: Option<AdminServer>,
     until_end: bool,
+    clock: SystemClock,
+    drain_timeout: Duration,
 }
 
 /// A node that holds, and has taken nothing yet.
@@ -65,10 +74,10 @@ impl Checked {
     /// What does not hold, with its fix and exit code.
     pub fn of(config: &Config, until_end: bool) -> Result<Checked, Fatal> {
         let clock = SystemClock::new();
-        let model = model::prepare(&config.model.package, &model_settings(config), &clock)?;
-        announce_model(&model);
+        let prepared = Prepared::of(config, &clock)?;
+        prepared.log();
+        let Prepared { model, schemas } = prepared;
         let shared = Arc::new(Shared { config: config.clone(), model });
-        let schemas = decoding::preload(config, &shared.model.package)?;
         let Inspected { partitions: counts, brokers } =
             cluster::inspect(&config.kafka, &config.topics, INSPECT_TIMEOUT)?;
         if let Some(shortage) = descriptors::shortage(descriptors::limit(), config.lanes.len(), brokers) {
@@ -86,12 +95,13 @@ impl Checked {
     pub fn start(self) -> Result<Node, Fatal> {
         let Checked { shared, schemas, counts, until, clock } = self;
         let (config, until_end) = (&shared.config, until.is_some());
-        announce_threads(config, counts);
         let stats: Vec<Arc<LaneStats>> = config.lanes.iter().map(|_| Arc::new(LaneStats::default())).collect();
         let phase = Arc::new(Phase::default());
         let model = model_info(&shared.model, stats.len());
-        let admin = start_admin(config, &model, &stats, &phase, clock)?;
+        let (admin, share) = start_admin(config, &model, &stats, &phase, clock)?;
+        announce::start(config, &shared.model, counts, admin.as_ref().map(AdminServer::address));
         let mut lanes = Lanes::new(clock, config.limits.clone());
+        lanes.report_rejects(RejectReport::new(stats.clone(), config.dead_letters.alarm_share_per_million, share));
         let (desk, plans) = schemas.desk(&stats);
         lanes.start_schemas(desk)?;
         for (index, ((lane, stats), plans)) in config.lanes.iter().zip(&stats).zip(plans).enumerate() {
@@ -109,7 +119,8 @@ impl Checked {
             }
         }
         phase.set_warm();
-        Ok(Node { lanes, stats, model, phase, admin, until_end })
+        let drain_timeout = config.limits.drain_timeout;
+        Ok(Node { lanes, stats, model, phase, admin, until_end, clock, drain_timeout })
     }
 }
 
@@ -131,32 +142,42 @@ impl Node {
         Ok(RunningNode { stats: self.stats, model: self.model, conductor, _admin: self.admin })
     }
 
-    /// Waits until the node has ended, which `interrupted` asks for. Returns whether everything taken in was
-    /// finished and committed.
+    /// Waits until the node has ended, which `interrupted` asks for with a name for what did. Returns whether everything
+    /// taken in was finished and committed. Logs how it ended.
     ///
     /// # Errors
     /// The first fatal error of a lane; [`exit::DELIVERY`] for a bounded run that ended without reading a partition
     /// to its end.
-    pub fn wait(self, mut interrupted: impl FnMut() -> bool) -> Result<bool, Fatal> {
-        let Node { lanes, stats, phase, admin, until_end, .. } = self;
-        let mut stopping = false;
+    pub fn wait(self, mut interrupted: impl FnMut() -> Option<&'static str>) -> Result<bool, Fatal> {
+        let Node { lanes, stats, phase, admin, until_end, clock, drain_timeout, .. } = self;
+        let mut stopping = None;
         let mut failed = 0;
         let ended = lanes.wait(|| {
             // Looked at while lanes run: what they leave they own no more.
             failed = stats.iter().map(|stats| stats.failed_partitions.get()).sum::<u64>().max(failed);
-            if !stopping && interrupted() {
-                stopping = true;
+            if stopping.is_none()
+                && let Some(why) = interrupted()
+            {
+                stopping = Some((why, clock.now_ns()));
                 phase.set_stopping();
+                announce::stopping(why, &stats, drain_timeout);
             }
-            stopping
+            stopping.is_some()
         });
         drop(admin);
-        if ended.is_ok() && until_end && !stopping && failed > 0 {
+        let drained = stopping.map(|(_, since_ns)| Duration::from_nanos(clock.now_ns().saturating_sub(since_ns)));
+        let why = match (stopping, &ended) {
+            (_, Err(_)) => Why::Fatal,
+            (Some((signal, _)), _) => Why::Asked(signal),
+            (None, _) if until_end => Why::EndReached,
+            (None, _) => Why::Unknown,
+        };
+        announce::stopped(why, &ended, drained, &stats);
+        if ended.is_ok() && until_end && stopping.is_none() && failed > 0 {
             return Err(Fatal::new(
                 exit::DELIVERY,
                 format!("{failed} partitions were stopped before their end; the others are finished and committed"),
-                "the log names each and why; where records are gone, move the group's offset: kafka-consumer-groups.sh \
-                 --reset-offsets",
+                "the log names each, why, and the way out",
             ));
         }
         ended
@@ -311,56 +332,13 @@ impl Shared {
             batch_rows: self.model.report.batch_rows_cap,
             limits: config.limits.clone(),
             stats,
+            out_of_range: config.out_of_range,
             until,
         };
         Ok(match config.layout {
             Layout::Inline => Lane::new(parts),
             Layout::Dedicated => Lane::dedicated(parts),
         })
-    }
-}
-
-fn model_settings(config: &Config) -> ModelSettings {
-    ModelSettings {
-        onnxruntime: config.model.onnxruntime.clone(),
-        provider: match config.model.provider {
-            config::Provider::Cpu => model::Provider::Cpu,
-            config::Provider::Cuda => model::Provider::Cuda { device: 0 },
-        },
-        trees: match config.model.trees {
-            config::Trees::Auto => model::Trees::Auto,
-            config::Trees::OnnxRuntime => model::Trees::OnnxRuntime,
-        },
-        probe: ProbeSettings {
-            rows_max: config.limits.batch_rows_max,
-            slice: Duration::from_micros(config.model.batch_slice_us),
-            latency_max: Duration::from_micros(config.model.batch_latency_us_max),
-        },
-        batch_rows: config.model.batch_rows,
-        pad_rows: None,
-    }
-}
-
-fn announce_model(model: &Model) {
-    let (package, report) = (&model.package, &model.report);
-    tracing::info!(
-        name = %package.name,
-        version = %package.version,
-        provider = report.placement.provider,
-        batch_rows = report.batch_rows_cap,
-        batch_invariant = report.batch_invariant,
-        golden_records = package.golden_records_checked(),
-        golden_difference_max = report.golden_difference_max,
-        "model verified"
-    );
-}
-
-fn announce_threads(config: &Config, counts: PartitionCounts) {
-    let lanes = config.lanes.len();
-    let layout = config.layout;
-    tracing::info!(lanes, ?layout, partitions = counts.input, group_members = lanes, "starting lanes");
-    if lanes > usize::try_from(counts.input).unwrap_or(0) {
-        tracing::warn!(lanes, partitions = counts.input, "more lanes than partitions: some will stay idle");
     }
 }
 
@@ -381,10 +359,10 @@ fn start_admin(
     stats: &[Arc<LaneStats>],
     phase: &Arc<Phase>,
     clock: SystemClock,
-) -> Result<Option<AdminServer>, Fatal> {
-    let Some(listen) = config.admin_listen else { return Ok(None) };
+) -> Result<(Option<AdminServer>, SharedShare), Fatal> {
+    let Some(listen) = config.admin_listen else { return Ok((None, SharedShare::default())) };
     let state = config.admin_state(stats.to_vec(), model.clone(), Arc::clone(phase), Arc::new(clock));
+    let share = Arc::clone(&state.dead_letter_share);
     let server = admin::start(listen, Arc::new(state), ConnectionLimits::within(descriptors::limit()))?;
-    tracing::info!(address = %server.address(), "metrics and health on HTTP");
-    Ok(Some(server))
+    Ok((Some(server), share))
 }

@@ -243,14 +243,15 @@ impl Tag {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Undelivered {
     pub hope: Hope,
-    /// The client's error code, and its words for it.
+    /// The client's error code, its name and the client's words for it.
     pub code: i32,
+    pub name: &'static str,
     pub text: &'static str,
 }
 
 impl fmt::Display for Undelivered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.text, self.code)
+        write!(f, "{} ({}, code {})", self.text, self.name, self.code)
     }
 }
 

@@ -17,6 +17,11 @@ fn check(package: &Path, library: &Path, more: &[&str]) -> Output {
     command.output().unwrap()
 }
 
+/// The table without the breaks that make it fit a terminal.
+fn unwrapped(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 #[test]
 fn a_package_that_holds_is_described() {
     let draft = Draft::new("mlp", "p", None).write();
@@ -26,6 +31,7 @@ fn a_package_that_holds_is_described() {
     assert_eq!((&found["name"], &found["version"]), (&"test-mlp".into(), &"1.0.0".into()));
     assert_eq!((&found["features"], &found["provider"]), (&4.into(), &"CPU".into()));
     assert!(found["batch_rows"].as_u64().unwrap() >= 1, "{found}");
+    assert_eq!(found["output"], serde_json::json!({ "tensor": "p", "column": 0, "classes": [] }), "{found}");
     assert!(found["curve"].as_array().unwrap().iter().all(|point| point["row_us"].as_f64().unwrap() > 0.0), "{found}");
 
     let output = check(draft.path(), &library(), &[]);
@@ -89,7 +95,7 @@ fn answers_proof_and_lost_routing_are_told() {
     assert_eq!(told.matches("warning:").count(), 2, "the other is of golden records: {told}");
     assert_eq!(told.matches("a missing value of `a` goes").count(), 1, "{told}");
 
-    let table = String::from_utf8(check(draft.path(), &library(), &[]).stdout).unwrap();
+    let table = unwrapped(&check(draft.path(), &library(), &[]));
     assert!(table.contains("at all 60 decisions") && table.contains("a hair outside 0 to 1: clamped"), "{table}");
 }
 
@@ -100,7 +106,7 @@ fn a_kernel_that_is_not_used_is_told_with_the_reason() {
     let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((output.status.code(), &found["trees"][0]["by"]), (Some(0), &"onnxruntime".into()), "{found}");
     assert!(found["trees"][0]["why"].as_str().unwrap().contains("tensor(double)"), "{found}");
-    let table = String::from_utf8(check(draft.path(), &library(), &[]).stdout).unwrap();
+    let table = unwrapped(&check(draft.path(), &library(), &[]));
     assert!(table.contains("by ONNX Runtime: the node passed its proof alone, but the graph with"), "{table}");
 }
 

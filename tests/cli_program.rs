@@ -131,7 +131,9 @@ fn what_init_writes_holds() {
     let init = scorewire(&dir, &["config", "init", "--output", "scorewire.toml"]);
     assert_eq!((code(&init), stdout(&init)), (0, ""), "{init:?}");
     let check = scorewire(&dir, &["config", "check", "--config", "scorewire.toml"]);
-    assert_eq!((code(&check), stdout(&check)), (0, "the configuration holds\n"), "{check:?}");
+    // The package that it names is looked at as well: the folder here is none.
+    assert_eq!((code(&check), stdout(&check)), (65, ""), "{check:?}");
+    assert!(stderr(&check).contains("model.toml: cannot be read"), "{check:?}");
     assert!(stderr(&check).contains("kafka.start_at is not given"), "{check:?}");
 
     let again = scorewire(&dir, &["config", "init", "--output", "scorewire.toml"]);
@@ -198,6 +200,9 @@ fn no_broker_at_the_address_exits_with_69() {
         stdout(&output).contains(&said) && stdout(&output).contains("fix: check that the broker runs"),
         "{output:?}"
     );
+    // The package is none either: both are told at once, Kafka last.
+    let places = ["model.toml: cannot be read", "the cluster does not hold"].map(|part| stderr(&output).find(part));
+    assert!(places[0].is_some() && places[0] < places[1], "{output:?}");
 }
 
 #[test]

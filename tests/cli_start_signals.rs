@@ -99,3 +99,15 @@ fn an_end_that_is_asked_for_while_the_configuration_is_read_is_heard() {
     let (mut process, _broker) = start.go_on();
     assert_ended_in_order(&mut process);
 }
+
+/// Whoever signals twice does not wait for anything, and is still told what it means.
+#[test]
+fn a_second_signal_leaves_at_once_and_says_so() {
+    let Start { mut process, config: _stays_open, .. } = Start::reading();
+    process.signal(Signal::TERM);
+    process.signal(Signal::INT);
+    let finished = process.wait(STEP);
+    assert_eq!(finished.code(), Some(75), "{}", finished.stderr);
+    let told = "a second signal: left at once, with code 75; what was in flight is scored again by the next owner\n";
+    assert_eq!(finished.stderr, format!("scorewire: {told}"));
+}

@@ -22,6 +22,32 @@ fn told(text: &str, env: Vec<(OsString, OsString)>, flags: Vec<FlagValue>) -> Op
     Some(error.to_string())
 }
 
+/// Of the smallest configuration there is, with one key more.
+fn with(key: &str, value: &str) -> Option<String> {
+    let text = "[kafka]\nbootstrap = \"b:9092\"\ngroup = \"g\"\n[model]\npackage = \"models/card-fraud-gbdt\"\n";
+    told(text, Vec::new(), vec![FlagValue { flag: "--set".into(), key: key.into(), value: value.into() }])
+}
+
+#[test]
+fn what_happens_to_lost_records_and_when_dead_letters_alarm_is_said_in_words_and_millionths() {
+    for value in ["stop", "earliest"] {
+        assert_eq!(with("kafka.on_offset_out_of_range", value), None);
+    }
+    for value in ["latest", "Earliest", ""] {
+        let told = with("kafka.on_offset_out_of_range", value).expect("a problem");
+        assert!(told.contains("kafka.on_offset_out_of_range"), "{told}");
+    }
+    let told = with("kafka.on_offset_out_of_range", "latest").unwrap();
+    assert!(told.contains("stop") && told.contains("earliest"), "the choices: {told}");
+    for value in ["0", "50000", "1000000"] {
+        assert_eq!(with("dead_letters.alarm_share_per_million", value), None);
+    }
+    for value in ["-1", "1000001", "5 %", "0.05"] {
+        let told = with("dead_letters.alarm_share_per_million", value).expect("a problem");
+        assert!(told.contains("an integer from 0 to 1000000"), "{told}");
+    }
+}
+
 /// The reference with a piece replaced by text that means something to TOML.
 fn spoiled() -> impl Strategy<Value = String> {
     let piece = prop_oneof!["[\\[\\]{}=\"'#.,\\\\ \n0-9a-z_-]{0,12}", ".{0,8}", Just("\u{0}".to_owned())];

@@ -208,6 +208,13 @@ fn a_stop_at_a_frozen_broker_ends_in_time_exactly_once() {
     a_stop_at_a_frozen_broker_ends_in_time("exactly_once");
 }
 
+/// One line of the log begins this way, and says all of that.
+#[track_caller]
+fn says(log: &str, begins: &str, parts: &[&str]) {
+    let line = log.lines().find(|line| line.contains(begins)).unwrap_or_else(|| panic!("no {begins:?} in {log}"));
+    parts.iter().for_each(|part| assert!(line.contains(part), "no {part:?} in {line}"));
+}
+
 #[test]
 fn input_that_is_gone_stops_its_partition_and_no_other() {
     let Some(kafka) = RealKafka::connect() else { return };
@@ -225,21 +232,44 @@ fn input_that_is_gone_stops_its_partition_and_no_other() {
     kafka.produce(&job.input, &transactions.spread(30, 3));
     wait_until("the others still go on", STEP, || node.sum("records.scored") == 40);
     let status = node.status();
-    assert!(status["alarms"][0].as_str().is_some_and(|text| text.contains("1 partitions stopped")), "{status:#}");
+    let alarm = status["alarms"][0].as_str().unwrap_or_default();
+    let named = format!("{}-1 has been stopped for", job.input);
+    assert!(alarm.starts_with(&named) && alarm.contains("next offset is 10, the first one kept is 15"), "{status:#}");
+    assert!(alarm.contains("--reset-offsets --to-earliest --execute"), "the way out: {alarm}");
     let (code, ready) = http_get(node.admin_port, "/readyz").unwrap();
-    assert!(code == 200 && ready.contains("stopped with an alarm"), "{code} {ready}");
+    assert!(code == 200 && ready.contains(&named), "{code} {ready}");
     let (_, metrics) = http_get(node.admin_port, "/metrics").unwrap();
     assert!(metrics.contains("scorewire_partitions_failed{lane=\"0\"} 1.0\n"), "{metrics}");
+    let stopped = "scorewire_partition_stopped{lane=\"0\",partition=\"1\",why=\"offset_out_of_range\"} 1.0\n";
+    assert!(metrics.contains(stopped), "{metrics}");
     let log = node.process.stderr();
     let told = log.lines().find(|line| line.contains("the partition is stopped")).expect("it is in the log");
     assert!(told.contains("ERROR") && told.contains("partition=1") && told.contains("out of range"), "{told}");
-    node.stop();
+    node.process.terminate();
+    let ended = node.process.wait(STEP);
+    assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
+    says(
+        &ended.stderr,
+        "scorewire starts",
+        &["node=test", "partitions=3", "model=card-fraud-gbdt", "admin=http://127"],
+    );
+    says(&ended.stderr, "partitions assigned", &["lane=0", "held=[0, 1, 2]"]);
+    let committed = "committed=\"0: 30, 1: 10, 2: 30\"";
+    says(&ended.stderr, " stopped: everything", &["why=\"SIGTERM\"", "drained_ms=", "scored=40", committed]);
     assert_eq!(job.committed(), [(0, 30), (1, 10), (2, 30)], "nothing jumped");
 
     // A bounded run cannot reach its end, and says so.
     let bounded = job.run_until_end(&[]);
     assert_eq!(bounded.code(), Some(exit::DELIVERY.into()), "{}", bounded.stderr);
     assert_eq!(job.committed(), [(0, 30), (1, 10), (2, 30)]);
+
+    // Told to, it goes on at the first record kept, and says what is lost.
+    let told = job.run_until_end(&["kafka.on_offset_out_of_range=earliest", "delivery=exactly_once"]);
+    assert_eq!(told.code(), Some(0), "{}", told.stderr);
+    job.assert_all_committed();
+    let jump = ["ERROR", "partition=1", "from=10", "to=15", "lost=5"];
+    says(&told.stderr, "goes on at the first one kept", &jump);
+    says(&told.stderr, "stopped: the end offsets seen at start are reached", &["scored=15", "records_lost=5"]);
 }
 
 #[test]

@@ -80,7 +80,9 @@ fn try_out(world: &World<'_>, mistake: &Mistake) -> Told {
     let mut settings =
         vec![format!("kafka.bootstrap={}", mistake.bootstrap), "kafka.properties.broker.address.family=v4".to_owned()];
     settings.extend(mistake.settings.iter().cloned());
-    let mut command = check(world, &settings);
+    // A folder without a package is told beside, and spares the check of a model for each mistake.
+    let no_package = format!("model.package={}", world.job.folder().display());
+    let mut command = check(world, &[settings.clone(), vec![no_package]].concat());
     let start = std::time::Instant::now();
     let check = Running::spawn(&mut command).wait(STEP);
     let checked = start.elapsed();

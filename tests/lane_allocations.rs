@@ -20,7 +20,7 @@ use scorewire::kafka::delivery::AtLeastOnce;
 use scorewire::observe::stats::LaneStats;
 use scorewire::pipeline::desk::Desk;
 use scorewire::pipeline::lane::{Lane, Parts};
-use scorewire::pipeline::settings::Layout;
+use scorewire::pipeline::settings::{Layout, OutOfRange};
 use scorewire::record::{Ack, Position};
 
 const BATCH: usize = 64;
@@ -210,6 +210,7 @@ fn lane(layout: Layout, clock: &ManualClock, stats: &Arc<LaneStats>) -> TestLane
         batch_rows: BATCH,
         limits: setup.limits.clone(),
         stats: Arc::clone(stats),
+        out_of_range: OutOfRange::default(),
         until: None,
     };
     match layout {

@@ -5,8 +5,8 @@ mod fakes;
 
 use std::time::Duration;
 
-use fakes::{Setup, World};
-use scorewire::edge::{Contact, SourceEvent};
+use fakes::{Setup, World, cannot_be_read_on};
+use scorewire::edge::{Contact, SourceEvent, Why};
 use scorewire::observe::stats::{PartitionState, ShownPartition};
 use scorewire::pipeline::limits::PUBLISH_EVERY;
 
@@ -48,7 +48,7 @@ fn a_partition_that_is_given_back_in_order_is_shown_no_more() {
     assert_eq!(shown(&mut world)[0].2, PartitionState::Leaving);
     world.settle();
     assert_eq!(shown(&mut world).iter().map(|shown| shown.0).collect::<Vec<_>>(), [1]);
-    world.source.tell(SourceEvent::PartitionFailed { partition: 1, reason: "gone".into() });
+    world.source.tell(cannot_be_read_on(1, 0, Why::LogTruncated, Some((0, 0))));
     assert_eq!(shown(&mut world)[0].2, PartitionState::Failed);
 }
 

@@ -28,7 +28,7 @@ use scorewire::pipeline::intake::Intake;
 use scorewire::pipeline::judge::Judge;
 use scorewire::pipeline::lane::{Lane, Parts};
 use scorewire::pipeline::limits::Limits;
-use scorewire::pipeline::settings::{HeaderStyle, PayloadPolicy, ReviewSettings};
+use scorewire::pipeline::settings::{HeaderStyle, OutOfRange, PayloadPolicy, ReviewSettings};
 
 const PARTITIONS: i32 = 2;
 
@@ -105,6 +105,7 @@ impl Journey {
             batch_rows,
             limits,
             stats: Arc::new(LaneStats::default()),
+            out_of_range: OutOfRange::default(),
             until: None,
         });
         Journey { source, sink, clock, lane, fingerprint, next: 0 }

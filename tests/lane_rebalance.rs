@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use fakes::source::Answers;
 use fakes::transactions::{Call, ExactlyOnceWorld};
-use fakes::{Entry, Payment, Setup, World, payload};
-use scorewire::edge::{Destination, SourceEvent, TransactionError};
+use fakes::{Entry, Payment, Setup, World, cannot_be_read_on, payload};
+use scorewire::edge::{Destination, SourceEvent, TransactionError, Why};
 use scorewire::pipeline::limits::{HEARD_OF_LOSS, KEEP_AWAKE_EVERY, Limits, STOOD_STILL};
 
 fn released(world: &World, partition: i32) -> bool {
@@ -312,8 +312,7 @@ fn a_partition_that_cannot_be_read_on_stops_alone_and_stays_assigned() {
     let mut world = Setup::default().build();
     world.put_payments(0, 3);
     world.cycle();
-    let reason = "offset out of range".to_owned();
-    world.source.tell(SourceEvent::PartitionFailed { partition: 0, reason });
+    world.source.tell(cannot_be_read_on(0, 3, Why::Unreadable, None));
     world.cycles(2);
     world.put_payments(0, 3);
     world.put_payments(1, 3);

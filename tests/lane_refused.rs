@@ -19,8 +19,14 @@ use scorewire::edge::{Delivery, Destination};
 use scorewire::pipeline::limits::Limits;
 use scorewire::record::{Hope, Position, Undelivered};
 
-const NEVER: Undelivered = Undelivered { hope: Hope::Never, code: 10, text: "Broker: Message size too large" };
-const BESIDE: Undelivered = Undelivered { hope: Hope::Beside, code: -138, text: "Local: an other record of the batch" };
+const NEVER: Undelivered =
+    Undelivered { hope: Hope::Never, code: 10, name: "MSG_SIZE_TOO_LARGE", text: "Broker: Message size too large" };
+const BESIDE: Undelivered = Undelivered {
+    hope: Hope::Beside,
+    code: -138,
+    name: "_INVALID_DIFFERENT_RECORD",
+    text: "Local: an other record of the batch",
+};
 
 const TOPICS: [Destination; 4] =
     [Destination::Outputs, Destination::Review, Destination::DeadLetters, Destination::Timeouts];

@@ -41,6 +41,8 @@ mod refused;
 mod schema_desk;
 #[path = "lane_schema_wait.rs"]
 mod schema_wait;
+#[path = "lane_stopped.rs"]
+mod stopped;
 #[path = "lane_threads.rs"]
 mod threads;
 

@@ -264,10 +264,10 @@ fn the_page_needs_nothing_else_and_says_what_the_summary_says() {
     assert!(page.contains(&summary.verdict()));
     summary.dead_letters = Named::default();
     let table = summary.table();
-    for words in ["where time goes", "unexplained", "sum of stages", "mean of 1,000 scored records"] {
+    for words in ["where time goes", "unexplained", "end to end", "means in ms of 1,000 scored records"] {
         assert!(table.contains(words), "{words}\n{table}");
     }
-    assert!(table.lines().all(|line| line.len() <= 120 && !line.ends_with(' ')), "{table}");
+    assert!(table.lines().all(|line| line.chars().count() <= 80 && !line.ends_with(' ')), "{table}");
 
     let broken = Summary { lost: 3, verified: true, ..Summary::default() };
     let page = scorewire::load::report::html::page(&broken, &Series::default());
@@ -298,10 +298,32 @@ fn the_live_view_tells_rates_the_last_second_and_errors() {
     {
         assert!(text.contains(words), "{words:?} in\n{text}");
     }
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     // Less than a second later the rates stand; errors are red unless colours are not wanted.
     let later = View::text(&mut view, 0.6, 2.5, 1_500, &Live { broken: 7, ..live.clone() }, &series);
     assert!(later.contains("500/s") && later.contains("errors 7") && !later.contains('\u{1b}'), "{later}");
     let red = View::new(false).text(0.7, 2.6, 1_500, &Live { broken: 7, ..live }, &Series::default());
     assert!(red.contains("\u{1b}[1;31merrors 7\u{1b}[0m") && red.contains("warming up"), "{red}");
     assert_eq!(INTERVAL_US, 1_000_000);
+}
+
+#[test]
+fn where_nothing_is_drawn_a_line_says_the_same_and_a_silent_pipeline_is_asked_for_once() {
+    let (series, _) = run(None);
+    let mut view = View::new(true);
+    let live = Live { accounted: 900, decisions: [890, 8, 2], dead_lettered: 4, broken: 1 };
+    let line = view.line(0.5, 20.0, 1_000, &live, &series);
+    let p99 = series.seconds.last().unwrap().latency_ms.p99;
+    let rest = format!("in flight 100, p99 {p99:.2} ms, dead letters 4, errors 1");
+    assert_eq!(line, format!("50 % after 20 s: sent 1,000 (50/s), read back 900 (45/s), {rest}"));
+    assert!(!view.says_no_answer(20.0, 1_000, &live), "somebody answered");
+
+    let silent = Live::default();
+    let mut view = View::new(true);
+    let asks =
+        [(4.0, 100), (5.0, 0), (6.0, 100), (7.0, 100)].map(|(at_s, sent)| view.says_no_answer(at_s, sent, &silent));
+    assert_eq!(asks, [false, false, true, false]);
+    let text = view.text(0.5, 8.0, 100, &silent, &Series::default());
+    assert!(text.contains("is `scorewire run` running with this configuration?"), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
 }

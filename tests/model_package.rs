@@ -14,7 +14,7 @@ fn good() -> Draft {
 /// The message holds all these pieces, and the code is the model's.
 fn assert_says(fatal: &Fatal, pieces: &[&str]) {
     assert_eq!(fatal.code, exit::MODEL, "{fatal}");
-    assert!(!fatal.fix.is_empty(), "{fatal}");
+    assert!(fatal.to_string().contains("  fix: "), "{fatal}");
     for piece in pieces {
         assert!(fatal.to_string().contains(piece), "{piece:?} is missing in: {fatal}");
     }
@@ -290,4 +290,27 @@ fn a_model_that_needs_another_provider_says_so() {
     let Err(fatal) = good().prepare(&cuda) else { panic!("this library has no CUDA provider") };
     assert_eq!(fatal.code, exit::SYSTEM);
     assert!(fatal.to_string().contains("CUDA") && fatal.fix.contains("CPU provider"), "{fatal}");
+}
+
+/// A mistake is told by its cause. What follows from it (columns that are not there, a header that is another) sent people to
+/// the wrong file.
+#[test]
+fn a_mistake_is_told_without_what_follows_from_it() {
+    let of_feature = good().replace("missing = \"nan\"", "missing = \"null\"").refused();
+    assert_says(&of_feature, &["features[0].missing: is \"null\"", "write \"reject\", \"nan\""]);
+    let alike = good().replace("[[features]]", "[[feature]]").refused();
+    assert_says(&alike, &["feature: is an unknown key", "did you mean `features`?"]);
+    for fatal in [of_feature, alike] {
+        assert!(!fatal.what.contains("golden.csv") && !fatal.what.contains("trees ask"), "{fatal}");
+    }
+    let other_class = good().replace("column = 1", "column = 0").refused();
+    assert_says(&other_class, &["golden row 1 scored", "1 minus it", "output.class"]);
+    let header = good().edit("golden.csv", "a,b,c,d", "a,b,x,d").refused();
+    assert_says(&header, &["golden.csv line 1", "column 3 is `x`, not `c`", "write a,b,c,d,score"]);
+    let text =
+        good().edit("transaction.avsc", r#""b", "type": ["null", "double"]"#, r#""b", "type": ["null", "string"]"#);
+    assert_says(&text.refused(), &["feature `b` (b): its type is string", "transform = { index = "]);
+    let record = r#""b", "type": {"type": "record", "name": "B", "fields": [{"name": "in", "type": "double"}]}"#;
+    let record = good().edit("transaction.avsc", r#""b", "type": ["null", "double"]"#, record);
+    assert_says(&record.refused(), &["its type is record B", "one of its fields, behind a dot: in"]);
 }

@@ -2,11 +2,15 @@
 
 mod observe_support;
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use observe_support::Bench;
-use scorewire::edge::Clock;
+use scorewire::edge::{Clock, Stop, Why};
+use scorewire::error::Reject;
+use scorewire::observe::dead_letter_share::{Change, ShareWatch, Totals};
+use scorewire::observe::held_up::{StoppedPartition, WaitingPartition};
 
 #[test]
 fn livez_fails_when_a_lane_stops_turning_and_never_asks_kafka() {
@@ -102,11 +106,87 @@ fn readyz_tells_why_a_lane_does_not_join() {
     assert_eq!(bench.get("/readyz"), (503, "lane 1 has not joined the group: b:9092: wrong password\n".to_owned()));
 }
 
+/// A data fault is the same wherever the partition goes: it must not take every process out of rotation.
 #[test]
-fn failed_partitions_are_shown_and_keep_the_process_ready() {
+fn what_is_wrong_with_the_data_is_an_alarm_with_its_way_out_and_keeps_the_process_ready() {
     let bench = Bench::ready();
-    bench.lanes[0].failed_partitions.set(2);
+    let now_ms = bench.clock.wall_us() / 1_000;
+    let stop = Stop {
+        why: Why::OffsetOutOfRange,
+        next: 10,
+        kept: Some((15, 20)),
+        words: "5 offsets are lost".into(),
+        fix: "reset the group".into(),
+    };
+    {
+        let mut held_up = bench.lanes[1].held_up.lock().unwrap();
+        held_up.stopped.push(StoppedPartition { partition: 3, since_ms: now_ms - 61_000, stop: Arc::new(stop) });
+        let why = "schema id 4711 is not there yet".to_owned();
+        held_up.waiting.push(WaitingPartition { partition: 4, since_ms: now_ms - 5_000, schema: "4711".into(), why });
+    }
+    bench.lanes[0].intake_paused_since_ms.set(now_ms.unsigned_abs() - 2_000);
     let (code, body) = bench.get("/readyz");
     assert_eq!(code, 200);
-    assert!(body.contains("lane 0: 2 partitions stopped with an alarm"), "{body}");
+    let alarms: Vec<&str> = body.lines().collect();
+    let stopped = "enriched-context-3 has been stopped for 1 min 1 s: 5 offsets are lost. Way out: reset the group";
+    assert_eq!((alarms[0], alarms[1]), ("ok, but", stopped));
+    assert!(
+        alarms[2].starts_with("enriched-context-4 has been waiting for a schema for 5 s: schema id 4711"),
+        "{body}"
+    );
+    assert!(alarms[2].contains("schemas.directory"), "{body}");
+    assert!(alarms[3].starts_with("lane 0: intake has been paused for 2 s"), "{body}");
+    assert_eq!(alarms.len(), 4);
+
+    bench.lanes[0].fails("no right");
+    let (code, body) = bench.get("/readyz");
+    assert!(code == 503 && body.starts_with("lane 0 cannot go on: no right\nalarms beside that:\n"), "{body}");
+    assert!(body.contains(stopped), "{body}");
+    let status: serde_json::Value = serde_json::from_str(&bench.get("/status").1).unwrap();
+    assert_eq!(status["alarms"][0], stopped);
+    let shown = &status["lanes"][1]["partitions"];
+    let of = &shown["stopped"][0];
+    assert_eq!((&of["partition"], &of["why"]), (&3.into(), &"offset_out_of_range".into()));
+    assert_eq!((&of["next_offset"], &of["first_offset_kept"], &of["end_offset"]), (&10.into(), &15.into(), &20.into()));
+    assert_eq!((&of["records_lost"], &of["stopped_seconds"]), (&5.into(), &61.0.into()));
+    let of = &shown["waiting_for_schema"][0];
+    assert_eq!((&of["partition"], &of["schema"], &of["waiting_seconds"]), (&4.into(), &"4711".into(), &5.0.into()));
+
+    let (_, metrics) = bench.get("/metrics");
+    for line in [
+        "scorewire_partition_stopped{lane=\"1\",partition=\"3\",why=\"offset_out_of_range\"} 1.0\n",
+        "scorewire_partition_stopped{lane=\"1\",partition=\"3\",why=\"log_truncated\"} 0.0\n",
+        "scorewire_partition_waiting_for_schema_seconds{lane=\"1\",partition=\"4\"} 5.0\n",
+        "scorewire_records_lost_total{lane=\"1\"} 0\n",
+        "scorewire_alarms 3.0\n",
+    ] {
+        assert!(metrics.contains(line), "{line}{metrics}");
+    }
+}
+
+#[test]
+fn many_dead_letters_are_an_alarm_that_names_the_reasons() {
+    let bench = Bench::ready();
+    let mut watch = ShareWatch::new(50_000, Arc::clone(&bench.dead_letter_share));
+    bench.lanes[0].scored.set(900);
+    bench.lanes[1].rejected[Reject::UnknownSchema.index()].set(100);
+    assert!(matches!(watch.look(Totals::of(&bench.lanes)), Some(Change::Began(_))));
+    let (code, body) = bench.get("/readyz");
+    assert!(code == 200 && body.contains("10.0 %") && body.contains("unknown_schema 100"), "{code} {body}");
+    let status: serde_json::Value = serde_json::from_str(&bench.get("/status").1).unwrap();
+    let share = &status["dead_letter_share"];
+    assert_eq!((&share["records"], &share["dead_letters"]), (&1_000.into(), &100.into()));
+    assert_eq!(share["share"], 0.1);
+}
+
+#[test]
+fn the_root_lists_every_page_and_an_unknown_path_says_so() {
+    let bench = Bench::ready();
+    let (code, body) = bench.get("/");
+    assert_eq!(code, 200);
+    let listed: Vec<&str> = body.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let pages: Vec<&&str> = listed.iter().filter(|path| path.starts_with('/')).collect();
+    assert_eq!(pages, [&"/livez", &"/readyz", &"/status", &"/metrics", &"/latency.hlog"]);
+    pages.iter().for_each(|page| assert_eq!(bench.get(page).0, 200, "{page}"));
+    assert_eq!(bench.get("/healthz"), (404, "nothing is at /healthz: / lists what is there\n".to_owned()));
 }

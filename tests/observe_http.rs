@@ -211,7 +211,7 @@ fn a_stop_frees_the_port_though_a_client_still_talks() {
 #[test]
 fn other_paths_and_methods_are_refused() {
     let bench = Bench::ready();
-    assert_eq!(bench.get("/").0, 404);
+    assert_eq!(bench.get("/index.html").0, 404);
     let mut stream = TcpStream::connect(bench.server.address()).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     write!(stream, "POST /status HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();

@@ -21,7 +21,7 @@ use scorewire::pipeline::emit::{Emit, EmitSettings};
 use scorewire::pipeline::intake::Intake;
 use scorewire::pipeline::lane::{Lane, Parts};
 use scorewire::pipeline::limits::Limits;
-use scorewire::pipeline::settings::{HeaderStyle, PayloadPolicy};
+use scorewire::pipeline::settings::{HeaderStyle, OutOfRange, PayloadPolicy};
 use scorewire::record::{Ack, Position, Tag};
 
 use super::ways::{BATCH_MAX, TIMESTAMP_MS, TOPIC, Way, decoder, encoder, judge};
@@ -207,6 +207,7 @@ impl LaneWay {
             batch_rows: BATCH_MAX,
             limits,
             stats: Arc::clone(&stats),
+            out_of_range: OutOfRange::default(),
             until: None,
         });
         LaneWay { lane, per_poll, outcomes, stats }

@@ -22,8 +22,8 @@ def arguments(settings, programs, job, system, seed):
              "--package", str(job.package), "--seed", str(seed), "--json", *job.topic_flags()]
     if system.kind == "echo":
         words += ["--check", "header"]
-    if settings.records_from:
-        words += ["--from", str(settings.records_from)]
+    # Topics are the bench's own, and a run follows another on them.
+    words += ["--from", str(settings.records_from)] if settings.records_from else ["--simulate"]
     if settings.key_field:
         words += ["--key-field", settings.key_field]
     return words

@@ -1,17 +1,12 @@
 //! Avro object container files: the writer's schema from the header, and each record's own bytes, as they would arrive
 //! on a topic. Nothing is decoded to values and encoded again: another encoder might write other bytes.
 
-use apache_avro::{Codec, DeflateSettings};
+mod blocks;
 
-use super::feature::Wanted;
-use super::plan::Plan;
+pub use blocks::{Block, Blocks};
+
 use super::problem::SchemaError;
-use super::read;
 use super::schemas::AvroSchema;
-use crate::error::Reject;
-
-const MAGIC: &[u8] = b"Obj\x01";
-const SYNC_BYTES: usize = 16;
 
 /// Records of one file, which are all kept in memory.
 pub const RECORDS_MAX: usize = 1 << 16;
@@ -30,123 +25,23 @@ impl Container {
     /// `place` names the file in messages.
     ///
     /// # Errors
-    /// When the bytes are no whole container file, its codec is not `null` or `deflate`, its schema is none, or a
-    /// record does not follow the schema.
+    /// When the bytes are no whole container file, its codec is unknown, its schema is none, or a record does not follow
+    /// the schema.
     pub fn read(bytes: &[u8], place: &str) -> Result<Container, SchemaError> {
-        let mut rest = bytes.strip_prefix(MAGIC).ok_or_else(|| {
-            let fix =
-                "write it with a library's file writer (fastavro.writer): a bare record does not carry its schema";
-            SchemaError::new(place, "is no Avro object container file", fix)
-        })?;
-        let header = Header::read(&mut rest).map_err(|_| damaged(place, "its header is cut or malformed"))?;
-        let codec = header.codec(place)?;
-        let schema = header.schema.and_then(|text| std::str::from_utf8(text).ok());
-        let schema = schema.ok_or_else(|| damaged(place, "its header holds no schema"))?;
-        let writer = AvroSchema::parse(schema, &format!("{place}: the schema in its header"))?;
-        // Nothing is wanted, so all is skipped: what is left of a block is where the next record begins.
-        let whole = Plan::compile(&writer, &writer, &Wanted::default());
-        let whole = whole.map_err(|error| SchemaError::new(place, error.to_string(), "correct the writer's schema"))?;
-        let mut container = Container { writer, records: Vec::new() };
-        let (mut blocks, mut bytes) = (0, 0);
-        while !rest.is_empty() {
-            blocks += 1;
-            let block = Block::read(&mut rest, header.sync)
-                .map_err(|_| damaged(place, &format!("block {blocks} is cut, or its end is not marked")))?;
-            let mut data = block.data.to_vec();
-            let inflated = codec.decompress(&mut data);
-            inflated.map_err(|error| damaged(place, &format!("block {blocks} cannot be unpacked: {error}")))?;
-            bytes += data.len();
-            container.split(&whole, &data, block.records, place)?;
-            if container.records.len() > RECORDS_MAX || bytes > BYTES_MAX {
-                let what = format!("holds more than {RECORDS_MAX} records or {BYTES_MAX} bytes");
-                return Err(SchemaError::new(place, what, "choose fewer records"));
-            }
-        }
-        Ok(container)
-    }
-
-    /// Takes a block's records apart.
-    fn split(&mut self, whole: &Plan, mut data: &[u8], count: u64, place: &str) -> Result<(), SchemaError> {
-        for _ in 0..count {
-            if self.records.len() > RECORDS_MAX {
-                return Ok(());
-            }
-            let (record, rest) = whole.datum_len(data).map(|len| data.split_at(len)).map_err(|reject| {
-                let record = self.records.len() + 1;
-                damaged(place, &format!("record {record} does not follow its schema ({})", reject.reason()))
-            })?;
-            self.records.push(record.to_vec());
-            data = rest;
-        }
-        match data {
-            [] => Ok(()),
-            _ => Err(damaged(place, &format!("bytes are left over after record {}", self.records.len()))),
-        }
-    }
-}
-
-fn damaged(place: &str, what: &str) -> SchemaError {
-    SchemaError::new(place, format!("is damaged: {what}"), "write the file again, and copy it as binary")
-}
-
-struct Header<'a> {
-    schema: Option<&'a [u8]>,
-    codec: Option<&'a [u8]>,
-    sync: [u8; SYNC_BYTES],
-}
-
-impl<'a> Header<'a> {
-    /// A map of bytes, then the marker that ends each block.
-    fn read(rest: &mut &'a [u8]) -> Result<Header<'a>, Reject> {
-        let (mut schema, mut codec) = (None, None);
-        loop {
-            let count = read::long(rest)?;
-            if count == 0 {
-                break;
-            }
-            if count < 0 {
-                // The block's length in bytes, which only skipping needs.
-                read::long(rest)?;
-            }
-            // Each entry takes two bytes at least: a count that lies ends with the bytes.
-            for _ in 0..count.unsigned_abs() {
-                let (key, value) = (read::bytes(rest)?, read::bytes(rest)?);
-                match key {
-                    b"avro.schema" => schema = Some(value),
-                    b"avro.codec" => codec = Some(value),
-                    _ => {}
+        let mut file = Blocks::open(bytes, place)?;
+        let mut records = Vec::new();
+        let mut bytes = 0;
+        while let Some(mut block) = file.next_block()? {
+            while let Some(record) = block.next_record()? {
+                bytes += record.len();
+                if records.len() == RECORDS_MAX || bytes > BYTES_MAX {
+                    let what = format!("holds more than {RECORDS_MAX} records or {BYTES_MAX} bytes");
+                    return Err(SchemaError::new(place, what, "choose fewer records"));
                 }
+                records.push(record.to_vec());
             }
         }
-        Ok(Header { schema, codec, sync: read::chunk(rest)? })
-    }
-
-    fn codec(&self, place: &str) -> Result<Codec, SchemaError> {
-        match self.codec {
-            None | Some(b"null" | b"") => Ok(Codec::Null),
-            Some(b"deflate") => Ok(Codec::Deflate(DeflateSettings::default())),
-            Some(other) => Err(SchemaError::new(
-                place,
-                format!("is compressed with `{}`", String::from_utf8_lossy(other)),
-                "write it with the codec deflate or null (fastavro: codec=\"deflate\")",
-            )),
-        }
-    }
-}
-
-struct Block<'a> {
-    records: u64,
-    data: &'a [u8],
-}
-
-impl<'a> Block<'a> {
-    fn read(rest: &mut &'a [u8], sync: [u8; SYNC_BYTES]) -> Result<Block<'a>, Reject> {
-        let records = u64::try_from(read::long(rest)?).map_err(|_| Reject::BadLength)?;
-        let data = read::bytes(rest)?;
-        if read::chunk(rest)? != sync {
-            return Err(Reject::BadLength);
-        }
-        Ok(Block { records, data })
+        Ok(Container { writer: file.into_writer(), records })
     }
 }
 
@@ -154,9 +49,12 @@ impl<'a> Block<'a> {
 mod tests {
     use apache_avro::types::Value;
     use apache_avro::writer::datum::GenericDatumWriter;
-    use apache_avro::{Schema, Writer};
+    use apache_avro::{Bzip2Settings, Codec, DeflateSettings, Schema, Writer, XzSettings, ZstandardSettings};
 
     use super::*;
+
+    const MAGIC: &[u8] = b"Obj\x01";
+    const SYNC_BYTES: usize = 16;
 
     const SCHEMA: &str = r#"{"type": "record", "name": "T", "fields": [
         {"name": "id", "type": "string"}, {"name": "amounts", "type": {"type": "array", "items": "long"}}]}"#;
@@ -194,7 +92,14 @@ mod tests {
     fn records_come_out_as_their_writer_wrote_them() {
         let schema = Schema::parse_str(SCHEMA).unwrap();
         let encoder = GenericDatumWriter::builder(&schema).build().unwrap();
-        for codec in [Codec::Null, Codec::Deflate(DeflateSettings::default())] {
+        for codec in [
+            Codec::Null,
+            Codec::Deflate(DeflateSettings::default()),
+            Codec::Snappy,
+            Codec::Zstandard(ZstandardSettings::default()),
+            Codec::Bzip2(Bzip2Settings::default()),
+            Codec::Xz(XzSettings::default()),
+        ] {
             let container = Container::read(&file(codec, 100), "golden.avro").unwrap();
             assert_eq!(container.records.len(), 100);
             for (number, found) in container.records.iter().enumerate() {
@@ -236,12 +141,13 @@ mod tests {
         assert!(why(b"{\"id\": 1}").contains("is no Avro object container file"));
         let mut marker = good.clone();
         *marker.last_mut().unwrap() ^= 1;
-        assert!(why(&marker).contains("block 1 is cut, or its end is not marked"), "{}", why(&marker));
+        assert!(why(&marker).contains("block 1 (at byte"), "{}", why(&marker));
+        assert!(why(&marker).contains("does not end with the file's sync marker"), "{}", why(&marker));
         let at = good.len() - SYNC_BYTES - 1;
         let mut wrong = good.clone();
         wrong[at] = 9;
-        assert!(why(&wrong).contains("record 3 does not follow its schema"), "{}", why(&wrong));
-        let compressed = why(&header("zstandard", "\"long\""));
-        assert!(compressed.contains("compressed with `zstandard`") && compressed.contains("deflate"), "{compressed}");
+        assert!(why(&wrong).contains("does not follow its schema"), "{}", why(&wrong));
+        let compressed = why(&header("lzo", "\"long\""));
+        assert!(compressed.contains("compressed with `lzo`") && compressed.contains("zstandard"), "{compressed}");
     }
 }

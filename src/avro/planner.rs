@@ -95,15 +95,22 @@ pub struct Planner {
     wanted: Wanted,
     source: Box<dyn SchemaSource + Send>,
     /// Each schema with its plan, the reader's first: one schema has many keys, and is compiled and told about once.
-    schemas: Vec<(Arc<AvroSchema>, Option<Arc<Plan>>)>,
+    schemas: Vec<Compiled>,
     known: Known,
     news: VecDeque<News>,
 }
 
+/// A schema, the first key that it was asked for by, and its plan where there can be one.
+struct Compiled {
+    key: SchemaKey,
+    schema: Arc<AvroSchema>,
+    plan: Option<Arc<Plan>>,
+}
+
 /// What was found before the first record.
 pub struct Preloaded {
-    /// Schemas that can be used, the package's own not counted.
-    pub usable: usize,
+    /// Schemas that can be used, each by the first of its keys; the package's own is not among them.
+    pub usable: Vec<SchemaKey>,
     /// Everything there is to tell, however many files there are.
     pub notes: Vec<SchemaNote>,
 }
@@ -123,7 +130,7 @@ impl Planner {
         let own = SchemaKey::Fingerprint(reader.fingerprint());
         let mut known = Known::from([(own, plan.clone())]);
         source.take_refused().iter().for_each(|key| drop(known.remove(key)));
-        let schemas = vec![(Arc::clone(&reader), plan)];
+        let schemas = vec![Compiled { key: own, schema: Arc::clone(&reader), plan }];
         Ok(Planner { reader, wanted, source, schemas, known, news: VecDeque::new() })
     }
 
@@ -142,7 +149,7 @@ impl Planner {
         let is_note = |news| if let News::Note(note) = news { Some(note) } else { None };
         // Nobody has heard of anything yet that could be forgotten.
         let notes = self.news.drain(..).filter_map(is_note).collect();
-        let usable = self.schemas.iter().skip(1).filter(|(_, plan)| plan.is_some()).count();
+        let usable = self.schemas.iter().skip(1).filter(|known| known.plan.is_some()).map(|known| known.key).collect();
         Preloaded { usable, notes }
     }
 
@@ -178,8 +185,8 @@ impl Planner {
     }
 
     fn plan(&mut self, key: SchemaKey, schema: Arc<AvroSchema>) -> Option<Arc<Plan>> {
-        if let Some((_, plan)) = self.schemas.iter().find(|(known, _)| Arc::ptr_eq(known, &schema)) {
-            return plan.clone();
+        if let Some(known) = self.schemas.iter().find(|known| Arc::ptr_eq(&known.schema, &schema)) {
+            return known.plan.clone();
         }
         let plan = match Plan::compile(&schema, &self.reader, &self.wanted) {
             Ok(plan) => {
@@ -192,7 +199,7 @@ impl Planner {
                 None
             }
         };
-        self.schemas.push((schema, plan.clone()));
+        self.schemas.push(Compiled { key, schema, plan: plan.clone() });
         plan
     }
 
@@ -207,7 +214,7 @@ impl Planner {
             self.tell(key, Grade::Incomplete, text);
         }
         // What is to be said of the package itself is said when it is loaded.
-        let own = self.schemas[0].1.as_ref().map_or(&[][..], |own| own.remarks());
+        let own = self.schemas[0].plan.as_ref().map_or(&[][..], |own| own.remarks());
         let new: Vec<String> = plan.remarks().iter().filter(|text| !own.contains(text)).cloned().collect();
         new.into_iter().for_each(|text| self.tell(key, Grade::Remark, format!("schema {schema}: {text}")));
     }

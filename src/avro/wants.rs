@@ -41,13 +41,13 @@ impl Want {
         if let Some(path) = &wanted.transaction_id {
             let place = format!("transaction id ({path})");
             let found = find(reader, path, &place)?;
-            check_leaves(reader, &found, &place, is_id, "an int, long, string or uuid written as a string")?;
+            check_leaves(reader, &found, &place, is_id, ID)?;
             root.insert(path, Use::TransactionId);
         }
         if let Some(path) = &wanted.event_time {
             let place = format!("event time ({path})");
             let found = find(reader, path, &place)?;
-            check_leaves(reader, &found, &place, is_event_time, "a timestamp, or a long of milliseconds")?;
+            check_leaves(reader, &found, &place, is_event_time, EVENT_TIME)?;
             root.insert(path, Use::EventTime);
         }
         Ok(root)
@@ -135,15 +135,14 @@ fn check_feature(reader: &Graph, feature: &Feature, found: &Found, place: &str) 
     match &feature.transform {
         Transform::IsPresent => return Ok(()),
         Transform::Number => {
-            let expected = "a number, decimal, date, time, timestamp, boolean or enum";
-            check_leaves(reader, found, place, is_number, expected)?;
+            check_leaves(reader, found, place, is_number, NUMBER)?;
         }
         Transform::Index { symbols, .. } => {
-            check_leaves(reader, found, place, is_text, "an enum or a string")?;
+            check_leaves(reader, found, place, is_text, TEXT)?;
             check_symbols(reader, found, symbols, place)?;
         }
         Transform::Equals(symbol) => {
-            check_leaves(reader, found, place, is_text, "an enum or a string")?;
+            check_leaves(reader, found, place, is_text, TEXT)?;
             check_symbols(reader, found, std::slice::from_ref(symbol), place)?;
         }
     }
@@ -162,21 +161,46 @@ fn check_feature(reader: &Graph, feature: &Feature, found: &Found, place: &str) 
     Ok(())
 }
 
+/// What a use takes, and what to do where the type is another.
+const NUMBER: (&str, &str) = (
+    "a number, decimal, date, time, timestamp, boolean or enum",
+    "say which number each text is, with transform = { index = [\"A\", \"B\"], otherwise = -1.0 } or { equals = \"A\" }; of what \
+     is no text either, only transform = \"is_present\" makes a feature",
+);
+const TEXT: (&str, &str) =
+    ("an enum or a string", "leave transform out where the value is a number; otherwise choose another path");
+const ID: (&str, &str) =
+    ("an int, long, string or uuid written as a string", "choose the path of such a field, or leave it out");
+const EVENT_TIME: (&str, &str) =
+    ("a timestamp, or a long of milliseconds", "choose the path of such a field, or leave it out");
+
 fn check_leaves(
     reader: &Graph,
     found: &Found,
     place: &str,
     fits: fn(&Graph, NodeId) -> bool,
-    expected: &str,
+    (expected, otherwise): (&str, &str),
 ) -> Result<(), PlanError> {
     match found.leaves.iter().find(|&&leaf| !fits(reader, leaf)) {
         None => Ok(()),
         Some(&leaf) => {
             let what = format!("its type is {}, and it must be {expected}", reader.describe(leaf));
-            let fix = match (reader.node(leaf).misplaced, &reader.node(leaf).logical) {
-                (true, _) => "move logicalType inside the field's type: beside it, it has no meaning in Avro",
-                (false, Logical::Unclear(_)) => "correct the field's logicalType and its attributes, or leave them out",
-                _ => "choose another path or another transform",
+            let fix = match (reader.node(leaf).misplaced, &reader.node(leaf).logical, reader.kind(leaf)) {
+                (true, _, _) => {
+                    "move logicalType inside the field's type: beside it, it has no meaning in Avro".to_owned()
+                }
+                (false, Logical::Unclear(_), _) => {
+                    "correct the field's logicalType and its attributes, or leave them out".to_owned()
+                }
+                (false, _, Kind::Record(fields)) => {
+                    let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
+                    format!("let the path go on to one of its fields, behind a dot: {}", names.join(", "))
+                }
+                (false, _, Kind::Array(_) | Kind::Map(_)) => {
+                    "choose another path: of an array or a map only transform = \"is_present\" makes a feature"
+                        .to_owned()
+                }
+                _ => otherwise.to_owned(),
             };
             Err(PlanError::new(place, what, fix))
         }

@@ -7,13 +7,15 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use super::config_args::ConfigArgs;
-use super::{connect_check, output};
-use crate::config::{REFERENCE, show};
+use super::{connect_check, output, table, verify};
+use crate::config::{Config, LaneConfig, REFERENCE, show};
 use crate::error::{Fatal, exit};
+use crate::node::Prepared;
+use crate::pipeline::settings::Layout;
 
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// List every problem at once, each with its place and fix
+    /// Verify all that `run` verifies before it asks Kafka: keys, package, library, schemas; every problem with its fix
     Check(CheckArgs),
     /// Print the effective configuration, each value with its origin; secrets are masked
     Show(ShowArgs),
@@ -46,7 +48,10 @@ pub struct ShowArgs {
 #[derive(Args, Debug)]
 pub struct InitArgs {
     /// File to write instead of stdout; an existing one is left alone
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// The same as FILE
+    #[arg(short, long, value_name = "FILE", conflicts_with = "file")]
     output: Option<PathBuf>,
 }
 
@@ -66,11 +71,54 @@ fn check(args: &CheckArgs) -> Result<u8, Fatal> {
     if loaded.config.kafka.start_at.is_none() {
         output::note("note: kafka.start_at is not given; a group without committed offsets will not start");
     }
-    output::print("the configuration holds\n")?;
-    if args.connect {
-        return connect_check::execute(&loaded.config, Duration::from_secs(args.timeout));
+    // Everything that `run` verifies on this machine; then, where it is asked for, Kafka, so that both are told at once.
+    let verified = verify::verify(&loaded.config);
+    if let Ok((prepared, _)) = &verified {
+        output::print(&describe(&loaded.config, prepared))?;
     }
+    let connected =
+        if args.connect { connect_check::execute(&loaded.config, Duration::from_secs(args.timeout)) } else { Ok(()) };
+    let (prepared, of_node) = match (verified, connected) {
+        (Ok(verified), Ok(())) => verified,
+        (Err(fatal), Ok(())) | (Ok(_), Err(fatal)) => return Err(fatal),
+        (Err(of_node), Err(of_kafka)) => {
+            output::fatal(&of_node);
+            return Err(of_kafka);
+        }
+    };
+    let verdict = verify::verdict(&prepared.model, loaded.warnings.len() + of_node);
+    let kafka = if args.connect { "Kafka answers" } else { "Kafka was not asked: --connect does" };
+    output::print(&table::wrapped("\nthe configuration holds: ", &format!("{verdict}. {kafka}"), 2))?;
     Ok(exit::DONE)
+}
+
+/// What was verified.
+fn describe(config: &Config, prepared: &Prepared) -> String {
+    let mut lines = verify::of_model(&prepared.model);
+    let package = &prepared.model.package;
+    let thresholds = config.stage_settings(&package.thresholds).thresholds;
+    let whose = if config.thresholds.is_some() { "of this configuration" } else { "of the package" };
+    let (review, decline, version) = (thresholds.review, thresholds.decline, thresholds.version);
+    lines.extend([
+        ("package", package.dir.display().to_string()),
+        ("library", prepared.model.runtime.path().display().to_string()),
+        ("schemas", verify::schemas(prepared)),
+        ("thresholds", format!("review {review}, decline {decline}, version {version}: {whose}")),
+        ("lanes", lanes(config)),
+        ("batch", format!("up to {} rows", prepared.model.report.batch_rows_cap)),
+    ]);
+    table::table(lines)
+}
+
+fn lanes(config: &Config) -> String {
+    let layout = match config.layout {
+        Layout::Inline => "inline",
+        Layout::Dedicated => "dedicated",
+    };
+    let pinned = |lane: &LaneConfig| [lane.cores.lane, lane.cores.model].into_iter().flatten().collect::<Vec<_>>();
+    let cores: Vec<String> = config.lanes.iter().flat_map(pinned).map(|core| core.to_string()).collect();
+    let cores = if cores.is_empty() { "not pinned".to_owned() } else { format!("on cores {}", cores.join(", ")) };
+    format!("{}, {layout}, {cores}", config.lanes.len())
 }
 
 fn show(args: &ShowArgs) -> Result<u8, Fatal> {
@@ -84,7 +132,7 @@ fn show(args: &ShowArgs) -> Result<u8, Fatal> {
 }
 
 fn init(args: &InitArgs) -> Result<u8, Fatal> {
-    let Some(path) = &args.output else {
+    let Some(path) = args.file.as_ref().or(args.output.as_ref()) else {
         output::print(REFERENCE)?;
         return Ok(exit::DONE);
     };

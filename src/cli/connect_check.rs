@@ -9,11 +9,11 @@ use crate::error::{Fatal, exit};
 use crate::kafka::examine::{Plan, examine};
 use crate::kafka::finding::{Finding, Verdict};
 
-/// Looks at the cluster and prints each point. Answers the exit code.
+/// Looks at the cluster and prints each point.
 ///
 /// # Errors
-/// [`exit::CONFIG`] where the client does not start with its settings.
-pub fn execute(config: &Config, timeout: Duration) -> Result<u8, Fatal> {
+/// [`exit::CONFIG`] where the client does not start with its settings; [`exit::UNAVAILABLE`] where a point is a problem.
+pub fn execute(config: &Config, timeout: Duration) -> Result<(), Fatal> {
     let findings = examine(&Plan {
         settings: &config.kafka,
         topics: &config.topics,
@@ -22,8 +22,16 @@ pub fn execute(config: &Config, timeout: Duration) -> Result<u8, Fatal> {
         timeout,
     })?;
     output::print(&report(&findings))?;
-    let count = |verdict: Verdict| findings.iter().filter(|finding| finding.verdict == verdict).count();
-    Ok(if count(Verdict::Problem) > 0 { exit::UNAVAILABLE } else { exit::DONE })
+    let problems = findings.iter().filter(|finding| finding.verdict == Verdict::Problem).count();
+    if problems == 0 {
+        return Ok(());
+    }
+    let plural = if problems == 1 { "" } else { "s" };
+    Err(Fatal::new(
+        exit::UNAVAILABLE,
+        format!("the cluster does not hold: {problems} problem{plural}"),
+        "mend each point above that says problem, by its own fix",
+    ))
 }
 
 fn report(findings: &[Finding]) -> String {

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::referee::PackageReferee;
 use super::report_args::ReportArgs;
-use super::signals;
+use super::{output, signals};
 use crate::avro::encode::MODEL_OUTPUT_SCHEMA;
 use crate::config::{Config, LaneConfig, descriptors};
 use crate::error::Fatal;
@@ -15,7 +15,9 @@ use crate::kafka::embedded::EmbeddedBroker;
 use crate::kafka::settings::{StartAt, Topics};
 use crate::load::payloads::Framing;
 use crate::load::spoil::Spoil;
+use crate::load::summary::count;
 use crate::load::{self, LoadPlan, PipelineProbe};
+use crate::model::Package;
 use crate::node::{Node, RunningNode};
 use crate::observe::cpu;
 use crate::observe::latency::StepTimes;
@@ -37,7 +39,7 @@ pub struct DemoArgs {
     /// Seed of transactions, arrival times and poison
     #[arg(long, default_value_t = 1, env = "SCOREWIRE_DEMO_SEED")]
     pub seed: u64,
-    /// Share of records that cannot be decoded
+    /// Share of records that are spoiled on purpose and must become dead letters
     #[arg(long, value_name = "SHARE", default_value_t = 0.001, value_parser = share, env = "SCOREWIRE_DEMO_POISON")]
     pub poison: f64,
     /// Partitions of each topic; the embedded broker is quickest with few
@@ -63,7 +65,7 @@ pub struct DemoArgs {
     #[arg(long, hide = true, value_name = "ACTION@N")]
     pub spoil: Vec<Spoil>,
     /// Log level or directives
-    #[arg(long, value_name = "LEVEL", default_value = "error", env = "SCOREWIRE__LOG__LEVEL")]
+    #[arg(long, value_name = "LEVEL", default_value = "error,scorewire::load=info", env = "SCOREWIRE__LOG__LEVEL")]
     pub log_level: String,
 }
 
@@ -72,19 +74,28 @@ pub fn execute(args: DemoArgs) -> Result<u8, Fatal> {
     descriptors::raise();
     let stop = signals::watch()?;
     let topics = Topics::default();
+    say("all in this process: embedded broker, load, pipeline and verifier");
+    say(&format!("starting the broker: 5 topics, {} partitions each", args.partitions));
     let broker = EmbeddedBroker::start(&topics, i32::from(args.partitions))?;
+    say(&format!("verifying {} (may take some seconds)", args.package.display()));
     let node = Node::start(&node_config(&args, &broker), false)?.in_background()?;
+    let model = node.model();
+    say(&format!("scoring with {} {} on {}; waiting for partitions", model.name, model.version, model.provider));
     node.wait_until_assigned(u64::from(args.partitions), Duration::from_secs(30))?;
-    let mut referee = PackageReferee::open(&args.package, args.onnxruntime.as_deref())?;
+    let mut referee = PackageReferee::open(Package::load(&args.package)?, args.onnxruntime.as_deref())?;
+    let rate = if args.rate < 1.0 { args.rate.to_string() } else { count(args.rate.round() as u64) };
+    let (warm_up, seconds) = (args.warmup, args.seconds);
+    say(&format!("sending {rate} transactions/s: {warm_up} s to warm up, then {seconds} s measured"));
     let plan = load_plan(&args, &broker, topics);
     let summary = load::run_with(&plan, MODEL_OUTPUT_SCHEMA, Some(&node), Some(&mut referee), &stop)?;
     node.finish()?;
-    if args.json {
-        println!("{}", summary.json());
-    } else {
-        println!("{}", summary.table());
-    }
+    output::summary(&summary, args.json)?;
     Ok(summary.exit_code())
+}
+
+/// What is being done now: somebody is watching.
+fn say(text: &str) {
+    output::note(&format!("demo: {text}"));
 }
 
 fn node_config(args: &DemoArgs, broker: &EmbeddedBroker) -> Config {
@@ -105,6 +116,7 @@ fn node_config(args: &DemoArgs, broker: &EmbeddedBroker) -> Config {
 
 fn load_plan(args: &DemoArgs, broker: &EmbeddedBroker, topics: Topics) -> LoadPlan {
     LoadPlan {
+        command: "scorewire demo",
         rate: args.rate,
         duration: Duration::from_secs_f64(args.seconds),
         warm_up: Duration::from_secs_f64(args.warmup),

@@ -10,7 +10,7 @@ use super::config_args::ConfigArgs;
 use super::demo::{not_negative, per_million, rate, seconds, share};
 use super::referee::PackageReferee;
 use super::report_args::ReportArgs;
-use super::{output, signals};
+use super::{output, signals, simulated};
 use crate::avro::encode::MODEL_OUTPUT_SCHEMA;
 use crate::config::{Connection, descriptors};
 use crate::error::{Fatal, exit};
@@ -21,6 +21,7 @@ use crate::load::plan::Check;
 use crate::load::referee::Referee;
 use crate::load::spoil::Spoil;
 use crate::load::{self, LoadPlan, NodeProbe, PipelineProbe, ProcessProbe, schedule};
+use crate::model::Package;
 use crate::observe::log;
 
 /// Longer than any file lasts.
@@ -69,29 +70,34 @@ pub struct LoadArgs {
     /// Seed of transactions, arrival times and poison
     #[arg(long, default_value_t = 1, env = "SCOREWIRE_LOAD_SEED")]
     seed: u64,
-    /// Share of records that cannot be decoded
+    /// Share of records that are spoiled on purpose and must become dead letters
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share, env = "SCOREWIRE_LOAD_POISON")]
     poison: f64,
     /// Spacing of the records
     #[arg(long, value_enum, default_value_t = Arrival::Constant, env = "SCOREWIRE_LOAD_ARRIVAL")]
     arrival: Arrival,
-    /// Send N records as fast as the broker takes them; checks nothing without --drain
+    /// Send N records as fast as the broker takes them, whatever --rate and --seconds say; without --drain outcomes are not
+    /// read back and nothing is checked
     #[arg(long, value_name = "N", env = "SCOREWIRE_LOAD_PRELOAD")]
     preload: Option<u64>,
     /// Measure how fast process --pid works the preload off: it is stopped while the topic is filled, then goes on, and
     /// its outputs are read back and checked afterwards. It must be running, assigned and idle
     #[arg(long, requires = "preload", requires = "pid", conflicts_with_all = ["hlog", "hgrm"])]
     drain: bool,
-    /// Send the records of an Avro file instead of simulated ones
+    /// Send simulated card transactions to the input topic although it holds records already
+    #[arg(long, conflicts_with_all = ["from", "export"], env = "SCOREWIRE_LOAD_SIMULATE")]
+    simulate: bool,
+    /// Send the records of an Avro object container file, byte by byte as they stand there, instead of simulated ones.
+    /// Codecs: null, deflate, snappy, zstandard, bzip2, xz
     #[arg(long, value_name = "FILE.avro", env = "SCOREWIRE_LOAD_FROM")]
     from: Option<PathBuf>,
-    /// Field whose value becomes the record's key
+    /// Field whose value becomes the record's key: text, an enum or a whole number, by its dotted path. Without it, no keys
     #[arg(long, value_name = "FIELD", requires = "from", env = "SCOREWIRE_LOAD_KEY_FIELD")]
     key_field: Option<String>,
-    /// Schema id written before each payload; without one, single-object encoding
+    /// Schema id written before each payload; without one, single-object encoding with the fingerprint of the schema
     #[arg(long, value_name = "ID", env = "SCOREWIRE_LOAD_SCHEMA_ID")]
     schema_id: Option<u32>,
-    /// Stop at the end of the file
+    /// Send the whole file once, whatever --seconds says, and stop at its end
     #[arg(long, requires = "from", conflicts_with = "repeat", env = "SCOREWIRE_LOAD_ONCE")]
     once: bool,
     /// Start the file over when it ends (the default)
@@ -117,7 +123,8 @@ pub struct LoadArgs {
     /// What is checked of each outcome; `header` suits a control that copies bytes
     #[arg(long, value_enum, default_value_t = CheckDepth::Full, env = "SCOREWIRE_LOAD_CHECK")]
     check: CheckDepth,
-    /// About how many scores to compute again after the run, by the model package; 500 where a package is configured
+    /// About how many scores to compute again after the run, by the model package: 500 where one is configured and can be
+    /// opened here, 0 for none
     #[arg(long, value_name = "N", env = "SCOREWIRE_LOAD_CHECK_SCORES")]
     check_scores: Option<u64>,
     /// Spoil an outcome behind the pipeline's back, to see the check fail: suppress@N, double@N, swap@N, alter@N
@@ -139,30 +146,76 @@ pub fn execute(args: &LoadArgs) -> Result<u8, Fatal> {
     let connection = args.config.load_connection()?;
     log::init(&connection.log)?;
     descriptors::raise();
-    let mut referee = referee(args, &connection)?;
-    let Connection { kafka, topics, admin_listen, .. } = connection;
+    // Looked at by both: whether simulated transactions fit it, and what scores should be.
+    let package = connection.package.as_deref().map(Package::load);
+    if args.from.is_none() {
+        check_simulated(args, &connection, package.as_ref())?;
+    }
     let stop = signals::watch()?;
-    let probe = probe(args, admin_listen, &topics.input)?;
+    let probe = probe(args, connection.admin_listen, &connection.topics.input)?;
+    let speaks = probe.as_ref().is_some_and(|probe| !probe.facts().is_empty());
+    let facts = facts(&connection, package.as_ref().filter(|_| !speaks));
+    let mut referee = referee(args, &connection, package)?;
     let probe = probe.as_ref().map(|probe| probe as &dyn PipelineProbe);
     let referee = referee.as_mut().map(|referee| referee as &mut dyn Referee);
-    let summary = load::run_with(&plan(args, kafka, topics), MODEL_OUTPUT_SCHEMA, probe, referee, &stop)?;
-    if args.json {
-        println!("{}", summary.json());
-    } else {
-        println!("{}", summary.table());
+    let plan = LoadPlan { facts, ..plan(args, &connection.kafka, &connection.topics) };
+    let mut summary = load::run_with(&plan, MODEL_OUTPUT_SCHEMA, probe, referee, &stop)?;
+    if summary.nobody_answered() {
+        summary.advice.extend(advice(&connection));
     }
+    output::summary(&summary, args.json)?;
     Ok(summary.exit_code())
+}
+
+/// Simulated transactions are written only where they fit, and into a topic that holds records only when asked to.
+fn check_simulated(
+    args: &LoadArgs,
+    connection: &Connection,
+    package: Option<&Result<Package, Fatal>>,
+) -> Result<(), Fatal> {
+    match package {
+        Some(Ok(package)) => simulated::check_package(package)?,
+        Some(Err(error)) if !args.simulate => return Err(simulated::cannot_tell(error)),
+        _ => {}
+    }
+    if args.simulate { Ok(()) } else { simulated::check_topic(connection) }
+}
+
+/// What the configuration says of the pipeline: of the model, where no node speaks for itself.
+fn facts(connection: &Connection, package: Option<&Result<Package, Fatal>>) -> Vec<(String, String)> {
+    let mut facts = Vec::new();
+    let mut put = |name: &str, value: String| facts.push((name.to_owned(), value));
+    if let Some(Ok(package)) = package {
+        put("model, by the configuration", format!("{} {}", package.name, package.version));
+        put("model sha256", package.sha256.clone());
+    }
+    put("delivery, by the configuration", connection.delivery.words().to_owned());
+    facts
+}
+
+/// Why nobody may have answered, as far as the configured node tells.
+fn advice(connection: &Connection) -> Option<String> {
+    let address = connection.admin_listen?;
+    match NodeProbe::new(vec![address], None).check(&connection.topics.input) {
+        Ok(()) => Some(format!("the node at {address} reads this topic: see its log, and http://{address}/status")),
+        Err(error) if error.code == exit::USAGE => Some(error.what),
+        Err(_) => Some(format!("nothing answers at {address} (admin.listen)")),
+    }
 }
 
 /// Who checks scores. Asked for, it must be there; otherwise the lack of a package or of ONNX Runtime on this machine
 /// costs the check and not the run.
-fn referee(args: &LoadArgs, connection: &Connection) -> Result<Option<PackageReferee>, Fatal> {
+fn referee(
+    args: &LoadArgs,
+    connection: &Connection,
+    package: Option<Result<Package, Fatal>>,
+) -> Result<Option<PackageReferee>, Fatal> {
     let is_read_back = args.preload.is_none() || args.drain;
     if args.check_scores == Some(0) || args.check == CheckDepth::Header || !is_read_back {
         return Ok(None);
     }
-    let opened = match &connection.package {
-        Some(package) => PackageReferee::open(package, connection.onnxruntime.as_deref()),
+    let opened = match package {
+        Some(package) => package.and_then(|package| PackageReferee::open(package, connection.onnxruntime.as_deref())),
         None if args.check_scores.is_none() => return Ok(None),
         None => {
             let what = "scores cannot be checked: no model package is named";
@@ -206,7 +259,7 @@ fn export(path: &Path, count: u64, seed: u64) -> Result<u8, Fatal> {
     Ok(exit::DONE)
 }
 
-fn plan(args: &LoadArgs, kafka: KafkaSettings, topics: Topics) -> LoadPlan {
+fn plan(args: &LoadArgs, kafka: &KafkaSettings, topics: &Topics) -> LoadPlan {
     let source = match &args.from {
         Some(path) => PayloadSource::File { path: path.clone(), key: args.key_field.clone(), repeat: !args.once },
         None => PayloadSource::default(),
@@ -214,9 +267,9 @@ fn plan(args: &LoadArgs, kafka: KafkaSettings, topics: Topics) -> LoadPlan {
     // A file that is sent once is sent whole, and all of it counts.
     let (seconds, warm_up) = if args.once { (WHOLE_FILE_SECONDS, 0.0) } else { (args.seconds, args.warmup) };
     LoadPlan {
-        properties: kafka.properties,
-        consumer_properties: kafka.consumer_properties,
-        producer_properties: kafka.producer_properties,
+        properties: kafka.properties.clone(),
+        consumer_properties: kafka.consumer_properties.clone(),
+        producer_properties: kafka.producer_properties.clone(),
         rate: args.rate,
         arrival: match args.arrival {
             Arrival::Constant => schedule::Arrival::Constant,
@@ -241,6 +294,6 @@ fn plan(args: &LoadArgs, kafka: KafkaSettings, topics: Topics) -> LoadPlan {
         scores_to: args.scores.clone(),
         reports: args.reports.files(),
         spoil: args.spoil.clone(),
-        ..LoadPlan::new(&kafka.bootstrap, topics)
+        ..LoadPlan::new(&kafka.bootstrap, topics.clone())
     }
 }

@@ -20,7 +20,11 @@ mod pages;
 mod referee;
 mod report_args;
 pub mod run;
+pub mod schema;
 mod signals;
+mod simulated;
+mod table;
+mod verify;
 mod version;
 
 /// The key `log.format` in the environment.
@@ -30,7 +34,7 @@ const LOG_FORMAT: &str = "SCOREWIRE__LOG__FORMAT";
 const EXIT_CODES: &str = "\
 Exit codes:
   0   done
-  1   a check failed: outcomes lost, doubled or out of order
+  1   a check failed: outcomes lost, doubled, out of order or none at all, or nothing but dead letters
   64  usage: unknown or missing arguments
   65  the model package does not hold: hash, contract, golden rows, golden records
   69  Kafka or a topic cannot be reached, or the right to use it is denied
@@ -59,7 +63,7 @@ enum Command {
     /// Show the whole journey on this machine: embedded broker, load and pipeline in one process
     #[command(after_help = EXIT_CODES)]
     Demo(demo::DemoArgs),
-    /// Send transactions at a steady rate and check what comes back, or write them to a file
+    /// Send the example's simulated card transactions, or a file's records, at a steady rate and check what comes back
     #[command(after_help = EXIT_CODES)]
     Load(Box<load::LoadArgs>),
     /// Look at model packages
@@ -68,6 +72,9 @@ enum Command {
     /// Check, show or write a configuration
     #[command(subcommand, after_help = EXIT_CODES)]
     Config(config::ConfigCommand),
+    /// Print the Avro schema of what scorewire writes to a topic
+    #[command(after_help = EXIT_CODES)]
+    Schema(schema::SchemaArgs),
     /// Print completions for a shell
     Completions(pages::CompletionsArgs),
     /// Print the manual, or write all its pages to a directory
@@ -89,6 +96,11 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     code
 }
 
+/// Every command and flag there is, for whoever checks a text against them.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 fn dispatch(cli: Cli) -> Result<u8, Fatal> {
     if cli.version {
         output::print(&version::text())?;
@@ -100,6 +112,7 @@ fn dispatch(cli: Cli) -> Result<u8, Fatal> {
         Some(Command::Load(args)) => load::execute(&args),
         Some(Command::Model(command)) => model::execute(command),
         Some(Command::Config(command)) => config::execute(command),
+        Some(Command::Schema(args)) => schema::execute(&args),
         Some(Command::Completions(args)) => pages::completions(&args, Cli::command()),
         Some(Command::Man(args)) => pages::man(&args, Cli::command()),
         None => {

@@ -1,8 +1,10 @@
 //! Where text goes: data to stdout, everything else to stderr.
 
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 
+use super::table;
 use crate::error::{Fatal, exit};
+use crate::load::Summary;
 use crate::observe::{log, log_writer};
 
 /// Writes data to stdout.
@@ -19,16 +21,31 @@ pub fn print(text: &str) -> Result<(), Fatal> {
     }
 }
 
+/// Writes what a run found to stdout: one JSON object, or a table, in colour on a terminal unless `NO_COLOR` is set.
+///
+/// # Errors
+/// Those of [`print`].
+pub fn summary(summary: &Summary, json: bool) -> Result<(), Fatal> {
+    if json {
+        return print(&format!("{}\n", summary.json()));
+    }
+    let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    print(&summary.table_in(std::io::stdout().is_terminal() && !no_colour))
+}
+
 /// Says something beside the log, in its form.
 pub fn note(text: &str) {
-    say(&log::line("INFO", text, &[]));
+    match log::is_json() {
+        true => say(&log::line("INFO", text, &[])),
+        false => say(&for_people("", text)),
+    }
 }
 
 /// Says what works and should still be known.
 pub fn warn(text: &str) {
     match log::is_json() {
         true => say(&log::line("WARN", text, &[])),
-        false => say(&format!("warning: {text}\n")),
+        false => say(&for_people("warning: ", text)),
     }
 }
 
@@ -38,7 +55,15 @@ pub fn fatal(fatal: &Fatal) {
         true => {
             say(&log::line("ERROR", &fatal.what, &[("code", fatal.code.into()), ("fix", fatal.fix.as_str().into())]))
         }
-        false => say(&format!("scorewire: {fatal}\n")),
+        false => say(&for_people("scorewire: ", &fatal.to_string())),
+    }
+}
+
+/// On a terminal, broken between words; a file and a pipe get the lines whole, for whoever searches them.
+fn for_people(start: &str, text: &str) -> String {
+    match std::io::stderr().is_terminal() {
+        true => table::wrapped(start, text, 2),
+        false => format!("{start}{text}\n"),
     }
 }
 

@@ -29,14 +29,13 @@ pub struct PackageReferee {
 
 impl PackageReferee {
     /// # Errors
-    /// Those of [`Package::load`], [`Runtime::load`] and [`Session::open`].
-    pub fn open(package: &Path, onnxruntime: Option<&Path>) -> Result<PackageReferee, Fatal> {
+    /// Those of [`Runtime::load`] and [`Session::open`].
+    pub fn open(package: Package, onnxruntime: Option<&Path>) -> Result<PackageReferee, Fatal> {
         let runtime = Runtime::load(onnxruntime)?;
-        let package = Package::load(package)?;
         let settings = SessionSettings { provider: Provider::Cpu, rows_max: 1, pad_rows: None };
         // ONNX Runtime alone: what is checked must not check itself.
         let session = Session::open(&runtime, &package, &Graph::unchanged(), settings)?;
-        let (schema, reader) = (parse(package.reader.text())?, parse(&undecimal(package.reader.text()))?);
+        let (schema, reader) = (parse(package.reader.text())?, parse(&plain_types(package.reader.text()))?);
         Ok(PackageReferee { features: package.wanted.features, session, schema, reader, writer: None, row: Vec::new() })
     }
 
@@ -56,7 +55,7 @@ impl PackageReferee {
 
 impl Referee for PackageReferee {
     fn prepare(&mut self, writer_schema: &str) -> Result<(), Fatal> {
-        self.writer = Some(parse(&undecimal(writer_schema))?);
+        self.writer = Some(parse(&plain_types(writer_schema))?);
         Ok(())
     }
 
@@ -76,13 +75,13 @@ fn parse(schema: &str) -> Result<Schema, Fatal> {
     })
 }
 
-/// The schema with decimals as the bytes they are: resolving them, apache-avro 0.22 refuses values that need fewer bytes
-/// than their precision could.
-fn undecimal(schema: &str) -> String {
+/// The schema with decimals as the bytes and ids as the text they are: apache-avro 0.22 refuses decimals that need fewer
+/// bytes than their precision could, and text that is no uuid, where the pipeline takes both.
+fn plain_types(schema: &str) -> String {
     fn strip(json: &mut serde_json::Value) {
         match json {
             serde_json::Value::Object(object) => {
-                if object.get("logicalType").is_some_and(|kind| kind == "decimal") {
+                if object.get("logicalType").is_some_and(|kind| kind == "decimal" || kind == "uuid") {
                     object.remove("logicalType");
                 }
                 object.values_mut().for_each(strip);
@@ -273,6 +272,16 @@ mod tests {
     }
 
     #[test]
+    fn text_that_is_no_uuid_is_read_as_the_text_it_is() {
+        let id = r#"{"type": "string", "logicalType": "uuid"}"#;
+        let schema = format!(r#"{{"type": "record", "name": "T", "fields": [{{"name": "id", "type": {id}}}]}}"#);
+        let schema = parse(&plain_types(&schema)).unwrap();
+        let reader = GenericDatumReader::builder(&schema).build().unwrap();
+        let record = reader.read_value(&mut &b"\x06N/A"[..]).unwrap();
+        assert_eq!(record, Value::Record(vec![("id".to_owned(), Value::String("N/A".to_owned()))]));
+    }
+
+    #[test]
     fn a_score_is_clamped_as_outcomes_are() {
         let forest = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/forest");
         let dir = tempfile::tempdir().unwrap();
@@ -296,7 +305,7 @@ mod tests {
         let library = format!("target/onnxruntime/1.28.0-{}/libonnxruntime.so.1.28.0", std::env::consts::ARCH);
         let library = Path::new(env!("CARGO_MANIFEST_DIR")).join(library);
         let library = std::env::var_os("SCOREWIRE_TEST_ORT").map_or(library, Into::into);
-        let mut referee = PackageReferee::open(dir.path(), Some(&library)).unwrap();
+        let mut referee = PackageReferee::open(Package::load(dir.path()).unwrap(), Some(&library)).unwrap();
         referee.prepare(&schema).unwrap();
         let datum: Vec<u8> = [1.0f64; 4].iter().flat_map(|value| value.to_le_bytes()).collect();
         assert_eq!(referee.score(&datum), Some(1.0));
@@ -306,7 +315,7 @@ mod tests {
     fn every_feature_of_the_example_package_is_found_in_a_simulated_transaction() {
         let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/card-fraud-gbdt");
         let package = Package::load(&package).unwrap();
-        let [writer, reader] = [SCHEMA, package.reader.text()].map(|text| parse(&undecimal(text)).unwrap());
+        let [writer, reader] = [SCHEMA, package.reader.text()].map(|text| parse(&plain_types(text)).unwrap());
         let schema = parse(package.reader.text()).unwrap();
         let world = World { customers: 60, terminals: 60, warm_up_days: 1 };
         let mut pool = Pool::simulated(20, Framing::Raw, 3, &world);

@@ -1,8 +1,12 @@
 //! Signals. The first of those that end a process asks for an orderly end, the second ends it at once; no other signal that
 //! people send by hand or by habit ends it without a drain.
+#![allow(
+    unsafe_code,
+    reason = "a signal's handler may only do what signal-safety(7) lists; each block says why it holds"
+)]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -13,6 +17,9 @@ use crate::observe::{log, log_writer};
 
 /// How soon a signal is heard while the process starts.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// What ends a scoring process.
+const ENDING: [(i32, &str); 3] = [(SIGTERM, "SIGTERM"), (SIGINT, "SIGINT"), (SIGQUIT, "SIGQUIT")];
 
 /// What a scoring process hears and does not end by.
 const HEARD: [(i32, &str); 3] = [
@@ -35,6 +42,8 @@ pub fn watch() -> Result<Arc<AtomicBool>, Fatal> {
 /// Of a scoring process.
 pub struct Signals {
     stop: Arc<AtomicBool>,
+    /// The place of the last one in [`ENDING`].
+    last: Arc<AtomicUsize>,
     heard: Vec<(Arc<AtomicBool>, &'static str)>,
 }
 
@@ -47,17 +56,24 @@ impl Signals {
             signal_hook::flag::register(signal, Arc::clone(&flag)).map_err(refused)?;
             Ok((flag, text))
         });
-        Ok(Signals { stop: ending(&[SIGTERM, SIGINT, SIGQUIT])?, heard: heard.collect::<Result<_, Fatal>>()? })
+        let heard = heard.collect::<Result<_, Fatal>>()?;
+        let last = Arc::new(AtomicUsize::new(0));
+        for (place, (signal, _)) in ENDING.into_iter().enumerate() {
+            // Before the flag is set that makes somebody ask.
+            signal_hook::flag::register_usize(signal, Arc::clone(&last), place).map_err(refused)?;
+        }
+        Ok(Signals { stop: ending(&ENDING.map(|(signal, _)| signal))?, last, heard })
     }
 
-    /// Whether an end was asked for. Logs what else was heard since the last call.
-    pub fn ask_to_stop(&self) -> bool {
+    /// The signal that asked for an end, if one did. Logs what else was heard since the last call.
+    pub fn ask_to_stop(&self) -> Option<&'static str> {
         for (flag, text) in &self.heard {
             if flag.swap(false, Ordering::AcqRel) {
                 tracing::warn!("{text}");
             }
         }
-        self.stop.load(Ordering::Acquire)
+        let asked = self.stop.load(Ordering::Acquire);
+        asked.then(|| ENDING[self.last.load(Ordering::Acquire) % ENDING.len()].1)
     }
 }
 
@@ -74,8 +90,10 @@ impl Signals {
         thread::scope(|scope| {
             let watch = || {
                 while !decided.load(Ordering::Acquire) {
-                    if self.ask_to_stop() && decide() {
-                        tracing::info!("told to stop while starting: nothing was taken yet");
+                    if let Some(why) = self.ask_to_stop()
+                        && decide()
+                    {
+                        tracing::info!(why, "told to stop while starting: nothing was taken yet");
                         log_writer::finish(log::LAST_LINES);
                         signal_hook::low_level::exit(i32::from(exit::DONE));
                     }
@@ -104,12 +122,34 @@ fn no_thread(error: std::io::Error) -> Fatal {
 fn ending(signals: &[i32]) -> Result<Arc<AtomicBool>, Fatal> {
     let flag = Arc::new(AtomicBool::new(false));
     for &signal in signals {
+        let asked = Arc::clone(&flag);
+        // SAFETY: the handler reads atomics, writes to stderr and leaves: all of it is allowed in one.
+        let leave = unsafe { signal_hook::low_level::register(signal, move || leave_if(asked.load(Ordering::SeqCst))) };
         // In this order: at the first signal the flag is not set yet, so only the second one leaves at once.
-        signal_hook::flag::register_conditional_shutdown(signal, i32::from(exit::DRAIN), Arc::clone(&flag))
-            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&flag)))
-            .map_err(refused)?;
+        leave.and_then(|_| signal_hook::flag::register(signal, Arc::clone(&flag))).map_err(refused)?;
     }
     Ok(flag)
+}
+
+const LEFT: &str =
+    "scorewire: a second signal: left at once, with code 75; what was in flight is scored again by the next owner\n";
+const LEFT_JSON: &str = "{\"level\":\"ERROR\",\"message\":\"a second signal: left at once; what was in flight is scored again by the \
+                         next owner\",\"code\":75,\"target\":\"scorewire\"}\n";
+
+/// Whoever signals twice wants no waiting: not for stderr either.
+fn leave_if(asked_before: bool) {
+    if !asked_before {
+        return;
+    }
+    let text = if log::is_json() { LEFT_JSON } else { LEFT };
+    let mut stderr = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
+    // SAFETY: both calls take memory that lives while they run; a pipe with room takes so little without waiting.
+    unsafe {
+        if libc::poll(&mut stderr, 1, 0) == 1 && stderr.revents & libc::POLLOUT != 0 {
+            libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len());
+        }
+    }
+    signal_hook::low_level::exit(i32::from(exit::DRAIN));
 }
 
 fn refused(error: std::io::Error) -> Fatal {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::problem::Problem;
+use super::raw::RawConfig;
 use super::read::Reader;
 use super::{Config, DeliveryMode, security};
 use crate::kafka::settings::{CLASSIC_PROPERTIES, GroupProtocol, Membership};
@@ -133,6 +135,19 @@ fn distinct_topics(reader: &mut Reader<'_>, config: &Config) {
         let (blamed, other) = if reader.raw.get(key).is_some() { (*key, *other) } else { (*other, *key) };
         reader.problem(blamed, format!("{topic:?} is also {other}"), "give each its own topic");
     }
+}
+
+/// The package's directory is not there. Told beside other problems only: alone it is the package's problem, which `model
+/// check` tells in the same words.
+pub fn missing_package(raw: &RawConfig, config: &Config) -> Option<Problem> {
+    let package = &config.model.package;
+    let is_missing = !package.as_os_str().is_empty() && !package.is_dir();
+    is_missing.then(|| Problem {
+        origin: raw.origin("model.package"),
+        key: "model.package".to_owned(),
+        what: format!("{} is not a directory", package.display()),
+        fix: "name the directory of a model package".to_owned(),
+    })
 }
 
 fn thresholds(reader: &mut Reader<'_>, config: &Config) {

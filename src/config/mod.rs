@@ -15,8 +15,8 @@ pub use crate::observe::log::{LogConfig, LogFormat};
 use crate::observe::stats::LaneStats;
 use crate::pipeline::limits::Limits;
 use crate::pipeline::settings::{
-    Cores, DeadLetterSettings, Deadline, ForwardHeaders, HeaderStyle, Layout, PayloadPolicy, ReviewSettings,
-    StageSettings, Thresholds,
+    Cores, DeadLetterSettings, Deadline, ForwardHeaders, HeaderStyle, Layout, OutOfRange, PayloadPolicy,
+    ReviewSettings, StageSettings, Thresholds,
 };
 
 pub mod cgroup;
@@ -121,11 +121,22 @@ pub enum DeliveryMode {
     ExactlyOnce,
 }
 
+impl DeliveryMode {
+    pub fn words(self) -> &'static str {
+        match self {
+            DeliveryMode::AtLeastOnce => "at least once",
+            DeliveryMode::ExactlyOnce => "exactly once",
+        }
+    }
+}
+
 /// The checked plan of a process.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     pub delivery: DeliveryMode,
     pub kafka: KafkaSettings,
+    /// What happens where the next records of a partition were removed unread.
+    pub out_of_range: OutOfRange,
     pub topics: Topics,
     /// Never empty.
     pub lanes: Vec<LaneConfig>,
@@ -164,6 +175,7 @@ impl Config {
                 producer_properties: Default::default(),
                 password_files: Default::default(),
             },
+            out_of_range: OutOfRange::Stop,
             topics: Topics::default(),
             lanes: vec![LaneConfig::default()],
             layout: Layout::default(),
@@ -184,7 +196,11 @@ impl Config {
             },
             thresholds: None,
             review: ReviewSettings { sample_per_million: 1_000, payload: PayloadPolicy::Raw },
-            dead_letters: DeadLetterSettings { payload: PayloadPolicy::Raw, header_style: HeaderStyle::Scorewire },
+            dead_letters: DeadLetterSettings {
+                payload: PayloadPolicy::Raw,
+                header_style: HeaderStyle::Scorewire,
+                alarm_share_per_million: 50_000,
+            },
             deadline: None,
             forward_headers: ForwardHeaders::All,
             limits: Limits::default(),
@@ -203,6 +219,7 @@ impl Config {
         let (config, more, warnings) = plan::plan(&raw, machine);
         problems.extend(more);
         if !problems.is_empty() {
+            problems.extend(checks::missing_package(&raw, &config));
             return Err(ConfigError { problems, log_format: config.log.format });
         }
         Ok(Loaded { config, warnings, raw })
@@ -222,8 +239,8 @@ impl Config {
         }
         let package = Some(config.model.package).filter(|package| !package.as_os_str().is_empty());
         let (onnxruntime, admin_listen) = (config.model.onnxruntime, config.admin_listen);
-        let Config { kafka, topics, log, .. } = config;
-        Ok(Connection { kafka, topics, log, package, onnxruntime, admin_listen })
+        let Config { kafka, topics, log, delivery, .. } = config;
+        Ok(Connection { kafka, topics, log, package, onnxruntime, admin_listen, delivery })
     }
 
     /// What the HTTP endpoints show of a process that runs this plan from now on.
@@ -244,6 +261,7 @@ impl Config {
             contact_timeout: self.kafka.session_timeout() + CONTACT_GRACE,
             limits_shown: show::limits_json(&self.limits),
             phase,
+            dead_letter_share: Default::default(),
             started_ns: clock.now_ns(),
             clock,
         }
@@ -272,6 +290,8 @@ pub struct Connection {
     pub onnxruntime: Option<PathBuf>,
     /// Where the node of this configuration would show itself.
     pub admin_listen: Option<SocketAddr>,
+    /// How that node would deliver.
+    pub delivery: DeliveryMode,
 }
 
 /// A checked configuration, and what is worth telling about it.

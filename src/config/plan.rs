@@ -16,7 +16,7 @@ use super::{
 use crate::kafka::settings::secrets::{PASSWORD, PasswordFiles, is_secret, read_secret};
 use crate::kafka::settings::{GroupProtocol, Membership, StartAt, WithoutOffsets};
 use crate::pipeline::settings::{
-    Cores, Deadline, DeadlineFrom, ForwardHeaders, HeaderStyle, Layout, PayloadPolicy, Thresholds,
+    Cores, Deadline, DeadlineFrom, ForwardHeaders, HeaderStyle, Layout, OutOfRange, PayloadPolicy, Thresholds,
 };
 use crate::record::{Described, described_by};
 
@@ -25,6 +25,7 @@ pub const DELIVERY: &[(&str, DeliveryMode)] =
 pub const START_AT: &[(&str, StartAt)] = &[("earliest", StartAt::Earliest), ("latest", StartAt::Latest)];
 pub const WITHOUT_OFFSETS: &[(&str, WithoutOffsets)] =
     &[("refuse", WithoutOffsets::Refuse), ("resume", WithoutOffsets::Resume), ("begin", WithoutOffsets::Begin)];
+pub const OUT_OF_RANGE: &[(&str, OutOfRange)] = &[("stop", OutOfRange::Stop), ("earliest", OutOfRange::Earliest)];
 pub const GROUP_PROTOCOLS: &[(&str, GroupProtocol)] =
     &[("classic", GroupProtocol::Classic), ("consumer", GroupProtocol::Consumer)];
 pub const MEMBERSHIPS: &[(&str, Membership)] = &[("dynamic", Membership::Dynamic), ("static", Membership::Static)];
@@ -111,6 +112,7 @@ fn kafka(reader: &mut Reader<'_>, config: &mut Config) {
     set(&mut kafka.without_offsets, reader.choice("kafka.without_offsets", WITHOUT_OFFSETS));
     set(&mut kafka.group_protocol, reader.choice("kafka.group_protocol", GROUP_PROTOCOLS));
     set(&mut kafka.membership, reader.choice("kafka.membership", MEMBERSHIPS));
+    set(&mut config.out_of_range, reader.choice("kafka.on_offset_out_of_range", OUT_OF_RANGE));
     let (both, file) = client_properties(reader, "kafka.properties");
     let (of_consumer, consumer_file) = client_properties(reader, "kafka.consumer.properties");
     let (of_producer, producer_file) = client_properties(reader, "kafka.producer.properties");
@@ -280,13 +282,7 @@ fn plural(count: usize) -> &'static str {
 fn model(reader: &mut Reader<'_>, config: &mut Config) {
     let model = &mut config.model;
     reader.require("model.package", "name the model package's directory, such as models/card-fraud-gbdt");
-    if let Some(package) = reader.path("model.package") {
-        if !package.is_dir() {
-            let what = format!("{} is not a directory", package.display());
-            reader.problem("model.package", what, "name the directory of a model package");
-        }
-        model.package = package;
-    }
+    set(&mut model.package, reader.path("model.package"));
     model.onnxruntime = reader.path("model.onnxruntime");
     set(&mut model.provider, reader.choice("model.provider", PROVIDERS));
     set(&mut model.trees, reader.choice("model.trees", TREES));
@@ -335,6 +331,8 @@ fn outcomes(reader: &mut Reader<'_>, config: &mut Config) {
     set(&mut config.review.payload, reader.choice("review.payload", PAYLOAD));
     set(&mut config.dead_letters.payload, reader.choice("dead_letters.payload", PAYLOAD));
     set(&mut config.dead_letters.header_style, reader.choice("dead_letters.header_style", HEADER_STYLES));
+    let share = reader.integer("dead_letters.alarm_share_per_million", 0..=1_000_000);
+    set(&mut config.dead_letters.alarm_share_per_million, share);
     let from = reader.choice("deadline.from", DEADLINE_FROM).unwrap_or(DeadlineFrom::SourceTimestamp);
     let limit = reader.integer("deadline.limit_ms", 1..=86_400_000);
     config.deadline = limit.map(|limit_ms| Deadline { limit_ms, from });

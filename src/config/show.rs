@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::plan::{
-    DEADLINE_FROM, DELIVERY, GROUP_PROTOCOLS, HEADER_STYLES, LAYOUTS, LOG_FORMATS, MEMBERSHIPS, ON_UNKNOWN, PAYLOAD,
-    PROVIDERS, START_AT, TREES, WITHOUT_OFFSETS,
+    DEADLINE_FROM, DELIVERY, GROUP_PROTOCOLS, HEADER_STYLES, LAYOUTS, LOG_FORMATS, MEMBERSHIPS, ON_UNKNOWN,
+    OUT_OF_RANGE, PAYLOAD, PROVIDERS, START_AT, TREES, WITHOUT_OFFSETS,
 };
 use super::problem::Origin;
 use super::secret::MASK;
@@ -110,6 +110,7 @@ fn connection(config: &Config) -> Vec<(String, serde_json::Value)> {
         pair("kafka.node", kafka.node.as_str()),
         pair("kafka.start_at", kafka.start_at.map(|start| word(START_AT, start))),
         pair("kafka.without_offsets", word(WITHOUT_OFFSETS, kafka.without_offsets)),
+        pair("kafka.on_offset_out_of_range", word(OUT_OF_RANGE, config.out_of_range)),
         pair("kafka.group_protocol", word(GROUP_PROTOCOLS, kafka.group_protocol)),
         pair("kafka.membership", word(MEMBERSHIPS, kafka.membership)),
         pair("topics.input", topics.input.as_str()),
@@ -159,6 +160,7 @@ fn outcomes(config: &Config) -> Vec<(String, serde_json::Value)> {
         pair("review.payload", word(PAYLOAD, config.review.payload)),
         pair("dead_letters.payload", word(PAYLOAD, config.dead_letters.payload)),
         pair("dead_letters.header_style", word(HEADER_STYLES, config.dead_letters.header_style)),
+        pair("dead_letters.alarm_share_per_million", config.dead_letters.alarm_share_per_million),
         pair("deadline.limit_ms", config.deadline.map(|deadline| deadline.limit_ms)),
         pair("deadline.from", from),
         pair("headers.forward", forward),

@@ -10,6 +10,7 @@ use std::time::Duration;
 use rdkafka::bindings as rd;
 use rdkafka::types::{RDKafkaRespErr as Err, RDKafkaType};
 
+use super::commit_refusal::commit_refusal;
 use super::contact::Input;
 use super::ear::Ear;
 use super::events::Events;
@@ -21,6 +22,7 @@ use super::native::{CallbackState, Client, Conf, NO_ERROR, PartitionList, c_stri
 use super::native::{take_error, timeout_ms, to_result};
 use super::offsets::QUERY_TIMEOUT;
 use super::settings::{KafkaSettings, consumer_settings};
+use super::unread::WayOut;
 use super::wakeup::Wakeup;
 use crate::edge::{Complaint, Contact, PartitionLag, Progress, Source, SourceEvent, SourceRecord, Waker};
 use crate::error::{Fatal, exit};
@@ -36,11 +38,14 @@ pub struct KafkaSource {
     pub(super) wakeup: Arc<Wakeup>,
     pub(super) topic: CString,
     pub(super) group: String,
+    pub(super) way_out: WayOut,
     pub(super) user: Option<String>,
     pub(super) offsets_timeout: Duration,
     taken: Box<[*mut rd::rd_kafka_message_t]>,
     pub(super) events: Events,
     pub(super) haste: Haste,
+    /// The lane was told of a rebalance and has not answered it.
+    pub(super) owes_answer: bool,
     pub(super) input: Input,
     complaint: Arc<Complaint>,
     /// The input topic, for questions about it alone.
@@ -83,6 +88,7 @@ impl KafkaSource {
         };
         // SAFETY: freed in `drop` alone, after `detach`; nothing between here and the value that has this `drop` can fail.
         let wakeup = unsafe { Wakeup::of(queue) };
+        let way_out = WayOut::of(settings, &topic.to_string_lossy());
         let mut source = KafkaSource {
             client,
             inbox,
@@ -90,11 +96,13 @@ impl KafkaSource {
             wakeup,
             topic,
             group: settings.group.clone(),
+            way_out,
             user: settings.user_of(&settings.consumer_properties).map(str::to_owned),
             offsets_timeout,
             taken: vec![ptr::null_mut(); TAKE_MAX].into_boxed_slice(),
             events: Events::default(),
             haste: Haste::default(),
+            owes_answer: false,
             input: Input::default(),
             complaint,
             handle,
@@ -153,7 +161,7 @@ impl KafkaSource {
     }
 
     /// The client's fetching starts over at these offsets.
-    fn seek_all(&mut self, to: &[Progress]) -> Result<(), (i32, String)> {
+    pub(super) fn seek_all(&mut self, to: &[Progress]) -> Result<(), (i32, String)> {
         let list = PartitionList::new(&self.topic, to.iter().copied());
         self.haste.set(to);
         self.seek_list(&list, QUERY_TIMEOUT)?;
@@ -238,7 +246,10 @@ impl Source for KafkaSource {
     }
 
     fn next_event(&mut self) -> Option<SourceEvent> {
-        self.inbox.get().events.pop_front()
+        use SourceEvent::{Assigned, Lost, Revoked};
+        let event = self.inbox.get().events.pop_front();
+        self.owes_answer |= matches!(event, Some(Assigned(_) | Revoked(_) | Lost(_)));
+        event
     }
 
     fn assign(&mut self, partitions: &[i32]) -> Result<Vec<Progress>, Fatal> {
@@ -250,6 +261,7 @@ impl Source for KafkaSource {
         // SAFETY: client and list are alive; the client copies the list.
         let result = unsafe { take_error(rd::rd_kafka_incremental_assign(self.client.as_ptr(), list.as_ptr())) };
         result.map_err(|(_, text)| self.failure("take partitions over", &text))?;
+        self.owes_answer = false;
         self.nudge();
         self.haste.own(&first);
         if !first.is_empty() {
@@ -264,6 +276,7 @@ impl Source for KafkaSource {
         // SAFETY: as in `assign`.
         let result = unsafe { take_error(rd::rd_kafka_incremental_unassign(self.client.as_ptr(), list.as_ptr())) };
         result.map_err(|(_, text)| self.failure("give partitions back", &text))?;
+        self.owes_answer = false;
         self.haste.disown(partitions);
         self.nudge();
         Ok(())
@@ -279,7 +292,7 @@ impl Source for KafkaSource {
 
     fn seek(&mut self, to: Progress) -> Result<(), Fatal> {
         self.events.forget(&[to.partition]);
-        self.seek_all(&[to]).map_err(|(_, text)| self.failure("go back in a partition", &text))
+        self.seek_or_restart(to).map_err(|(_, text)| self.failure("set a partition's position", &text))
     }
 
     fn position(&mut self, partition: i32) -> Option<i64> {
@@ -318,6 +331,7 @@ impl Source for KafkaSource {
 
     fn keep_awake(&mut self) {
         self.hasten();
+        self.ask_what_is_kept();
         self.look_for_input();
     }
 
@@ -328,7 +342,7 @@ impl Source for KafkaSource {
         if err != NO_ERROR {
             // Refused at once (no coordinator, say): the same as a refusal by the broker.
             let partitions = progress.iter().map(|to| to.partition).collect();
-            self.push(SourceEvent::Committed { partitions, result: to_result(err) });
+            self.push(SourceEvent::Committed { partitions, result: to_result(err).map_err(commit_refusal) });
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 
 use rdkafka::types::RDKafkaRespErr as Err;
 
-use super::native::words;
+use super::native::{name_and_words, words};
 use crate::edge::{Committing, Delivery, Progress, Sink, Source};
 use crate::error::Fatal;
 use crate::record::{Hope, Undelivered};
@@ -53,7 +53,8 @@ pub(super) fn undelivered(err: Err) -> Undelivered {
         | Err::RD_KAFKA_RESP_ERR__PURGE_INFLIGHT => Hope::Beside,
         _ => Hope::Later,
     };
-    Undelivered { hope, code: err as i32, text: words(err) }
+    let name = name_and_words(err as i32).map_or("no name", |(name, _)| name);
+    Undelivered { hope, code: err as i32, name, text: words(err) }
 }
 
 #[cfg(test)]
@@ -72,7 +73,7 @@ mod tests {
         }
         let rights = undelivered(Err::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
         assert_eq!((rights.hope, rights.code), (Hope::Later, 29));
-        assert_eq!(rights.to_string(), "Broker: Topic authorization failed (29)");
+        assert_eq!(rights.to_string(), "Broker: Topic authorization failed (TOPIC_AUTHORIZATION_FAILED, code 29)");
         assert_eq!(undelivered(Err::RD_KAFKA_RESP_ERR__INVALID_DIFFERENT_RECORD).hope, Hope::Beside);
         assert_eq!(undelivered(Err::RD_KAFKA_RESP_ERR__PURGE_QUEUE).hope, Hope::Beside);
     }

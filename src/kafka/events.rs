@@ -11,14 +11,19 @@ use rdkafka::types::RDKafkaRespErr as Err;
 use super::consumer::KafkaSource;
 use super::contact::says_no_topic;
 use super::message::KafkaRecord;
-use super::native::{NO_ERROR, PartitionList, describe};
+use super::native::{NO_ERROR, PartitionList, describe, words};
 use super::rights;
+use super::unread::Unread;
 use crate::edge::{Progress, SourceEvent, SourceRecord};
 use crate::error::Fatal;
 
 /// The last event of each partition that no record has followed yet.
 #[derive(Default)]
-pub(super) struct Events(Vec<Event>);
+pub(super) struct Events {
+    last: Vec<Event>,
+    /// Partitions that are out of range, until somebody has said what is kept.
+    pub(super) unread: Vec<Unread>,
+}
 
 struct Event {
     at: Progress,
@@ -28,33 +33,34 @@ struct Event {
 
 impl Events {
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.last.is_empty()
     }
 
     /// Notes an event. A partition that `goes_on` after it needs its position set right in the client.
     pub(super) fn note(&mut self, at: Progress, goes_on: bool) {
-        self.forget(&[at.partition]);
-        self.0.push(Event { at, misleads: goes_on });
+        self.last.retain(|event| event.at.partition != at.partition);
+        self.last.push(Event { at, misleads: goes_on });
     }
 
     /// Partitions that start anew.
     pub(super) fn forget(&mut self, partitions: &[i32]) {
-        self.0.retain(|event| !partitions.contains(&event.at.partition));
+        self.last.retain(|event| !partitions.contains(&event.at.partition));
+        self.unread.retain(|unread| !partitions.contains(&unread.at.partition));
     }
 
     /// A record was handed out: from here on the client's position is right again.
     pub(super) fn pass(&mut self, partition: i32, offset: i64) {
-        self.0.retain(|event| event.at.partition != partition || offset < event.at.offset);
+        self.last.retain(|event| event.at.partition != partition || offset < event.at.offset);
     }
 
     /// Positions to set right in the client, each told once.
     pub(super) fn take_misled(&mut self) -> Vec<Progress> {
-        self.0.iter_mut().filter_map(|event| std::mem::take(&mut event.misleads).then_some(event.at)).collect()
+        self.last.iter_mut().filter_map(|event| std::mem::take(&mut event.misleads).then_some(event.at)).collect()
     }
 
     /// The position of a partition, given the client's idea of it.
     pub(super) fn position(&self, partition: i32, client: Option<i64>) -> Option<i64> {
-        let event = self.0.iter().find(|event| event.at.partition == partition).map(|event| event.at.offset);
+        let event = self.last.iter().find(|event| event.at.partition == partition).map(|event| event.at.offset);
         match (client, event) {
             // Markers came after the event, and moved the client past it.
             (Some(position), Some(offset)) if position > offset + 1 => Some(position),
@@ -75,14 +81,19 @@ impl KafkaSource {
             }
             Err::RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET
             | Err::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE
-            | Err::RD_KAFKA_RESP_ERR__BAD_MSG
+            | Err::RD_KAFKA_RESP_ERR__LOG_TRUNCATION => {
+                self.out_of_range(record);
+                goes_on = false;
+            }
+            Err::RD_KAFKA_RESP_ERR__BAD_MSG
             | Err::RD_KAFKA_RESP_ERR__BAD_COMPRESSION
             | Err::RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED
             | Err::RD_KAFKA_RESP_ERR_INVALID_MSG
-            | Err::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE
-            | Err::RD_KAFKA_RESP_ERR__LOG_TRUNCATION => {
-                let reason = format!("{}: {}", describe(record.event() as i32), record.event_text());
-                self.push(SourceEvent::PartitionFailed { partition: at.partition, reason });
+            | Err::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE => {
+                let is_too_large = record.event() == Err::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+                let (at, code) = (self.next_of(at.partition, at.offset), record.event() as i32);
+                let stop = Box::new(self.way_out.unreadable(at, code, &record.event_text(), is_too_large));
+                self.push(SourceEvent::PartitionFailed { partition: at.partition, stop });
                 goes_on = false;
             }
             err if rights::is_denied(err as i32) => {
@@ -97,6 +108,22 @@ impl KafkaSource {
             self.events.note(Progress { partition: at.partition, offset: at.offset }, goes_on);
         }
         Ok(())
+    }
+
+    /// What the brokers keep of it is asked soon.
+    fn out_of_range(&mut self, record: &KafkaRecord) {
+        let (at, text) = (record.position(), record.event_text());
+        let truncation = Err::RD_KAFKA_RESP_ERR__LOG_TRUNCATION;
+        let diverged = record.event() == truncation || text.contains(words(truncation));
+        let at = self.next_of(at.partition, at.offset);
+        self.events.unread.retain(|unread| unread.at.partition != at.partition);
+        self.events.unread.push(Unread::new(at, diverged.then_some(text)));
+    }
+
+    /// Where a partition would go on. The client does not always know any more when it tells that it cannot.
+    fn next_of(&self, partition: i32, told: i64) -> Progress {
+        let last = || self.client_position(partition).or_else(|| self.haste.set_to(partition)).unwrap_or(-1);
+        Progress { partition, offset: if told >= 0 { told } else { last() } }
     }
 
     /// Where a partition of ours goes on, which was set to `at` last.

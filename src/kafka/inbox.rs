@@ -8,6 +8,7 @@ use std::time::Duration;
 use rdkafka::bindings as rd;
 use rdkafka::types::RDKafkaRespErr as Err;
 
+use super::commit_refusal::commit_refusal;
 use super::contact::on_statistics;
 use super::native::{CallbackState, Conf, entries, log_error, to_result};
 use super::rights;
@@ -75,7 +76,7 @@ unsafe extern "C" fn on_commit(
     let result = to_result(err).and(failed.map_or(Ok(()), Result::Err));
     inbox.denied = inbox.denied.or(result.err().filter(|code| rights::is_denied(*code)));
     let partitions = offsets.iter().map(|(at, _)| at.partition).collect();
-    inbox.events.push_back(SourceEvent::Committed { partitions, result });
+    inbox.events.push_back(SourceEvent::Committed { partitions, result: result.map_err(commit_refusal) });
 }
 
 unsafe extern "C" fn on_error(_: *mut rd::rd_kafka_t, err: c_int, reason: *const c_char, opaque: *mut c_void) {

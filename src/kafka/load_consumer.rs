@@ -154,6 +154,20 @@ impl LoadConsumer {
         Ok(ends.elements().iter().filter_map(|end| end.offset().to_raw()).collect())
     }
 
+    /// Records that any topic holds, as its offsets say: markers of transactions and what compaction took away count too.
+    ///
+    /// # Errors
+    /// Those of [`LoadConsumer::start`].
+    pub fn records_in(&self, topic: &str) -> Result<u64, Fatal> {
+        let all = [(topic.to_owned(), self.partitions(topic)?)];
+        let (starts, ends) = (self.offsets_now(&all, Offset::Beginning)?, self.ends_now(&all)?);
+        let held = ends.elements().into_iter().filter_map(|end| {
+            let start = starts.find_partition(end.topic(), end.partition())?.offset().to_raw()?;
+            u64::try_from(end.offset().to_raw()? - start).ok()
+        });
+        Ok(held.sum())
+    }
+
     /// Fetches from now on, in the client's own threads. The offsets themselves, not the word "end": what arrived
     /// since the start must be seen.
     ///
@@ -189,12 +203,17 @@ impl LoadConsumer {
 
     /// Where topics with so many partitions end.
     fn ends_now(&self, topics: &[(String, i32)]) -> Result<TopicPartitionList, Fatal> {
+        self.offsets_now(topics, Offset::End)
+    }
+
+    /// Where they begin or end.
+    fn offsets_now(&self, topics: &[(String, i32)], edge: Offset) -> Result<TopicPartitionList, Fatal> {
         let mut asked = TopicPartitionList::new();
         for (topic, partitions) in topics {
             for partition in 0..*partitions {
-                // In place of a time, "the latest": all partitions of a broker in one request.
+                // In place of a time, "the latest" or "the earliest": all partitions of a broker in one request.
                 asked
-                    .add_partition_offset(topic, partition, Offset::End)
+                    .add_partition_offset(topic, partition, edge)
                     .map_err(|error| unavailable(&format!("cannot read {topic}/{partition}"), &error))?;
             }
         }
@@ -202,7 +221,7 @@ impl LoadConsumer {
             return Ok(asked);
         }
         let ends = self.consumer.offsets_for_times(asked, ANSWER_TIMEOUT);
-        let ends = ends.map_err(|error| unavailable("cannot read where the output topics end", &error))?;
+        let ends = ends.map_err(|error| unavailable("cannot read where the topics end", &error))?;
         for end in ends.elements() {
             let place = || format!("cannot read where {}/{} ends", end.topic(), end.partition());
             end.error().map_err(|error| unavailable(&place(), &error))?;

@@ -3,6 +3,7 @@
 mod admin;
 mod causes;
 pub mod cluster;
+mod commit_refusal;
 pub mod consumer;
 mod contact;
 pub mod delivery;
@@ -39,6 +40,7 @@ pub mod settings;
 pub mod starting_offsets;
 mod topic_settings;
 pub mod transactions;
+mod unread;
 mod wakeup;
 pub mod wrapped;
 

@@ -21,24 +21,27 @@ use crate::error::{Fatal, exit};
 
 pub const NO_ERROR: RDKafkaRespErr = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR;
 
-/// librdkafka's own words for an error code, with its name and number.
+/// librdkafka's own words for an error code, with its name.
 pub fn describe(code: i32) -> String {
+    name_and_words(code).map_or_else(|| format!("error {code}"), |(name, words)| format!("{words} ({name})"))
+}
+
+/// The client's name for an error code, as Kafka's documentation has it (`REBALANCE_IN_PROGRESS`; the client's own begin
+/// with an underscore), and its words.
+pub fn name_and_words(code: i32) -> Option<(&'static str, &'static str)> {
     let mut table = ptr::null();
     let mut count = 0;
     // SAFETY: fills in a pointer to a static table and its length.
-    let entries = unsafe {
+    let entries: &'static [rd::rd_kafka_err_desc] = unsafe {
         rd::rd_kafka_get_err_descs(&mut table, &mut count);
         std::slice::from_raw_parts(table, count)
     };
     let text = |p: *const c_char| {
         // SAFETY: the table's strings are static and NUL-terminated; holes in it are null.
-        (!p.is_null()).then(|| unsafe { CStr::from_ptr(p) }.to_string_lossy())
+        (!p.is_null()).then(|| unsafe { CStr::from_ptr::<'static>(p) }).and_then(|text| text.to_str().ok())
     };
-    entries
-        .iter()
-        .filter(|entry| entry.code as i32 == code)
-        .find_map(|entry| Some(format!("{} ({})", text(entry.desc)?, text(entry.name)?)))
-        .unwrap_or_else(|| format!("error {code}"))
+    let known = entries.iter().filter(|entry| entry.code as i32 == code);
+    known.filter_map(|entry| Some((text(entry.name)?, text(entry.desc)?))).next()
 }
 
 /// The client's words for an error code.

@@ -63,10 +63,20 @@ impl Named<'_> {
 
     /// Where partitions begin or end, as `place` says ([`FIRST`], [`END`]): one request to each broker.
     pub fn bounds(self, client: &Client, partitions: &[i32], place: i64) -> Result<Vec<Progress>, Fatal> {
+        self.bounds_within(client, partitions, place, QUERY_TIMEOUT)
+    }
+
+    pub fn bounds_within(
+        self,
+        client: &Client,
+        partitions: &[i32],
+        place: i64,
+        limit: Duration,
+    ) -> Result<Vec<Progress>, Fatal> {
         if partitions.is_empty() {
             return Ok(Vec::new());
         }
-        self.ask(QUERY_TIMEOUT, "read a partition's first or last offset", |left| {
+        self.ask(limit, "read a partition's first or last offset", |left| {
             let asked = partitions.iter().map(|&partition| Progress { partition, offset: place });
             let list = PartitionList::new(self.topic, asked);
             // SAFETY: client and list are alive; the call fills in the list's offsets.

@@ -19,7 +19,6 @@ use crate::load::clock::RunClock;
 use crate::load::freeze::Frozen;
 use crate::load::generator::{Senders, Sent, Shared};
 use crate::load::interval::intervals;
-use crate::load::summary::rate;
 use crate::load::verifier::{Findings, Live, Verifier};
 use crate::observe::cpu;
 
@@ -71,19 +70,6 @@ pub struct DrainReport {
     pub steady_cpu_us_per_record: Option<f64>,
     pub records_per_s: f64,
     pub cpu_us_per_record: f64,
-}
-
-impl DrainReport {
-    /// Its lines of the table: name and text.
-    pub(super) fn put_lines(&self, line: &mut dyn FnMut(&str, String)) {
-        line("drain", format!("{}/s, {:.2} s from go to the last outcome", rate(self.records_per_s), self.seconds));
-        let steady = self.steady_records_per_s.zip(self.steady_cpu_us_per_record);
-        if let Some((per_s, cpu_us)) = steady {
-            let text = format!("{}/s and {cpu_us:.2} us CPU per record without the first quarter", rate(per_s));
-            line("", text);
-        }
-        line("frozen", format!("{:.2} s to fill the topic", self.frozen_seconds));
-    }
 }
 
 impl Drain<'_> {

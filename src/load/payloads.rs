@@ -1,18 +1,14 @@
 //! What is sent: distinct rows, encoded before the run starts, so that sending costs next to nothing.
 
-use std::fs::File;
-use std::io::BufReader;
-use std::path::{Path, PathBuf};
+mod file;
 
-use apache_avro::Reader;
-use apache_avro::types::Value;
-use apache_avro::writer::datum::GenericDatumWriter;
+use std::path::PathBuf;
 
 use crate::avro::schemas::AvroSchema;
-use crate::error::{Fatal, exit};
+use crate::error::Fatal;
 use crate::load::avro_write::WireForm;
 use crate::load::marker::murmur2;
-use crate::load::poison::{Poison, of_any_schema, of_transaction};
+use crate::load::poison::{Poison, of_transaction};
 use crate::load::population::World;
 use crate::load::simulator::Simulator;
 use crate::load::transaction::{ID_LENGTH, SCHEMA, id_of, id_text};
@@ -86,63 +82,48 @@ pub struct Payload<'a> {
 }
 
 impl Pool {
+    /// No more than `rows_max` rows: a run that sends fewer than the source has need not wait for the others.
+    ///
     /// # Errors
-    /// [`exit::FAILED`] when the file cannot be read or has no records, [`exit::USAGE`] when it lacks the key's field.
-    pub fn load(source: &PayloadSource, framing: Framing, seed: u64) -> Result<Pool, Fatal> {
+    /// [`crate::error::exit::FAILED`] when the file cannot be read or has no records, [`crate::error::exit::USAGE`] when it
+    /// lacks the key's field or holds more than memory takes.
+    pub fn load(source: &PayloadSource, framing: Framing, seed: u64, rows_max: u64) -> Result<Pool, Fatal> {
         match source {
-            PayloadSource::Simulator { rows, world } => Ok(Pool::simulated(*rows, framing, seed, world)),
-            PayloadSource::File { path, key, repeat } => Pool::from_file(path, key.as_deref(), *repeat, framing),
+            PayloadSource::Simulator { rows, world } => {
+                let rows_max = usize::try_from(rows_max).unwrap_or(usize::MAX);
+                Ok(Pool::simulated((*rows).min(rows_max), framing, seed, world))
+            }
+            PayloadSource::File { path, key, repeat } => {
+                Pool::from_file(path, key.as_deref(), *repeat, framing, rows_max)
+            }
         }
     }
 
     pub fn simulated(rows: usize, framing: Framing, seed: u64, world: &World) -> Pool {
-        let wire = wire_form(framing, SCHEMA).expect("the package's schema is Avro");
+        let schema = AvroSchema::parse(SCHEMA, "the simulator's schema").expect("the package's schema is Avro");
+        let wire = wire_form(framing, &schema);
         let mut pool = Pool::empty(true);
         pool.seed = seed;
         (pool.schema, pool.prefix) = (SCHEMA.to_owned(), wire.prefix_length());
         pool.id_at = Some(wire.prefix_length() + 1);
         let mut value = Vec::new();
-        for transaction in Simulator::with_world(seed, world).take(rows.max(1)) {
-            value.clear();
-            wire.put_prefix(&mut value);
-            transaction.encode(&mut value);
-            pool.push(Some(&transaction.key()), &value);
+        for transaction in Simulator::with_world(seed, world).take(rows.max(POOL_ROWS)) {
+            let is_wanted = pool.rows.len() < rows.max(1);
+            if is_wanted {
+                value.clear();
+                wire.put_prefix(&mut value);
+                transaction.encode(&mut value);
+                pool.push(Some(&transaction.key()), &value);
+            }
+            // Poison is made of the first customer who paid before, however few rows are wanted.
             if pool.poisons.is_empty() && transaction.customer_history.mean[0].is_some() {
                 pool.poisons = of_transaction(&transaction, wire);
             }
+            if !is_wanted && !pool.poisons.is_empty() {
+                break;
+            }
         }
         pool
-    }
-
-    fn from_file(path: &Path, key: Option<&str>, repeat: bool, framing: Framing) -> Result<Pool, Fatal> {
-        let problem = |what: String| {
-            Fatal::new(exit::FAILED, format!("{}: {what}", path.display()), "give an Avro object container file")
-        };
-        let file = File::open(path).map_err(|error| problem(error.to_string()))?;
-        let reader = Reader::new(BufReader::new(file)).map_err(|error| problem(error.to_string()))?;
-        let schema = reader.writer_schema().clone();
-        let writer = GenericDatumWriter::builder(&schema).build().map_err(|error| problem(error.to_string()))?;
-        let mut pool = Pool::empty(repeat);
-        pool.schema = serde_json::to_string(&schema).map_err(|error| problem(error.to_string()))?;
-        let wire = wire_form(framing, &pool.schema).map_err(problem)?;
-        pool.prefix = wire.prefix_length();
-        let mut buffer = Vec::new();
-        for (index, value) in reader.enumerate() {
-            let value = value.map_err(|error| problem(format!("record {index}: {error}")))?;
-            let key = match key {
-                None => None,
-                Some(field) => key_text(&value, field).map_err(|what| no_key(path, &what))?,
-            };
-            buffer.clear();
-            wire.put_prefix(&mut buffer);
-            writer.write_value_ref(&mut buffer, &value).map_err(|error| problem(format!("record {index}: {error}")))?;
-            pool.push(key.as_deref().map(str::as_bytes), &buffer);
-        }
-        if pool.rows.is_empty() {
-            return Err(problem("no records".to_owned()));
-        }
-        pool.poisons = of_any_schema(pool.value(0), wire);
-        Ok(pool)
     }
 
     fn empty(repeat: bool) -> Pool {
@@ -226,44 +207,11 @@ impl Row {
     }
 }
 
-fn no_key(path: &Path, what: &str) -> Fatal {
-    let fix = "name a field of the file's schema by its dotted path, or send no keys";
-    Fatal::new(exit::USAGE, format!("{}: {what}", path.display()), fix)
-}
-
-fn wire_form(framing: Framing, schema: &str) -> Result<WireForm, String> {
-    Ok(match framing {
+fn wire_form(framing: Framing, schema: &AvroSchema) -> WireForm {
+    match framing {
         Framing::Registry(id) => WireForm::Registry(id),
-        Framing::SingleObject => {
-            let schema = AvroSchema::parse(schema, "the schema").map_err(|error| error.to_string())?;
-            WireForm::SingleObject(schema.fingerprint())
-        }
+        Framing::SingleObject => WireForm::SingleObject(schema.fingerprint()),
         Framing::Raw => WireForm::Raw,
-    })
-}
-
-/// The text of the field at a dotted path, `None` where it is null.
-fn key_text(value: &Value, path: &str) -> Result<Option<String>, String> {
-    let mut value = value;
-    for name in path.split('.') {
-        let Value::Record(fields) = unwrapped(value) else { return Ok(None) };
-        let found = fields.iter().find(|(field, _)| field == name);
-        value = &found.ok_or_else(|| format!("no field `{name}` for the key `{path}`"))?.1;
-    }
-    match unwrapped(value) {
-        Value::Null => Ok(None),
-        Value::String(text) | Value::Enum(_, text) => Ok(Some(text.clone())),
-        Value::Int(number) => Ok(Some(number.to_string())),
-        Value::Long(number) => Ok(Some(number.to_string())),
-        Value::Uuid(uuid) => Ok(Some(uuid.to_string())),
-        _ => Err(format!("the key `{path}` is neither text nor a whole number")),
-    }
-}
-
-fn unwrapped(value: &Value) -> &Value {
-    match value {
-        Value::Union(_, inner) => inner,
-        other => other,
     }
 }
 

@@ -23,6 +23,8 @@ pub enum Check {
 /// One load run. [`LoadPlan::new`] gives the defaults.
 #[derive(Clone, Debug)]
 pub struct LoadPlan {
+    /// What runs it, for reports.
+    pub command: &'static str,
     pub bootstrap: String,
     /// librdkafka properties of both clients (security above all), then of each.
     pub properties: BTreeMap<String, String>,
@@ -73,6 +75,7 @@ impl LoadPlan {
     /// Twenty seconds of simulated transactions at 1,000/s, a thousandth of them poison, after two seconds of warm-up.
     pub fn new(bootstrap: &str, topics: Topics) -> LoadPlan {
         LoadPlan {
+            command: "scorewire load",
             bootstrap: bootstrap.to_owned(),
             properties: BTreeMap::new(),
             producer_properties: BTreeMap::new(),
@@ -112,6 +115,16 @@ impl LoadPlan {
         self
     }
 
+    /// Rows of the source that the run takes at most: what is behind them need not be read.
+    pub fn rows_max(&self) -> u64 {
+        if let Some(count) = self.preload {
+            return count;
+        }
+        let expected = self.rate * (self.warm_up + self.duration).as_secs_f64();
+        // Far beyond the spread of Poisson arrivals.
+        (expected + 10.0 * expected.sqrt()) as u64 + 100
+    }
+
     /// How long the generator's client waits for company, unless its properties say. Waiting counts as latency like
     /// everything after the due time.
     pub(super) fn linger_ms(&self) -> u32 {
@@ -123,7 +136,7 @@ impl LoadPlan {
     }
 
     /// Both clients' properties, then the one's own.
-    pub(super) fn merged(&self, own: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    pub fn merged(&self, own: &BTreeMap<String, String>) -> BTreeMap<String, String> {
         self.properties.iter().chain(own).map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 }

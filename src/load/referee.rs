@@ -59,22 +59,16 @@ pub struct Verdict {
     pub wrong: u64,
 }
 
-/// Scores the sample again. `sample` is sorted by number; poison in it was scored by mistake, and counted as that.
-///
-/// # Errors
-/// Those of [`Referee::prepare`].
+/// Scores the sample again, after [`Referee::prepare`]. `sample` is sorted by number; poison in it was scored by mistake,
+/// and counted as that.
 pub fn check(
     referee: &mut dyn Referee,
     sample: &[(u64, f64)],
     pool: &mut Pool,
     corpus: &Corpus,
     firsts: &mut FirstFaults,
-) -> Result<Verdict, Fatal> {
+) -> Verdict {
     let mut verdict = Verdict::default();
-    if sample.is_empty() {
-        return Ok(verdict);
-    }
-    referee.prepare(&pool.schema.clone())?;
     let (mut row, mut next) = (0, 0);
     for (sequence, score) in sample {
         // Poison stands between the rows and takes none.
@@ -94,7 +88,7 @@ pub fn check(
             firsts.note(FaultKind::WrongScore, *sequence);
         }
     }
-    Ok(verdict)
+    verdict
 }
 
 #[cfg(test)]
@@ -142,7 +136,7 @@ mod tests {
         let corpus = Corpus::new(pool.poisons.clone(), 0, 3);
         let scores = [(0, 1.0), (1, f64::from(1.000_000_1_f32)), (2, 1.0)];
         let mut firsts = FirstFaults::default();
-        let verdict = check(&mut AlwaysOne, &scores, &mut pool, &corpus, &mut firsts).unwrap();
+        let verdict = check(&mut AlwaysOne, &scores, &mut pool, &corpus, &mut firsts);
         assert_eq!(verdict, Verdict { checked: 3, wrong: 1 });
         assert_eq!(firsts.iter().copied().collect::<Vec<_>>(), [(FaultKind::WrongScore, 1)]);
     }
@@ -178,14 +172,14 @@ mod tests {
         }
         assert!(scores.len() < 950, "there is poison between them");
         let mut firsts = FirstFaults::default();
-        let verdict = check(&mut ByBytes, &scores, &mut pool, &corpus, &mut firsts).unwrap();
+        let verdict = check(&mut ByBytes, &scores, &mut pool, &corpus, &mut firsts);
         assert_eq!((verdict.checked, verdict.wrong), (scores.len() as u64, 0));
 
         let (at, noise) = (scores.len() / 2, scores.len() / 3);
         scores[at].1 += 0.01;
         scores[noise].1 += TOLERANCE / 2.0;
         scores[at + 1].1 = f64::NAN;
-        let verdict = check(&mut ByBytes, &scores, &mut pool, &corpus, &mut firsts).unwrap();
+        let verdict = check(&mut ByBytes, &scores, &mut pool, &corpus, &mut firsts);
         assert_eq!(verdict.wrong, 2);
         let named: Vec<_> = firsts.iter().copied().collect();
         assert_eq!(named, [(FaultKind::WrongScore, scores[at].0), (FaultKind::WrongScore, scores[at + 1].0)]);

@@ -55,13 +55,17 @@ pub fn run_with(
     plan: &LoadPlan,
     output_schema: &str,
     pipeline: Option<&dyn PipelineProbe>,
-    referee: Option<&mut dyn Referee>,
+    mut referee: Option<&mut dyn Referee>,
     stop: &AtomicBool,
 ) -> Result<Summary, Fatal> {
     let mut files = Files::create(&plan.reports)?;
     let clock = RunClock::start();
     let run_id = random::scramble(clock.wall_us(0) as u64 ^ (u64::from(std::process::id()) << 48));
-    let mut pool = Pool::load(&plan.source, plan.framing, plan.seed)?;
+    let mut pool = Pool::load(&plan.source, plan.framing, plan.seed, plan.rows_max())?;
+    if let Some(referee) = referee.as_deref_mut() {
+        // A schema that it cannot read ends the run before a record is sent.
+        referee.prepare(&pool.schema)?;
+    }
     let span = Span::of(plan, &pool);
     let expected = span.expected(plan);
     let sampler = referee.as_ref().map(|_| Sampler::new(plan.seed, plan.check_scores, expected));

@@ -1,12 +1,10 @@
-//! What a run says in the end: one JSON object, one table, one verdict.
-
-use std::fmt::Write;
+//! What a run found, as programs read it: one JSON object. For people see `table` and `verdict`.
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use crate::error::exit;
-use crate::load::breakdown::{Breakdown, meaning};
+use crate::load::breakdown::Breakdown;
 use crate::load::drain::DrainReport;
 use crate::load::faults::Fault;
 use crate::load::interval::Part;
@@ -138,12 +136,18 @@ pub struct Summary {
     pub setup: Facts,
     /// Reports that could not be written.
     pub report_problems: Vec<String>,
+    /// What else to look at, where nobody answered; part of the verdict.
+    #[serde(skip)]
+    pub advice: Vec<String>,
 }
 
 /// Times of a run that measured none are left out of its JSON.
 fn is_zero(value: &f64) -> bool {
     *value == 0.0
 }
+
+/// The promise that a record which does not fit breaks on its own.
+const UNEXPECTED: &str = "with an unexpected outcome";
 
 /// A generator that is later than this at the 99th percentile measures itself.
 const GENERATOR_DELAY_MS_MAX: f64 = 2.0;
@@ -171,7 +175,7 @@ impl Summary {
             ("out of order", self.out_of_order),
             ("under the wrong key or in the wrong partition", self.misplaced),
             ("malformed", self.malformed),
-            ("with an unexpected outcome", self.unexpected),
+            (UNEXPECTED, self.unexpected),
             ("of those checked with a wrong score", self.wrong_scores),
         ]
     }
@@ -180,19 +184,42 @@ impl Summary {
         self.promises().iter().all(|(_, count)| *count == 0)
     }
 
-    pub fn exit_code(&self) -> u8 {
-        if self.kept_its_promises() && self.report_problems.is_empty() { exit::DONE } else { exit::FAILED }
+    /// Nothing of what was sent has any outcome.
+    pub fn nobody_answered(&self) -> bool {
+        self.verified && self.sent > 0 && self.lost == self.sent
     }
 
-    /// One line, no line end.
+    /// All came back, as dead letters, although good records were among them: nobody broke a promise.
+    pub fn does_not_fit(&self) -> bool {
+        let others = self.promises().into_iter().filter(|(name, _)| *name != UNEXPECTED);
+        let kept = others.map(|(_, count)| count).sum::<u64>() == 0;
+        let all = self.dead_lettered == self.sent && self.sent > self.poison_sent && self.timed_out == 0;
+        self.verified && kept && all
+    }
+
+    /// Every promise was kept, the input fits, and the reports are there.
+    pub fn is_good(&self) -> bool {
+        self.kept_its_promises() && !self.does_not_fit() && self.report_problems.is_empty()
+    }
+
+    pub fn exit_code(&self) -> u8 {
+        if self.is_good() { exit::DONE } else { exit::FAILED }
+    }
+
+    /// One line, no line end: the fields, and the verdict in words.
     pub fn json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
+        let told = serde_json::to_value(self).map(|mut json| {
+            json["verdict"] = self.verdict().into();
+            json.to_string()
+        });
+        told.unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
     }
 
     /// What the reader should know about the measurement itself.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        if self.generator_delay_ms.p99 > GENERATOR_DELAY_MS_MAX && self.rate > 0.0 {
+        let is_measured = self.rate > 0.0 && !self.nobody_answered();
+        if self.generator_delay_ms.p99 > GENERATOR_DELAY_MS_MAX && is_measured {
             warnings.push(format!(
                 "the load generator itself was late (p99 {:.1} ms): latencies include its delay; lower the rate, send \
                  with more --threads, or free a core",
@@ -200,153 +227,26 @@ impl Summary {
             ));
         }
         if self.review_duplicated > 0 {
-            warnings.push(format!("{} review copies were doubled", self.review_duplicated));
+            warnings.push(format!("review copies that were doubled: {}", count(self.review_duplicated)));
         }
         if self.interrupted {
             warnings.push("the run was stopped before its end".to_owned());
         }
         if self.clock_skewed > 0 {
             warnings.push(format!(
-                "{} records were received before they were due or read before they were scored: the clocks differ, and \
+                "the stamps of {} contradict each other (received before due, or read before scored): the clocks differ, and \
                  the parts of the way are shifted against each other (their sum is not)",
-                count(self.clock_skewed)
+                records(self.clock_skewed)
             ));
         }
         warnings.extend(self.breakdown.as_ref().and_then(Breakdown::doubt));
         warnings.extend(self.report_problems.iter().cloned());
         warnings
     }
-
-    /// The verdict in one sentence.
-    pub fn verdict(&self) -> String {
-        if !self.verified {
-            return format!("{} records sent; outcomes were not read back.", count(self.sent));
-        }
-        if self.kept_its_promises() {
-            return format!(
-                "Nothing lost, nothing doubled, nothing out of order: each of {} records came back exactly once.",
-                count(self.sent)
-            );
-        }
-        let broken = self.promises().into_iter().filter(|(_, n)| *n > 0);
-        let parts: Vec<String> = broken.map(|(what, n)| format!("{} {what}", count(n))).collect();
-        let mut text = format!("PROMISES BROKEN: of {} records, {}.", count(self.sent), parts.join(", "));
-        if !self.first_lost.is_empty() {
-            let list: Vec<String> = self.first_lost.iter().map(u64::to_string).collect();
-            let _ = write!(text, " First lost: {}.", list.join(", "));
-        }
-        text
-    }
-
-    /// The table for people, with a line end.
-    pub fn table(&self) -> String {
-        let mut out = String::new();
-        let mut line = |name: &str, text: String| {
-            let _ = writeln!(out, "  {name:<16}{text}");
-        };
-        line("sent", self.sent_line());
-        if let Some(drain) = &self.drain {
-            drain.put_lines(&mut line);
-        } else if self.verified {
-            let rates = format!("{}/s offered, {}/s achieved", rate(self.offered_per_s), rate(self.achieved_per_s));
-            line("throughput", rates);
-        } else {
-            line("throughput", format!("{}/s", rate(self.offered_per_s)));
-        }
-        if self.verified {
-            line("scored", count(self.scored));
-            for (name, n) in &self.decisions.0 {
-                line(
-                    "",
-                    format!(
-                        "{name:<22}{:>12}{:>9}",
-                        count(*n),
-                        if self.scored == 0 { String::new() } else { percent(*n as f64 / self.scored as f64) }
-                    ),
-                );
-            }
-            if self.scores_checked > 0 {
-                line("", format!("{} of the scores checked with the package", count(self.scores_checked)));
-            }
-            line("dead letters", count(self.dead_lettered));
-            for (name, n) in &self.dead_letters.0 {
-                line("", format!("{name:<22}{:>12}", count(*n)));
-            }
-            line("human review", format!("{} copies", count(self.review_samples)));
-        }
-        if let Some(cpu) = self.cpu_us_per_record {
-            let digits = if self.drain.is_some() { 2 } else { 1 };
-            line("CPU", format!("{cpu:.digits$} us per record (the pipeline)"));
-        }
-        if self.verified && !self.latency_ms.is_none() {
-            self.put_latencies(&mut out);
-        }
-        if let Some(breakdown) = &self.breakdown {
-            put_breakdown(breakdown, &mut out);
-        }
-        for warning in self.warnings() {
-            let _ = writeln!(out, "\n  note: {warning}");
-        }
-        let _ = writeln!(out, "\n  {}", self.verdict());
-        for fault in &self.faults {
-            let _ = writeln!(out, "    {}", fault.line());
-        }
-        out
-    }
-
-    fn sent_line(&self) -> String {
-        let mut parts = Vec::new();
-        if self.warm_up_sent > 0 {
-            parts.push(format!("{} as warm-up", count(self.warm_up_sent)));
-        }
-        if self.poison_sent > 0 {
-            parts.push(format!("{} poison on purpose", count(self.poison_sent)));
-        }
-        let detail = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) };
-        format!("{} transactions{detail}", count(self.sent))
-    }
-
-    fn put_latencies(&self, out: &mut String) {
-        let _ =
-            writeln!(out, "\n  {:<16}{:>10}{:>10}{:>10}{:>10}{:>10}", "latency", "p50", "p95", "p99", "p99.9", "max");
-        let mut row = |name: &str, unit: &str, q: &Quantiles| {
-            let _ = write!(out, "  {:<16}", name);
-            for value in [q.p50, q.p95, q.p99, q.p99_9, q.max] {
-                let digits = if unit == "ms" { 2 } else { 0 };
-                let _ = write!(out, "{value:>10.digits$}");
-            }
-            let _ = writeln!(out, " {unit}");
-        };
-        row("end to end", "ms", &self.latency_ms);
-        for (name, quantiles) in &self.parts_ms.0 {
-            row(&format!("  {}", name.replace('_', " ")), "ms", quantiles);
-        }
-        for (name, quantiles) in &self.stages_us.0 {
-            row(&format!("  {}", name.replace('_', " ")), "us", quantiles);
-        }
-    }
-}
-
-/// Widest bar of the breakdown.
-const BAR: f64 = 10.0;
-
-fn put_breakdown(breakdown: &Breakdown, out: &mut String) {
-    let of = format!("mean of {} scored records", count(breakdown.records));
-    let _ = writeln!(out, "\n  {:<16}{:>12}{:>9}  {of}", "where time goes", "us", "share");
-    let mut row = |name: &str, us: f64, share: f64, note: &str| {
-        let _ = writeln!(out, "{}", format!("  {name:<16}{:>12}{:>9}  {note}", tenths(us), percent(share)).trim_end());
-    };
-    for (name, us, share) in breakdown.rows() {
-        let bar = "#".repeat((share.clamp(0.0, 1.0) * BAR).round() as usize);
-        row(&format!("  {}", name.replace('_', " ")), us, share, &format!("{bar:<12}{}", meaning(name)));
-    }
-    let share = breakdown.sum_us / breakdown.end_to_end_us.max(f64::MIN_POSITIVE);
-    row("sum of stages", breakdown.sum_us, share, "");
-    row("end to end", breakdown.end_to_end_us, 1.0, "");
 }
 
 /// With a comma at every third digit.
-pub(super) fn count(n: u64) -> String {
+pub fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
@@ -356,6 +256,11 @@ pub(super) fn count(n: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// `1 record`, `2,000 records`.
+pub fn records(n: u64) -> String {
+    if n == 1 { "1 record".to_owned() } else { format!("{} records", count(n)) }
 }
 
 pub(super) fn rate(per_s: f64) -> String {

@@ -113,7 +113,7 @@ impl Watch<'_> {
         running: &dyn Fn() -> bool,
         collector: &mut Collector<'_>,
     ) -> Result<Observed, Fatal> {
-        let mut line = ProgressLine::new(self.plan.progress);
+        let mut line = ProgressLine::new(self.plan.progress, self.plan.verify);
         let mut before = self.before.clone();
         let mut cpu_us_after = None;
         let mut failure = None;

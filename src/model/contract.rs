@@ -14,7 +14,8 @@
 //!
 //! [output]
 //! tensor = "probabilities"
-//! column = 1                      # the class's column of [N, C]; left out for [N] and [N, 1]
+//! class = "fraud"                 # the class whose probability is the score, of [N, C], where the model names its classes;
+//!                                 # or column = 1, counted from 0; neither for [N] and [N, 1]
 //!
 //! [transaction]
 //! schema = "transaction.avsc"     # the reader's schema
@@ -30,7 +31,7 @@
 //! file = "golden.csv"             # header: the features in order, then `score`; `nan` where a feature is missing
 //! tolerance = 1e-6
 //! records = "golden_records.avro" # these three together, or none: records as they arrive (an Avro object container
-//!                                 # file in a writer's schema, codec null or deflate),
+//!                                 # file in a writer's schema, any codec of Avro's),
 //! expected = "golden_records.csv" # one line like those above for each record, in their order,
 //! made_by = "training/golden.py"  # and who computed it; what begins with `scorewire` counts as no check
 //!
@@ -48,6 +49,7 @@ use std::collections::BTreeSet;
 use toml::{Table, Value};
 
 use crate::avro::feature::{Feature, Missing, Transform, Wanted};
+use crate::model::classes::Class;
 use crate::model::golden_records::RecordFiles;
 use crate::model::problem::Problems;
 use crate::model::section::Section;
@@ -67,12 +69,16 @@ pub struct Contract {
     pub input_tensor: Option<String>,
     pub output_tensor: String,
     pub column: Option<usize>,
+    /// Instead of a column.
+    pub class: Option<Class>,
     pub schema_file: String,
     pub wanted: Wanted,
     pub thresholds: Thresholds,
     pub golden_file: String,
     pub tolerance: f64,
     pub golden_records: Option<RecordFiles>,
+    /// Every feature that is written could be read: otherwise what counts columns would only tell what follows from it.
+    pub is_whole: bool,
 }
 
 impl Contract {
@@ -81,7 +87,9 @@ impl Contract {
         let table: Table = match text.parse() {
             Ok(table) => table,
             Err(error) => {
-                problems.add("model.toml", format!("is not TOML: {}", error.to_string().trim_end()), "mend that line");
+                let what = format!("is not TOML: {}", error.to_string().trim_end());
+                let fix = "mend that line (a table stands once; each feature is one of its own, in two brackets: [[features]])";
+                problems.add("model.toml", what, fix);
                 return None;
             }
         };
@@ -96,11 +104,13 @@ impl Contract {
         let transaction = top.table("transaction", problems).map(|section| read_transaction(section, problems));
         let thresholds = top.table("thresholds", problems).map(|section| read_thresholds(section, problems));
         let golden = top.table("golden", problems).map(|section| read_golden(section, problems));
+        let before = problems.count();
         let features = read_features(&mut top, problems);
         top.finish(problems);
+        let is_whole = problems.count() == before;
 
         let (name, version, model_file, sha256) = model??;
-        let (output_tensor, column) = output??;
+        let (output_tensor, column, class) = output??;
         let (schema_file, transaction_id, event_time) = transaction??;
         let (golden_file, tolerance, golden_records) = golden??;
         Some(Contract {
@@ -111,12 +121,14 @@ impl Contract {
             input_tensor: input,
             output_tensor,
             column,
+            class,
             schema_file,
             wanted: Wanted { features, transaction_id, event_time },
             thresholds: thresholds??,
             golden_file,
             tolerance,
             golden_records,
+            is_whole,
         })
     }
 }
@@ -136,6 +148,9 @@ fn check_format(top: &mut Section<'_>, problems: &mut Problems) {
 fn read_model(mut section: Section<'_>, problems: &mut Problems) -> Option<(String, String, String, String)> {
     let name = identifier(&mut section, "name", problems);
     let version = section.text("version", "a version, such as \"1.0.0\"", problems);
+    if version.as_ref().is_some_and(|version| version.contains(char::is_control)) {
+        problems.add(section.place("version"), "holds a control character", "write it without: headers carry it");
+    }
     let file = file_name(&mut section, "file", "the ONNX file's name", problems);
     let sha256 = section.text("sha256", "the file's sha256 in hexadecimal", problems);
     let sha256 = sha256.map(|text| text.to_ascii_lowercase()).filter(|text| {
@@ -155,7 +170,10 @@ fn read_input(mut section: Section<'_>, problems: &mut Problems) -> Option<Strin
     tensor
 }
 
-fn read_output(mut section: Section<'_>, problems: &mut Problems) -> Option<(String, Option<usize>)> {
+/// The tensor, and the column or the class.
+type Output = (String, Option<usize>, Option<Class>);
+
+fn read_output(mut section: Section<'_>, problems: &mut Problems) -> Option<Output> {
     let tensor = section.text("tensor", "the output's name", problems);
     let column = match section.get("column") {
         None => None,
@@ -165,8 +183,21 @@ fn read_output(mut section: Section<'_>, problems: &mut Problems) -> Option<(Str
             None
         }
     };
+    let class = match section.get("class") {
+        None => None,
+        Some(Value::Integer(number)) => Some(Class::Number(*number)),
+        Some(Value::String(text)) => Some(Class::Text(text.clone())),
+        Some(other) => {
+            let fix = "write the training's label of fraud: a text, such as \"fraud\", or an integer, such as 1";
+            problems.add(section.place("class"), format!("is {other}"), fix);
+            None
+        }
+    };
+    if column.is_some() && class.is_some() {
+        problems.add(section.place("class"), "stands beside output.column", "keep one of the two");
+    }
     section.finish(problems);
-    Some((tensor?, column))
+    Some((tensor?, column, class))
 }
 
 fn read_transaction(
@@ -222,9 +253,17 @@ fn read_golden_records(section: &mut Section<'_>, problems: &mut Problems) -> Op
 }
 
 fn read_features(top: &mut Section<'_>, problems: &mut Problems) -> Vec<Feature> {
-    let Some(Value::Array(tables)) = top.get("features") else {
-        problems.add("features", "is missing", "add a table [[features]] for each column of the model, in order");
-        return Vec::new();
+    let tables = match top.get("features") {
+        Some(Value::Array(tables)) => tables,
+        other => {
+            let what = if other.is_some() { "is no list of tables" } else { "is missing" };
+            problems.add(
+                "features",
+                what,
+                "write a table [[features]], in two brackets, for each column of the model, in order",
+            );
+            return Vec::new();
+        }
     };
     if tables.is_empty() || tables.len() > FEATURES_MAX {
         problems.add("features", format!("has {} entries", tables.len()), format!("1 to {FEATURES_MAX} are possible"));
@@ -262,7 +301,7 @@ fn read_feature(mut section: Section<'_>, problems: &mut Problems) -> Option<Fea
     if let (Some(min), Some(max)) = (min, max)
         && min > max
     {
-        problems.add(section.place("min"), "is above max", "no value would fit");
+        problems.add(section.place("min"), "is above max: no value would fit", "write a min at or below max");
     }
     section.finish(problems);
     Some(Feature { name: name?, path: path?, transform: transform?, missing: missing?, min, max })

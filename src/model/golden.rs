@@ -31,8 +31,14 @@ impl Golden {
         let (_, header) = lines.next().unwrap_or((0, ""));
         let expected = features.iter().map(|feature| feature.name.as_str()).chain(["score"]);
         if !header.split(',').map(str::trim).eq(expected.clone()) {
-            let expected = expected.collect::<Vec<_>>().join(",");
-            problems.add(format!("{place} line 1"), "is not the header of this contract", format!("write {expected}"));
+            let names: Vec<&str> = header.split(',').map(str::trim).collect();
+            let expected: Vec<&str> = expected.collect();
+            let column = (0..).find(|&column| names.get(column) != expected.get(column)).unwrap_or(0);
+            let name = |list: &[&str]| list.get(column).map_or("nothing".to_owned(), |name| format!("`{name}`"));
+            let (found, wanted, column) = (name(&names), name(&expected), column + 1);
+            let what = format!("is not the header of this contract: column {column} is {found}, not {wanted}");
+            let fix = format!("write {}, or correct [[features]]: both in the training's order", expected.join(","));
+            problems.add(format!("{place} line 1"), what, fix);
             return None;
         }
         let (mut values, mut answers, mut first_outside) = (Vec::new(), Vec::new(), None);

@@ -2,6 +2,7 @@
 //! before the first record. The only place that knows `ort`.
 
 mod answers;
+mod classes;
 mod contract;
 mod curve;
 mod fields;
@@ -23,6 +24,7 @@ mod telemetry;
 mod trees;
 mod wire;
 
+pub use classes::{Class, list as list_of_classes};
 pub use curve::{CurvePoint, ProbeSettings, choose_cap};
 pub use package::{MANIFEST, Package};
 pub use prepare::{Model, ModelSettings, prepare};

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use crate::model::classes::{self, Class};
 use crate::model::fields::{attribute, function, graph, model, node, sparse_tensor, tensor, value_info};
 use crate::model::trees::{Hostile, descent, is_tree_node};
 use crate::model::wire::{Field, Fields, Malformed, put_bytes};
@@ -96,6 +97,11 @@ impl Inspection {
     /// The ZipMap behind a graph output.
     pub fn zip_map(&self, output: &str) -> Option<&ZipMap> {
         self.zip_maps.iter().find(|zip_map| zip_map.output == output)
+    }
+
+    /// The names of an output's columns, as far as the graph has some.
+    pub fn classes(&self, output: &str, file: &[u8]) -> Vec<Class> {
+        classes::of(&file[self.graph.clone()], output).unwrap_or_default()
     }
 
     /// The file without `zip_map`: its node and its output leave, the tensor it read becomes the output.

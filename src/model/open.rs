@@ -6,6 +6,7 @@ use ort::session::builder::{AutoDevicePolicy, GraphOptimizationLevel, SessionBui
 use ort::value::{Outlet, TensorElementType, ValueType};
 
 use crate::error::{Fatal, exit};
+use crate::model::classes;
 use crate::model::package::Package;
 use crate::model::problem::Problems;
 use crate::model::runner::{Answers, FreeAnswer, Runner};
@@ -108,7 +109,8 @@ fn check_input(inputs: &[Outlet], package: &Package, problems: &mut Problems) ->
     let width = package.wanted.features.len();
     let names = inputs.iter().map(Outlet::name).collect::<Vec<_>>().join(", ");
     let [input] = inputs else {
-        let fix = "export the model with one float32 input [N, features]";
+        let fix = "export the model with one float32 input [N, features]: join the columns in the graph (Concat), or export what \
+                   stands behind the column transformer; docs/model-package.md has what becomes of each Avro type";
         problems.add("input", format!("the model has {} inputs: {names}", inputs.len()), fix);
         return None;
     };
@@ -119,7 +121,9 @@ fn check_input(inputs: &[Outlet], package: &Package, problems: &mut Problems) ->
     }
     let ValueType::Tensor { ty: TensorElementType::Float32, shape, .. } = input.dtype() else {
         let what = format!("`{}` is {}, not a tensor of float32", input.name(), input.dtype());
-        problems.add("input", what, "export the model with one float32 input [N, features]");
+        let fix = "export the model with one float32 input [N, features], and a Cast node behind it where it computes in \
+                   another type";
+        problems.add("input", what, fix);
         return None;
     };
     let [rows, columns] = shape[..] else {
@@ -190,26 +194,49 @@ pub fn learn_shape(
     let columns = columns.filter(|columns| *columns as i64 == per_row);
     let Some(columns) = columns else {
         let what = format!("{count} rows give `{}` the shape {:?}", package.output_tensor, many.shape);
-        problems.add("output.tensor", what, "name an output with one answer per row: [N], [N, 1] or [N, classes]");
+        let fix = "name an output with one answer per row ([N], [N, 1] or [N, classes]), or put a Reshape node to [-1, 1] \
+                   behind this one";
+        problems.add("output.tensor", what, fix);
         return Err(problems.check(&package.dir).err().unwrap_or_else(unreachable_problem));
     };
-    let column = match package.column {
-        Some(column) if column < columns => column,
-        None if columns == 1 => 0,
-        Some(column) => {
-            let fix = format!("columns 0 to {} are there; leave column out where there is one", columns - 1);
-            problems.add("output.column", format!("is {column}, the output has {columns} columns"), fix);
-            0
-        }
-        None => {
-            let what = format!("is missing, and the output has {columns} columns");
-            problems.add("output.column", what, "write which column is the probability of fraud, counted from 0");
-            0
-        }
-    };
+    let column = choose_column(package, columns, &mut problems);
     problems.check(&package.dir)?;
     let double = matches!(many.answers, Answers::Double(_));
     Ok((AnswerShape { one: one.shape, many: many.shape, columns, column }, double))
+}
+
+/// Which of an output's columns is the score; whichever where `problems` says that none can be.
+fn choose_column(package: &Package, columns: usize, problems: &mut Problems) -> usize {
+    let classes = &package.classes;
+    let place = if package.is_class_named { "output.class" } else { "output.column" };
+    let fits = classes.len() == columns;
+    match package.column {
+        Some(_) if package.is_class_named && !fits => {
+            let (named, classes) = (classes.len(), classes::list(classes));
+            let what = format!("the output has {columns} columns, and the model names {named} classes: {classes}");
+            problems.add(place, what, "write column instead, counted from 0; leave both out where there is one column");
+        }
+        Some(column) if column < columns => return column,
+        None if columns == 1 => return 0,
+        Some(column) => {
+            let fix = match columns {
+                1 => "leave column out: there is one column".to_owned(),
+                _ => format!("columns 0 to {} are there", columns - 1),
+            };
+            problems.add(place, format!("is {column}, the output has {columns} columns"), fix);
+        }
+        None => {
+            let fix = match fits {
+                true => format!(
+                    "write output.class with the class that is fraud; the model's classes are {}",
+                    classes::list(classes)
+                ),
+                false => "write which column is the probability of fraud, counted from 0".to_owned(),
+            };
+            problems.add(place, format!("is missing, and the output has {columns} columns"), fix);
+        }
+    }
+    0
 }
 
 fn unreachable_problem() -> Fatal {

@@ -13,10 +13,11 @@ use crate::avro::feature::Wanted;
 use crate::avro::plan::Plan;
 use crate::avro::schemas::AvroSchema;
 use crate::error::{Fatal, exit};
+use crate::model::classes::{self, Class};
 use crate::model::contract::Contract;
 use crate::model::golden::Golden;
 use crate::model::golden_records::GoldenRecords;
-use crate::model::onnx;
+use crate::model::onnx::{self, ZipMap};
 use crate::model::problem::Problems;
 use crate::model::trees::Asked;
 use crate::pipeline::settings::Thresholds;
@@ -49,7 +50,12 @@ pub struct Package {
     pub(crate) input_tensor: Option<String>,
     /// The tensor to read: the contract's, or what stands before its ZipMap.
     pub(crate) output_tensor: String,
+    /// The contract's, or that of the class it names.
     pub(crate) column: Option<usize>,
+    /// Whether the contract names the class instead of the column.
+    pub(crate) is_class_named: bool,
+    /// The names of the output's columns; empty where the model has none.
+    pub classes: Vec<Class>,
     /// What the model's trees ask of a row.
     pub(crate) asked: Asked,
     /// What ONNX Runtime is given.
@@ -73,7 +79,9 @@ impl Package {
             return Err(Fatal::new(
                 exit::MODEL,
                 format!("model package {}: there is no such folder", dir.display()),
-                format!("name the folder that holds {MANIFEST} and the model"),
+                format!(
+                    "name the folder that holds {MANIFEST}: model.package, --package, or the argument of model check"
+                ),
             ));
         }
         let mut problems = Problems::default();
@@ -93,15 +101,18 @@ impl Package {
 }
 
 fn read(dir: &Path, problems: &mut Problems) -> Option<Package> {
-    let manifest = read_text(dir, MANIFEST, "write the package's contract there", problems)?;
+    let manifest = read_text(dir, MANIFEST, "write the package's contract there: docs/model-package.md", problems)?;
     let contract = Contract::parse(&manifest, problems)?;
 
-    let schema = read_text(dir, &contract.schema_file, "put the reader's schema there", problems);
+    let schema =
+        read_text(dir, &contract.schema_file, "put the reader's schema there, or correct transaction.schema", problems);
     let reader = schema.and_then(|text| check_reader(&text, &contract, problems));
-    let golden = read_text(dir, &contract.golden_file, "put the golden rows there", problems).and_then(|text| {
+    let fix = "put the golden rows there, or correct golden.file";
+    let golden = read_text(dir, &contract.golden_file, fix, problems).filter(|_| contract.is_whole).and_then(|text| {
         Golden::parse(&text, &contract.golden_file, &contract.wanted.features, contract.tolerance, problems)
     });
-    let golden_records = read_golden_records(dir, &contract, reader.as_ref().map(|(reader, _)| reader), problems);
+    let known = reader.as_ref().map(|(reader, _)| reader).filter(|_| contract.is_whole);
+    let golden_records = read_golden_records(dir, &contract, known, problems);
     let fix = "put the model there, or correct model.file";
     let model = read_file(dir, &contract.model_file, MODEL_BYTES_MAX, fix, problems)
         .filter(|bytes| check_hash(bytes, &contract, problems))
@@ -122,7 +133,9 @@ fn read(dir: &Path, problems: &mut Problems) -> Option<Package> {
         warnings,
         input_tensor: contract.input_tensor,
         output_tensor: model.output_tensor,
-        column: contract.column,
+        column: model.column,
+        is_class_named: contract.class.is_some(),
+        classes: model.classes,
         asked: model.asked,
         model: model.bytes,
     })
@@ -148,8 +161,19 @@ fn read_golden_records(
     problems: &mut Problems,
 ) -> Option<GoldenRecords> {
     let files = contract.golden_records.as_ref()?;
-    let bytes = read_file(dir, &files.records, RECORDS_BYTES_MAX, "put the golden records there", problems);
-    let expected = read_text(dir, &files.expected, "put what is expected of the golden records there", problems);
+    let bytes = read_file(
+        dir,
+        &files.records,
+        RECORDS_BYTES_MAX,
+        "put the golden records there, or correct golden.records",
+        problems,
+    );
+    let expected = read_text(
+        dir,
+        &files.expected,
+        "put what is expected of the golden records there, or correct golden.expected",
+        problems,
+    );
     GoldenRecords::read(&bytes?, &expected?, files, contract, reader?, problems)
 }
 
@@ -171,6 +195,8 @@ fn check_hash(bytes: &[u8], contract: &Contract, problems: &mut Problems) -> boo
 struct Checked {
     bytes: Vec<u8>,
     output_tensor: String,
+    column: Option<usize>,
+    classes: Vec<Class>,
     asked: Asked,
     warnings: Vec<String>,
 }
@@ -197,6 +223,7 @@ fn check_model(bytes: Vec<u8>, contract: &Contract, problems: &mut Problems) -> 
     let (width, asked) = (contract.wanted.features.len(), Asked::of(&bytes).unwrap_or_default());
     if let Some(column) = asked.columns.last().copied()
         && column >= width
+        && contract.is_whole
     {
         // ONNX Runtime reads what lies behind the row, if it can.
         let fix = "list one [[features]] for each column of the training; an id that no training has is the exporter's mistake";
@@ -215,19 +242,31 @@ fn check_model(bytes: Vec<u8>, contract: &Contract, problems: &mut Problems) -> 
         problems.add("output.tensor", what, format!("name one of its outputs: {names}"));
         return None;
     }
-    match found.zip_map(&contract.output_tensor) {
-        None => Some(Checked { bytes, output_tensor: contract.output_tensor.clone(), asked, warnings: Vec::new() }),
-        Some(zip_map) => Some(Checked {
-            bytes: found.without(zip_map, &bytes),
-            output_tensor: zip_map.input.clone(),
-            asked,
-            warnings: vec![format!(
-                "output `{}` is a list of maps (ZipMap); it is left out and `{}`, which it is made of, read instead: \
-                 output.column counts the classes in their order. Export with zipmap=False to say so in the model",
-                zip_map.output, zip_map.input
-            )],
-        }),
-    }
+    let classes = found.classes(&contract.output_tensor, &bytes);
+    let of_others = || found.outputs.keys().map(|name| (name.as_str(), found.classes(name, &bytes))).collect();
+    let column = classes::column(contract, &classes, of_others, problems)?;
+    let zip_map = found.zip_map(&contract.output_tensor);
+    let output_tensor = zip_map.map_or(&contract.output_tensor, |zip_map| &zip_map.input).clone();
+    // A class that is named says all there is to say.
+    let warnings = zip_map.filter(|_| contract.class.is_none()).map(|zip_map| of_zip_map(zip_map, column, &classes));
+    let (bytes, warnings) = match zip_map {
+        Some(zip_map) => (found.without(zip_map, &bytes), warnings.into_iter().collect()),
+        None => (bytes, Vec::new()),
+    };
+    Some(Checked { bytes, output_tensor, column, classes, asked, warnings })
+}
+
+fn of_zip_map(zip_map: &ZipMap, column: Option<usize>, classes: &[Class]) -> String {
+    let class = column.and_then(|column| Some((column, classes.get(column)?)));
+    let read = class.map(|(column, class)| format!("output.column = {column} is class {class}; "));
+    format!(
+        "output `{}` is a list of maps (ZipMap); it is left out and `{}`, which it is made of, read instead. {}the model's \
+         classes are {}: write output.class instead of output.column, which names one of them, or export with zipmap=False",
+        zip_map.output,
+        zip_map.input,
+        read.unwrap_or_default(),
+        classes::list(classes)
+    )
 }
 
 /// Names in a row, the first twelve of them.
@@ -255,7 +294,11 @@ fn read_file(dir: &Path, name: &str, bytes_max: u64, fix: &str, problems: &mut P
     match read {
         Err(error) => problems.add(name, format!("cannot be read: {error}"), fix),
         Ok(_) if bytes.len() as u64 > bytes_max => {
-            problems.add(name, format!("is larger than {bytes_max} bytes"), "is this the right file?");
+            problems.add(
+                name,
+                format!("is larger than {bytes_max} bytes"),
+                "put the right file there: none of a package is that large",
+            );
         }
         Ok(_) => return Some(bytes),
     }

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use ndarray::ArrayView1;
+
 use crate::avro::feature::{Missing, Transform};
 use crate::edge::Clock;
 use crate::error::Fatal;
@@ -25,7 +27,7 @@ pub struct ModelSettings {
     pub probe: ProbeSettings,
     /// Rows of one batch, whatever the probe measures; at most `probe.rows_max`.
     pub batch_rows: Option<usize>,
-    /// Strict mode: every call has exactly this many rows, so that a score never depends on its batch.
+    /// Every call has exactly this many rows, so that a score never depends on its batch; no key sets it yet.
     pub pad_rows: Option<usize>,
 }
 
@@ -129,20 +131,28 @@ fn try_out(
 fn lost_routing(package: &Package) -> Option<String> {
     let asked = &package.asked;
     let features = package.wanted.features.iter().enumerate();
-    let lost: Vec<&str> = features
+    let lost: Vec<(usize, &str)> = features
         .filter(|(column, _)| asked.columns.contains(column) && !asked.tracked.contains(column))
         .filter(|(_, feature)| feature.missing == Some(Missing::Nan) && feature.transform != Transform::IsPresent)
-        .map(|(_, feature)| feature.name.as_str())
+        .map(|(column, feature)| (column, feature.name.as_str()))
         .collect();
     if lost.is_empty() {
         return None;
     }
+    let has_nan = |row: &ArrayView1<'_, f32>| lost.iter().any(|(column, _)| row[*column].is_nan());
+    let advice = match package.golden.rows.rows().into_iter().filter(has_nan).count() {
+        0 => "let the training library score golden rows with nan in these features".to_owned(),
+        rows => format!(
+            "{rows} golden rows have nan there and hold: if the training library scored them, and not ONNX Runtime, this is \
+             as it was trained"
+        ),
+    };
     Some(format!(
         "missing = \"nan\", but no split of the model's trees says where a missing value of {} goes \
          (nodes_missing_value_tracks_true): each sends it to its false side, whatever it learned. Some exporters lose the way \
-         that training found, and scores are then wrong: let the training library score golden rows with nan in these \
-         features. If the model never saw missing values there, write missing = \"reject\" or a constant",
-        list(lost.into_iter())
+         that training found, and scores are then wrong: {advice}. If the model never saw missing values there, write \
+         missing = \"reject\" or a constant",
+        list(lost.into_iter().map(|(_, name)| name))
     ))
 }
 
@@ -192,6 +202,12 @@ impl Model {
         };
         warm_up(&mut session, &self.package, self.report.batch_rows_cap)?;
         Ok(session)
+    }
+
+    /// The output that is read, its columns, and which of them is the score.
+    pub fn output(&self) -> (&str, usize, usize) {
+        let (columns, column) = self.opened.columns();
+        (&self.package.output_tensor, columns, column)
     }
 
     /// What ONNX Runtime holds for the sessions of `lanes` lanes.

@@ -12,7 +12,7 @@ use crate::model::golden_records;
 use crate::model::package::Package;
 use crate::model::sequence::Sequence;
 use crate::model::session::{Placement, Session};
-use crate::record::score_of;
+use crate::record::{SCORE_SLACK, score_of};
 
 /// What the probe found; for the log, `/status` and metrics.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +40,11 @@ const INVARIANCE_SIZES: [usize; 7] = [2, 3, 8, 16, 33, 64, 96];
 /// Time to spend on the range of the answers: a slow model shows it in fewer rows.
 const RANGE_BUDGET_NS: u64 = 2_000_000_000;
 
+const ANSWERS_CHANGED: &str = "model, feature order or ONNX Runtime are not those the package was made with: go back, or export \
+                               the package anew and look at how far its scores moved";
+const OTHER_CLASS: &str = "what is expected is 1 minus it: output.column or output.class names the other class, or the golden \
+                           rows have its scores";
+
 /// Golden rows, then the rows of golden records. Returns the largest difference.
 ///
 /// # Errors
@@ -64,6 +69,8 @@ fn check_scores(session: &mut Session, package: &Package, golden: &Golden, kind:
             let got = score_of(answer).unwrap_or(answer);
             let difference = (got - expected).abs();
             if difference.is_nan() || difference > golden.tolerance {
+                let is_other_class = (1.0 - got - expected).abs() <= golden.tolerance.max(SCORE_SLACK);
+                let fix = if is_other_class { OTHER_CLASS } else { ANSWERS_CHANGED };
                 return Err(Fatal::new(
                     exit::MODEL,
                     format!(
@@ -72,8 +79,7 @@ fn check_scores(session: &mut Session, package: &Package, golden: &Golden, kind:
                         index + 1,
                         golden.tolerance
                     ),
-                    "model, feature order or ONNX Runtime are not those the package was made with: go back, or export \
-                     the package anew and look at how far its scores moved",
+                    fix,
                 ));
             }
             difference_max = difference_max.max(difference);
@@ -199,8 +205,8 @@ pub fn probe(
     let mut warnings: Vec<String> = package.warnings.iter().chain(session.warnings()).cloned().chain(slow).collect();
     if !batch_invariant {
         warnings.push(
-            "a row's score depends in its last bits on the batch it is in; strict mode (a fixed batch) makes it \
-             repeatable"
+            "a row's score depends in its last bits on the batch it is in; model.batch_rows = 1 makes it repeatable, and \
+             costs throughput: every record is a model call of its own"
                 .to_owned(),
         );
     }

@@ -22,6 +22,10 @@ impl Problems {
         self.0.push(Problem { place: place.into(), what: what.into(), fix: fix.into() });
     }
 
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// `Err` with all of them when there are some.
     pub fn check(self, package: &Path) -> Result<(), Fatal> {
         match &self.0[..] {
@@ -37,7 +41,8 @@ impl Problems {
                     // Writing to a String cannot fail.
                     let _ = write!(what, "\n  {}: {}\n    fix: {}", problem.place, problem.what, problem.fix);
                 }
-                Err(Fatal::new(exit::MODEL, what, "mend each of them, or go back to the last good package"))
+                // Each has its own fix.
+                Err(Fatal::new(exit::MODEL, what, ""))
             }
         }
     }

@@ -44,7 +44,7 @@ pub struct SessionSettings {
     pub provider: Provider,
     /// Rows of one call at most; larger batches are cut.
     pub rows_max: usize,
-    /// Strict mode: every call is filled up to this many rows, so that a record's score cannot depend on its batch.
+    /// Every call is filled up to this many rows, so that a record's score cannot depend on its batch.
     pub pad_rows: Option<usize>,
 }
 
@@ -153,6 +153,11 @@ impl Opened {
         self.is_shared
     }
 
+    /// How many answers a row has, and which is the score.
+    pub fn columns(&self) -> (usize, usize) {
+        (self.answer.columns, self.answer.column)
+    }
+
     /// For one lane, with memory for its calls.
     ///
     /// # Errors
@@ -214,7 +219,7 @@ impl Session {
         &self.opened.warnings
     }
 
-    /// Rows that every call has, whatever the batch: the model's batch is fixed, or strict mode is on.
+    /// Rows that every call has, whatever the batch: the model's batch is fixed, or the settings say so.
     pub fn rows_fixed(&self) -> Option<usize> {
         self.opened.rows_fixed
     }

@@ -1,11 +1,12 @@
 //! The plans of a node's schemas: made before the first record, told about once, and handed to the lanes.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::avro::decoder::Decoder;
 use crate::avro::planner::{Grade, Known, Planner, SchemaNote};
-use crate::avro::schemas::{Lookup, OnUnknown, SchemaDirectory, SchemaError, SchemaSource};
+use crate::avro::schemas::{Lookup, OnUnknown, SchemaDirectory, SchemaError, SchemaSource, key_text};
 use crate::avro::wire::Accept;
 use crate::config::{Config, UnknownSchema};
 use crate::error::{Fatal, exit};
@@ -19,6 +20,9 @@ use crate::record::SchemaKey;
 pub struct Preloaded {
     planner: Planner,
     notes: Vec<SchemaNote>,
+    broken: Vec<SchemaError>,
+    remarks: Vec<String>,
+    usable: Vec<String>,
 }
 
 /// What a lane makes its decoder of.
@@ -27,37 +31,79 @@ pub struct Plans {
     counter: Counter,
 }
 
-/// Makes a plan for every schema that is there, and tells everything there is to tell of them: once, and not by each lane.
+/// Makes a plan for every schema that is there. What there is to tell of them is told once, and not by each lane.
 ///
 /// # Errors
 /// A folder that cannot be read, or one of schemas none of which can be used.
 pub fn preload(config: &Config, package: &Package) -> Result<Preloaded, Fatal> {
     let mut directory = directory(config)?;
     let broken: Vec<SchemaError> = directory.problems().cloned().collect();
-    for problem in &broken {
-        tracing::error!("this schema cannot be used, the others are: {problem}");
-    }
-    directory.remarks().iter().for_each(|remark| tracing::warn!("{remark}"));
+    let mut remarks = directory.remarks();
+    let is_empty = directory.known().iter().all(|key| *key == SchemaKey::Raw) && broken.is_empty();
+    remarks
+        .extend(config.schemas.directory.as_deref().filter(|_| is_empty).map(|folder| without_files(folder, config)));
+    let origins: HashMap<SchemaKey, String> =
+        directory.known().into_iter().filter_map(|key| Some((key, directory.origin(key)?.to_owned()))).collect();
     // A file with the package's own schema is known to the planner before it asks.
     let own = SchemaKey::Fingerprint(package.reader.fingerprint());
     let has_own = matches!(directory.lookup(own), Lookup::Found(schema) if schema.is_same_as(&package.reader));
     directory.add(Arc::clone(&package.reader));
-    let mut planner =
-        Planner::new(Arc::clone(&package.reader), package.wanted.clone(), Box::new(directory)).map_err(|error| {
-            Fatal::new(exit::MODEL, error.to_string(), "correct the package's contract or reader schema")
-        })?;
+    let mut planner = Planner::new(Arc::clone(&package.reader), package.wanted.clone(), Box::new(directory))
+        .map_err(|error| Fatal::new(exit::MODEL, format!("{}: {}", error.place, error.what), error.fix))?;
     let found = planner.preload();
-    found.notes.iter().for_each(intake::log);
     let of_notes = found.notes.iter().filter(|note| note.grade == Grade::Refused).map(|note| note.text.clone());
     let refused: Vec<String> = broken.iter().map(ToString::to_string).chain(of_notes).collect();
-    if found.usable == 0 && !has_own && !refused.is_empty() {
-        let fix = "correct the schemas named above, or the package's reader schema";
-        return Err(Fatal::new(exit::CONFIG, format!("no writer's schema can be used:\n{}", refused.join("\n")), fix));
+    if found.usable.is_empty() && !has_own && !refused.is_empty() {
+        // Each of them has its own fix.
+        let what = format!("no writer's schema can be used:\n{}", refused.join("\n"));
+        return Err(Fatal::new(exit::CONFIG, what, ""));
     }
-    Ok(Preloaded { planner, notes: found.notes })
+    // A file that has an id is known by it.
+    let of = |key: &SchemaKey| origins.get(key).map_or("", String::as_str);
+    let own = Some(own).filter(|own| has_own && !found.usable.iter().any(|key| of(key) == of(own)));
+    let named = |key: &SchemaKey| format!("{} ({})", of(key), key_text(*key));
+    let usable = found.usable.iter().chain(&own).map(named).collect();
+    Ok(Preloaded { planner, notes: found.notes, broken, remarks, usable })
+}
+
+fn without_files(folder: &Path, config: &Config) -> String {
+    let then = match config.schemas.on_unknown {
+        UnknownSchema::DeadLetter => "are dead letters",
+        UnknownSchema::Wait => "wait",
+    };
+    format!(
+        "schemas.directory: {} holds no .avsc file: records that name another schema than the package's own {then} until \
+         somebody puts their schema there",
+        folder.display()
+    )
 }
 
 impl Preloaded {
+    /// Writers' schemas whose records are scored: each one's key and file.
+    pub fn usable(&self) -> &[String] {
+        &self.usable
+    }
+
+    /// Schemas that are there and cannot be used.
+    pub fn refused(&self) -> usize {
+        self.broken.len() + self.notes.iter().filter(|note| note.grade == Grade::Refused).count()
+    }
+
+    /// Everything there is to tell of them, for whoever keeps no log.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let broken = self.broken.iter().map(|problem| format!("this schema cannot be used, the others are: {problem}"));
+        broken.chain(self.remarks.iter().cloned()).chain(self.notes.iter().map(intake::sentence)).collect()
+    }
+
+    /// Says it in the log.
+    pub(super) fn log(&self) {
+        for problem in &self.broken {
+            tracing::error!("this schema cannot be used, the others are: {problem}");
+        }
+        self.remarks.iter().for_each(|remark| tracing::warn!("{remark}"));
+        self.notes.iter().for_each(intake::log);
+    }
+
     /// The desk where further schemas are read and compiled, and each lane's end of it. What was told is not told again,
     /// but shown in `/status`.
     pub fn desk(self, lanes: &[Arc<LaneStats>]) -> (SchemaDesk, Vec<Plans>) {
@@ -96,5 +142,5 @@ fn directory(config: &Config) -> Result<SchemaDirectory, Fatal> {
 }
 
 fn refused(error: SchemaError) -> Fatal {
-    Fatal::new(exit::CONFIG, error.to_string(), "correct what is named above")
+    Fatal::new(exit::CONFIG, format!("{}: {}", error.place, error.what), error.fix)
 }

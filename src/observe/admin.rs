@@ -1,4 +1,4 @@
-//! HTTP on loopback: `/livez`, `/readyz`, `/metrics`, `/status`, `/latency.hlog`. One thread of its own, pinned nowhere, so that a
+//! HTTP on loopback: `/livez`, `/readyz`, `/metrics`, `/status`, `/latency.hlog`, and `/`, which lists them. One thread of its own, pinned nowhere, so that a
 //! scrape never takes time from a lane.
 
 use std::fmt;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Serialize;
@@ -18,6 +18,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::oneshot;
 
 use super::connections::{self, ConnectionLimits};
+use super::dead_letter_share::SharedShare;
 use super::latency_log;
 use super::metrics::{self, Metrics, merged_times};
 use super::stats::{Counter, LaneStats, held};
@@ -76,6 +77,8 @@ pub struct AdminState {
     /// The limits by their configuration names, for `/status`.
     pub limits_shown: serde_json::Value,
     pub phase: Arc<Phase>,
+    /// The share of dead letters, as whoever conducts the lanes counts it.
+    pub dead_letter_share: SharedShare,
     /// The clock that the lanes stamp their cycles with.
     pub clock: Arc<dyn Clock + Send + Sync>,
     /// The clock's time at start, nanoseconds.
@@ -89,6 +92,11 @@ impl fmt::Debug for AdminState {
 }
 
 /// An answer of yes, or why not.
+///
+/// What makes a process unready is what another process of the group would not have: no model, no membership, no contact,
+/// no acknowledgements. What is wrong with the data (a partition that is stopped or waits for a schema, many dead letters) is
+/// an alarm and keeps it ready: it is the same wherever the partition goes, and would take every process out of rotation
+/// one after the other, or hold up the rollout that mends it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Health {
     pub problems: Vec<String>,
@@ -126,10 +134,15 @@ impl AdminState {
         match stats.sink_stalled_since_ms.get() {
             0 => Duration::ZERO,
             since => {
-                let now_ms = u64::try_from(self.clock.wall_us() / 1_000).unwrap_or(0);
+                let now_ms = u64::try_from(self.wall_ms()).unwrap_or(0);
                 Duration::from_millis(now_ms.saturating_sub(since))
             }
         }
+    }
+
+    /// Wall clock, milliseconds since the epoch.
+    pub fn wall_ms(&self) -> i64 {
+        self.clock.wall_us() / 1_000
     }
 
     fn now_ms(&self) -> u64 {
@@ -191,25 +204,6 @@ impl AdminState {
         }
         Health { problems }
     }
-
-    /// What needs an operator though the process is ready.
-    pub fn alarms(&self) -> Vec<String> {
-        let failed = self.lanes.iter().enumerate().map(|(lane, stats)| (lane, stats.failed_partitions.get()));
-        let mut alarms: Vec<String> = failed
-            .filter(|(_, count)| *count > 0)
-            .map(|(lane, count)| format!("lane {lane}: {count} partitions stopped with an alarm"))
-            .collect();
-        let refused = self.lanes.iter().enumerate().map(|(lane, stats)| (lane, stats.copies_refused.get()));
-        alarms.extend(refused.filter(|(_, count)| *count > 0).map(|(lane, count)| {
-            format!("lane {lane}: the broker refused {count} copies for review for good; the log has the reason")
-        }));
-        // The lanes read the same schemas.
-        for stats in self.lanes.iter() {
-            let of_lane = held(&stats.schema_alarms);
-            alarms.extend(of_lane.iter().filter(|alarm| !alarms.contains(alarm)).cloned().collect::<Vec<_>>());
-        }
-        alarms
-    }
 }
 
 /// The running endpoints; dropping it stops them.
@@ -270,6 +264,16 @@ fn bind(listen: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(connections::WAITING_MAX)
 }
 
+/// What is where, for whoever comes with a browser or curl.
+const INDEX: &str = "\
+scorewire: what this process shows of itself
+/livez        200 while every lane turns: 503 is a reason to restart. Kafka has no say in it
+/readyz       200 while records are scored and delivered, or would be; 503 says why not. Alarms stand below an ok
+/status       one JSON document: problems, alarms, model, lanes, partitions with their lag, latency, memory, limits
+/metrics      the same as numbers, in OpenMetrics for Prometheus; every name begins with scorewire_
+/latency.hlog the latency histograms since start, an HdrHistogram log
+";
+
 #[derive(Clone)]
 struct Shared {
     state: Arc<AdminState>,
@@ -279,6 +283,10 @@ struct Shared {
 fn router(state: Arc<AdminState>) -> Router {
     let metrics = Arc::new(Metrics::new(Arc::clone(&state)));
     Router::new()
+        .route("/", get(|| async { INDEX }))
+        .fallback(|path: Uri| async move {
+            (StatusCode::NOT_FOUND, format!("nothing is at {}: / lists what is there\n", path.path()))
+        })
         .route("/livez", get(|State(shared): State<Shared>| async move { answer(&shared.state.liveness()) }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(show_metrics))
@@ -296,10 +304,14 @@ fn answer(health: &Health) -> Response {
 
 async fn readyz(State(shared): State<Shared>) -> Response {
     let (health, alarms) = (shared.state.readiness(), shared.state.alarms());
-    if health.is_ready() && !alarms.is_empty() {
-        return (StatusCode::OK, format!("ok, but\n{}\n", alarms.join("\n"))).into_response();
+    if alarms.is_empty() {
+        return answer(&health);
     }
-    answer(&health)
+    let (code, first) = match health.is_ready() {
+        true => (StatusCode::OK, "ok, but".to_owned()),
+        false => (StatusCode::SERVICE_UNAVAILABLE, format!("{}\nalarms beside that:", health.problems.join("\n"))),
+    };
+    (code, format!("{first}\n{}\n", alarms.join("\n"))).into_response()
 }
 
 async fn show_metrics(State(shared): State<Shared>) -> Response {

@@ -113,6 +113,6 @@ where
     let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(colour);
     Ok(match log.format {
         LogFormat::Text => lines.with_filter(filter).boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).with_filter(filter).boxed(),
     })
 }

@@ -10,15 +10,17 @@ use std::sync::Arc;
 
 use hdrhistogram::Histogram;
 use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use super::admin::AdminState;
+use super::exposition::Out;
 use super::latency::{Step, StepTimes};
 use super::log_writer;
 use super::stats::{Counter, LaneStats, PartitionState, ShownPartition, held};
+use crate::edge::Why;
 use crate::error::Reject;
 use crate::memory;
 use crate::record::{Decision, ReviewReason};
@@ -61,6 +63,11 @@ const COUNTERS: &[PerLane] = &[
     }),
     ("review_copies_refused", "Copies for review that the broker refuses for good", |lane| lane.copies_refused.get()),
     ("delivery_failures", "Outcomes that the broker did not take", |lane| lane.delivery_failures.get()),
+    (
+        "records_lost",
+        "Offsets removed before they were read: a partition stopped at them, or went on behind them",
+        |lane| lane.records_lost.get(),
+    ),
 ];
 
 /// Gauges of each lane.
@@ -94,6 +101,9 @@ const DECISIONS: &str = "decisions";
 const REVIEWS: &str = "reviews";
 const LAG: &str = "partition_lag_records";
 const STATE: &str = "partition_state";
+const STOPPED: &str = "partition_stopped";
+const WAITING: &str = "partition_waiting_for_schema_seconds";
+const ALARMS: &str = "alarms";
 const DUTY_CYCLE: &str = "duty_cycle_max_seconds";
 const SINK_STALLED: &str = "sink_stalled_seconds";
 const LATENCY: &str = "step_latency_seconds";
@@ -162,6 +172,7 @@ impl Collector for Lanes {
         }
         labelled(&mut out, lanes)?;
         partitions(&mut out, lanes)?;
+        self.held_up(&mut out)?;
         self.silences(&mut out)?;
         self.stalls(&mut out)?;
         latency(&mut out, &merged_times(lanes))?;
@@ -293,6 +304,34 @@ impl Lanes {
         Ok(())
     }
 
+    /// No series where nothing is held up. A partition that is stopped has all reasons, so that an alarm on one that ended does
+    /// not wait for a series that is gone.
+    fn held_up(&self, out: &mut Out<'_>) -> fmt::Result {
+        let lanes = &self.state.lanes;
+        out.family(STOPPED, "1 for the reason why a partition is not read on", MetricType::Gauge, |family| {
+            each_lane(lanes, |lane, stats| {
+                let stopped = held(&stats.held_up).stopped.clone();
+                stopped.iter().try_for_each(|stopped| {
+                    let partition = stopped.partition.to_string();
+                    Why::ALL.iter().try_for_each(|why| {
+                        let labels = [("lane", lane), ("partition", &partition), ("why", why.name())];
+                        family.gauge(&labels, u8::from(stopped.stop.why == *why).into())
+                    })
+                })
+            })
+        })?;
+        let now_ms = self.state.wall_ms();
+        out.family(WAITING, "How long a partition has been waiting for a schema", MetricType::Gauge, |family| {
+            each_lane(lanes, |lane, stats| {
+                let waiting = held(&stats.held_up).waiting.clone();
+                waiting.iter().try_for_each(|waiting| {
+                    let labels = [("lane", lane), ("partition", &waiting.partition.to_string())];
+                    family.gauge(&labels, waiting.lasted(now_ms).as_secs_f64())
+                })
+            })
+        })
+    }
+
     fn stalls(&self, out: &mut Out<'_>) -> fmt::Result {
         let lanes = &self.state.lanes;
         out.family(DUTY_CYCLE, "Longest duty cycle since start", MetricType::Gauge, |family| {
@@ -323,9 +362,11 @@ impl Lanes {
             family.info(&[("version", env!("CARGO_PKG_VERSION"))])
         })?;
         let ready = u8::from(state.readiness().is_ready());
+        let alarms = state.alarms().len() as f64;
         let bytes = |count: u64| count as f64;
         let numbers = [
             (READY, "1 when /readyz says yes", Some(ready.into())),
+            (ALARMS, "Alarms that /status tells: an operator should look, though records flow", Some(alarms)),
             (UPTIME, "Time since start", Some(state.uptime().as_secs_f64())),
             (RESIDENT, "Physical memory of the process", memory::resident_bytes().map(bytes)),
             (
@@ -347,50 +388,5 @@ impl Lanes {
         out.family(LOG_DROPPED, "Lines of the log that stderr did not take in time", MetricType::Counter, |family| {
             family.counter(&[], log_writer::dropped())
         })
-    }
-}
-
-/// The encoder with its ceremony folded away.
-struct Out<'a> {
-    encoder: DescriptorEncoder<'a>,
-}
-
-impl Out<'_> {
-    fn family(
-        &mut self,
-        name: &str,
-        help: &str,
-        kind: MetricType,
-        fill: impl FnOnce(&mut Family<'_>) -> fmt::Result,
-    ) -> fmt::Result {
-        fill(&mut Family { encoder: self.encoder.encode_descriptor(name, help, None, kind)? })
-    }
-}
-
-struct Family<'a> {
-    encoder: MetricEncoder<'a>,
-}
-
-impl Family<'_> {
-    fn counter(&mut self, labels: &[(&str, &str)], value: u64) -> fmt::Result {
-        if labels.is_empty() {
-            return self.encoder.encode_counter::<NoLabelSet, _, f64>(&value, None);
-        }
-        self.encoder.encode_family(&labels)?.encode_counter::<NoLabelSet, _, f64>(&value, None)
-    }
-
-    fn gauge(&mut self, labels: &[(&str, &str)], value: f64) -> fmt::Result {
-        if labels.is_empty() {
-            return self.encoder.encode_gauge(&value);
-        }
-        self.encoder.encode_family(&labels)?.encode_gauge(&value)
-    }
-
-    fn histogram(&mut self, labels: &[(&str, &str)], sum: f64, count: u64, buckets: &[(f64, u64)]) -> fmt::Result {
-        self.encoder.encode_family(&labels)?.encode_histogram::<NoLabelSet>(sum, count, buckets, None)
-    }
-
-    fn info(&mut self, labels: &[(&str, &str)]) -> fmt::Result {
-        self.encoder.encode_info(&labels)
     }
 }

@@ -1,13 +1,18 @@
 //! What can be seen from outside: latency histograms, counters, and the loopback HTTP that shows them.
 
 pub mod admin;
+pub mod alarms;
 pub mod connections;
 pub mod cpu;
+pub mod dead_letter_share;
 pub mod doing;
+mod exposition;
+pub mod held_up;
 pub mod latency;
 pub mod latency_log;
 pub mod log;
 pub mod log_writer;
 pub mod metrics;
+pub mod reject_examples;
 pub mod stats;
 pub mod status;

@@ -4,10 +4,12 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use crate::edge::{Complaint, Contact, PartitionLag};
+use crate::edge::{Complaint, Contact, PartitionLag, Progress};
 use crate::error::Reject;
 use crate::observe::doing::LastStep;
+use crate::observe::held_up::HeldUp;
 use crate::observe::latency::SharedTimes;
+use crate::observe::reject_examples::RejectExamples;
 use crate::record::{Decision, ReviewReason};
 
 /// A number with one writer.
@@ -154,6 +156,16 @@ pub struct LaneStats {
     pub complaint: OnceLock<Arc<Complaint>>,
     /// Why there is nothing to read, as long as that holds.
     pub no_input: Mutex<Option<String>>,
+    /// Offsets that were removed before they were read: a partition stopped at them, or went on behind them.
+    pub records_lost: Counter,
+    /// Partitions that are stopped, and those that wait for a schema.
+    pub held_up: Mutex<HeldUp>,
+    /// Wall clock, milliseconds, since when intake is paused at a limit; 0: it is not.
+    pub intake_paused_since_ms: Counter,
+    /// Where records are found that were rejected, one for each reason.
+    pub reject_examples: RejectExamples,
+    /// The group's offsets of the partitions that the lane had when it left, as far as it knows.
+    pub left_at: Mutex<Vec<Progress>>,
     /// The lane's partitions, as of the last publication.
     pub partitions: Mutex<Vec<ShownPartition>>,
     pub times: SharedTimes,

@@ -4,6 +4,8 @@ use serde::Serialize;
 
 use super::admin;
 use super::admin::AdminState;
+use super::dead_letter_share::{Share, WINDOW_SECONDS};
+use super::held_up::{StoppedPartition, WaitingPartition};
 use super::latency::Step;
 use super::metrics::{merged_times, quantile_us};
 use super::stats::{LaneStats, ShownPartition, held};
@@ -33,6 +35,7 @@ pub struct Status<'a> {
     /// What an operator should look at though records flow, such as failed partitions.
     alarms: Vec<String>,
     model: &'a admin::ModelInfo,
+    dead_letter_share: DeadLetterShare,
     lanes: Vec<Lane>,
     latency_us: serde_json::Map<String, serde_json::Value>,
     memory: Memory,
@@ -71,6 +74,8 @@ struct Lane {
     commits: u64,
     commit_failures: u64,
     producers_replaced: u64,
+    /// Offsets that were removed before they were read.
+    records_lost: u64,
     delivery_failures: u64,
     review_copies_refused: u64,
     model_failures: u64,
@@ -110,7 +115,43 @@ struct Partitions {
     assigned: u64,
     paused: u64,
     failed: u64,
+    /// Those that failed, and the way out of it.
+    stopped: Vec<Stopped>,
+    waiting_for_schema: Vec<Waiting>,
     lag: Vec<Lag>,
+}
+
+#[derive(Debug, Serialize)]
+struct Stopped {
+    partition: i32,
+    why: &'static str,
+    /// The offset that would be read next; `null` where the client does not know it.
+    next_offset: Option<i64>,
+    /// What the broker keeps, where it said so.
+    first_offset_kept: Option<i64>,
+    end_offset: Option<i64>,
+    records_lost: u64,
+    stopped_seconds: f64,
+    words: String,
+    fix: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Waiting {
+    partition: i32,
+    schema: String,
+    waiting_seconds: f64,
+    why: String,
+}
+
+/// Over the last minute, of all lanes.
+#[derive(Debug, Serialize)]
+struct DeadLetterShare {
+    window_seconds: u64,
+    records: u64,
+    dead_letters: u64,
+    /// `null` without records.
+    share: Option<f64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -144,6 +185,7 @@ impl<'a> Status<'a> {
             problems: liveness.problems.iter().chain(&readiness.problems).cloned().collect(),
             alarms: state.alarms(),
             model: &state.model,
+            dead_letter_share: dead_letter_share(state),
             lanes: state.lanes.iter().enumerate().map(|(index, stats)| lane(state, index, stats)).collect(),
             latency_us: latency(state),
             memory: Memory {
@@ -178,13 +220,14 @@ fn lane(state: &AdminState, index: usize, stats: &LaneStats) -> Lane {
             rows_mean: if batches == 0 { 0.0 } else { rows as f64 / batches as f64 },
             rows_max: stats.batch_rows_max.get(),
         },
-        partitions: partitions(stats),
+        partitions: partitions(state, stats),
         in_flight_bytes: stats.in_flight_bytes.get(),
         backpressure_stalls: stats.backpressure_stalls.get(),
         rebalances: stats.rebalances.get(),
         commits: stats.commits.get(),
         commit_failures: stats.commit_failures.get(),
         producers_replaced: stats.producers_replaced.get(),
+        records_lost: stats.records_lost.get(),
         delivery_failures: stats.delivery_failures.get(),
         review_copies_refused: stats.copies_refused.get(),
         model_failures: stats.model_failures.get(),
@@ -213,8 +256,42 @@ fn records(stats: &LaneStats) -> Records {
     }
 }
 
-fn partitions(stats: &LaneStats) -> Partitions {
-    let known = |offset: i64| (offset >= 0).then_some(offset);
+fn dead_letter_share(state: &AdminState) -> DeadLetterShare {
+    let Share { records, dead_letters, .. } = held(&state.dead_letter_share).clone();
+    let share = (records > 0).then(|| dead_letters as f64 / records as f64);
+    DeadLetterShare { window_seconds: WINDOW_SECONDS, records, dead_letters, share }
+}
+
+fn stopped(StoppedPartition { partition, since_ms, stop }: &StoppedPartition, now_ms: i64) -> Stopped {
+    Stopped {
+        partition: *partition,
+        why: stop.why.name(),
+        next_offset: known(stop.next),
+        first_offset_kept: stop.kept.map(|(first, _)| first),
+        end_offset: stop.kept.map(|(_, end)| end),
+        records_lost: stop.lost(),
+        stopped_seconds: now_ms.saturating_sub(*since_ms).max(0) as f64 / 1_000.0,
+        words: stop.words.clone(),
+        fix: stop.fix.clone(),
+    }
+}
+
+fn waiting(of: &WaitingPartition, now_ms: i64) -> Waiting {
+    Waiting {
+        partition: of.partition,
+        schema: of.schema.clone(),
+        waiting_seconds: of.lasted(now_ms).as_secs_f64(),
+        why: of.why.clone(),
+    }
+}
+
+fn known(offset: i64) -> Option<i64> {
+    (offset >= 0).then_some(offset)
+}
+
+fn partitions(state: &AdminState, stats: &LaneStats) -> Partitions {
+    let now_ms = state.wall_ms();
+    let held_up = held(&stats.held_up);
     let shown = held(&stats.partitions).clone();
     let lag = |ShownPartition { lag, state }: &ShownPartition| Lag {
         partition: lag.partition,
@@ -227,6 +304,8 @@ fn partitions(stats: &LaneStats) -> Partitions {
         assigned: stats.assigned_partitions.get(),
         paused: stats.paused_partitions.get(),
         failed: stats.failed_partitions.get(),
+        stopped: held_up.stopped.iter().map(|of| stopped(of, now_ms)).collect(),
+        waiting_for_schema: held_up.waiting.iter().map(|of| waiting(of, now_ms)).collect(),
         lag: shown.iter().map(lag).collect(),
     }
 }

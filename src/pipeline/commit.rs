@@ -1,6 +1,8 @@
 //! Acknowledgements come home, the watermark moves, progress is committed.
 
-use crate::edge::{Clock, Committing, Delivery, Progress, Scorer, Sink, Source};
+use std::time::Duration;
+
+use crate::edge::{Clock, CommitRefusal, Committing, Delivery, Progress, Scorer, Sink, Source};
 use crate::error::{Fatal, exit};
 use crate::failpoint::{self, Point};
 use crate::observe::doing::Doing;
@@ -12,6 +14,30 @@ use crate::pipeline::rewind::Failures;
 use crate::pipeline::transaction::Broken;
 use crate::pipeline::watermark::{Acknowledged, Fate};
 
+/// Commits that go on failing for the same reason are told once in so long.
+const TELL_AGAIN: Duration = Duration::from_secs(10);
+
+/// What was told of commits that fail.
+#[derive(Debug, Default)]
+pub struct CommitFailures {
+    code: i32,
+    told_ns: Option<u64>,
+    untold: u64,
+}
+
+impl CommitFailures {
+    /// How many failed since the last line, this one included, if it is to be told.
+    fn note(&mut self, code: i32, now_ns: u64) -> Option<u64> {
+        self.untold += 1;
+        let is_new = self.code != code;
+        let is_due = self.told_ns.is_none_or(|told_ns| now_ns.saturating_sub(told_ns) >= nanoseconds(TELL_AGAIN));
+        (is_new || is_due).then(|| {
+            (self.code, self.told_ns) = (code, Some(now_ns));
+            std::mem::take(&mut self.untold)
+        })
+    }
+}
+
 /// When to commit next, and since when an answer is awaited.
 #[derive(Debug)]
 pub struct CommitClock {
@@ -19,6 +45,7 @@ pub struct CommitClock {
     pub(super) timeout_ns: u64,
     pub(super) next_ns: u64,
     started_ns: Option<u64>,
+    failures: CommitFailures,
 }
 
 impl CommitClock {
@@ -28,6 +55,7 @@ impl CommitClock {
             timeout_ns: nanoseconds(limits.commit_timeout),
             next_ns: 0,
             started_ns: None,
+            failures: CommitFailures::default(),
         }
     }
 
@@ -97,7 +125,7 @@ where
     /// Returns whether the broker said anything.
     pub(super) fn settle(&mut self) -> Result<bool, Fatal> {
         self.stats.doing.set(Doing::Acks);
-        self.sink.poll(std::time::Duration::ZERO, &mut self.acks)?;
+        self.sink.poll(Duration::ZERO, &mut self.acks)?;
         if self.acks.is_empty() {
             return Ok(false);
         }
@@ -186,17 +214,21 @@ where
             return;
         }
         for slot in self.slots.iter_mut().filter(|slot| slot.watermark.open() == 0) {
-            if let Some(position) = self.source.position(slot.partition) {
+            let position = self.source.position(slot.partition).unwrap_or(-1).max(slot.goes_on_at);
+            if position >= 0 {
                 slot.pass_markers(position);
             }
         }
     }
 
-    pub(super) fn committed(&mut self, partitions: &[i32], result: Result<(), i32>) {
+    pub(super) fn committed(&mut self, partitions: &[i32], result: Result<(), CommitRefusal>) {
         self.commits.answered();
-        if let Err(code) = result {
+        if let Err(refusal) = result {
             self.stats.commit_failures.add(1);
-            tracing::warn!(code, "a commit failed; it is tried again");
+            let now_ns = self.clock.now_ns();
+            if let Some(times) = self.commits.failures.note(refusal.code, now_ns) {
+                tracing::warn!(?partitions, code = refusal.code, times, "a commit failed: {refusal}");
+            }
         }
         if result.is_ok() {
             self.stats.committed_ms.set(self.clock.now_ns() / 1_000_000);
@@ -209,5 +241,22 @@ where
                 Err(_) => slot.requested = slot.confirmed,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commits_that_go_on_failing_are_told_once_in_a_while_and_another_reason_at_once() {
+        let mut failures = CommitFailures::default();
+        let mut told = |code, ms: u64| failures.note(code, ms * 1_000_000);
+        assert_eq!(told(27, 0), Some(1));
+        assert_eq!((told(27, 100), told(27, 9_999)), (None, None));
+        assert_eq!(told(27, 10_000), Some(3));
+        assert_eq!(told(27, 10_100), None);
+        assert_eq!(told(16, 10_200), Some(2), "another reason, and what was not told of the one before");
+        assert_eq!(told(27, 10_300), Some(1));
     }
 }

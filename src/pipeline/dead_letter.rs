@@ -8,6 +8,7 @@ use std::io::Write as _;
 use crate::avro::wire::{Accept, SCHEMA_ID_HEADER, detect};
 use crate::edge::SourceRecord;
 use crate::error::Reject;
+use crate::observe::reject_examples::RejectExample;
 use crate::pipeline::settings::HeaderStyle;
 use crate::record::{Decoded, Position};
 
@@ -140,6 +141,21 @@ impl DeadLetterHeaders {
         out.clear();
         // Writing to memory cannot fail.
         let _ = write!(out, "{}-{}-{}", self.topic, at.partition, at.offset);
+    }
+
+    /// The record that the headers were prepared for, for people. Once in a while.
+    pub fn example(&self) -> RejectExample {
+        let text = |suffix: &str| {
+            let index = SUFFIXES.iter().position(|known| *known == suffix)?;
+            let start = if index == 0 { 0 } else { self.ends[index - 1] };
+            self.text.get(start..self.ends[index])
+        };
+        let text = |suffix| text(suffix).unwrap_or_default();
+        RejectExample {
+            at: format!("{}-{}-{}", text("topic"), text("partition"), text("offset")),
+            schema: text("schema_id").to_owned(),
+            message: text("message").to_owned(),
+        }
     }
 
     fn earlier_attempts(&self, record: &impl SourceRecord) -> u32 {

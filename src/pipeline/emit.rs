@@ -275,6 +275,9 @@ impl Emit {
             way.announce(item, 1, fate);
         }
         self.settings.headers.fill(&item.record, reject, item.decoded.as_ref(), item.slot, way.scored_us / 1_000);
+        if way.stats.reject_examples.wants(reject) {
+            way.stats.reject_examples.keep(reject, self.settings.headers.example());
+        }
         let headers = self.settings.headers.list();
         let destination = match reject {
             Reject::ModelFailed => Destination::Timeouts,

@@ -173,13 +173,22 @@ impl<R: SourceRecord> Intake<R> {
 
 /// One line for the log.
 pub fn log(note: &SchemaNote) {
-    let SchemaNote { key, grade, text } = note;
-    match grade {
-        Grade::Refused => tracing::error!(schema = %key, "records of this schema are dead letters: {text}"),
-        Grade::Unknown | Grade::OtherRecord => {
-            tracing::warn!(schema = %key, "records of this schema are dead letters: {text}")
+    let (key, text) = (&note.key, sentence(note));
+    match note.grade {
+        Grade::Refused => tracing::error!(schema = %key, "{text}"),
+        Grade::Unknown | Grade::OtherRecord | Grade::Incomplete | Grade::Remark => {
+            tracing::warn!(schema = %key, "{text}")
         }
-        Grade::Incomplete | Grade::Remark => tracing::warn!(schema = %key, "{text}"),
+    }
+}
+
+/// The same for whoever keeps no log.
+pub fn sentence(note: &SchemaNote) -> String {
+    match note.grade {
+        Grade::Refused | Grade::Unknown | Grade::OtherRecord => {
+            format!("records of this schema are dead letters: {}", note.text)
+        }
+        Grade::Incomplete | Grade::Remark => note.text.clone(),
     }
 }
 

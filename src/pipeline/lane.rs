@@ -24,9 +24,11 @@ use crate::pipeline::intake::Intake;
 use crate::pipeline::limits::{KEEP_AWAKE_EVERY, Limits, PUBLISH_EVERY, SINK_WAIT, nanoseconds};
 use crate::pipeline::rebalance::Revoke;
 use crate::pipeline::scoring::{AT_DESK_MAX, Model, Queues, Scoring};
+use crate::pipeline::settings::OutOfRange;
 use crate::pipeline::showing::Shown;
 use crate::pipeline::slots::{Phase, Slots, Waiting};
 use crate::pipeline::stood_still::Alive;
+use crate::pipeline::stopping::Lost;
 use crate::pipeline::transaction::Transaction;
 use crate::record::Ack;
 
@@ -43,6 +45,7 @@ pub struct Parts<S: Source, M, K, D, C> {
     pub batch_rows: usize,
     pub limits: Limits,
     pub stats: Arc<LaneStats>,
+    pub out_of_range: OutOfRange,
     /// End offset per partition where the run is bounded: reached, finished and committed, the lane is at its end.
     pub until: Option<Vec<i64>>,
 }
@@ -78,6 +81,8 @@ pub struct Lane<S: Source, M, K, D, C> {
     pub(super) shown: Shown,
     pub(super) times: StepTimes,
     pub(super) until: Option<Vec<i64>>,
+    pub(super) out_of_range: OutOfRange,
+    pub(super) lost: Lost,
     /// Since when outcomes have been in flight without an acknowledgement.
     pub(super) silent_since_ns: u64,
     /// When decoding began last.
@@ -156,6 +161,8 @@ where
             shown: Shown::default(),
             times: StepTimes::default(),
             until: parts.until,
+            out_of_range: parts.out_of_range,
+            lost: Lost::default(),
             silent_since_ns: 0,
             decode_start_ns: 0,
             alive: Alive::default(),
@@ -242,12 +249,19 @@ where
             }
             Permission::Pause => {
                 if !in_doubt {
-                    tracing::warn!(records, bytes, "outcomes are not acknowledged fast enough: partitions paused");
+                    self.stats.intake_paused_since_ms.set(self.clock.wall_us().unsigned_abs() / 1_000);
+                    tracing::warn!(
+                        records,
+                        bytes,
+                        "intake is paused: outcomes are not acknowledged fast enough (limits.in_flight_records_max, \
+                         limits.in_flight_bytes_max). Look at the output topics' brokers"
+                    );
                 }
                 self.stats.doing.set(Doing::Consumer);
                 self.source.pause(&self.slots.partitions(Phase::Flowing))
             }
             Permission::Resume => {
+                self.stats.intake_paused_since_ms.set(0);
                 tracing::info!("partitions flow again");
                 let flowing =
                     self.slots.iter().filter(|slot| slot.phase == Phase::Flowing && slot.waiting != Waiting::Paused);
@@ -318,7 +332,7 @@ where
                     continue;
                 }
                 if self.emit.refusals.stops_before(at) {
-                    stop.push(at.partition);
+                    stop.push(at);
                     continue;
                 }
                 received += 1;
@@ -332,10 +346,10 @@ where
             failpoint::pass(Point::AfterReceive);
         }
         self.pause_waiting(now_ns)?;
+        // The first of each partition.
         stop.sort_unstable();
-        stop.dedup();
-        stop.into_iter()
-            .try_for_each(|partition| self.stop_partition(partition, "the broker takes nothing of its next record"))
+        stop.dedup_by_key(|at| at.partition);
+        stop.into_iter().try_for_each(|at| self.stop_before(at))
     }
 
     /// With every cycle, so that the counters add up whenever the lane stands between two.

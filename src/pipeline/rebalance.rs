@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use crate::edge::{Clock, Delivery, Scorer, Sink, Source, SourceEvent};
+use crate::edge::{Clock, Delivery, Progress, Scorer, Sink, Source, SourceEvent};
 use crate::error::Fatal;
 use crate::failpoint::{self, Bug, Point};
 use crate::observe::doing::Doing;
-use crate::observe::stats::LaneStats;
+use crate::observe::stats::{LaneStats, held};
 use crate::pipeline::lane::Lane;
 use crate::pipeline::limits::nanoseconds;
 use crate::pipeline::slots::Phase;
@@ -17,6 +17,7 @@ use crate::pipeline::transaction::Broken;
 #[derive(Debug)]
 pub struct Revoke {
     partitions: Vec<i32>,
+    since_ns: u64,
     deadline_ns: u64,
 }
 
@@ -41,14 +42,13 @@ where
                         slot.end_reached = Some(offset);
                     }
                 }
-                SourceEvent::PartitionFailed { partition, reason } => self.stop_partition(partition, &reason)?,
+                SourceEvent::PartitionFailed { partition, stop } => self.cannot_read_on(partition, *stop)?,
             }
         }
         Ok(())
     }
 
     fn assigned(&mut self, partitions: &[i32], now_ns: u64) -> Result<(), Fatal> {
-        tracing::info!(?partitions, "partitions assigned");
         self.stats.rebalances.add(1);
         if D::ATOMIC && !partitions.is_empty() {
             // Partitions that were lost just before took a transaction with them. One that is open would grow as old as the
@@ -75,13 +75,20 @@ where
         if self.gate.is_paused() || self.draining {
             self.source.pause(partitions)?;
         }
+        let (assigned, held) = (in_order(partitions), self.held());
+        match (assigned.is_empty(), held.is_empty()) {
+            (false, _) => tracing::info!(?assigned, ?held, "partitions assigned"),
+            (true, false) => tracing::info!(?held, "the group was divided anew: this lane keeps what it holds"),
+            (true, true) => tracing::info!(?held, "joined the group: no partitions assigned to this lane for now"),
+        }
         self.stats.joined.store(true, std::sync::atomic::Ordering::Relaxed);
         Ok(())
     }
 
     fn revoked(&mut self, partitions: Vec<i32>, now_ns: u64) -> Result<(), Fatal> {
-        tracing::info!(?partitions, "partitions asked back: draining them");
         self.stats.rebalances.add(1);
+        let open: usize = self.slots.open_records();
+        tracing::info!(asked_back = ?in_order(&partitions), held = ?self.held(), records_in_flight = open, "partitions asked back: they are drained and committed before they go");
         self.source.pause(&partitions)?;
         self.sink.hold_copies(Duration::ZERO);
         for &partition in &partitions {
@@ -92,8 +99,14 @@ where
         }
         failpoint::pass(Point::InRevoke);
         let timeout_ns = nanoseconds(self.limits.revoke_timeout);
-        self.revoke = Some(Revoke { partitions, deadline_ns: now_ns.saturating_add(timeout_ns) });
+        let deadline_ns = now_ns.saturating_add(timeout_ns);
+        self.revoke = Some(Revoke { partitions, since_ns: now_ns, deadline_ns });
         Ok(())
+    }
+
+    /// The partitions that are the lane's now, in order.
+    fn held(&self) -> Vec<i32> {
+        in_order(&self.slots.iter().map(|slot| slot.partition).collect::<Vec<i32>>())
     }
 
     /// Drops what was taken from the source and not yet sent: polled records, and those parked behind a schema.
@@ -123,19 +136,26 @@ where
                 self.abort_if_broken(now_ns)?;
             }
         }
-        let Some(Revoke { partitions, .. }) = self.revoke.take() else { return Ok(()) };
+        let Some(Revoke { partitions, since_ns, .. }) = self.revoke.take() else { return Ok(()) };
         self.stats.doing.set(Doing::Consumer);
         self.drop_slots(&partitions);
         self.source.release(&partitions)?;
+        let took_ms = now_ns.saturating_sub(since_ns) / 1_000_000;
+        tracing::info!(given_back = ?in_order(&partitions), held = ?self.held(), took_ms, "partitions given back");
         if settled { Ok(()) } else { self.purge() }
     }
 
     fn lost(&mut self, partitions: &[i32]) -> Result<(), Fatal> {
-        tracing::warn!(?partitions, "partitions lost: another member may own them already");
         self.stats.rebalances.add(1);
         self.keep_showing(partitions);
         partitions.iter().for_each(|&partition| self.forget_unprocessed(partition));
         self.drop_slots(partitions);
+        tracing::warn!(
+            lost = ?in_order(partitions),
+            held = ?self.held(),
+            "partitions lost: this member's session was over, and another may own them already. What was not committed is \
+             scored again there"
+        );
         if self.slots.is_empty() {
             self.commits.may_take_long();
         }
@@ -170,16 +190,6 @@ where
             // It may be assigned anew when the topics take its outcomes again.
             self.emit.refusals.forget_before(slot.partition, i64::MAX);
         }
-    }
-
-    /// Stops a partition with an alarm; it stays stopped until it is assigned anew.
-    pub(super) fn stop_partition(&mut self, partition: i32, reason: &str) -> Result<(), Fatal> {
-        tracing::error!(partition, reason, "the partition is stopped; the others go on");
-        match self.slots.by_partition(partition) {
-            Some(slot) if slot.phase == Phase::Flowing => slot.phase = Phase::Failed,
-            _ => return Ok(()),
-        }
-        self.source.pause(&[partition])
     }
 
     /// Stops the intake; duty cycles go on until [`Lane::is_drained`].
@@ -220,6 +230,9 @@ where
         let open: usize = self.slots.open_records();
         self.stats.handed_back.add(open as u64);
         self.give_up_transaction();
+        let mut left_at: Vec<Progress> = self.slots.iter().map(|slot| slot.last_commit()).collect();
+        left_at.sort_unstable_by_key(|at| at.partition);
+        *held(&self.stats.left_at) = left_at;
         let partitions: Vec<i32> = self.slots.iter().map(|slot| slot.partition).collect();
         partitions.iter().for_each(|&partition| drop(self.slots.close(partition)));
         self.publish(self.clock.now_ns());
@@ -229,6 +242,12 @@ where
         self.stats.ended.store(true, std::sync::atomic::Ordering::Release);
         closed && drained
     }
+}
+
+fn in_order(partitions: &[i32]) -> Vec<i32> {
+    let mut sorted = partitions.to_vec();
+    sorted.sort_unstable();
+    sorted
 }
 
 fn count_handed_back(stats: &LaneStats, records: usize) {

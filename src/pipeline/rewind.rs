@@ -178,6 +178,7 @@ where
         }
         let slot = self.slots.open(to);
         slot.phase = phase;
+        slot.stop = old.stop.filter(|_| phase == Phase::Failed);
         slot.failures = failures;
         slot.requested = old.requested;
         slot.confirmed = old.confirmed;

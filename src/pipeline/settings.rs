@@ -39,6 +39,8 @@ pub enum HeaderStyle {
 pub struct DeadLetterSettings {
     pub payload: PayloadPolicy,
     pub header_style: HeaderStyle,
+    /// Above this share of the last minute's records there is an alarm; a million: never.
+    pub alarm_share_per_million: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +70,16 @@ pub struct StageSettings {
     pub dead_letters: DeadLetterSettings,
     pub deadline: Option<Deadline>,
     pub forward_headers: ForwardHeaders,
+}
+
+/// What happens to a partition whose next records were removed before they were read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum OutOfRange {
+    /// It stops with an alarm; the others go on.
+    #[default]
+    Stop,
+    /// It goes on at the first record that is kept. Said and counted.
+    Earliest,
 }
 
 /// Which stages of a lane run on which thread.

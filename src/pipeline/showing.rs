@@ -33,6 +33,7 @@ where
     pub(super) fn publish(&mut self, now_ns: u64) {
         self.count_open();
         self.intake.tell(&self.stats);
+        self.show_held_up();
         let contact = self.source.contact();
         let stats = &self.stats;
         stats.note_contact(contact, now_ns / 1_000_000);

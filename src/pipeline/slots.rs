@@ -2,7 +2,9 @@
 //! rebalance or goes back after a failed delivery, it gets a new slot, so that late acknowledgements of the old one
 //! can never count for the new.
 
-use crate::edge::Progress;
+use std::sync::Arc;
+
+use crate::edge::{Progress, Stop};
 use crate::failpoint::{Bug, planted};
 use crate::pipeline::watermark::Watermark;
 use crate::record::Tag;
@@ -40,8 +42,14 @@ pub struct Slot {
     pub next_offset: i64,
     /// For a schema.
     pub waiting: Waiting,
+    /// Wall clock, microseconds, since when it has been paused for that.
+    pub waits_since_us: i64,
+    /// Why it stopped, and when by the wall clock (microseconds).
+    pub stop: Option<(Arc<Stop>, i64)>,
     /// The offset it began at.
     pub first_offset: i64,
+    /// Where the source was sent over records that were removed unread; negative: nowhere.
+    pub goes_on_at: i64,
     /// Failed deliveries since the last progress, when it began.
     pub failures: u32,
     /// Bounded runs: the source has shown the end up to this offset.
@@ -112,7 +120,10 @@ impl Slots {
             confirmed: -1,
             next_offset: at.offset,
             waiting: Waiting::No,
+            waits_since_us: 0,
+            stop: None,
             first_offset: at.offset,
+            goes_on_at: -1,
             failures: 0,
             end_reached: None,
             forgot: false,

@@ -20,6 +20,7 @@ use crate::pipeline::ending::{EndWatch, LeavingWatch};
 use crate::pipeline::lane::Lane;
 use crate::pipeline::limits::{Limits, nanoseconds};
 use crate::pipeline::passage::scoring_thread_gone;
+use crate::pipeline::reject_report::RejectReport;
 use crate::pipeline::reports::{LastWord, Report, Reporter};
 use crate::pipeline::schema_desk::SchemaDesk;
 use crate::pipeline::settings::Cores;
@@ -42,6 +43,7 @@ pub struct Lanes<C> {
     failure: Arc<OnceLock<Fatal>>,
     end: EndWatch,
     leaving: LeavingWatch,
+    rejects: RejectReport,
 }
 
 /// A lane as the conductor sees it.
@@ -56,7 +58,13 @@ impl<C: Clock + Clone + Send + 'static> Lanes<C> {
         let (sender, reports) = unbounded();
         let stop = Arc::new(AtomicBool::new(false));
         let (end, leaving) = (EndWatch::default(), LeavingWatch::default());
-        Lanes { clock, limits, stop, watched: Vec::new(), reports, sender, failure: Arc::default(), end, leaving }
+        let (failure, rejects) = (Arc::default(), RejectReport::default());
+        Lanes { clock, limits, stop, watched: Vec::new(), reports, sender, failure, end, leaving, rejects }
+    }
+
+    /// Whoever conducts the lanes tells of records that are rejected.
+    pub fn report_rejects(&mut self, report: RejectReport) {
+        self.rejects = report;
     }
 
     /// Starts a lane on its own thread, and its model on another where the lane is dedicated. `build` runs on the lane's
@@ -79,6 +87,8 @@ impl<C: Clock + Clone + Send + 'static> Lanes<C> {
         let reporter = Reporter { name: Arc::clone(&name), stats: Some(Arc::clone(&stats)), sender };
         let doing = Arc::clone(&stats);
         let body = move || {
+            // What is logged here names the lane, at every level.
+            let _of = tracing::error_span!("lane", lane).entered();
             // A panic ends the process in release builds; here it must not leave the conductor waiting for ever.
             let mut last_word = LastWord { lane: Some(lane), reporter: reporter.clone(), result: None };
             last_word.result = Some(build().and_then(|mut lane| {
@@ -132,7 +142,7 @@ impl<C: Clock + Clone + Send + 'static> Lanes<C> {
                 Ok(Report::Failed { name, fatal }) => {
                     let (lane, code, text) = (name, fatal.code, fatal.to_string());
                     if self.failure.set(fatal).is_ok() {
-                        tracing::error!(lane, code, "fatal: {text}");
+                        tracing::error!(lane, exit_code = code, "fatal: {text}");
                     }
                     self.stop.store(true, Ordering::Release);
                 }
@@ -151,7 +161,9 @@ impl<C: Clock + Clone + Send + 'static> Lanes<C> {
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
             }
+            self.rejects.look(self.clock.now_ns());
         }
+        self.rejects.finish(self.clock.now_ns());
         self.failure.get().map_or(Ok(clean), |fatal| Err(fatal.clone()))
     }
 

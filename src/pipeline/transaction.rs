@@ -202,6 +202,7 @@ where
         let has_committed = old.confirmed >= 0 || to.offset != old.first_offset;
         let slot = self.slots.open(to);
         slot.phase = phase;
+        slot.stop = old.stop.filter(|_| phase == Phase::Failed);
         slot.requested = if has_committed { to.offset } else { -1 };
         slot.confirmed = slot.requested;
         Ok(())

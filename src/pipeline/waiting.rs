@@ -56,7 +56,7 @@ where
         if resume.is_empty() {
             return Ok(());
         }
-        tracing::info!(partitions = ?resume, "the schema is there");
+        tracing::info!(partitions = ?resume, "the schema is there: the partitions flow again");
         self.stats.doing.set(Doing::Consumer);
         self.source.resume(&resume)
     }
@@ -74,8 +74,13 @@ where
                 continue;
             }
             slot.waiting = Waiting::Paused;
+            slot.waits_since_us = self.clock.wall_us();
             let why = self.intake.why_waiting(schema);
-            tracing::warn!(partition = slot.partition, "the partition waits: {why}");
+            tracing::warn!(
+                partition = slot.partition,
+                %schema,
+                "the partition waits for a schema, and the others go on: {why}"
+            );
             pause.push(slot.partition);
         }
         if pause.is_empty() {

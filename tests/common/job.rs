@@ -118,10 +118,10 @@ impl Job {
         Running::spawn(command.arg("--until-end")).wait(STEP)
     }
 
-    /// `scorewire load --json`, running. Its summary comes from [`summary`].
+    /// `scorewire load --json`, running, whatever the input holds already. Its summary comes from [`summary`].
     pub fn load(&self, args: &[&str]) -> Running {
         let mut command = scorewire();
-        command.arg("load").arg("--config").arg(self.config()).arg("--json").args(args);
+        command.arg("load").arg("--config").arg(self.config()).args(["--simulate", "--json"]).args(args);
         Running::spawn(&mut command)
     }
 

@@ -27,5 +27,5 @@ pub use record::FakeRecord;
 pub use schemas::FakeSchemas;
 pub use scorer::{FakeScorer, Mode};
 pub use sink::{FakeSink, Sent, SinkState};
-pub use source::{FakeSource, SourceState};
+pub use source::{FakeSource, SourceState, cannot_be_read_on};
 pub use world::{FakeLane, Setup, World};

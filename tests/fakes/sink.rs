@@ -13,11 +13,16 @@ use super::record::{FakeRecord, Headers};
 use super::transactions::Transactions;
 
 /// What librdkafka says of an outcome that was purged from the queue.
-pub const PURGED: Undelivered = Undelivered { hope: Hope::Beside, code: -152, text: "Local: Purged in queue" };
+pub const PURGED: Undelivered =
+    Undelivered { hope: Hope::Beside, code: -152, name: "_PURGE_QUEUE", text: "Local: Purged in queue" };
 
 /// What it says of one that the rights do not allow.
-pub const REFUSED: Undelivered =
-    Undelivered { hope: Hope::Later, code: 29, text: "Broker: Topic authorization failed" };
+pub const REFUSED: Undelivered = Undelivered {
+    hope: Hope::Later,
+    code: 29,
+    name: "TOPIC_AUTHORIZATION_FAILED",
+    text: "Broker: Topic authorization failed",
+};
 
 /// Where an outcome stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use scorewire::edge::{Contact, PartitionLag, Progress, Source, SourceEvent, Waker};
+use scorewire::edge::{CommitRefusal, Contact, PartitionLag, Progress, Source, SourceEvent, Stop, Waker, Why};
 use scorewire::error::{Fatal, exit};
 use scorewire::record::Position;
 
@@ -19,6 +19,8 @@ pub struct Log {
     pub records: Vec<Arc<Data>>,
     /// The next offset: past the last record and the markers behind it.
     pub end: i64,
+    /// Everything before was removed.
+    pub first: i64,
 }
 
 /// The consumer's view of a partition it was assigned.
@@ -28,6 +30,8 @@ struct Fetch {
     position: Option<i64>,
     paused: bool,
     end_told: bool,
+    /// That what comes next was removed.
+    removal_told: bool,
 }
 
 /// How commits are answered.
@@ -147,6 +151,14 @@ impl FakeSource {
         self.state().logs.entry(partition).or_default().end += count;
     }
 
+    /// Retention, or somebody, removes what is before `first`.
+    pub fn remove_before(&self, partition: i32, first: i64) {
+        let mut state = self.state();
+        let log = state.logs.entry(partition).or_default();
+        log.records.retain(|record| record.position.offset >= first);
+        (log.first, log.end) = (first, log.end.max(first));
+    }
+
     /// Comes with the next poll.
     pub fn tell(&self, event: SourceEvent) {
         self.state().upcoming.push_back(event);
@@ -196,13 +208,23 @@ impl FakeSource {
     }
 }
 
+/// What the source says of a partition whose records from `next` on are not to be had.
+pub fn cannot_be_read_on(partition: i32, next: i64, why: Why, kept: Option<(i64, i64)>) -> SourceEvent {
+    let (words, fix) = (format!("fake: {} at {next}", why.name()), "fake: do something".to_owned());
+    SourceEvent::PartitionFailed { partition, stop: Box::new(Stop { why, next, kept, words, fix }) }
+}
+
+fn refusal(code: i32) -> CommitRefusal {
+    CommitRefusal { code, name: "FAKE", text: "fake: refused", meaning: "the test says so" }
+}
+
 fn not_assigned(partition: i32) -> Fatal {
     Fatal::new(exit::INTERNAL, format!("fake: partition {partition} is not assigned"), "")
 }
 
 impl SourceState {
     fn finish_commit(&mut self, progress: Vec<Progress>, result: Result<(), i32>) {
-        let result = self.refuse.pop_front().map_or(result, Err);
+        let result = self.refuse.pop_front().map_or(result, Err).map_err(refusal);
         let partitions = progress.iter().map(|to| to.partition).collect();
         if result.is_ok() {
             for to in progress {
@@ -217,6 +239,14 @@ impl SourceState {
     fn deliver(&mut self, partition: i32, room: usize, out: &mut Vec<FakeRecord>, journal: &Journal) {
         let (Some(fetch), Some(log)) = (self.assigned.get_mut(&partition), self.logs.get(&partition)) else { return };
         if fetch.paused {
+            return;
+        }
+        if fetch.next < log.first {
+            // Nothing is fetched until somebody says where to go on.
+            if !std::mem::replace(&mut fetch.removal_told, true) {
+                let kept = Some((log.first, log.end));
+                self.visible.push_back(cannot_be_read_on(partition, fetch.next, Why::OffsetOutOfRange, kept));
+            }
             return;
         }
         let limit = out.len() + room;
@@ -285,7 +315,7 @@ impl Source for FakeSource {
         let mut first = Vec::new();
         for &partition in partitions {
             let offset = state.committed.get(&partition).copied().unwrap_or(0);
-            let fetch = Fetch { next: offset, position: None, paused: false, end_told: false };
+            let fetch = Fetch { next: offset, position: None, paused: false, end_told: false, removal_told: false };
             assert!(state.assigned.insert(partition, fetch).is_none(), "assigned twice");
             self.journal.note(Entry::Assigned(partition));
             first.push(Progress { partition, offset });
@@ -318,7 +348,7 @@ impl Source for FakeSource {
         self.journal.note(Entry::Sought(to.partition, to.offset));
         let mut state = self.state();
         let fetch = state.assigned.get_mut(&to.partition).ok_or_else(|| not_assigned(to.partition))?;
-        *fetch = Fetch { next: to.offset, position: None, paused: fetch.paused, end_told: false };
+        *fetch = Fetch { next: to.offset, position: None, paused: fetch.paused, end_told: false, removal_told: false };
         Ok(())
     }
 

@@ -22,7 +22,9 @@ use scorewire::pipeline::judge::Judge;
 use scorewire::pipeline::lane::{Lane, Parts};
 use scorewire::pipeline::limits::Limits;
 use scorewire::pipeline::schema_desk::SchemaDesk;
-use scorewire::pipeline::settings::{Deadline, HeaderStyle, Layout, PayloadPolicy, ReviewSettings, Thresholds};
+use scorewire::pipeline::settings::{
+    Deadline, HeaderStyle, Layout, OutOfRange, PayloadPolicy, ReviewSettings, Thresholds,
+};
 
 use super::clock::ManualClock;
 use super::journal::Journal;
@@ -61,6 +63,7 @@ pub struct Setup {
     pub dead_letter_payload: PayloadPolicy,
     pub header_style: HeaderStyle,
     pub deadline: Option<Deadline>,
+    pub out_of_range: OutOfRange,
     pub until: Option<Vec<i64>>,
     pub layout: Layout,
     /// Schemas are read and compiled when the test says so ([`World::answer`]), not within the cycle.
@@ -83,6 +86,7 @@ impl Default for Setup {
             dead_letter_payload: PayloadPolicy::Raw,
             header_style: HeaderStyle::Scorewire,
             deadline: None,
+            out_of_range: OutOfRange::Stop,
             until: None,
             layout: LAYOUT,
             schemas_by_hand: false,
@@ -192,6 +196,7 @@ impl Setup {
             batch_rows: self.batch_rows,
             limits: self.limits.clone(),
             stats: Arc::clone(&stats),
+            out_of_range: self.out_of_range,
             until: self.until.clone(),
         };
         let lane = match self.layout {

@@ -74,7 +74,7 @@ impl Cluster {
 
     /// The poison that a run by this plan sends.
     pub fn corpus(&self, plan: &LoadPlan) -> Corpus {
-        let pool = Pool::load(&plan.source, plan.framing, plan.seed).expect("simulated");
+        let pool = Pool::load(&plan.source, plan.framing, plan.seed, plan.rows_max()).expect("simulated");
         Corpus::new(pool.poisons.clone(), plan.poison_per_million, plan.seed)
     }
 

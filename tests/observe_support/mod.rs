@@ -13,6 +13,7 @@ use scorewire::config::Config;
 use scorewire::edge::Clock;
 use scorewire::observe::admin::{self, AdminServer, ModelInfo, Phase};
 use scorewire::observe::connections::ConnectionLimits;
+use scorewire::observe::dead_letter_share::SharedShare;
 use scorewire::observe::stats::LaneStats;
 
 /// A clock moved by hand.
@@ -49,6 +50,7 @@ pub struct Bench {
     pub lanes: Vec<Arc<LaneStats>>,
     pub clock: Arc<HandClock>,
     pub phase: Arc<Phase>,
+    pub dead_letter_share: SharedShare,
     pub config: Config,
 }
 
@@ -73,8 +75,9 @@ impl Bench {
         };
         let shared: Arc<dyn Clock + Send + Sync> = Arc::<HandClock>::clone(&clock);
         let state = config.admin_state(lanes.clone(), model, Arc::clone(&phase), shared);
+        let dead_letter_share = Arc::clone(&state.dead_letter_share);
         let server = admin::start("127.0.0.1:0".parse().unwrap(), Arc::new(state), limits).unwrap();
-        Bench { server, lanes, clock, phase, config }
+        Bench { server, lanes, clock, phase, dead_letter_share, config }
     }
 
     /// The same, warm and joined.

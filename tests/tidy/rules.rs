@@ -11,6 +11,7 @@ pub const UNSAFE_ALLOWED: &[(&str, &str)] = &[
     ("src/kafka/", "librdkafka's batch calls, headers and events exist in C only"),
     ("src/model/", "ONNX Runtime's C interface, the loader, and the variable that must be set before it loads"),
     ("src/observe/cpu.rs", "another process's CPU clock is found in C"),
+    ("src/cli/signals.rs", "what a second signal says and does happens in its handler"),
     ("src/memory.rs", "the allocator is asked in C"),
     ("benches/echo/", "the control uses the lane's own client calls, which exist in C only"),
     ("tests/counting/", "an allocator that counts is an implementation of an unsafe trait"),

@@ -118,6 +118,11 @@ impl SchemaDirectory {
         self.unreadable.iter().chain(self.broken.values())
     }
 
+    /// The file that a key's schema came from.
+    pub fn origin(&self, key: SchemaKey) -> Option<&str> {
+        self.found.get(&key).map(|known| known.origin.as_str())
+    }
+
     /// Worth knowing, no reason to refuse anything: names that look as if they carried an id.
     pub fn remarks(&self) -> Vec<String> {
         let files = self.read.iter().filter_map(|file| Some((file, looks_like_id(file)?)));

@@ -6,7 +6,8 @@ use crate::load::report::scale::Scale;
 
 const WIDTH: f64 = 880.0;
 const HEIGHT: f64 = 300.0;
-const LEFT: f64 = 62.0;
+/// Room for the labels as large as narrow screens need them.
+const LEFT: f64 = 86.0;
 const RIGHT: f64 = 18.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 42.0;
@@ -122,7 +123,7 @@ impl Chart {
         let (middle, up) = ((LEFT + right) / 2.0, (TOP + bottom) / 2.0);
         let _ = writeln!(
             out,
-            "<text x=\"{middle:.1}\" y=\"{:.1}\" class=\"mid axis\">{}</text>\
+            "<text x=\"{middle:.1}\" y=\"{:.1}\" class=\"mid axis below\">{}</text>\
              <text transform=\"translate(13 {up:.1}) rotate(-90)\" class=\"mid axis\">{}</text>",
             HEIGHT - 6.0,
             escape(self.x.title),

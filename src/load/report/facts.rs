@@ -30,6 +30,7 @@ pub fn of(plan: &LoadPlan, pipeline: Vec<(String, String)>, started_us: i64) -> 
 fn run(plan: &LoadPlan, started_us: i64) -> Named<String> {
     let mut facts = Vec::new();
     let mut put = |name: &str, value: String| facts.push((name.to_owned(), value));
+    put("command", plan.command.to_owned());
     put("started", utc(started_us));
     put("brokers", plan.bootstrap.clone());
     match plan.preload {
@@ -125,7 +126,9 @@ fn machine() -> Vec<(String, String)> {
     let system = release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME=")).unwrap_or(std::env::consts::OS);
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let cores = if present > usable { format!("{usable} usable of {present}") } else { usable.to_string() };
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let named = [
+        ("host", host.trim().to_owned()),
         ("CPU", model.to_owned()),
         ("cores", cores),
         ("memory", memory_kib.map_or("unknown".to_owned(), |kib| format!("{:.1} GiB", kib as f64 / 1_048_576.0))),
@@ -134,7 +137,8 @@ fn machine() -> Vec<(String, String)> {
         ("scorewire", env!("CARGO_PKG_VERSION").to_owned()),
         ("librdkafka", kafka::client_version()),
     ];
-    named.map(|(name, value)| (name.to_owned(), value)).to_vec()
+    let told = named.into_iter().filter(|(_, value)| !value.is_empty());
+    told.map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// The value of the first line `name : value`.

@@ -12,13 +12,15 @@ const STYLE: &str = include_str!("page.css");
 
 /// The whole page. Everything that came from outside is escaped.
 pub fn page(summary: &Summary, series: &Series) -> String {
-    let started = summary.setup.get("run").and_then(|run| run.get("started")).map_or("", String::as_str);
+    let of_run = |name: &str| summary.setup.get("run").and_then(|run| run.get(name)).map(String::as_str);
+    let (command, started) = (of_run("command").unwrap_or("scorewire load"), of_run("started").unwrap_or_default());
     let mut out = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>scorewire load, {started}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
-         <h1>scorewire load</h1>\n<p class=\"soft\">{}</p>\n",
+         <title>{command}, {started}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
+         <h1>{command}</h1>\n<p class=\"soft\">{}</p>\n",
         subtitle(summary, started),
+        command = escape(command),
         started = escape(started),
     );
     put_verdict(summary, &mut out);
@@ -35,7 +37,10 @@ pub fn page(summary: &Summary, series: &Series) -> String {
 
 fn subtitle(summary: &Summary, started: &str) -> String {
     let schedule = summary.setup.get("run").and_then(|run| run.get("schedule")).map_or("", String::as_str);
-    let parts = [started.to_owned(), schedule.to_owned(), format!("{} records", count(summary.sent))];
+    let pipeline = |name: &str| summary.setup.get("pipeline").and_then(|pipeline| pipeline.get(name));
+    let model = pipeline("model").or_else(|| pipeline("model, by the configuration")).map_or("", String::as_str);
+    let records = format!("{} records", count(summary.sent));
+    let parts = [started.to_owned(), schedule.to_owned(), records, model.to_owned()];
     let parts: Vec<String> = parts.iter().filter(|part| !part.is_empty()).map(|part| escape(part)).collect();
     parts.join(" &middot; ")
 }
@@ -43,8 +48,9 @@ fn subtitle(summary: &Summary, started: &str) -> String {
 // Writing to a String cannot fail, here and below.
 
 fn put_verdict(summary: &Summary, out: &mut String) {
-    let class = if summary.kept_its_promises() { "good" } else { "bad" };
-    let _ = writeln!(out, "<p class=\"verdict {class}\">{}</p>", escape(&summary.verdict()));
+    let class = if summary.is_good() { "good" } else { "bad" };
+    let (mark, verdict) = (summary.mark(), escape(&summary.verdict()));
+    let _ = writeln!(out, "<p class=\"verdict {class}\"><b>{mark}</b> {verdict}</p>");
     for warning in summary.warnings() {
         let _ = writeln!(out, "<p class=\"note\">{}</p>", escape(&warning));
     }
@@ -127,14 +133,14 @@ fn stages(breakdown: &Breakdown, quantiles: &Named<Quantiles>) -> String {
     }
     out.push_str(
         "</div>\n<div class=\"scroll\"><table>\n<tr><th>stage</th><th class=\"n\">mean us</th><th class=\"n\">share</th>\
-         <th class=\"n\">p50 us</th><th class=\"n\">p99 us</th><th>from, to</th></tr>\n",
+         <th class=\"n\">p50 us</th><th class=\"n\">p99 us</th><th class=\"wide\">from, to</th></tr>\n",
     );
     let mut row = |class: &str, name: &str, us: f64, share: f64, stage: &str| {
         let at = |pick: fn(&Quantiles) -> f64| quantiles.get(stage).map_or(String::new(), |q| count(pick(q) as u64));
         let _ = writeln!(
             out,
             "<tr{class}><td>{name}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
-             <td class=\"n\">{}</td><td class=\"soft\">{}</td></tr>",
+             <td class=\"n\">{}</td><td class=\"soft wide\">{}</td></tr>",
             tenths(us),
             percent(share),
             at(|q| q.p50),

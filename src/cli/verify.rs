@@ -1,0 +1,116 @@
+//! What `model check` and `config check` have in common: the checks that `run` makes before it asks Kafka for anything, and
+//! how their findings are told.
+
+use super::output;
+use crate::config::Config;
+use crate::error::Fatal;
+use crate::model::{Model, TreeNode, list_of_classes};
+use crate::node::Prepared;
+use crate::pipeline::clock::SystemClock;
+
+/// A node's model and schemas, verified, and the warnings about them told; returns how many there were.
+///
+/// # Errors
+/// What does not hold, as `run` says it.
+pub fn verify(config: &Config) -> Result<(Prepared, usize), Fatal> {
+    let prepared = Prepared::of(config, &SystemClock::new())?;
+    let warnings = prepared.warnings();
+    warnings.iter().for_each(|warning| output::warn(warning));
+    for place in unreached(&prepared.model) {
+        output::note(&format!("note: no golden record shows {place}"));
+    }
+    Ok((prepared, warnings.len()))
+}
+
+/// Where golden records would not find a wrong contract.
+pub fn unreached(model: &Model) -> Vec<String> {
+    let (package, features) = (&model.package, &model.package.wanted.features);
+    package.golden_records.as_ref().map(|records| records.unreached(features)).unwrap_or_default()
+}
+
+/// What was verified of package and library: names and values.
+pub fn of_model(model: &Model) -> Vec<(&'static str, String)> {
+    let package = &model.package;
+    let (rows, difference) = (package.golden.scores.len(), model.report.golden_difference_max);
+    vec![
+        ("model", format!("{} {}", package.name, package.version)),
+        ("sha256", package.sha256.clone()),
+        ("runtime", format!("ONNX Runtime {}", model.runtime.version())),
+        ("features", package.wanted.features.len().to_string()),
+        ("score", score(model)),
+        ("golden rows", format!("{rows} hold, largest difference {difference:.1e}")),
+        ("records", records(model)),
+    ]
+}
+
+/// Which of the model's answers is the score.
+fn score(model: &Model) -> String {
+    let (tensor, columns, column) = model.output();
+    let classes = &model.package.classes;
+    match classes.get(column).filter(|_| classes.len() == columns) {
+        _ if columns == 1 => format!("`{tensor}`, its only column"),
+        Some(class) => format!(
+            "`{tensor}`, column {column} of {columns}: class {class}; the model's classes are {}",
+            list_of_classes(classes)
+        ),
+        None => format!("`{tensor}`, column {column} of {columns}; the model does not name its classes"),
+    }
+}
+
+fn records(model: &Model) -> String {
+    let package = &model.package;
+    match (&package.golden_records, package.golden_records_checked()) {
+        (None, _) => "none: from record to features nothing is checked".to_owned(),
+        (Some(_), 0) => "made by scorewire itself: they count as no check".to_owned(),
+        (Some(records), count) => format!("{count} hold, every feature to the bit; made by {}", records.made_by),
+    }
+}
+
+/// Which writers' schemas are scored.
+pub fn schemas(prepared: &Prepared) -> String {
+    let (usable, refused) = (prepared.schemas.usable(), prepared.schemas.refused());
+    let refused = match refused {
+        0 => String::new(),
+        count => format!("; {count} that cannot be used, named above"),
+    };
+    match usable {
+        [] => format!("none but the package's own reader schema{refused}"),
+        usable => format!("{} can be used: {}{refused}", usable.len(), usable.join(", ")),
+    }
+}
+
+pub fn trees(model: &Model) -> String {
+    let node = |node: &TreeNode| match node {
+        TreeNode::Kernel { trees, instructions, proof, proof_time } => format!(
+            "{trees} by scorewire's kernel ({instructions}); ONNX Runtime's bits at all {} decisions ({} rows, {:.0} ms); \
+             {} leaves that no row can reach",
+            proof.decisions,
+            proof.rows,
+            proof_time.as_secs_f64() * 1e3,
+            proof.leaves_unreachable
+        ),
+        TreeNode::OnnxRuntime { why } => format!("by ONNX Runtime: the node {why}"),
+    };
+    match &model.graph.nodes[..] {
+        [] => "by ONNX Runtime, if there are any".to_owned(),
+        nodes => {
+            let direct = model.graph.direct(&model.package.output_tensor).map(|_| "asked directly".to_owned());
+            nodes.iter().map(node).chain(direct).collect::<Vec<_>>().join("; ")
+        }
+    }
+}
+
+/// The last word of a check that passed: what holds, and what is still to be done.
+pub fn verdict(model: &Model, warnings: usize) -> String {
+    let package = &model.package;
+    let records = match package.golden_records_checked() {
+        0 => String::new(),
+        count => format!(", {count} golden records"),
+    };
+    let holds = format!("hash, contract, reader schema, {} golden rows{records}", package.golden.scores.len());
+    match warnings {
+        0 => holds,
+        1 => format!("{holds}; see to the warning above"),
+        many => format!("{holds}; see to the {many} warnings above"),
+    }
+}

@@ -1,0 +1,73 @@
+//! Everything that a node verifies before it talks to Kafka, in one function: `run`, `config check` and `model check` call
+//! this one, so that none of them says what another does not.
+
+use std::time::Duration;
+
+use super::decoding::{self, Preloaded};
+use crate::config::{self, Config};
+use crate::edge::Clock;
+use crate::error::Fatal;
+use crate::model::{self, Model, ModelSettings, ProbeSettings};
+
+/// A model that passed its package's checks, and the plans of the schemas that are there.
+pub struct Prepared {
+    pub model: Model,
+    pub schemas: Preloaded,
+}
+
+impl Prepared {
+    /// Checks the package's files, hash, contract and reader schema; ONNX Runtime; golden rows and golden records; then the
+    /// writers' schemas.
+    ///
+    /// # Errors
+    /// What does not hold, with its fix and exit code.
+    pub fn of(config: &Config, clock: &dyn Clock) -> Result<Prepared, Fatal> {
+        let model = model::prepare(&config.model.package, &model_settings(config), clock)?;
+        let schemas = decoding::preload(config, &model.package)?;
+        Ok(Prepared { model, schemas })
+    }
+
+    /// What `model` and schemas are worth telling, for whoever keeps no log; each sentence once.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = self.model.report.warnings.clone();
+        warnings.extend(self.schemas.warnings());
+        warnings
+    }
+
+    /// Says in the log what was found.
+    pub(super) fn log(&self) {
+        let (package, report) = (&self.model.package, &self.model.report);
+        tracing::info!(
+            name = %package.name,
+            version = %package.version,
+            provider = report.placement.provider,
+            batch_rows = report.batch_rows_cap,
+            batch_invariant = report.batch_invariant,
+            golden_records = package.golden_records_checked(),
+            golden_difference_max = report.golden_difference_max,
+            "model verified"
+        );
+        self.schemas.log();
+    }
+}
+
+fn model_settings(config: &Config) -> ModelSettings {
+    ModelSettings {
+        onnxruntime: config.model.onnxruntime.clone(),
+        provider: match config.model.provider {
+            config::Provider::Cpu => model::Provider::Cpu,
+            config::Provider::Cuda => model::Provider::Cuda { device: 0 },
+        },
+        trees: match config.model.trees {
+            config::Trees::Auto => model::Trees::Auto,
+            config::Trees::OnnxRuntime => model::Trees::OnnxRuntime,
+        },
+        probe: ProbeSettings {
+            rows_max: config.limits.batch_rows_max,
+            slice: Duration::from_micros(config.model.batch_slice_us),
+            latency_max: Duration::from_micros(config.model.batch_latency_us_max),
+        },
+        batch_rows: config.model.batch_rows,
+        pad_rows: None,
+    }
+}
