@@ -93,11 +93,11 @@ fn every_configuration_of_the_pages_loads() {
                 key: key.to_owned(),
                 value: value.to_owned(),
             };
-            // A part of a configuration gets what is required beside it; a whole one must say it itself.
-            let is_whole = block.contains("bootstrap =");
+            // A part of a configuration gets what is required beside it.
             let rest =
                 [("kafka.bootstrap", "b:9092"), ("kafka.group", "g"), ("model.package", "models/card-fraud-gbdt")];
-            let flags = if is_whole { Vec::new() } else { rest.map(|(key, value)| say(key, value)).to_vec() };
+            let lacks = |key: &str| !block.contains(&format!("\n{} = ", key.split_once('.').unwrap().1));
+            let flags = rest.iter().filter(|(key, _)| lacks(key)).map(|(key, value)| say(key, value)).collect();
             let sources = Sources { file: Some(file), env: Vec::new(), flags };
             let config = Config::load(&sources, &Machine::current());
             assert!(config.is_ok(), "{}:\n{block}\n{}", page.path.display(), config.err().unwrap());
@@ -124,7 +124,7 @@ fn every_key_and_every_metric_that_the_pages_name_is_one() {
             }
             // `[output]` and `[transaction]` are sections of a package, `output.column` one of its keys.
             let Some((section, key)) = word.split_once('.').filter(|(_, key)| is_name(key)) else { continue };
-            let is_file = ["toml", "md", "avro", "csv", "py", "rs", "avsc", "onnx"].contains(&key);
+            let is_file = ["toml", "md", "avro", "csv", "py", "rs", "avsc", "onnx", "properties"].contains(&key);
             // The same words in an output and in a package.
             let is_elsewhere = ["thresholds", "model", "review"].contains(&section) && !KEYS.contains(&word);
             if sections.contains(section) && !is_file && !is_elsewhere {
