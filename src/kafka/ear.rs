@@ -4,15 +4,16 @@
 #![allow(unsafe_code, reason = "librdkafka tells its threads and certificates in C only; each block says why it holds")]
 
 use std::cell::{Cell, RefCell};
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::bindings as rd;
 
 use super::causes::{self, Cause};
+use super::client_threads::{self, OnThreads};
 use super::identity::Identity;
-use super::native::{Conf, NO_ERROR};
+use super::native::Conf;
 use crate::edge::Complaint;
 
 /// Causes that are kept of one client: one for each broker, and brokers are few.
@@ -63,10 +64,8 @@ impl Ear {
 
     /// Hears the threads of the client that is about to be made of `conf`.
     pub fn join(&'static self, conf: &Conf) {
-        let opaque = std::ptr::from_ref(self).cast_mut().cast();
-        // SAFETY: no client has taken the configuration yet; the callback matches its C type, the name is static, and what the
-        // opaque pointer points to is never freed.
-        unsafe { rd::rd_kafka_conf_interceptor_add_on_new(conf.as_ptr(), c"ear".as_ptr(), Some(on_new), opaque) };
+        // SAFETY: no client has taken the configuration yet.
+        unsafe { client_threads::join(conf.as_ptr(), self) };
     }
 
     pub fn identity(&self) -> &Identity {
@@ -121,26 +120,12 @@ impl Ear {
     }
 }
 
-unsafe extern "C" fn on_new(
-    client: *mut rd::rd_kafka_t,
-    _: *const rd::rd_kafka_conf_t,
-    opaque: *mut c_void,
-    _: *mut c_char,
-    _: usize,
-) -> rd::rd_kafka_resp_err_t {
-    // SAFETY: the client's own handle, as it is made; the opaque pointer is the one given to `join`.
-    unsafe { rd::rd_kafka_interceptor_add_on_thread_start(client, c"ear".as_ptr(), Some(on_thread_start), opaque) }
-}
+impl OnThreads for Ear {
+    const NAME: &'static CStr = c"ear";
 
-unsafe extern "C" fn on_thread_start(
-    _: *mut rd::rd_kafka_t,
-    _: rd::rd_kafka_thread_type_t,
-    _: *const c_char,
-    opaque: *mut c_void,
-) -> rd::rd_kafka_resp_err_t {
-    // SAFETY: the pointer given to `join`, to what is never freed.
-    EAR.set(Some(unsafe { &*opaque.cast::<Ear>() }));
-    NO_ERROR
+    fn thread_started(&'static self, _: *mut rd::rd_kafka_t, _: bool) {
+        EAR.set(Some(self));
+    }
 }
 
 /// A line of the client's log, on the thread that wrote it. Returns whether it was told here.

@@ -7,14 +7,14 @@
 #![allow(unsafe_code, reason = "librdkafka takes credentials in C only; each block says why it holds")]
 
 use std::cell::Cell;
-use std::ffi::{CString, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_int, c_void};
 use std::path::{Path, PathBuf};
-use std::ptr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rdkafka::bindings as rd;
 
-use super::native::{Conf, NO_ERROR, take_error};
+use super::client_threads::{self, OnThreads};
+use super::native::{Conf, take_error};
 use super::settings::secrets::{PASSWORD, read_secret};
 use crate::error::Fatal;
 
@@ -52,11 +52,9 @@ impl Login {
     pub fn join(&'static self, conf: &Conf) -> Result<(), Fatal> {
         let latest = self.read();
         conf.set(PASSWORD, &latest.password.to_string_lossy())?;
-        let opaque = ptr::from_ref(self).cast_mut().cast();
-        // SAFETY: no client has taken the configuration yet; the callbacks match their C types, the name is static, and what
-        // the opaque pointer points to is never freed.
+        // SAFETY: no client has taken the configuration yet; the callback matches its C type.
         unsafe {
-            rd::rd_kafka_conf_interceptor_add_on_new(conf.as_ptr(), c"login".as_ptr(), Some(on_new), opaque);
+            client_threads::join(conf.as_ptr(), self);
             rd::rd_kafka_conf_set_socket_cb(conf.as_ptr(), Some(on_socket));
         }
         Ok(())
@@ -102,30 +100,15 @@ impl Login {
     }
 }
 
-unsafe extern "C" fn on_new(
-    client: *mut rd::rd_kafka_t,
-    _: *const rd::rd_kafka_conf_t,
-    opaque: *mut c_void,
-    _: *mut c_char,
-    _: usize,
-) -> rd::rd_kafka_resp_err_t {
-    // SAFETY: the client's own handle, as it is made; the opaque pointer is the one given to `join`.
-    unsafe { rd::rd_kafka_interceptor_add_on_thread_start(client, c"login".as_ptr(), Some(on_thread_start), opaque) }
-}
+impl OnThreads for Login {
+    const NAME: &'static CStr = c"login";
 
-unsafe extern "C" fn on_thread_start(
-    client: *mut rd::rd_kafka_t,
-    kind: rd::rd_kafka_thread_type_t,
-    _: *const c_char,
-    opaque: *mut c_void,
-) -> rd::rd_kafka_resp_err_t {
-    if kind == rd::rd_kafka_thread_type_t::RD_KAFKA_THREAD_BROKER {
-        // SAFETY: the pointer given to `join`, to what is never freed.
-        let login = unsafe { &*opaque.cast::<Login>() };
-        // What another thread gave the client meanwhile is given once more, and does no harm.
-        OURS.set(Some((login, client, 0)));
+    fn thread_started(&'static self, client: *mut rd::rd_kafka_t, serves_broker: bool) {
+        if serves_broker {
+            // What another thread gave the client meanwhile is given once more, and does no harm.
+            OURS.set(Some((self, client, 0)));
+        }
     }
-    NO_ERROR
 }
 
 /// A connection is about to be opened, on the thread that will own it. The socket is the one that the client makes itself.

@@ -2,6 +2,7 @@
 
 mod admin;
 mod causes;
+mod client_threads;
 pub mod cluster;
 mod commit_refusal;
 pub mod consumer;

@@ -60,7 +60,7 @@ pub(super) fn says_transactional(words: &str) -> bool {
 
 /// What ends a process to which the brokers do not say whether a topic is there.
 pub(super) fn hidden_topic(topic: &str, user: Option<&str>, operation: &str) -> Fatal {
-    denied_topic(topic, user, operation, "even look at it, and brokers do not say whether it exists to whom may not")
+    denied_topic(topic, user, operation, "even look at it, nor learn whether it exists")
 }
 
 /// A right may come back, so that starting again later makes sense.

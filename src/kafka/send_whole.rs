@@ -9,16 +9,17 @@
 #![allow(unsafe_code, reason = "stands before a function of the C client; each block says why it holds")]
 
 use std::cell::Cell;
-use std::ffi::{c_char, c_int, c_void};
-use std::ptr;
+use std::ffi::CStr;
+#[cfg(wrapped_client)]
+use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use rdkafka::bindings as rd;
 use rustix::thread::futex;
 
+use super::client_threads::{self, OnThreads};
 use super::held_copies::HeldCopies;
-use super::native::NO_ERROR;
 #[cfg(wrapped_client)]
 use super::wrapped::Wrapped;
 
@@ -65,9 +66,8 @@ impl Handover {
     /// # Safety
     /// `conf` is a configuration that no client has taken yet.
     pub unsafe fn join(&'static self, conf: *mut rd::rd_kafka_conf_t) {
-        let opaque = ptr::from_ref(self).cast_mut().cast();
-        // SAFETY: by the contract above; the name is static, and what the opaque pointer points to is never freed.
-        unsafe { rd::rd_kafka_conf_interceptor_add_on_new(conf, c"handover".as_ptr(), Some(on_new), opaque) };
+        // SAFETY: by the contract above.
+        unsafe { client_threads::join(conf, self) };
     }
 
     /// A batch begins.
@@ -96,28 +96,14 @@ impl Handover {
     }
 }
 
-unsafe extern "C" fn on_new(
-    client: *mut rd::rd_kafka_t,
-    _: *const rd::rd_kafka_conf_t,
-    opaque: *mut c_void,
-    _: *mut c_char,
-    _: usize,
-) -> rd::rd_kafka_resp_err_t {
-    // SAFETY: the client's own handle, as it is made; the opaque pointer is the one given to `join`.
-    unsafe { rd::rd_kafka_interceptor_add_on_thread_start(client, c"handover".as_ptr(), Some(on_thread_start), opaque) }
-}
+impl OnThreads for Handover {
+    const NAME: &'static CStr = c"handover";
 
-unsafe extern "C" fn on_thread_start(
-    _: *mut rd::rd_kafka_t,
-    kind: rd::rd_kafka_thread_type_t,
-    _: *const c_char,
-    opaque: *mut c_void,
-) -> rd::rd_kafka_resp_err_t {
-    if kind == rd::rd_kafka_thread_type_t::RD_KAFKA_THREAD_BROKER {
-        // SAFETY: the pointer given to `join`, to what is never freed.
-        OURS.set(Some(unsafe { &*opaque.cast::<Handover>() }));
+    fn thread_started(&'static self, _: *mut rd::rd_kafka_t, serves_broker: bool) {
+        if serves_broker {
+            OURS.set(Some(self));
+        }
     }
-    NO_ERROR
 }
 
 #[cfg(wrapped_client)]
@@ -149,13 +135,14 @@ unsafe extern "C" fn __wrap_rd_kafka_transport_io_serve(
 
 #[cfg(test)]
 mod tests {
+    use std::ptr;
     use std::time::Instant;
 
     use rdkafka::mocking::MockCluster;
     use rdkafka::types::RDKafkaType;
 
     use super::*;
-    use crate::kafka::native::Conf;
+    use crate::kafka::native::{Conf, NO_ERROR};
 
     #[test]
     fn nobody_waits_without_a_batch_and_none_for_longer_than_it_takes() {
