@@ -98,7 +98,7 @@ pub fn nearest_key(path: &str) -> Option<&'static str> {
     nearest(path, KEYS.iter().copied().chain(sections).chain(PROPERTY_SECTIONS.iter().copied()))
 }
 
-/// The candidate closest to `path`: the same last word in another section, or few letters away.
+/// The candidate closest to `path`: the same last word in another section, one that begins so, or few letters away.
 pub fn nearest<'a>(path: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
     let distance_max = (path.len() / 4).max(2);
@@ -106,7 +106,8 @@ pub fn nearest<'a>(path: &str, candidates: impl Iterator<Item = &'a str>) -> Opt
         .map(|name| {
             let distance = strsim::damerau_levenshtein(path, name);
             let moved = path.contains('.') && last(path) == last(name);
-            (if moved { distance.min(distance_max) } else { distance }, name)
+            let cut = path.contains('.') && name.strip_prefix(path).is_some_and(|rest| rest.starts_with('_'));
+            (if moved || cut { distance.min(distance_max) } else { distance }, name)
         })
         .filter(|(distance, _)| *distance <= distance_max)
         .min_by_key(|(distance, _)| *distance)
@@ -121,6 +122,7 @@ mod tests {
     fn the_nearest_key_is_a_slip_of_the_finger_or_a_section_away() {
         assert_eq!(nearest_key("lanes.cuont"), Some("lanes.count"));
         assert_eq!(nearest_key("limit"), Some("limits"));
+        assert_eq!(nearest_key("kafka.start"), Some("kafka.start_at"));
         assert_eq!(nearest_key("kafka.input"), Some("topics.input"));
         assert_eq!(nearest_key("limits.batch_row_max"), Some("limits.batch_rows_max"));
         assert_eq!(nearest_key("kafka.property"), Some("kafka.properties"));
