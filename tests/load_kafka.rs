@@ -106,6 +106,20 @@ fn a_file_is_sent_once_and_its_scores_are_kept() {
 }
 
 #[test]
+fn a_file_that_ends_the_sending_was_offered_at_the_rate_of_the_schedule() {
+    let cluster = Cluster::new();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("transactions.avro");
+    dataset::export(&path, 500, 5, dataset::Format::Avro).unwrap();
+    let mut plan = cluster.plan();
+    plan.source = PayloadSource::File { path, key: None, repeat: false };
+    (plan.warm_up, plan.duration, plan.poison_per_million) = (Duration::ZERO, Duration::from_secs(600), 0);
+    let summary = cluster.run(&plan, Misbehaviour::None);
+    assert!(summary.kept_its_promises(), "{}", summary.verdict());
+    assert_eq!((summary.sent, summary.offered_per_s, summary.seconds), (500, 2_000.0, 0.25));
+}
+
+#[test]
 fn without_reading_back_a_topic_is_only_filled() {
     let cluster = Cluster::new();
     let mut plan = cluster.plan();

@@ -293,7 +293,10 @@ impl Plan<'_> {
         match admin::transactions(&inquiry.client, self.timeout.max(TRANSACTIONS_LEAST)) {
             Ok(()) => findings.push(Finding::ok(format!("transactions: {prefix}/0 and so on may be used"))),
             Result::Err((code, _)) if rights::is_transactional(code) => {
-                findings.push(problem(denied_transactions(prefix, user.as_deref())));
+                let Fatal { what, fix, .. } = denied_transactions(prefix, user.as_deref());
+                // Of a right that is granted name by name the brokers say nothing here.
+                let fix = format!("{fix}. Asked by the name {probe}: ids that are granted one by one are not seen");
+                findings.push(Finding::problem(what, fix));
             }
             Result::Err((code, words)) => findings.push(Finding::problem(
                 format!("transactions do not start ({probe}): {words} ({})", describe(code)),

@@ -231,10 +231,11 @@ impl Sender<'_> {
             self.producer.drain()?;
         }
         let job = &self.job;
-        let end_ns = match first_measured_ns {
-            // The schedule's own end, where it has one: the last gap belongs to the span.
-            Some(_) if job.until_ns != u64::MAX && job.schedule.next_due_ns() >= job.until_ns => job.until_ns,
-            _ => self.elapsed_ns(),
+        let end_ns = match job.until_ns {
+            // As fast as it goes.
+            u64::MAX => self.elapsed_ns(),
+            // The gap behind the last record belongs to the span, whether time or a file ended it.
+            until_ns => job.schedule.next_due_ns().min(until_ns),
         };
         self.sent.measured_ns = first_measured_ns.map_or(0, |first| end_ns.saturating_sub(first));
         Ok(self.sent)
