@@ -91,12 +91,18 @@ fn missing<'a>(settings: &KafkaSettings, topics: impl Iterator<Item = &'a String
     (!names.is_empty()).then(|| missing_topics(&settings.bootstrap, &names))
 }
 
+/// The command that creates a topic.
+pub(super) fn how_to_create(bootstrap: &str, topic: &str) -> String {
+    let broker = bootstrap.split(',').next().unwrap_or_default();
+    format!("create it: kafka-topics.sh --bootstrap-server {broker} --create --topic {topic} --partitions N")
+}
+
 /// What is said of topics that are not there.
 pub(super) fn missing_topics(bootstrap: &str, names: &[&str]) -> Fatal {
     Fatal::new(
         exit::UNAVAILABLE,
         format!("missing on {bootstrap}: topic {}", names.join(", topic ")),
-        "create it (kafka-topics.sh --create --topic NAME --partitions N), or name an existing one in [topics]",
+        format!("{}, or name an existing one in [topics]", how_to_create(bootstrap, names[0])),
     )
 }
 

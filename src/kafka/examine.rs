@@ -7,6 +7,7 @@ use rdkafka::types::RDKafkaRespErr as Err;
 
 use super::admin::{self, Allowed, Topic};
 use super::causes::Cause;
+use super::cluster::how_to_create;
 use super::finding::{Finding, Verdict};
 use super::inquiry::{Answer, Broker, Inquiry};
 use super::native::describe;
@@ -153,12 +154,10 @@ impl Plan<'_> {
     fn no_topic(&self, role: Role, name: &str, code: i32, user: Option<&str>) -> Finding {
         let key = role.key();
         if code == Err::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART as i32 {
-            let bootstrap = self.settings.bootstrap.split(',').next().unwrap_or_default();
+            let create = how_to_create(&self.settings.bootstrap, name);
             return Finding::problem(
                 format!("topic {name} ({key}) does not exist"),
-                format!(
-                    "correct {key}, or create it: kafka-topics.sh --bootstrap-server {bootstrap} --create --topic {name} --partitions N"
-                ),
+                format!("correct {key}, or {create}"),
             );
         }
         if is_denied(code) {

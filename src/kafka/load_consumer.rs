@@ -83,6 +83,7 @@ impl ConsumerContext for Quiet {}
 
 pub struct LoadConsumer {
     consumer: BaseConsumer<Quiet>,
+    bootstrap: String,
     topics: Vec<String>,
     /// Where each partition ended at the start.
     ends: TopicPartitionList,
@@ -120,7 +121,8 @@ impl LoadConsumer {
             Fatal::new(exit::CONFIG, client_problem(&error), "correct or remove it under [kafka.properties]")
         })?;
         let topics = topics.iter().map(|topic| (*topic).to_owned()).collect();
-        let mut started = LoadConsumer { consumer, topics, ends: TopicPartitionList::new(), marker, user };
+        let bootstrap = bootstrap.to_owned();
+        let mut started = LoadConsumer { consumer, bootstrap, topics, ends: TopicPartitionList::new(), marker, user };
         started.ends = started.present_ends(started.topics.len())?;
         Ok(started)
     }
@@ -247,7 +249,7 @@ impl LoadConsumer {
             _ => Err(Fatal::new(
                 exit::UNAVAILABLE,
                 format!("topic {topic} does not exist"),
-                format!("create it, for example: kafka-topics.sh --create --topic {topic} --partitions 12"),
+                cluster::how_to_create(&self.bootstrap, topic),
             )),
         }
     }
