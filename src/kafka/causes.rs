@@ -3,6 +3,7 @@
 use std::ffi::c_int;
 
 use super::identity::Identity;
+use super::settings::value_of;
 
 /// Why there is no connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -225,7 +226,7 @@ fn login(reason: &str, identity: &Identity) -> Sorted {
 
 /// Why the client does not start with its settings, from its own words.
 pub fn of_settings(text: &str, settings: &[(String, String)]) -> (String, String) {
-    let value = |name: &str| settings.iter().rfind(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    let value = |name: &str| value_of(settings, name);
     for name in
         ["ssl.ca.location", "ssl.certificate.location", "ssl.key.location", "ssl.keystore.location", "ssl.crl.location"]
     {

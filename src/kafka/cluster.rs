@@ -8,7 +8,7 @@ use super::inquiry::{Answer, Inquiry};
 use super::native::describe;
 use super::passing::{self, SinceStart};
 use super::settings::ways::{reader_settings, writer_settings};
-use super::settings::{KafkaSettings, Topics};
+use super::settings::{KafkaSettings, Topics, value_of};
 use super::{rights, wrapped};
 use crate::edge::Destination;
 use crate::error::{Fatal, exit};
@@ -48,9 +48,13 @@ pub struct Inspected {
 /// [`exit::CONFIG`] when the client refuses its settings; [`exit::UNAVAILABLE`] with the reason otherwise.
 pub fn inspect(settings: &KafkaSettings, topics: &Topics, timeout: Duration) -> Result<Inspected, Fatal> {
     let (reader, writer) = (reader_settings(settings), writer_settings(settings));
-    let inputs = find(&Inquiry::begin(&reader)?, &[(&topics.input, "Read")], timeout)?;
+    let of_reader = Inquiry::begin(&reader)?;
+    let inputs = find(&of_reader, &[(&topics.input, "Read")], timeout)?;
     let outcomes = [&topics.outputs, &topics.review, &topics.dead_letters, &topics.timeouts];
-    let found = find(&Inquiry::begin(&writer)?, &outcomes.map(|topic| (topic.as_str(), "Write")), timeout)?;
+    // A connection and a login of its own only where the producer comes another way.
+    let of_writer = if reader == writer { None } else { Some(Inquiry::begin(&writer)?) };
+    let wanted = outcomes.map(|topic| (topic.as_str(), "Write"));
+    let found = find(of_writer.as_ref().unwrap_or(&of_reader), &wanted, timeout)?;
     wrapped::check()?;
     if let Some(fatal) = missing(settings, inputs.missing.iter().chain(&found.missing)) {
         return Result::Err(fatal);
@@ -99,10 +103,11 @@ pub(super) fn how_to_create(bootstrap: &str, topic: &str) -> String {
 
 /// What is said of topics that are not there.
 pub(super) fn missing_topics(bootstrap: &str, names: &[&str]) -> Fatal {
+    let name = if let [one] = names { one } else { "NAME" };
     Fatal::new(
         exit::UNAVAILABLE,
         format!("missing on {bootstrap}: topic {}", names.join(", topic ")),
-        format!("{}, or name an existing one in [topics]", how_to_create(bootstrap, names[0])),
+        format!("{}, or name an existing one in [topics]", how_to_create(bootstrap, name)),
     )
 }
 
@@ -118,7 +123,7 @@ pub(super) fn reach(list: &[(String, String)], topics: &[(&str, &str)], timeout:
     }
     let found = find(&inquiry, topics, timeout)?;
     if !found.missing.is_empty() {
-        let bootstrap = list.iter().rfind(|(name, _)| name == "bootstrap.servers").map_or("", |(_, value)| value);
+        let bootstrap = value_of(list, "bootstrap.servers").unwrap_or_default();
         let names: Vec<&str> = found.missing.iter().map(String::as_str).collect();
         return Result::Err(missing_topics(bootstrap, &names));
     }
@@ -166,5 +171,18 @@ fn partitions_of(answer: &Answer) -> Result<i32, Trouble> {
         Some(Ok(partitions)) => Ok(i32::try_from(partitions.len()).unwrap_or(i32::MAX)),
         Some(Result::Err(code)) if *code == Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART as i32 => Ok(0),
         Some(Result::Err(code)) => Err(Trouble::Topic(*code)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_lacks_one_topic_gets_its_command_and_whoever_lacks_several_one_for_each() {
+        let fix = |names: &[&str]| missing_topics("a:1,b:2", names).fix;
+        assert!(fix(&["in"]).contains("--bootstrap-server a:1 --create --topic in --partitions N"), "{}", fix(&["in"]));
+        let several = missing_topics("a:1", &["in", "out"]);
+        assert!(several.what.ends_with("topic in, topic out") && several.fix.contains("--topic NAME "), "{several}");
     }
 }

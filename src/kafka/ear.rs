@@ -14,6 +14,7 @@ use super::causes::{self, Cause};
 use super::client_threads::{self, OnThreads};
 use super::identity::Identity;
 use super::native::Conf;
+use super::settings::value_of;
 use crate::edge::Complaint;
 
 /// Causes that are kept of one client: one for each broker, and brokers are few.
@@ -53,10 +54,9 @@ impl Ear {
     /// For a client with these settings. It is never freed, since the client's threads may outlive whoever made them; there is
     /// one to each client of a lane, and one to each question at start.
     pub fn of(settings: &[(String, String)], complaint: Option<&Arc<Complaint>>) -> &'static Ear {
-        let bootstrap = settings.iter().rfind(|(name, _)| name == "bootstrap.servers");
         Box::leak(Box::new(Ear {
             identity: Identity::of(settings),
-            bootstrap: bootstrap.map(|(_, value)| value.clone()).unwrap_or_default(),
+            bootstrap: value_of(settings, "bootstrap.servers").unwrap_or_default().to_owned(),
             complaint: complaint.map(Arc::clone),
             heard: Mutex::default(),
         }))

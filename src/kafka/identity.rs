@@ -1,6 +1,6 @@
 //! Who a client says it is, and by which way it comes: what messages name of its settings. Never a secret.
 
-use super::settings::trust;
+use super::settings::{trust, value_of};
 
 /// Of one client, read from the list of its settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub struct Identity {
 
 impl Identity {
     pub fn of(settings: &[(String, String)]) -> Identity {
-        let value = |name: &str| settings.iter().rfind(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        let value = |name: &str| value_of(settings, name);
         let protocol = value("security.protocol").unwrap_or("PLAINTEXT").trim().to_ascii_uppercase();
         let (has_sasl, has_tls) = (protocol.starts_with("SASL"), protocol.ends_with("SSL"));
         let in_memory = |name: &str| value(name).map(|_| name.to_owned());

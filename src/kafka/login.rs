@@ -16,6 +16,7 @@ use rdkafka::bindings as rd;
 use super::client_threads::{self, OnThreads};
 use super::native::{Conf, take_error};
 use super::settings::secrets::{PASSWORD, read_secret};
+use super::settings::value_of;
 use crate::error::Fatal;
 
 /// What a client says it is, and where its password is kept.
@@ -42,7 +43,7 @@ impl Login {
     /// Of a client with these settings, whose password came from `file`. It is never freed: threads of the client refer to it,
     /// and there is one to each client of a lane.
     pub fn of(settings: &[(String, String)], file: Option<&Path>) -> Option<&'static Login> {
-        let value = |name: &str| settings.iter().rfind(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        let value = |name: &str| value_of(settings, name);
         let (user, password) = (CString::new(value("sasl.username")?).ok()?, CString::new(value(PASSWORD)?).ok()?);
         let latest = Mutex::new(Latest { password, count: 0, is_unreadable: false });
         Some(Box::leak(Box::new(Login { user, file: file?.to_owned(), latest })))

@@ -307,6 +307,11 @@ fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 /// Later values of a key replace earlier ones.
+/// What a list of settings says of a property: the last one counts.
+pub fn value_of<'a>(list: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    list.iter().rfind(|(key, _)| key == name).map(|(_, value)| value.as_str())
+}
+
 fn extend(list: &mut Vec<(String, String)>, more: &BTreeMap<String, String>) {
     list.retain(|(key, _)| !more.contains_key(key));
     list.extend(more.iter().map(|(key, value)| (key.clone(), value.clone())));

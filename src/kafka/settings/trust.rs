@@ -4,6 +4,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::value_of;
+
 /// The property that says it.
 pub const LOCATION: &str = "ssl.ca.location";
 
@@ -18,7 +20,7 @@ const BUNDLES: [&str; 4] = [
 /// What a client with these settings takes for [`LOCATION`], where it needs one and is not told: the file that `SSL_CERT_FILE`
 /// names, the folder that `SSL_CERT_DIR` names, or the first bundle there is.
 pub fn missing(settings: &[(String, String)]) -> Option<String> {
-    let value = |name: &str| settings.iter().rfind(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    let value = |name: &str| value_of(settings, name);
     let has_tls = value("security.protocol")?.trim().to_ascii_uppercase().ends_with("SSL");
     if !has_tls || value(LOCATION).is_some() || value("ssl.ca.pem").is_some() {
         return None;
