@@ -11,6 +11,7 @@ use super::{connect_check, output, table, verify};
 use crate::config::{Config, LaneConfig, REFERENCE, show};
 use crate::error::{Fatal, exit};
 use crate::node::Prepared;
+use crate::observe::terminal;
 use crate::pipeline::settings::Layout;
 
 #[derive(Debug, Subcommand)]
@@ -88,7 +89,7 @@ fn check(args: &CheckArgs) -> Result<u8, Fatal> {
     };
     let verdict = verify::verdict(&prepared.model, loaded.warnings.len() + of_node);
     let kafka = if args.connect { "Kafka answers" } else { "Kafka was not asked: --connect does" };
-    output::print(&table::wrapped("\nthe configuration holds: ", &format!("{verdict}. {kafka}"), 2))?;
+    output::print(&terminal::wrapped("\nthe configuration holds: ", &format!("{verdict}. {kafka}"), 2))?;
     Ok(exit::DONE)
 }
 

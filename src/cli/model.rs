@@ -11,6 +11,7 @@ use crate::config::{Config, Trees};
 use crate::error::{Fatal, exit};
 use crate::model::{Class, ProbeSettings, TreeNode};
 use crate::node::Prepared;
+use crate::observe::terminal;
 
 #[derive(Debug, Subcommand)]
 pub enum ModelCommand {
@@ -174,6 +175,6 @@ fn describe(prepared: &Prepared, warnings: usize) -> String {
         let _ = writeln!(text, "{:>6} {call_us:>10.1} {row_us:>10.2}", point.rows);
     }
     let verdict = verify::verdict(model, warnings);
-    let _ = write!(text, "\n{}", table::wrapped("this package holds: ", &verdict, 2));
+    let _ = write!(text, "\n{}", terminal::wrapped("this package holds: ", &verdict, 2));
     text
 }

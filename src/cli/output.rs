@@ -2,10 +2,9 @@
 
 use std::io::{ErrorKind, IsTerminal, Write};
 
-use super::table;
 use crate::error::{Fatal, exit};
 use crate::load::Summary;
-use crate::observe::{log, log_writer};
+use crate::observe::{log, log_writer, terminal};
 
 /// Writes data to stdout.
 ///
@@ -62,7 +61,7 @@ pub fn fatal(fatal: &Fatal) {
 /// On a terminal, broken between words; a file and a pipe get the lines whole, for whoever searches them.
 fn for_people(start: &str, text: &str) -> String {
     match std::io::stderr().is_terminal() {
-        true => table::wrapped(start, text, 2),
+        true => terminal::wrapped(start, text, 2),
         false => format!("{start}{text}\n"),
     }
 }

@@ -5,9 +5,8 @@ use std::fmt::Write;
 use crate::load::breakdown::Breakdown;
 use crate::load::drain::DrainReport;
 use crate::load::summary::{Quantiles, Summary, count, percent, rate};
+use crate::observe::terminal::{COLUMNS, wrapped};
 
-/// Columns of a terminal that nobody has widened.
-const WIDTH: usize = 80;
 /// Where details begin: behind names and numbers.
 const DETAIL: usize = 30;
 /// Stages side by side.
@@ -104,7 +103,7 @@ impl Summary {
             0 => reasons.join(", "),
             more => format!("{}, {more} more", reasons[..named].join(", ")),
         };
-        (1..=reasons.len()).rev().map(told).find(|text| text.len() <= WIDTH - DETAIL).unwrap_or_default()
+        (1..=reasons.len()).rev().map(told).find(|text| text.len() <= COLUMNS - DETAIL).unwrap_or_default()
     }
 
     fn put_latencies(&self, out: &mut String) {
@@ -176,28 +175,12 @@ fn without_minus_zero(value: f64, digits: usize) -> String {
 
 /// A text with something before its first line, broken between words; what comes below stands under it.
 fn put_wrapped(before: &str, text: &str, out: &mut String) {
-    if before.chars().count() + text.chars().count() <= WIDTH {
+    if before.chars().count() + text.chars().count() <= COLUMNS {
         // As it is: what stands in columns stays there.
         let _ = writeln!(out, "{}", format!("{before}{text}").trim_end());
         return;
     }
     let indent = before.chars().count().min(DETAIL);
-    let mut line = before.to_owned();
-    let mut is_empty = true;
-    for word in text.split_ascii_whitespace() {
-        let width = line.chars().count() + word.chars().count() + usize::from(!is_empty);
-        if !is_empty && width > WIDTH {
-            out.push_str(line.trim_end());
-            out.push('\n');
-            line = " ".repeat(indent);
-            is_empty = true;
-        }
-        if !is_empty {
-            line.push(' ');
-        }
-        line.push_str(word);
-        is_empty = false;
-    }
-    out.push_str(line.trim_end());
-    out.push('\n');
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    out.push_str(&wrapped(before, &words.join(" "), indent));
 }

@@ -16,3 +16,4 @@ pub mod metrics;
 pub mod reject_examples;
 pub mod stats;
 pub mod status;
+pub mod terminal;
