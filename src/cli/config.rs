@@ -12,7 +12,6 @@ use crate::config::{Config, LaneConfig, REFERENCE, show};
 use crate::error::{Fatal, exit};
 use crate::node::Prepared;
 use crate::observe::terminal;
-use crate::pipeline::settings::Layout;
 
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
@@ -112,10 +111,7 @@ fn describe(config: &Config, prepared: &Prepared) -> String {
 }
 
 fn lanes(config: &Config) -> String {
-    let layout = match config.layout {
-        Layout::Inline => "inline",
-        Layout::Dedicated => "dedicated",
-    };
+    let layout = show::layout(config);
     let pinned = |lane: &LaneConfig| [lane.cores.lane, lane.cores.model].into_iter().flatten().collect::<Vec<_>>();
     let cores: Vec<String> = config.lanes.iter().flat_map(pinned).map(|core| core.to_string()).collect();
     let cores = if cores.is_empty() { "not pinned".to_owned() } else { format!("on cores {}", cores.join(", ")) };

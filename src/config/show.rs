@@ -90,6 +90,16 @@ fn pair(key: &str, value: impl Into<serde_json::Value>) -> (String, serde_json::
     (key.to_owned(), value.into())
 }
 
+/// How a configuration says its delivery.
+pub fn delivery(config: &Config) -> &'static str {
+    word(DELIVERY, config.delivery)
+}
+
+/// How a configuration says its lanes' layout.
+pub fn layout(config: &Config) -> &'static str {
+    word(LAYOUTS, config.layout)
+}
+
 /// The word that stands for `value` in a configuration.
 fn word<T: Copy + PartialEq>(words: &[(&'static str, T)], value: T) -> &'static str {
     words.iter().find(|(_, known)| *known == value).map_or("", |(word, _)| *word)
@@ -104,7 +114,7 @@ fn connection(config: &Config) -> Vec<(String, serde_json::Value)> {
     let cores: Vec<usize> =
         config.lanes.iter().flat_map(|lane| [lane.cores.lane, lane.cores.model]).flatten().collect();
     vec![
-        pair("delivery", word(DELIVERY, config.delivery)),
+        pair("delivery", delivery(config)),
         pair("kafka.bootstrap", kafka.bootstrap.as_str()),
         pair("kafka.group", kafka.group.as_str()),
         pair("kafka.node", kafka.node.as_str()),
@@ -119,7 +129,7 @@ fn connection(config: &Config) -> Vec<(String, serde_json::Value)> {
         pair("topics.dead_letters", topics.dead_letters.as_str()),
         pair("topics.timeouts", topics.timeouts.as_str()),
         pair("lanes.count", config.lanes.len()),
-        pair("lanes.layout", word(LAYOUTS, config.layout)),
+        pair("lanes.layout", layout(config)),
         pair("lanes.cores", cores),
     ]
 }

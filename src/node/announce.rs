@@ -1,10 +1,10 @@
 //! The lines that tell a node's life in its log: how it starts, that it is asked to stop, and how it ended.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{Config, DeliveryMode};
+use super::starting::pairs;
+use crate::config::{Config, show};
 use crate::edge::Progress;
 use crate::error::Fatal;
 use crate::kafka;
@@ -12,7 +12,6 @@ use crate::kafka::cluster::PartitionCounts;
 use crate::model::Model;
 use crate::observe::dead_letter_share::Totals;
 use crate::observe::stats::{LaneStats, held};
-use crate::pipeline::settings::Layout;
 
 /// One line with all that identifies the process, when everything is checked and the lanes are about to start.
 pub(super) fn start(config: &Config, model: &Model, counts: PartitionCounts, admin: Option<std::net::SocketAddr>) {
@@ -29,9 +28,9 @@ pub(super) fn start(config: &Config, model: &Model, counts: PartitionCounts, adm
         review = %topics.review,
         dead_letters = %topics.dead_letters,
         timeouts = %topics.timeouts,
-        delivery = delivery(config.delivery),
+        delivery = show::delivery(config),
         lanes,
-        layout = layout(config.layout),
+        layout = show::layout(config),
         model = %package.name,
         model_version = %package.version,
         model_sha256 = %package.sha256,
@@ -47,20 +46,6 @@ pub(super) fn start(config: &Config, model: &Model, counts: PartitionCounts, adm
             partitions = counts.input,
             "more lanes than partitions: some will stay idle. Lower lanes.count, or add partitions"
         );
-    }
-}
-
-fn layout(layout: Layout) -> &'static str {
-    match layout {
-        Layout::Inline => "inline",
-        Layout::Dedicated => "dedicated",
-    }
-}
-
-fn delivery(mode: DeliveryMode) -> &'static str {
-    match mode {
-        DeliveryMode::AtLeastOnce => "at_least_once",
-        DeliveryMode::ExactlyOnce => "exactly_once",
     }
 }
 
@@ -130,10 +115,5 @@ pub(super) fn stopped(why: Why, ended: &Result<bool, Fatal>, drained: Option<Dur
 fn committed(lanes: &[Arc<LaneStats>]) -> String {
     let mut all: Vec<Progress> = lanes.iter().flat_map(|lane| held(&lane.left_at).clone()).collect();
     all.sort_unstable_by_key(|at| at.partition);
-    let mut text = String::new();
-    for Progress { partition, offset } in all {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{}{partition}: {offset}", if text.is_empty() { "" } else { ", " });
-    }
-    text
+    pairs(all.into_iter().map(|at| (at.partition, at.offset)))
 }

@@ -119,7 +119,8 @@ fn text(held: &Held) -> String {
     pairs((0..).zip(held).filter_map(|(partition, offset)| Some((partition, (*offset)?))))
 }
 
-fn pairs(pairs: impl Iterator<Item = (i32, i64)>) -> String {
+/// Offsets of partitions: `0: 30, 1: 10`.
+pub(super) fn pairs(pairs: impl Iterator<Item = (i32, i64)>) -> String {
     let mut text = String::new();
     for (partition, offset) in pairs {
         let comma = if text.is_empty() { "" } else { ", " };
