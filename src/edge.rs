@@ -166,13 +166,38 @@ pub trait Source {
     fn close(&mut self, deadline: Duration) -> bool;
 }
 
-/// A batch that the model could not answer, in the runtime's words.
+/// What a model that did not answer can answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScoreErrorKind {
+    /// Other rows: each is tried alone.
+    Rows,
+    /// Nothing for now, whatever the rows are. Said by models that are elsewhere.
+    Unavailable,
+}
+
+/// A batch that the model did not answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ScoreError(pub String);
+pub struct ScoreError {
+    pub kind: ScoreErrorKind,
+    /// When to ask again, where the model said so.
+    pub retry_after: Option<Duration>,
+    /// In the model's words.
+    pub text: String,
+}
+
+impl ScoreError {
+    pub fn rows(text: impl Into<String>) -> ScoreError {
+        ScoreError { kind: ScoreErrorKind::Rows, retry_after: None, text: text.into() }
+    }
+
+    pub fn unavailable(text: impl Into<String>, retry_after: Option<Duration>) -> ScoreError {
+        ScoreError { kind: ScoreErrorKind::Unavailable, retry_after, text: text.into() }
+    }
+}
 
 impl fmt::Display for ScoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
@@ -337,45 +362,4 @@ pub trait Transactional<S: Source>: Sink<S::Record> {
 
     /// The group's committed offsets of partitions; one without any keeps the offset that is given.
     fn committed(&self, source: &S, partitions: &[Progress]) -> Result<Vec<Progress>, Fatal>;
-}
-
-/// What a commit came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Committing {
-    /// Its end comes as [`SourceEvent::Committed`].
-    Started,
-    /// The progress is durable.
-    Done,
-    /// Nothing of it is (or nobody knows), for this reason; [`Delivery::abort`] comes next.
-    Refused(String),
-}
-
-/// How outcomes and progress become durable together: offsets after the acknowledgements (at-least-once), or both in
-/// one transaction (exactly-once).
-pub trait Delivery<S: Source, K: Sink<S::Record>> {
-    /// A commit covers exactly the outcomes since [`Delivery::begin`], and an abort undoes them. Then nothing may be
-    /// in flight when a commit starts, and a delivery that failed gives all of them up.
-    const ATOMIC: bool;
-
-    /// Called before outcomes are handed over, each batch.
-    fn begin(&mut self, sink: &mut K) -> Result<(), Fatal>;
-
-    /// Outcomes were handed over since the last commit. Always false where delivery is not atomic.
-    fn is_open(&self) -> bool;
-
-    /// Makes `progress` durable. Every outcome below it has been acknowledged.
-    fn commit(&mut self, source: &mut S, sink: &mut K, progress: &[Progress]) -> Result<Committing, Fatal>;
-
-    /// Called before the group's offsets of new partitions are read, with nothing handed over: what an earlier commit may
-    /// still have under way must not hold them back, or move them afterwards.
-    fn before_offsets(&mut self, _sink: &mut K) -> Result<(), Fatal> {
-        Ok(())
-    }
-
-    /// Gives up everything since the last commit. Takes where each partition stood then, as far as the lane knows, and
-    /// returns where it goes on.
-    fn abort(&mut self, source: &mut S, sink: &mut K, partitions: &[Progress]) -> Result<Vec<Progress>, Fatal>;
-
-    /// Moves to `acks` what the sink said of outcomes while the last abort was under way.
-    fn hear(&mut self, _acks: &mut Vec<Ack>) {}
 }

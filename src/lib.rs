@@ -9,11 +9,11 @@
 //! # The way of a record
 //!
 //! ```text
-//! enriched-context -> intake -> decode -> batch -> score -> judge -> emit -> model-outputs
-//!                       |         |                  |        |       |----> human-review (sample, band)
-//!                       |         '---- Reject ------'--------'-------|----> model-dead-letters (closed reasons)
-//!                       |                            '---------------------> model-timeouts (the model failed)
-//!                       '<---- acks: watermark -> committable offset -'
+//! enriched-context -> ingest (poll, decode) -> score -> decide -> deliver -> model-outputs
+//!                       |           |            |        |         |-----> human-review (sample, band)
+//!                       |           '-- Reject --'--------'---------|-----> model-dead-letters (closed reasons)
+//!                       |                        '----------------------> model-timeouts (the model failed)
+//!                       '<-- commit <-- ledger <-- acknowledgements --'
 //! ```
 //!
 //! # Layers
@@ -28,7 +28,7 @@
 //! | [`record`] | the values that travel: positions, ids, decisions, tags, acknowledgements |
 //! | [`memory`] | what the process holds, as the kernel and the allocator count it |
 //! | [`failpoint`] | test builds only: moments to die at, and mistakes to make on purpose |
-//! | [`edge`] | the doors to the world: `Source`, `Scorer`, `Sink`, `Delivery`, `Clock` |
+//! | [`edge`] | the doors to the world: `Source`, `Scorer`, `Sink`, `Transactional`, `Clock` |
 //! | [`avro`] | wire forms, schemas, the compiled decode plan and who makes it, container files, the encoding of outcomes |
 //! | [`model`] | package, hash, contract, what ONNX Runtime must not be given, its sessions, probe, the kernel for tree ensembles; alone knows `ort` |
 //! | [`kafka`] | client settings, consumer, producer, why a connection fails, what the cluster says of a configuration, embedded broker; alone knows `rdkafka`, and stands before seven functions of the client (`scripts/build.rs`) |
@@ -44,7 +44,7 @@
 //! | thread | how many | does |
 //! |---|---|---|
 //! | `lane-N` | one per lane, pinned where configured | everything a record needs: poll, decode, score, produce, acknowledgements, commit |
-//! | `lane-N-model` | one per lane with `lanes.layout = "dedicated"`, pinned where configured | the model call alone ([`pipeline::desk`]) |
+//! | `lane-N-model` | one per lane with `lanes.layout = "dedicated"`, pinned where configured | the model call alone ([`pipeline::score::Desk`]) |
 //! | `schemas` | 1 | reads and compiles the schemas that lanes ask for while they run ([`pipeline::schema_desk`]) |
 //! | `rdk:*` | the client's own, two clients per lane | sockets, fetches, produce requests, heartbeats |
 //! | conductor (`run`: the main thread) | 1 | signals, end of a bounded run, first fatal error, watchdog, what is told of dead letters |
@@ -53,24 +53,23 @@
 //! | `starting` | 1, until the lanes start | hears signals while the main thread waits for brokers |
 //! | `load-*` | `demo`, `load` only | generator, verifier |
 //!
-//! Lanes share nothing that is written: each has its own group member, session of the model, batch buffer and watermarks;
+//! Lanes share nothing that is written: each has its own group member, session of the model, batch buffers and ledger;
 //! compiled plans never change, and a large model is opened once and read by the sessions of all lanes
 //! ([`model::Session`]). A lane is a bounded duty cycle ([`pipeline::lane::Lane::duty_cycle`]); tests drive it by hand, with
-//! a clock they set. In layout `dedicated` only rows and scores ([`pipeline::batch::Sheet`]) cross threads, through two
-//! bounded queues; records, slots and watermarks stay with the lane, and a batch that is back ends the lane's wait
+//! a clock they set. In layout `dedicated` only rows and scores ([`pipeline::score::RowBatch`]) cross threads, through two
+//! bounded queues; records and the ledger stay with the lane, and a batch that is back ends the lane's wait
 //! ([`edge::Waker`]).
 //!
 //! # What must never be
 //!
 //! 1. A record below the committed offset without an outcome; a record with two on an undisturbed run.
-//! 2. An offset that moves before every outcome of its record is acknowledged ([`pipeline::watermark`]).
-//! 3. Outcomes of one partition and topic out of source order ([`pipeline::emit`]); at-least-once, what a broker refused
-//!    comes behind what was sent after it (`pipeline::rewind`).
+//! 2. An offset that moves before every outcome of its record is acknowledged ([`pipeline::ledger`]).
+//! 3. Outcomes of one partition and topic out of source order ([`pipeline::deliver`]); at-least-once, what a broker refused
+//!    comes behind what was sent after it (`pipeline::recover`).
 //! 4. A queue without a named limit ([`pipeline::limits`]).
 //! 5. A score that depends on its batch, unless the probe said so at start ([`model`]).
-//! 6. Anything produced or committed for a partition that is no longer ours ([`pipeline::slots`]); exactly-once: an
-//!    outcome that readers see without its offset, or the other way round ([`pipeline::transaction`],
-//!    [`pipeline::exactly_once`]).
+//! 6. Anything produced or committed for a partition that is no longer ours ([`pipeline::ledger`], [`pipeline::group`]); exactly-once:
+//!    an outcome that readers see without its offset, or the other way round ([`pipeline::commit::ExactlyOnce`]).
 //! 7. A record scored by a model that did not pass its hash, contract, golden rows and golden records, or by a kernel of
 //!    ours that did not give ONNX Runtime's bits at every decision of its trees.
 //! 8. A shutdown that loses or doubles: SIGTERM drains, commits and leaves.

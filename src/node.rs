@@ -14,11 +14,10 @@ use std::time::Duration;
 use self::announce::Why;
 use crate::avro::encode::{OutcomeEncoder, OutcomeIdentity, Provider};
 use crate::config::{Config, DeliveryMode, descriptors};
-use crate::edge::{Clock, Delivery};
+use crate::edge::Clock;
 use crate::error::{Fatal, exit};
 use crate::kafka::cluster::{self, Inspected, PartitionCounts};
 use crate::kafka::consumer::KafkaSource;
-use crate::kafka::delivery::AtLeastOnce;
 use crate::kafka::producer::KafkaSink;
 use crate::kafka::settings::transactional_id;
 use crate::model::{Model, Session};
@@ -27,11 +26,11 @@ use crate::observe::connections::ConnectionLimits;
 use crate::observe::dead_letter_share::SharedShare;
 use crate::observe::stats::LaneStats;
 use crate::pipeline::clock::SystemClock;
-use crate::pipeline::dead_letter::{DeadLetterHeaders, Place};
-use crate::pipeline::emit::{Emit, EmitSettings};
-use crate::pipeline::exactly_once::ExactlyOnce;
-use crate::pipeline::intake::Intake;
-use crate::pipeline::judge::Judge;
+use crate::pipeline::commit::{AtLeastOnce, Commit, ExactlyOnce};
+use crate::pipeline::decide::DecisionPolicy;
+use crate::pipeline::deliver::dead_letter::{DeadLetterHeaders, Place};
+use crate::pipeline::deliver::{Emit, EmitSettings};
+use crate::pipeline::ingest::Intake;
 use crate::pipeline::lane::{Lane, Parts};
 use crate::pipeline::reject_report::RejectReport;
 use crate::pipeline::settings::Layout;
@@ -109,12 +108,13 @@ impl Checked {
             let (name, stats) = (format!("lane-{index}"), Arc::clone(stats));
             let made = Made { index, counts, until, stats: lane_stats, plans, clock };
             match config.delivery {
-                DeliveryMode::AtLeastOnce => {
-                    lanes.start(name, lane.cores, stats, move || shared.build_lane(made, Shared::sink, AtLeastOnce))?
-                }
+                DeliveryMode::AtLeastOnce => lanes.start(name, lane.cores, stats, move || {
+                    let commit = AtLeastOnce::new(&shared.config.limits);
+                    shared.build_lane(made, Shared::sink, commit)
+                })?,
                 DeliveryMode::ExactlyOnce => lanes.start(name, lane.cores, stats, move || {
-                    let delivery = ExactlyOnce::new(&shared.config.limits, clock, Arc::clone(&made.stats));
-                    shared.build_lane(made, Shared::transactional_sink, delivery)
+                    let commit = ExactlyOnce::new(&shared.config.limits, clock, Arc::clone(&made.stats));
+                    shared.build_lane(made, Shared::transactional_sink, commit)
                 })?,
             }
         }
@@ -279,7 +279,6 @@ impl Shared {
             .map_err(|_| Fatal::new(exit::MODEL, "the model's version holds a NUL byte", "correct model.toml"))?;
         Ok(Emit::new(EmitSettings {
             encoder,
-            judge: Judge::new(stages.thresholds.clone(), &stages.review, stages.deadline),
             headers: DeadLetterHeaders::new(style, &config.topics.input, &package.version, place, features),
             model_version,
             input_partitions: counts.input,
@@ -308,14 +307,16 @@ impl Shared {
         &self,
         made: Made,
         make_sink: fn(&Shared, &Made) -> Result<KafkaSink, Fatal>,
-        delivery: D,
+        commit: D,
     ) -> Result<NodeLane<D>, Fatal>
     where
-        D: Delivery<KafkaSource, KafkaSink>,
+        D: Commit<KafkaSource, KafkaSink>,
     {
         let config = &self.config;
         let scorer = self.model.session()?;
         let emit = self.emit(made.index, made.counts)?;
+        let stages = config.stage_settings(&self.model.package.thresholds);
+        let policy = DecisionPolicy::new(stages.thresholds, &stages.review, stages.deadline);
         let sink = make_sink(self, &made)?;
         let Made { index, until, stats, plans, clock, .. } = made;
         let intake = Intake::new(decoding::decoder(config, plans), config.limits.payload_bytes_max);
@@ -325,9 +326,10 @@ impl Shared {
             source,
             scorer,
             sink,
-            delivery,
+            commit,
             clock,
             intake,
+            policy,
             emit,
             batch_rows: self.model.report.batch_rows_cap,
             limits: config.limits.clone(),

@@ -12,7 +12,7 @@ use common::{Job, RealKafka, Transactions, scorewire};
 use docs_support::{Page, python, root};
 use scorewire::error::Reject;
 use scorewire::load::payloads::Framing;
-use scorewire::pipeline::dead_letter::{DeadLetterHeaders, Place};
+use scorewire::pipeline::deliver::dead_letter::{DeadLetterHeaders, Place};
 use scorewire::pipeline::settings::HeaderStyle;
 use serde_json::Value as Json;
 

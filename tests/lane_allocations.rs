@@ -16,10 +16,10 @@ use scorewire::edge::{
     Destination, Outgoing, PartitionLag, Progress, SendError, Sink, Source, SourceEvent, SourceRecord,
 };
 use scorewire::error::Fatal;
-use scorewire::kafka::delivery::AtLeastOnce;
 use scorewire::observe::stats::LaneStats;
-use scorewire::pipeline::desk::Desk;
+use scorewire::pipeline::commit::AtLeastOnce;
 use scorewire::pipeline::lane::{Lane, Parts};
+use scorewire::pipeline::score::Desk;
 use scorewire::pipeline::settings::{Layout, OutOfRange};
 use scorewire::record::{Ack, Position};
 
@@ -203,9 +203,10 @@ fn lane(layout: Layout, clock: &ManualClock, stats: &Arc<LaneStats>) -> TestLane
         source: EndlessSource { kinds: kinds(), handed_out: 0, assigned: false, commit: None, commits: 0 },
         scorer: fakes::FakeScorer::default(),
         sink: CountingSink { waiting: Vec::with_capacity(16 * BATCH), to: [0; 4], bytes: 0, sends: 0 },
-        delivery: AtLeastOnce,
+        commit: AtLeastOnce::new(&setup.limits),
         clock: clock.clone(),
         intake: setup.intake(&setup.schemas()),
+        policy: setup.policy(),
         emit: setup.emit(),
         batch_rows: BATCH,
         limits: setup.limits.clone(),

@@ -6,8 +6,9 @@
 mod fakes;
 
 use fakes::{Entry, Payment, Setup, World, payload};
-use scorewire::edge::{Delivery, SourceEvent};
+use scorewire::edge::SourceEvent;
 use scorewire::observe::doing::Doing;
+use scorewire::pipeline::commit::Commit;
 
 #[track_caller]
 fn assert_named<D>(world: &World<D>, doing: Doing, pick: impl Fn(&Entry) -> bool) {
@@ -17,7 +18,7 @@ fn assert_named<D>(world: &World<D>, doing: Doing, pick: impl Fn(&Entry) -> bool
 }
 
 /// Everything a lane does in its life: scores, dead letters, a wait for a schema, a failed delivery, a revoke.
-fn live<D: Delivery<fakes::FakeSource, fakes::FakeSink>>(world: &mut World<D>) {
+fn live<D: Commit<fakes::FakeSource, fakes::FakeSink>>(world: &mut World<D>) {
     world.journal.watch(&world.stats);
     world.put_payments(0, 20);
     world.source.put(0, None);

@@ -18,14 +18,14 @@ use scorewire::avro::encode::{OutcomeEncoder, OutcomeIdentity, Provider};
 use scorewire::avro::schemas::{OnUnknown, SchemaDirectory};
 use scorewire::avro::wire::Accept;
 use scorewire::edge::{Destination, SourceEvent};
-use scorewire::kafka::delivery::AtLeastOnce;
 use scorewire::load::transaction::id_text;
 use scorewire::model::{Model, Session, prepare};
 use scorewire::observe::stats::LaneStats;
-use scorewire::pipeline::dead_letter::{DeadLetterHeaders, Place};
-use scorewire::pipeline::emit::{Emit, EmitSettings};
-use scorewire::pipeline::intake::Intake;
-use scorewire::pipeline::judge::Judge;
+use scorewire::pipeline::commit::AtLeastOnce;
+use scorewire::pipeline::decide::DecisionPolicy;
+use scorewire::pipeline::deliver::dead_letter::{DeadLetterHeaders, Place};
+use scorewire::pipeline::deliver::{Emit, EmitSettings};
+use scorewire::pipeline::ingest::Intake;
 use scorewire::pipeline::lane::{Lane, Parts};
 use scorewire::pipeline::limits::Limits;
 use scorewire::pipeline::settings::{HeaderStyle, OutOfRange, PayloadPolicy, ReviewSettings};
@@ -60,12 +60,10 @@ fn emit(model: &Model, limits: &Limits) -> Emit {
         topic: fakes::world::TOPIC.into(),
         fallback: false,
     });
-    let review = ReviewSettings { sample_per_million: 0, payload: PayloadPolicy::Raw };
     let place = Place { node: "node".into(), lane: 0 };
     let features = package.wanted.features.iter().map(|feature| feature.name.clone()).collect();
     Emit::new(EmitSettings {
         encoder,
-        judge: Judge::new(package.thresholds.clone(), &review, None),
         headers: DeadLetterHeaders::new(HeaderStyle::Scorewire, fakes::world::TOPIC, &package.version, place, features),
         model_version: CString::new(package.version.as_str()).unwrap(),
         input_partitions: PARTITIONS,
@@ -94,13 +92,15 @@ impl Journey {
         }
         source.tell(SourceEvent::Assigned((0..PARTITIONS).collect()));
         let (intake, fingerprint) = intake(model, &limits);
+        let review = ReviewSettings { sample_per_million: 0, payload: PayloadPolicy::Raw };
         let lane = Lane::new(Parts {
             source: source.clone(),
             scorer: model.session().unwrap(),
             sink: sink.clone(),
-            delivery: AtLeastOnce,
+            commit: AtLeastOnce::new(&limits),
             clock: clock.clone(),
             intake,
+            policy: DecisionPolicy::new(model.package.thresholds.clone(), &review, None),
             emit: emit(model, &limits),
             batch_rows,
             limits,

@@ -15,7 +15,8 @@ use fakes::transactions::{ExactlyOnceWorld, assert_atomic};
 use fakes::{FakeSink, FakeSource, Outcome, Payment, Sent, Setup, World, payload};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use scorewire::edge::{Delivery, Destination};
+use scorewire::edge::Destination;
+use scorewire::pipeline::commit::Commit;
 use scorewire::pipeline::limits::Limits;
 use scorewire::record::{Hope, Position, Undelivered};
 
@@ -55,7 +56,7 @@ fn answer<D>(world: &World<D>, blames: bool, refuses: &dyn Fn(&Sent) -> bool) {
 
 fn run<D>(world: &mut World<D>, blames: bool, refuses: &dyn Fn(&Sent) -> bool, is_over: impl Fn(&World<D>) -> bool)
 where
-    D: Delivery<FakeSource, FakeSink>,
+    D: Commit<FakeSource, FakeSink>,
 {
     world.cycle_until("the end of it", |world| {
         answer(world, blames, refuses);
@@ -250,7 +251,7 @@ fn case() -> impl Strategy<Value = Case> {
 }
 
 /// Runs it to the end, and checks what became of each record.
-fn check<D: Delivery<FakeSource, FakeSink>>(
+fn check<D: Commit<FakeSource, FakeSink>>(
     case: &Case,
     mut world: World<D>,
     seen: impl Fn(&World<D>, Destination) -> Vec<Sent>,

@@ -8,9 +8,10 @@ use std::sync::atomic::Ordering;
 
 use fakes::world::TOPIC;
 use fakes::{FakeSink, FakeSource, Payment, Setup, World, cannot_be_read_on, payload};
-use scorewire::edge::{Delivery, Destination, SourceEvent, Why};
+use scorewire::edge::{Destination, SourceEvent, Why};
 use scorewire::error::Reject;
 use scorewire::observe::stats::PartitionState;
+use scorewire::pipeline::commit::Commit;
 use scorewire::pipeline::limits::PUBLISH_EVERY;
 use scorewire::pipeline::settings::OutOfRange;
 use scorewire::record::{Hope, Undelivered};
@@ -19,19 +20,19 @@ fn goes_on() -> Setup {
     Setup { out_of_range: OutOfRange::Earliest, ..Setup::default() }
 }
 
-fn publish<D: Delivery<FakeSource, FakeSink>>(world: &mut World<D>) {
+fn publish<D: Commit<FakeSource, FakeSink>>(world: &mut World<D>) {
     world.clock.advance(PUBLISH_EVERY);
     world.cycles(2);
 }
 
-fn take_three<D: Delivery<FakeSource, FakeSink>>(world: &mut World<D>) {
+fn take_three<D: Commit<FakeSource, FakeSink>>(world: &mut World<D>) {
     let taken = world.stats.received.get() + 3;
     world.put_payments(0, 3);
     world.cycle_until("three are taken", |world| world.stats.received.get() == taken);
 }
 
 /// Three records are taken in, three more are removed before anybody has read them, and two follow.
-fn lose_three<D: Delivery<FakeSource, FakeSink>>(world: &mut World<D>) {
+fn lose_three<D: Commit<FakeSource, FakeSink>>(world: &mut World<D>) {
     take_three(world);
     world.put_payments(0, 5);
     world.source.remove_before(0, 6);

@@ -11,10 +11,13 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use fakes::{FakeLane, FakeSink, FakeSource, ManualClock, Payment, Setup, World};
-use scorewire::edge::{Committing, Delivery, Destination, Progress, SourceEvent};
+use scorewire::edge::{CommitRefusal, Destination, SourceEvent};
 use scorewire::error::{Fatal, exit};
 use scorewire::observe::doing::Doing;
 use scorewire::observe::stats::LaneStats;
+use scorewire::pipeline::commit::{Commit, Round};
+use scorewire::pipeline::deliver::Failed;
+use scorewire::pipeline::ledger::Fate;
 use scorewire::pipeline::limits::Limits;
 use scorewire::pipeline::settings::{Cores, Layout};
 use scorewire::pipeline::threads::{Conductor, Lanes};
@@ -106,26 +109,32 @@ fn the_first_fatal_error_wins_and_the_other_lanes_drain() {
     assert!(sound.source.state().closed, "left in order");
 }
 
-/// Delivery of a lane whose clients block when they are let go, until the test sends.
+/// The commits of a lane whose clients block when they are let go, until the test sends.
 struct Blocking(Receiver<()>);
 
-impl Delivery<FakeSource, FakeSink> for Blocking {
-    const ATOMIC: bool = false;
-
+impl Commit<FakeSource, FakeSink> for Blocking {
     fn begin(&mut self, _: &mut FakeSink) -> Result<(), Fatal> {
         Err(Fatal::new(exit::UNAVAILABLE, "READ is denied", "grant it"))
     }
 
-    fn is_open(&self) -> bool {
+    fn finished(&mut self, _: Fate, _: &LaneStats) {}
+
+    fn undelivered<'a>(&mut self, failed: &'a [Failed]) -> &'a [Failed] {
+        failed
+    }
+
+    fn commit_if_due(&mut self, _: Round<'_, FakeSource, FakeSink>) -> Result<(), Fatal> {
+        Ok(())
+    }
+
+    fn answered(&mut self, _: &[i32], _: Result<(), CommitRefusal>, _: Round<'_, FakeSource, FakeSink>) {}
+
+    fn withdraw(&mut self, _: &mut FakeSink) -> bool {
         false
     }
 
-    fn commit(&mut self, _: &mut FakeSource, _: &mut FakeSink, _: &[Progress]) -> Result<Committing, Fatal> {
-        Ok(Committing::Done)
-    }
-
-    fn abort(&mut self, _: &mut FakeSource, _: &mut FakeSink, _: &[Progress]) -> Result<Vec<Progress>, Fatal> {
-        Ok(Vec::new())
+    fn is_idle(&self) -> bool {
+        true
     }
 }
 
@@ -142,7 +151,7 @@ fn the_reason_is_told_and_the_lane_not_ready_before_its_clients_are_let_go() {
     let clock = ManualClock::default();
     let mut all = lanes(&clock, Limits::default());
     let (let_go, blocks) = channel();
-    let world = Setup { clock: clock.clone(), ..Setup::default() }.with_delivery(|_| Blocking(blocks));
+    let world = Setup { clock: clock.clone(), ..Setup::default() }.with_commit(|_| Blocking(blocks));
     world.source.tell(SourceEvent::Assigned(vec![0]));
     world.source.put(0, Some(Payment::new("p", 0.25).encode()));
     let (stats, lane) = (Arc::clone(&world.stats), world.lane);

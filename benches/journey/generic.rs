@@ -9,13 +9,13 @@ use scorewire::avro::encode::{OutcomeIdentity, output_schema};
 use scorewire::avro::wire::SINGLE_OBJECT_MAGIC;
 use scorewire::edge::Destination;
 use scorewire::model::Model;
-use scorewire::pipeline::batch::Rows;
-use scorewire::pipeline::judge::Judge;
+use scorewire::pipeline::decide::DecisionPolicy;
+use scorewire::pipeline::score::Rows;
 use scorewire::record::score_of;
 
 use super::bare::BareSession;
 use super::transaction::value_row;
-use super::ways::{BATCH_MAX, TIMESTAMP_MS, Way, identity, judge};
+use super::ways::{BATCH_MAX, TIMESTAMP_MS, Way, identity, policy};
 use super::{Cursor, Outcomes, PREFIX, Records};
 
 /// Places in the output record.
@@ -36,7 +36,7 @@ pub struct Generic {
     prefix: Vec<u8>,
     rows: Rows,
     session: BareSession,
-    judge: Judge,
+    policy: DecisionPolicy,
     /// The output record; what differs from record to record is replaced in it.
     output: Value,
     /// Index, id and event time of each record of the batch.
@@ -59,7 +59,7 @@ impl Generic {
             prefix: [&SINGLE_OBJECT_MAGIC[..], &output.fingerprint().to_le_bytes()].concat(),
             rows: Rows::new(model.package.wanted.features.len(), BATCH_MAX),
             session: BareSession::new(model),
-            judge: judge(model),
+            policy: policy(model),
             output: output_record(&identity(model), input.fingerprint()),
             decoded: Vec::with_capacity(BATCH_MAX),
             scores: Vec::new(),
@@ -78,7 +78,7 @@ impl Generic {
 
     fn encode(&mut self, index: usize, id: Value, event_time: Value, score: f64) {
         let score = score_of(score).unwrap();
-        let decision = self.judge.decide(score);
+        let decision = self.policy.decide(score);
         let Value::Record(output) = &mut self.output else { unreachable!("made as a record") };
         output[place::ID].1 = Value::Union(1, Box::new(id));
         output[place::EVENT_TIME].1 = Value::Union(1, Box::new(event_time));

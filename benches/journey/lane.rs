@@ -12,19 +12,19 @@ use scorewire::edge::{
     Destination, Outgoing, PartitionLag, Progress, SendError, Sink, Source, SourceEvent, SourceRecord,
 };
 use scorewire::error::Fatal;
-use scorewire::kafka::delivery::AtLeastOnce;
 use scorewire::model::{Model, Session};
 use scorewire::observe::stats::LaneStats;
 use scorewire::pipeline::clock::SystemClock;
-use scorewire::pipeline::dead_letter::{DeadLetterHeaders, Place};
-use scorewire::pipeline::emit::{Emit, EmitSettings};
-use scorewire::pipeline::intake::Intake;
+use scorewire::pipeline::commit::AtLeastOnce;
+use scorewire::pipeline::deliver::dead_letter::{DeadLetterHeaders, Place};
+use scorewire::pipeline::deliver::{Emit, EmitSettings};
+use scorewire::pipeline::ingest::Intake;
 use scorewire::pipeline::lane::{Lane, Parts};
 use scorewire::pipeline::limits::Limits;
 use scorewire::pipeline::settings::{HeaderStyle, OutOfRange, PayloadPolicy};
 use scorewire::record::{Ack, Position, Tag};
 
-use super::ways::{BATCH_MAX, TIMESTAMP_MS, TOPIC, Way, decoder, encoder, judge};
+use super::ways::{BATCH_MAX, TIMESTAMP_MS, TOPIC, Way, decoder, encoder, policy};
 use super::{Cursor, Outcomes, Records};
 
 const PARTITIONS: i32 = 4;
@@ -199,10 +199,11 @@ impl LaneWay {
             source,
             scorer: model.session().unwrap_or_else(|fatal| panic!("{fatal}")),
             sink: MemorySink { outcomes: Rc::clone(&outcomes), tags: Vec::new() },
-            delivery: AtLeastOnce,
+            commit: AtLeastOnce::new(&limits),
             // The real one: reading it is part of what the lane costs.
             clock: SystemClock::new(),
             intake: Intake::new(decoder(model), limits.payload_bytes_max),
+            policy: policy(model),
             emit: emit(model, &limits),
             batch_rows: BATCH_MAX,
             limits,
@@ -257,7 +258,6 @@ fn emit(model: &Model, limits: &Limits) -> Emit {
     let features = package.wanted.features.iter().map(|feature| feature.name.clone()).collect();
     Emit::new(EmitSettings {
         encoder: encoder(model),
-        judge: judge(model),
         headers: DeadLetterHeaders::new(HeaderStyle::Scorewire, TOPIC, &package.version, place, features),
         model_version: CString::new(package.version.as_str()).unwrap(),
         input_partitions: PARTITIONS,

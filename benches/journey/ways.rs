@@ -10,8 +10,8 @@ use scorewire::avro::schemas::{OnUnknown, SchemaDirectory};
 use scorewire::avro::wire::Accept;
 use scorewire::edge::{Destination, Scorer};
 use scorewire::model::{Model, Session};
-use scorewire::pipeline::batch::Rows;
-use scorewire::pipeline::judge::Judge;
+use scorewire::pipeline::decide::DecisionPolicy;
+use scorewire::pipeline::score::Rows;
 use scorewire::pipeline::settings::{PayloadPolicy, ReviewSettings};
 use scorewire::record::{Decoded, Position, SchemaKey, Scored, TransactionId, score_of};
 
@@ -70,9 +70,9 @@ pub fn encoder(model: &Model) -> OutcomeEncoder {
     OutcomeEncoder::new(&identity(model))
 }
 
-pub fn judge(model: &Model) -> Judge {
+pub fn policy(model: &Model) -> DecisionPolicy {
     let review = ReviewSettings { sample_per_million: SAMPLE_PER_MILLION, payload: PayloadPolicy::Raw };
-    Judge::new(model.package.thresholds.clone(), &review, None)
+    DecisionPolicy::new(model.package.thresholds.clone(), &review, None)
 }
 
 /// ONNX Runtime alone, on rows decoded before. They are copied into one reused buffer first, so that they lie as near
@@ -166,7 +166,7 @@ pub struct Typed {
     key: SchemaKey,
     rows: Rows,
     session: Session,
-    judge: Judge,
+    policy: DecisionPolicy,
     encoder: OutcomeEncoder,
     decoded: Vec<(usize, Decoded)>,
     scores: Vec<f64>,
@@ -185,7 +185,7 @@ impl Typed {
             key: SchemaKey::Fingerprint(fingerprint),
             rows: Rows::new(session.width(), BATCH_MAX),
             session,
-            judge: judge(model),
+            policy: policy(model),
             encoder: encoder(model),
             decoded: Vec::with_capacity(BATCH_MAX),
             scores: Vec::new(),
@@ -222,7 +222,7 @@ impl Way for Typed {
                 source_timestamp_ms: TIMESTAMP_MS,
                 decoded,
                 score,
-                decision: self.judge.decide(score),
+                decision: self.policy.decide(score),
                 late: false,
                 epoch: 0,
                 received_us: TIMESTAMP_MS * 1_000,

@@ -245,7 +245,7 @@ impl Session {
                 &many[..]
             }
         };
-        self.runner.run(rows, shape).map_err(|error| ScoreError(error.to_string()))?;
+        self.runner.run(rows, shape).map_err(|error| ScoreError::rows(error.to_string()))?;
         match self.runner.answers() {
             Answers::Single(answers) => {
                 for (score, row) in scores.iter_mut().zip(answers.chunks_exact(*columns)) {
@@ -286,7 +286,7 @@ impl Scorer for Session {
         let (count, width) = rows.dim();
         let Opened { width: wanted, rows_max, rows_fixed, .. } = *self.opened;
         let Some(values) = rows.to_slice().filter(|_| width == wanted && scores.len() >= count) else {
-            return Err(ScoreError(format!(
+            return Err(ScoreError::rows(format!(
                 "a batch of {count} x {width} (contiguous: {}) with room for {} scores does not fit a model of {} features",
                 rows.is_standard_layout(),
                 scores.len(),

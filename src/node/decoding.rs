@@ -12,7 +12,7 @@ use crate::config::{Config, UnknownSchema};
 use crate::error::{Fatal, exit};
 use crate::model::Package;
 use crate::observe::stats::LaneStats;
-use crate::pipeline::intake;
+use crate::pipeline::ingest;
 use crate::pipeline::schema_desk::{Counter, SchemaDesk};
 use crate::record::SchemaKey;
 
@@ -92,7 +92,7 @@ impl Preloaded {
     /// Everything there is to tell of them, for whoever keeps no log.
     pub(super) fn warnings(&self) -> Vec<String> {
         let broken = self.broken.iter().map(|problem| format!("this schema cannot be used, the others are: {problem}"));
-        broken.chain(self.remarks.iter().cloned()).chain(self.notes.iter().map(intake::sentence)).collect()
+        broken.chain(self.remarks.iter().cloned()).chain(self.notes.iter().map(ingest::sentence)).collect()
     }
 
     /// Says it in the log.
@@ -101,7 +101,7 @@ impl Preloaded {
             tracing::error!("this schema cannot be used, the others are: {problem}");
         }
         self.remarks.iter().for_each(|remark| tracing::warn!("{remark}"));
-        self.notes.iter().for_each(intake::log);
+        self.notes.iter().for_each(ingest::log);
     }
 
     /// The desk where further schemas are read and compiled, and each lane's end of it. What was told is not told again,
@@ -110,7 +110,7 @@ impl Preloaded {
         let known = self.planner.known();
         let mut desk = SchemaDesk::new(self.planner);
         let of_lane = |stats: &Arc<LaneStats>| {
-            self.notes.iter().for_each(|note| intake::show(stats, note.clone()));
+            self.notes.iter().for_each(|note| ingest::show(stats, note.clone()));
             Plans { known: known.clone(), counter: desk.counter() }
         };
         let plans = lanes.iter().map(of_lane).collect();

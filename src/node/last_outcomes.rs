@@ -10,7 +10,7 @@ use crate::error::{Fatal, exit};
 use crate::kafka::cluster::PartitionCounts;
 use crate::kafka::last_records::{ReadRecord, Stretch, TopicReader};
 use crate::kafka::starting_offsets::{self, Kept};
-use crate::pipeline::judge::{Judge, sample_hash};
+use crate::pipeline::decide::{DecisionPolicy, sample_hash};
 use crate::pipeline::settings::Thresholds;
 use crate::record::{Decision, Position};
 
@@ -88,13 +88,18 @@ fn reader(schema: &AvroSchema, input: &str) -> Result<OriginReader, Fatal> {
 }
 
 /// Says what has a copy for review. It decides nothing by scores: outputs say what was decided.
-fn sampling(config: &Config) -> Judge {
+fn sampling(config: &Config) -> DecisionPolicy {
     let none = Thresholds { review: 0.0, decline: 0.0, version: String::new() };
-    Judge::new(none, &config.review, None)
+    DecisionPolicy::new(none, &config.review, None)
 }
 
 /// The hash of the key of an output's copy, if it has one: as `OutcomeEncoder::write_id_text` makes it.
-fn copy_key(record: &ReadRecord<'_>, judge: &Judge, id: Option<&[u8]>, (input, at): (&str, Position)) -> Option<u64> {
+fn copy_key(
+    record: &ReadRecord<'_>,
+    judge: &DecisionPolicy,
+    id: Option<&[u8]>,
+    (input, at): (&str, Position),
+) -> Option<u64> {
     let said = record.header_ending("scorewire.decision")?;
     let decision = Decision::ALL.into_iter().find(|decision| decision.name().as_bytes() == said)?;
     let place;

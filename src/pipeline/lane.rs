@@ -1,45 +1,44 @@
-//! A lane: its partitions, its clients, its watermarks, and the bounded duty cycle that moves records through all
-//! stages on one thread; the model call alone may have a thread of its own (layout `dedicated`).
+//! A lane: what it is made of, and the bounded duty cycle that moves records through all stages: collect, score, decide,
+//! deliver, commit. All of it runs on one thread; the model alone may have a thread of its own (layout `dedicated`).
+//!
+//! Each part keeps its state to itself. What concerns several parts at once has a file of its own: what the group says
+//! ([`super::group`]), partitions that go back (`recover.rs`) or cannot be read on (`stops.rs`), and the stop of the lane
+//! ([`super::shutdown`]).
 //!
 //! Invariants, in every state: a record counted as received is in exactly one place (parked, in a batch, in
-//! flight, finished); only slots in the table are produced for, committed and acknowledged; progress moves only after
+//! flight, finished); only assignments in the ledger are produced for, committed and acknowledged; progress moves only after
 //! acknowledgement.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::edge::{Clock, Delivery, Scorer, Sink, Source, SourceRecord};
-use crate::error::Fatal;
+use crate::edge::{Clock, Scorer, Sink, Source};
+use crate::error::{Fatal, exit};
 use crate::failpoint::{self, Point};
 use crate::observe::doing::Doing;
-use crate::observe::latency::StepTimes;
+use crate::observe::latency::Step;
 use crate::observe::stats::LaneStats;
-use crate::pipeline::backpressure::{Closed, Gate, Permission};
-use crate::pipeline::batch::Batches;
-use crate::pipeline::commit::CommitClock;
-use crate::pipeline::desk::Desk;
-use crate::pipeline::emit::Emit;
-use crate::pipeline::inbox::Inbox;
-use crate::pipeline::intake::Intake;
-use crate::pipeline::limits::{KEEP_AWAKE_EVERY, Limits, PUBLISH_EVERY, SINK_WAIT, nanoseconds};
-use crate::pipeline::rebalance::Revoke;
-use crate::pipeline::scoring::{AT_DESK_MAX, Model, Queues, Scoring};
+use crate::pipeline::commit::{Commit, Round};
+use crate::pipeline::decide::{Decide, DecisionPolicy};
+use crate::pipeline::deliver::{Deliver, Emit, HandedOver};
+use crate::pipeline::group::Group;
+use crate::pipeline::ingest::{Closed, Decoding, Ingest, Intake, Permission};
+use crate::pipeline::ledger::{Flow, Ledger};
+use crate::pipeline::limits::{Limits, SINK_WAIT};
+use crate::pipeline::score::{Desk, Gone, RowBatch, Score};
 use crate::pipeline::settings::OutOfRange;
-use crate::pipeline::showing::Shown;
-use crate::pipeline::slots::{Phase, Slots, Waiting};
-use crate::pipeline::stood_still::Alive;
-use crate::pipeline::stopping::Lost;
-use crate::pipeline::transaction::Transaction;
-use crate::record::Ack;
+use crate::pipeline::shutdown::Shutdown;
+use crate::pipeline::telemetry::Telemetry;
 
 /// The parts a lane is made of.
 pub struct Parts<S: Source, M, K, D, C> {
     pub source: S,
     pub scorer: M,
     pub sink: K,
-    pub delivery: D,
+    pub commit: D,
     pub clock: C,
     pub intake: Intake<S::Record>,
+    pub policy: DecisionPolicy,
     pub emit: Emit,
     /// Rows of one batch.
     pub batch_rows: usize,
@@ -52,50 +51,18 @@ pub struct Parts<S: Source, M, K, D, C> {
 
 pub struct Lane<S: Source, M, K, D, C> {
     // Field order: whatever holds records is dropped before the source, whose client is freed after the last of them.
-    pub(super) scoring: Scoring<M>,
-    /// The model's side, until a thread takes it.
-    desk: Option<Desk<M, C>>,
-    pub(super) batches: Batches<S::Record>,
-    /// The leaving batch is not handed over completely: the sink was full.
-    pub(super) stuck: bool,
-    pub(super) inbox: Inbox<S::Record>,
-    pub(super) intake: Intake<S::Record>,
-    pub(super) emit: Emit,
-    pub(super) sink: K,
+    pub(super) score: Score<S::Record, M, C>,
+    pub(super) ingest: Ingest<S::Record>,
+    pub(super) decide: Decide,
+    pub(super) deliver: Deliver<K>,
     pub(super) source: S,
-    pub(super) delivery: D,
-    pub(super) clock: C,
-    pub(super) gate: Gate,
-    pub(super) slots: Slots,
-    pub(super) acks: Vec<Ack>,
-    pub(super) commits: CommitClock,
-    /// Exactly-once delivery; as new in every other lane.
-    pub(super) transaction: Transaction,
-    pub(super) revoke: Option<Revoke>,
-    /// Stopping: nothing more is taken in.
-    pub(super) draining: bool,
-    /// Stopping: a partition went before all that was taken in of it was finished.
-    pub(super) unfinished: bool,
+    pub(super) commit: D,
+    pub(super) ledger: Ledger,
+    pub(super) group: Group,
+    pub(super) shutdown: Shutdown,
+    pub(super) telemetry: Telemetry,
     pub(super) limits: Limits,
-    pub(super) stats: Arc<LaneStats>,
-    pub(super) shown: Shown,
-    pub(super) times: StepTimes,
-    pub(super) until: Option<Vec<i64>>,
-    pub(super) out_of_range: OutOfRange,
-    pub(super) lost: Lost,
-    /// Since when outcomes have been in flight without an acknowledgement.
-    pub(super) silent_since_ns: u64,
-    /// When decoding began last.
-    pub(super) decode_start_ns: u64,
-    alive: Alive,
-    last_poll_ns: u64,
-    /// However much is left of an earlier poll.
-    poll_at_least_every_ns: u64,
-    pub(super) next_retry_ns: u64,
-    /// The batch was too small for all that waited for schemas.
-    pub(super) retry_rest: bool,
-    next_publish_ns: u64,
-    next_wake_ns: u64,
+    pub(super) clock: C,
 }
 
 impl<S, M, K, D, C> Lane<S, M, K, D, C>
@@ -103,12 +70,12 @@ where
     S: Source,
     M: Scorer,
     K: Sink<S::Record>,
-    D: Delivery<S, K>,
+    D: Commit<S, K>,
     C: Clock,
 {
     /// A lane that calls its model itself.
     pub fn new(parts: Parts<S, M, K, D, C>) -> Lane<S, M, K, D, C> {
-        Lane::build(parts, 0, |model| (Scoring::Inline(model), None))
+        Lane::build(parts, Score::inline)
     }
 
     /// A lane whose model has a thread of its own: nothing is scored unless somebody serves [`Lane::take_desk`].
@@ -116,246 +83,278 @@ where
     where
         C: Clone,
     {
-        let (clock, stats, waker) = (parts.clock.clone(), Arc::clone(&parts.stats), parts.source.waker());
-        Lane::build(parts, AT_DESK_MAX, |model| {
-            let (queues, at_desk) = Queues::new();
-            (Scoring::Dedicated(queues), Some(Desk { model, queues: at_desk, clock, waker, stats }))
-        })
+        let at_desk = (parts.clock.clone(), parts.source.waker(), Arc::clone(&parts.stats));
+        Lane::build(parts, |scorer, rows, failures_max| Score::dedicated(scorer, rows, failures_max, at_desk))
     }
 
     fn build(
         parts: Parts<S, M, K, D, C>,
-        at_model_max: usize,
-        place: impl FnOnce(Model<M>) -> (Scoring<M>, Option<Desk<M, C>>),
+        place: impl FnOnce(M, usize, u32) -> Score<S::Record, M, C>,
     ) -> Lane<S, M, K, D, C> {
-        let cap = parts.batch_rows.min(parts.limits.batch_rows_max).max(1);
-        let poll_at_least_every_ns = nanoseconds(parts.limits.pause_after);
-        let model = Model::new(parts.scorer, parts.limits.model_failures_max);
-        let batches = Batches::new(model.width(), cap, at_model_max);
-        let (scoring, desk) = place(model);
-        parts.stats.complaint.get_or_init(|| parts.source.complaint());
-        let mut intake = parts.intake;
-        intake.set_waker(parts.source.waker());
+        let Parts { source, scorer, sink, commit, clock, intake, policy, emit, limits, stats, .. } = parts;
+        let rows = parts.batch_rows.min(limits.batch_rows_max).max(1);
+        stats.complaint.get_or_init(|| source.complaint());
         Lane {
-            scoring,
-            desk,
-            batches,
-            stuck: false,
-            inbox: Inbox::with_capacity(cap),
-            intake,
-            emit: parts.emit,
-            sink: parts.sink,
-            source: parts.source,
-            delivery: parts.delivery,
-            clock: parts.clock,
-            gate: Gate::new(&parts.limits),
-            slots: Slots::default(),
-            acks: Vec::with_capacity(1024),
-            commits: CommitClock::new(&parts.limits),
-            transaction: Transaction::default(),
-            revoke: None,
-            draining: false,
-            unfinished: false,
-            limits: parts.limits,
-            stats: parts.stats,
-            shown: Shown::default(),
-            times: StepTimes::default(),
-            until: parts.until,
-            out_of_range: parts.out_of_range,
-            lost: Lost::default(),
-            silent_since_ns: 0,
-            decode_start_ns: 0,
-            alive: Alive::default(),
-            last_poll_ns: 0,
-            poll_at_least_every_ns,
-            next_retry_ns: 0,
-            retry_rest: false,
-            next_publish_ns: 0,
-            next_wake_ns: 0,
+            score: place(scorer, rows, limits.model_failures_max),
+            ingest: Ingest::new(intake, &source, rows, &limits),
+            decide: Decide::new(policy),
+            deliver: Deliver::new(emit, sink),
+            source,
+            commit,
+            ledger: Ledger::default(),
+            group: Group::new(parts.out_of_range),
+            shutdown: Shutdown::new(parts.until),
+            telemetry: Telemetry::new(stats),
+            limits,
+            clock,
         }
     }
 
     /// The model's side of a dedicated lane, once.
     pub fn take_desk(&mut self) -> Option<Desk<M, C>> {
-        self.desk.take()
+        self.score.take_desk()
     }
 
     /// One bounded round: events, one batch at most, acknowledgements, commit.
+    ///
+    /// # Errors
+    /// Why the lane cannot go on.
     pub fn duty_cycle(&mut self) -> Result<(), Fatal> {
         let start_ns = self.clock.now_ns();
         self.answer_events(start_ns)?;
-        if D::ATOMIC {
-            self.abort_if_broken(start_ns)?;
-        }
+        self.recover(start_ns)?;
         let mut acknowledged = false;
-        if self.stuck {
+        if self.deliver.is_stuck() {
             // First what the broker said meanwhile: a partition that went back gets nothing more of this batch.
             acknowledged = self.settle()?;
-            if !self.transaction.is_broken() {
+            if !self.commit.is_broken() {
                 self.hand_over()?;
             }
         }
         self.advance()?;
-        self.move_records(start_ns)?;
+        self.collect(start_ns)?;
         acknowledged |= self.settle()?;
         let now_ns = self.clock.now_ns();
-        if acknowledged || self.sink.in_flight() == 0 {
-            self.silent_since_ns = now_ns;
-        }
+        self.deliver.heard(acknowledged, now_ns);
         self.commit_if_due(now_ns)?;
         self.finish_revoke(now_ns)?;
-        self.count_open();
-        if now_ns >= self.next_wake_ns {
-            self.next_wake_ns = now_ns + nanoseconds(KEEP_AWAKE_EVERY);
-            self.stats.doing.set(Doing::Consumer);
-            self.source.keep_awake();
-        }
-        if now_ns >= self.next_publish_ns {
-            self.next_publish_ns = now_ns + nanoseconds(PUBLISH_EVERY);
-            self.publish(now_ns);
-        }
-        if self.stats.times.is_wanted() {
-            self.stats.times.publish(&mut self.times);
-        }
-        self.stats.last_cycle_ms.set(now_ns / 1_000_000);
+        self.keep_awake(now_ns);
+        self.show(now_ns);
         Ok(())
     }
 
-    /// Takes a batch in and through all stages, as far as the limits allow.
-    fn move_records(&mut self, now_ns: u64) -> Result<(), Fatal> {
-        if self.draining {
-            return self.serve_clients(SINK_WAIT);
+    /// Takes a batch in as far as the limits allow, and sends it on.
+    fn collect(&mut self, now_ns: u64) -> Result<(), Fatal> {
+        if self.shutdown.is_stopping() {
+            return self.serve_clients();
         }
-        let was_holding = self.gate.is_holding();
-        let in_doubt = self.alive.stays_in_doubt(now_ns, || self.source.still_owns());
-        let may_decode = !in_doubt && !self.stuck && !self.holds_outcomes();
-        let has_moved = may_decode && self.serve_waiting(now_ns)?;
-        let (records, bytes) = (self.slots.open_records(), self.slots.open_bytes());
-        let (room, closing) = (self.batches.open.room(), self.holds_outcomes());
+        let in_doubt = self.group.stays_in_doubt(now_ns, || self.source.still_owns());
+        let is_closing = !self.commit.takes_outcomes();
+        let has_moved = !in_doubt && !self.deliver.is_stuck() && !is_closing && self.serve_parked(now_ns)?;
+        let (records, bytes, room) = (self.ledger.open_records(), self.ledger.open_bytes(), self.score.room());
         let closed = if in_doubt {
             Closed::InDoubt
-        } else if self.stuck || closing || room == 0 {
+        } else if self.deliver.is_stuck() || !self.commit.takes_outcomes() || room == 0 {
             Closed::Stuck
         } else {
             Closed::Not
         };
-        match self.gate.ask(now_ns, records, bytes, closed, room) {
+        let was_holding = self.ingest.gate().is_holding();
+        match self.ingest.gate().ask(now_ns, (records, bytes), closed, room) {
             Permission::Take(room) => {
                 self.take(now_ns, room, if has_moved { Duration::ZERO } else { self.limits.idle_wait })
             }
             Permission::Hold => {
-                self.stats.backpressure_stalls.add(u64::from(!was_holding && !closing));
-                self.serve_clients(SINK_WAIT)
+                let is_limit = !was_holding && self.commit.takes_outcomes();
+                self.telemetry.stats.backpressure_stalls.add(u64::from(is_limit));
+                self.serve_clients()
             }
             Permission::Pause => {
                 if !in_doubt {
-                    self.stats.intake_paused_since_ms.set(self.clock.wall_us().unsigned_abs() / 1_000);
-                    tracing::warn!(
-                        records,
-                        bytes,
-                        "intake is paused: outcomes are not acknowledged fast enough (limits.in_flight_records_max, \
-                         limits.in_flight_bytes_max). Look at the output topics' brokers"
-                    );
+                    self.telemetry.intake_paused(records, bytes, self.clock.wall_us());
                 }
-                self.stats.doing.set(Doing::Consumer);
-                self.source.pause(&self.slots.partitions(Phase::Flowing))
+                self.telemetry.stats.doing.set(Doing::Consumer);
+                self.source.pause(&self.ledger.partitions(Flow::is_open))
             }
             Permission::Resume => {
-                self.stats.intake_paused_since_ms.set(0);
-                tracing::info!("partitions flow again");
-                let flowing =
-                    self.slots.iter().filter(|slot| slot.phase == Phase::Flowing && slot.waiting != Waiting::Paused);
-                let flowing: Vec<i32> = flowing.map(|slot| slot.partition).collect();
-                self.stats.doing.set(Doing::Consumer);
-                self.source.resume(&flowing)
+                self.telemetry.intake_flows();
+                self.telemetry.stats.doing.set(Doing::Consumer);
+                self.source.resume(&self.ledger.partitions(|flow| flow.is_open() && !flow.is_paused()))
             }
         }
     }
 
     /// Waits for acknowledgements; a source whose partitions are paused is polled too, for the group's sake.
-    fn serve_clients(&mut self, wait: Duration) -> Result<(), Fatal> {
-        self.sink.hold_copies(Duration::ZERO);
-        if self.draining || self.gate.is_paused() {
-            self.fill_inbox(Duration::ZERO, 1)?;
+    fn serve_clients(&mut self) -> Result<(), Fatal> {
+        self.deliver.sink().hold_copies(Duration::ZERO);
+        if self.shutdown.is_stopping() || self.ingest.is_paused() {
+            self.telemetry.stats.doing.set(Doing::Polling);
+            self.ingest.poll(&mut self.source, &self.clock, (Duration::ZERO, 1))?;
         }
-        self.wait_for_room(wait)
+        let is_scoring = !self.deliver.is_stuck()
+            && self.commit.takes_outcomes()
+            && self.score.wait(SINK_WAIT.min(self.limits.idle_wait));
+        self.telemetry.stats.doing.set(Doing::Acks);
+        self.deliver.wait::<S::Record>(if is_scoring { Duration::ZERO } else { SINK_WAIT })
     }
 
     fn take(&mut self, now_ns: u64, room: usize, wait: Duration) -> Result<(), Fatal> {
-        let (first, rows) = (self.batches.open.items.len(), self.batches.open.sheet.filled);
-        if self.batches.open.items.len() == first && self.inbox.is_empty() {
-            // What is open already waits for the model, which ends this wait.
-            self.poll_source(wait, room)?;
-        } else if now_ns.saturating_sub(self.last_poll_ns) >= self.poll_at_least_every_ns {
-            // What is left of an earlier poll comes first, but the group must go on seeing us.
-            self.poll_source(Duration::ZERO, 1)?;
+        if let Some(poll) = self.ingest.poll_due(now_ns, (wait, room)) {
+            self.telemetry.stats.doing.set(Doing::Polling);
+            let polled_ns = self.ingest.poll(&mut self.source, &self.clock, poll)?;
+            // Before anything of it is looked at: a partition may have been lost with this very poll.
+            self.answer_events(polled_ns)?;
         }
-        if !self.inbox.is_empty() {
-            self.admit_inbox(room)?;
+        if !self.ingest.is_taken_in() {
+            self.take_in(room)?;
         }
-        self.count_decoded(first, rows);
         self.advance()
     }
 
-    fn poll_source(&mut self, wait: Duration, room: usize) -> Result<(), Fatal> {
-        self.fill_inbox(wait, room)?;
-        // Before anything of it is looked at: a partition may have been lost with this very poll.
-        self.answer_events(self.last_poll_ns)
-    }
-
-    fn fill_inbox(&mut self, wait: Duration, room: usize) -> Result<(), Fatal> {
-        self.stats.doing.set(Doing::Polling);
-        self.last_poll_ns = self.inbox.fill(&self.clock, |records| self.source.poll(wait, room, records))?;
-        Ok(())
-    }
-
-    /// Decodes what arrived into the batch. Records of partitions that are not ours any more, or that were seen
-    /// before a rewind, are dropped: they are below no commit and come again where they belong.
-    fn admit_inbox(&mut self, room: usize) -> Result<(), Fatal> {
+    /// Decodes what was polled into the open batch.
+    fn take_in(&mut self, room: usize) -> Result<(), Fatal> {
         let now_ns = self.clock.now_ns();
-        if self.alive.is_in_doubt(now_ns) {
+        if self.group.is_in_doubt(now_ns) {
             return Ok(());
         }
-        self.decode_start_ns = now_ns;
-        self.stats.doing.set(Doing::Decoding);
-        let room = room.min(self.batches.open.room());
-        let mut left = self.inbox.fitting(room, self.slots.open_bytes(), self.limits.in_flight_bytes_max);
-        let mut stop = Vec::new();
-        let mut received = 0;
-        while left > 0 {
-            let (receipt, records) = self.inbox.take(left);
-            left -= records.len();
-            for record in records {
-                let at = record.position();
-                let Some(slot) = self.slots.by_partition(at.partition) else { continue };
-                if slot.phase != Phase::Flowing || at.offset < slot.next_offset {
-                    continue;
-                }
-                if self.emit.refusals.stops_before(at) {
-                    stop.push(at);
-                    continue;
-                }
-                received += 1;
-                self.times.record_topic(record.timestamp_ms(), receipt.us);
-                self.intake.admit(record, slot, receipt, &mut self.batches.open);
-            }
-        }
-        self.stats.received.add(received);
-        if received > 0 {
-            self.stats.received_ms.set(now_ns / 1_000_000);
+        self.telemetry.stats.doing.set(Doing::Decoding);
+        let into = Decoding {
+            ledger: &mut self.ledger,
+            batch: self.score.open(),
+            times: &mut self.telemetry.times,
+            clock: &self.clock,
+            now_ns,
+        };
+        let taken = self.ingest.take_in(room, self.deliver.refusals(), into);
+        self.telemetry.stats.received.add(taken.received);
+        if taken.received > 0 {
+            self.telemetry.stats.received_ms.set(now_ns / 1_000_000);
             failpoint::pass(Point::AfterReceive);
         }
         self.pause_waiting(now_ns)?;
-        // The first of each partition.
-        stop.sort_unstable();
-        stop.dedup_by_key(|at| at.partition);
-        stop.into_iter().try_for_each(|at| self.stop_before(at))
+        taken.stops.into_iter().try_for_each(|at| self.stop_before(at))
     }
 
-    /// With every cycle, so that the counters add up whenever the lane stands between two.
-    pub(super) fn count_open(&self) {
-        let uncommitted = if D::ATOMIC { self.transaction.uncommitted() } else { 0 };
-        self.stats.in_flight_records.set(self.slots.open_records() as u64 + uncommitted);
-        self.stats.in_flight_bytes.set(self.slots.open_bytes() as u64);
+    /// Takes in the answers on schemas, and tries again what waits for them. Returns whether something of it moved on.
+    fn serve_parked(&mut self, now_ns: u64) -> Result<bool, Fatal> {
+        let mut has_moved = false;
+        if self.ingest.may_retry(now_ns) {
+            self.telemetry.stats.doing.set(Doing::Decoding);
+            let into = Decoding {
+                ledger: &mut self.ledger,
+                batch: self.score.open(),
+                times: &mut self.telemetry.times,
+                clock: &self.clock,
+                now_ns: self.clock.now_ns(),
+            };
+            let (resume, moved) = self.ingest.retry_parked(into);
+            has_moved = moved;
+            if !resume.is_empty() {
+                tracing::info!(partitions = ?resume, "the schema is there: the partitions flow again");
+                self.telemetry.stats.doing.set(Doing::Consumer);
+                self.source.resume(&resume)?;
+            }
+            self.advance()?;
+        }
+        self.pause_waiting(now_ns)?;
+        Ok(has_moved)
     }
+
+    fn pause_waiting(&mut self, now_ns: u64) -> Result<(), Fatal> {
+        let pause = self.ingest.pause_waiting(&mut self.ledger, now_ns, &self.clock);
+        if pause.is_empty() {
+            return Ok(());
+        }
+        self.telemetry.stats.doing.set(Doing::Consumer);
+        self.source.pause(&pause)
+    }
+
+    /// Sends to the model what may go, and lets leave what is back. Part of every duty cycle; tests that drive the
+    /// model's side by hand call it when that has answered.
+    ///
+    /// # Errors
+    /// Why the lane cannot go on.
+    pub fn advance(&mut self) -> Result<(), Fatal> {
+        while !self.deliver.is_stuck() && self.commit.takes_outcomes() {
+            self.telemetry.stats.doing.set(Doing::Model);
+            if !self.score.advance(&self.clock).map_err(|Gone| scoring_thread_gone())? {
+                break;
+            }
+            self.telemetry.count_scored(self.score.leaving());
+            failpoint::pass(Point::AfterScore);
+            check_answer(&self.score.leaving().rows, self.limits.model_failures_max)?;
+            self.decide.batch(self.score.leaving(), self.deliver.encoder());
+            self.deliver.begin();
+            self.telemetry.stats.doing.set(Doing::Producing);
+            self.commit.begin(self.deliver.sink())?;
+            self.hand_over()?;
+        }
+        Ok(())
+    }
+
+    /// Hands the rest of the leaving batch to the sink.
+    fn hand_over(&mut self) -> Result<(), Fatal> {
+        self.telemetry.stats.doing.set(Doing::Producing);
+        if self.deliver.refusals().is_active() && !self.hears_of_suspects()? {
+            return Ok(());
+        }
+        let batch = self.score.leaving();
+        match self.deliver.hand_over(batch, &mut self.ledger, &self.telemetry.stats)? {
+            HandedOver::Part => return Ok(()),
+            HandedOver::Refused => return self.commit.refused(),
+            HandedOver::All => {}
+        }
+        failpoint::pass(Point::AfterProduce);
+        let now_ns = self.clock.now_ns();
+        let emitted_ns = now_ns.saturating_sub(batch.rows.scored_ns);
+        self.telemetry.times.record(Step::Emit, emitted_ns, batch.items.len() as u64);
+        self.deliver.handed_over(now_ns);
+        let first_ns = batch.decodes.first().map_or(now_ns, |decode| decode.start_ns);
+        // The source's memory is free again: outcomes were copied.
+        self.score.left();
+        self.telemetry.stats.duty_cycle_ns_max.raise_to(self.clock.now_ns().saturating_sub(first_ns));
+        Ok(())
+    }
+
+    fn commit_if_due(&mut self, now_ns: u64) -> Result<(), Fatal> {
+        let (commit, round) = self.commit_round(now_ns);
+        commit.commit_if_due(round)
+    }
+
+    /// What a commit is made with now.
+    pub(super) fn commit_round(&mut self, now_ns: u64) -> (&mut D, Round<'_, S, K>) {
+        let round = Round {
+            is_handed_over: !self.deliver.is_stuck(),
+            is_taken_in: self.ingest.is_taken_in(),
+            is_awaited: self.group.is_revoking() || self.shutdown.is_stopping(),
+            source: &mut self.source,
+            sink: self.deliver.sink(),
+            ledger: &mut self.ledger,
+            stats: &self.telemetry.stats,
+            now_ns,
+        };
+        (&mut self.commit, round)
+    }
+}
+
+/// All that a lane knows of it; why, its thread says.
+pub(super) fn scoring_thread_gone() -> Fatal {
+    Fatal::new(exit::INTERNAL, "the model's thread ended before its lane", "this is a bug: please report it")
+}
+
+/// Says what the model failed on.
+fn check_answer(rows: &RowBatch, failures_max: u32) -> Result<(), Fatal> {
+    if rows.calls_failed == 0 && !rows.broken {
+        return Ok(());
+    }
+    let error = rows.error.as_deref().unwrap_or_default();
+    tracing::warn!(calls = rows.calls_failed, error, "the model failed; rows were tried one by one");
+    if !rows.broken {
+        return Ok(());
+    }
+    Err(Fatal::new(
+        exit::MODEL,
+        format!("the model failed {failures_max} times in a row: {error}"),
+        "nothing of the last batch went out; check the model package with `scorewire model check`",
+    ))
 }

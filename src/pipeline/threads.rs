@@ -10,19 +10,19 @@ use std::time::Duration;
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
-use crate::edge::{Clock, Delivery, Scorer, Sink, Source};
+use crate::edge::{Clock, Scorer, Sink, Source};
 use crate::error::{Fatal, exit};
 use crate::observe::doing::Doing;
 use crate::observe::stats::LaneStats;
 use crate::observe::{log, log_writer};
-use crate::pipeline::desk::Desk;
-use crate::pipeline::ending::{EndWatch, LeavingWatch};
-use crate::pipeline::lane::Lane;
-use crate::pipeline::limits::{Limits, nanoseconds};
-use crate::pipeline::passage::scoring_thread_gone;
+use crate::pipeline::commit::Commit;
+use crate::pipeline::lane::{Lane, scoring_thread_gone};
+use crate::pipeline::limits::Limits;
 use crate::pipeline::reject_report::RejectReport;
 use crate::pipeline::reports::{LastWord, Report, Reporter};
+use crate::pipeline::run_end::{EndWatch, LeavingWatch};
 use crate::pipeline::schema_desk::SchemaDesk;
+use crate::pipeline::score::Desk;
 use crate::pipeline::settings::Cores;
 
 /// How often the conductor looks around.
@@ -80,9 +80,9 @@ impl<C: Clock + Clone + Send + 'static> Lanes<C> {
         S: Source + 'static,
         M: Scorer + Send + 'static,
         K: Sink<S::Record> + 'static,
-        D: Delivery<S, K> + 'static,
+        D: Commit<S, K> + 'static,
     {
-        let (stop, clock, drain_timeout) = (Arc::clone(&self.stop), self.clock.clone(), self.limits.drain_timeout);
+        let (stop, drain_timeout) = (Arc::clone(&self.stop), self.limits.drain_timeout);
         let (name, lane, sender) = (Arc::<str>::from(name), self.watched.len(), self.sender.clone());
         let reporter = Reporter { name: Arc::clone(&name), stats: Some(Arc::clone(&stats)), sender };
         let doing = Arc::clone(&stats);
@@ -96,7 +96,7 @@ impl<C: Clock + Clone + Send + 'static> Lanes<C> {
                 let (mut model, mut driven) = match model {
                     Ok(model) => {
                         let pinned = pin(cores.lane);
-                        (model, pinned.and_then(|()| drive(&mut lane, &stop, &clock, drain_timeout)))
+                        (model, pinned.and_then(|()| lane.run(&stop, drain_timeout)))
                     }
                     Err(fatal) => (None, Err(fatal)),
                 };
@@ -279,43 +279,6 @@ where
 fn end_of_model(thread: ModelThread) -> Result<(), Fatal> {
     let panicked = |_| Err(Fatal::new(exit::INTERNAL, "a model's thread panicked", "this is a bug: please report it"));
     thread.join().unwrap_or_else(panicked)
-}
-
-/// Duty cycles until told to stop, then the drain. Returns whether everything was finished and committed.
-fn drive<S, M, K, D, C>(
-    lane: &mut Lane<S, M, K, D, C>,
-    stop: &AtomicBool,
-    clock: &C,
-    drain_timeout: Duration,
-) -> Result<bool, Fatal>
-where
-    S: Source,
-    M: Scorer,
-    K: Sink<S::Record>,
-    D: Delivery<S, K>,
-    C: Clock,
-{
-    while !stop.load(Ordering::Acquire) {
-        lane.duty_cycle()?;
-    }
-    let start_ns = clock.now_ns();
-    let limit_ns = nanoseconds(drain_timeout);
-    lane.start_drain()?;
-    let spent_ns = || clock.now_ns().saturating_sub(start_ns);
-    let mut left = drain_timeout;
-    while !lane.is_drained() && spent_ns() < limit_ns {
-        match lane.duty_cycle() {
-            Ok(()) => left = Duration::from_nanos(limit_ns.saturating_sub(spent_ns())),
-            Err(fatal) if fatal.code == exit::UNAVAILABLE => {
-                // Nothing can be finished without the brokers: this drain will not end, and that is its word for it.
-                tracing::warn!("the drain is given up: {fatal}");
-                left = Duration::ZERO;
-                break;
-            }
-            Err(fatal) => return Err(fatal),
-        }
-    }
-    Ok(lane.close(left.max(Duration::from_secs(1))))
 }
 
 /// Binds the calling thread to one core. The core was checked against the process's cpuset with the configuration.

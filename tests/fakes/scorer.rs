@@ -71,14 +71,14 @@ impl Scorer for FakeScorer {
             self.0.rows.lock().unwrap().push(copy);
         }
         if self.0.broken.load(Ordering::SeqCst) {
-            return Err(ScoreError("the fake is told to fail".into()));
+            return Err(ScoreError::rows("the fake is told to fail"));
         }
         for (row, score) in rows.rows().into_iter().zip(scores) {
             *score = match row[1] as i32 {
                 mode if mode == Mode::NotANumber as i32 => f64::NAN,
                 mode if mode == Mode::Infinite as i32 => f64::INFINITY,
                 mode if mode == Mode::OutOfRange as i32 => 1.5,
-                mode if mode == Mode::Fail as i32 => return Err(ScoreError("a row it cannot take".into())),
+                mode if mode == Mode::Fail as i32 => return Err(ScoreError::rows("a row it cannot take")),
                 mode if mode == Mode::Silent as i32 => *score,
                 _ => f64::from(row[0]),
             };

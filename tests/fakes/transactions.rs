@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use scorewire::edge::{Destination, Progress, TransactionError, Transactional};
 use scorewire::error::Fatal;
-use scorewire::pipeline::exactly_once::ExactlyOnce;
+use scorewire::pipeline::commit::ExactlyOnce;
 
 use super::clock::ManualClock;
 use super::sink::{FakeSink, PURGED, Sent, SinkState, Stand};

@@ -9,19 +9,18 @@ use scorewire::avro::encode::{OutcomeEncoder, OutcomeIdentity, Provider};
 use scorewire::avro::planner::Planner;
 use scorewire::avro::schemas::SchemaSource;
 use scorewire::avro::wire::Accept;
-use scorewire::edge::{Delivery, Destination, SourceEvent, SourceRecord};
+use scorewire::edge::{Destination, SourceEvent, SourceRecord};
 use scorewire::error::Fatal;
-use scorewire::kafka::delivery::AtLeastOnce;
 use scorewire::observe::stats::LaneStats;
-use scorewire::pipeline::dead_letter::{DeadLetterHeaders, Place};
-use scorewire::pipeline::desk::Desk;
-use scorewire::pipeline::emit::{Emit, EmitSettings};
-use scorewire::pipeline::exactly_once::ExactlyOnce;
-use scorewire::pipeline::intake::Intake;
-use scorewire::pipeline::judge::Judge;
+use scorewire::pipeline::commit::{AtLeastOnce, Commit, ExactlyOnce};
+use scorewire::pipeline::decide::DecisionPolicy;
+use scorewire::pipeline::deliver::dead_letter::{DeadLetterHeaders, Place};
+use scorewire::pipeline::deliver::{Emit, EmitSettings};
+use scorewire::pipeline::ingest::Intake;
 use scorewire::pipeline::lane::{Lane, Parts};
 use scorewire::pipeline::limits::Limits;
 use scorewire::pipeline::schema_desk::SchemaDesk;
+use scorewire::pipeline::score::Desk;
 use scorewire::pipeline::settings::{
     Deadline, HeaderStyle, Layout, OutOfRange, PayloadPolicy, ReviewSettings, Thresholds,
 };
@@ -96,10 +95,17 @@ impl Default for Setup {
 }
 
 impl Setup {
-    pub fn emit(&self) -> Emit {
-        let thresholds =
-            Thresholds { review: self.review_threshold, decline: self.decline_threshold, version: "t1".into() };
+    fn thresholds(&self) -> Thresholds {
+        Thresholds { review: self.review_threshold, decline: self.decline_threshold, version: "t1".into() }
+    }
+
+    pub fn policy(&self) -> DecisionPolicy {
         let review = ReviewSettings { sample_per_million: self.sample_per_million, payload: self.review_payload };
+        DecisionPolicy::new(self.thresholds(), &review, self.deadline)
+    }
+
+    pub fn emit(&self) -> Emit {
+        let thresholds = self.thresholds();
         let encoder = OutcomeEncoder::new(&OutcomeIdentity {
             review_threshold: thresholds.review,
             decline_threshold: thresholds.decline,
@@ -117,7 +123,6 @@ impl Setup {
         let features = payload::wanted().features.into_iter().map(|feature| feature.name).collect();
         Emit::new(EmitSettings {
             encoder,
-            judge: Judge::new(thresholds, &review, self.deadline),
             headers: DeadLetterHeaders::new(self.header_style, TOPIC, MODEL_VERSION, place, features),
             model_version: CString::new(MODEL_VERSION).unwrap(),
             input_partitions: self.partitions,
@@ -156,21 +161,22 @@ impl Setup {
     }
 
     pub fn build_unassigned(self) -> World {
-        self.with_delivery(|_| AtLeastOnce)
+        let limits = self.limits.clone();
+        self.with_commit(|_| AtLeastOnce::new(&limits))
     }
 
     /// The same with exactly-once delivery; transactions that take time move the clock.
     pub fn build_exactly_once(self) -> World<ExactlyOnce<ManualClock>> {
         let (limits, clock) = (self.limits.clone(), self.clock.clone());
-        let world = self.with_delivery(|stats| ExactlyOnce::new(&limits, clock, stats));
+        let world = self.with_commit(|stats| ExactlyOnce::new(&limits, clock, stats));
         world.sink.state().transactions = Some(Transactions::new(world.clock.clone()));
         world.joined()
     }
 
     /// A lane that has not joined.
-    pub fn with_delivery<D>(self, delivery: impl FnOnce(Arc<LaneStats>) -> D) -> World<D>
+    pub fn with_commit<D>(self, commit: impl FnOnce(Arc<LaneStats>) -> D) -> World<D>
     where
-        D: Delivery<FakeSource, FakeSink>,
+        D: Commit<FakeSource, FakeSink>,
     {
         let journal = Journal::default();
         let (clock, schemas) = (self.clock.clone(), self.schemas());
@@ -189,9 +195,10 @@ impl Setup {
             source: source.clone(),
             scorer: FakeScorer(scorer.clone()),
             sink: sink.clone(),
-            delivery: delivery(Arc::clone(&stats)),
+            commit: commit(Arc::clone(&stats)),
             clock: clock.clone(),
             intake,
+            policy: self.policy(),
             emit: self.emit(),
             batch_rows: self.batch_rows,
             limits: self.limits.clone(),
@@ -238,7 +245,7 @@ pub struct World<D = AtLeastOnce> {
     pub by_hand: bool,
 }
 
-impl<D: Delivery<FakeSource, FakeSink>> World<D> {
+impl<D: Commit<FakeSource, FakeSink>> World<D> {
     /// It owns all partitions.
     fn joined(mut self) -> World<D> {
         let all: Vec<i32> = (0..self.setup.partitions).collect();

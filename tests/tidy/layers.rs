@@ -96,11 +96,11 @@ const BANS: &[Ban] = &[
     Ban { places: &["src/pipeline/"], names: &[&["apache_avro"]], why: "apache_avro is never on a record's way" },
     Ban {
         places: &[
-            "src/pipeline/intake",
-            "src/pipeline/batch",
-            "src/pipeline/scoring",
-            "src/pipeline/judge",
-            "src/pipeline/emit",
+            "src/pipeline/ingest/decode",
+            "src/pipeline/ingest/inbox",
+            "src/pipeline/score/",
+            "src/pipeline/decide",
+            "src/pipeline/deliver/emit",
         ],
         names: &[&["Fatal"]],
         why: "what handles one record rejects it, and never ends the process",

@@ -24,8 +24,8 @@ fn an_import_against_the_direction_is_found() {
 fn an_import_with_the_direction_is_fine() {
     for (path, text) in [
         ("src/cli/run.rs", "use crate::pipeline::lane::Lane;"),
-        ("src/pipeline/emit.rs", "use crate::{avro::encode::Encoder, edge::{Sink, Source}};"),
-        ("src/pipeline/emit.rs", "use super::batch::Batch;"),
+        ("src/pipeline/deliver/emit.rs", "use crate::{avro::encode::Encoder, edge::{Sink, Source}};"),
+        ("src/pipeline/deliver/emit.rs", "use super::batch::Batch;"),
         ("src/model/deep/inner.rs", "use super::super::contract::Contract;"),
         ("src/kafka/producer.rs", "use crate::pipeline::settings::ForwardHeaders;"),
         ("src/edge.rs", "// use crate::pipeline::lane::Lane;\nconst S: &str = \"crate::pipeline\";"),
@@ -64,7 +64,7 @@ fn a_banned_name_is_found() {
     assert_eq!(lines_found(bans, "src/avro/decode/read.rs", "use apache_avro::Schema;"), [1]);
     assert_eq!(lines_found(bans, "src/pipeline/lane.rs", "apache_avro::from_avro_datum()"), [1]);
     assert!(lines_found(bans, "src/avro/compile.rs", "use apache_avro::Schema;").is_empty());
-    assert_eq!(lines_found(bans, "src/pipeline/emit.rs", "use crate::error::{Fatal, Reject};"), [1]);
+    assert_eq!(lines_found(bans, "src/pipeline/deliver/emit.rs", "use crate::error::{Fatal, Reject};"), [1]);
     assert!(lines_found(bans, "src/pipeline/lane.rs", "use crate::error::{Fatal, Reject};").is_empty());
     assert_eq!(lines_found(bans, "src/load/verifier.rs", "use crate::{\nerror::X, avro::wire\n};"), [2]);
 }

@@ -1,22 +1,21 @@
-//! From a judged record to its outcomes: the output (with a review copy before it) or the dead letter, in source
+//! From a decided record to its outcomes: the output (with a review copy before it) or the dead letter, in source
 //! order. Stops where the sink is full and goes on there next time; nothing is dropped, doubled or overtaken. What the
 //! broker refuses for good is another outcome the next time ([`Refusals`]).
 
 use std::ffi::{CStr, CString};
 
+use super::dead_letter::DeadLetterHeaders;
+use super::refusals::{Refusals, Resort};
+use super::stopwatch::{Stopwatch, Stopwatches};
 use crate::avro::encode::OutcomeEncoder;
 use crate::edge::{Destination, Outgoing, Part, SendError, Sink, SourceRecord};
 use crate::error::Reject;
 use crate::failpoint::{Bug, planted};
 use crate::observe::stats::LaneStats;
-use crate::pipeline::batch::{Batch, Item, Verdict};
-use crate::pipeline::dead_letter::DeadLetterHeaders;
-use crate::pipeline::judge::Judge;
-use crate::pipeline::refusals::{Refusals, Resort};
+use crate::pipeline::ledger::{Assignment, Fate, Ledger};
+use crate::pipeline::score::{Batch, Decided, Item, Verdict};
 use crate::pipeline::settings::PayloadPolicy;
-use crate::pipeline::slots::Slots;
-use crate::pipeline::watermark::Fate;
-use crate::record::{Decision, Decoded, ReviewReason, Scored, Tag, score_of};
+use crate::record::{Decision, ReviewReason, Tag};
 
 const MODEL_VERSION_HEADER: &CStr = c"scorewire.model.version";
 const DECISION_HEADER: &CStr = c"scorewire.decision";
@@ -27,7 +26,7 @@ const AHEAD_MAX_MS: i64 = 55 * 60 * 1_000;
 
 /// How far the batch got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Emitted {
+pub(super) enum Emitted {
     All,
     /// The sink is full; call again after serving it.
     Full,
@@ -36,7 +35,6 @@ pub enum Emitted {
 /// What the configuration and the package say about outcomes.
 pub struct EmitSettings {
     pub encoder: OutcomeEncoder,
-    pub judge: Judge,
     pub headers: DeadLetterHeaders,
     pub model_version: CString,
     /// Partitions of the input topic: where an output topic has as many, records keep theirs.
@@ -46,19 +44,27 @@ pub struct EmitSettings {
     pub dead_letter_payload: PayloadPolicy,
 }
 
-pub struct Emit {
-    settings: EmitSettings,
+/// How far a batch is handed over.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Cursor {
     /// The item to go on with, and whether its review copy is out.
     next: usize,
     review_sent: bool,
-    value: Vec<u8>,
-    id: Vec<u8>,
-    pub(super) refusals: Refusals,
 }
 
-/// Where the outcomes of one call go, and when the batch was scored.
+/// Hands batches over, one after the other.
+pub struct Emit {
+    settings: EmitSettings,
+    at: Cursor,
+    value: Vec<u8>,
+    id: Vec<u8>,
+    refusals: Refusals,
+}
+
+/// Where the outcomes of a record go, and when its batch was scored.
 struct Way<'a, K> {
-    slots: &'a mut Slots,
+    assignment: &'a mut Assignment,
+    stopwatch: &'a mut Stopwatch,
     sink: &'a mut K,
     stats: &'a LaneStats,
     scored_ns: u64,
@@ -66,108 +72,80 @@ struct Way<'a, K> {
 }
 
 impl<K> Way<'_, K> {
-    /// Tells the watermark what to wait for, before the first outcome is handed over.
+    /// Tells the ledger what to wait for, before the first outcome is handed over.
     fn announce<R>(&mut self, item: &Item<R>, outcomes: u8, fate: Fate) {
-        let inside_us = self.scored_ns.saturating_sub(item.received_ns) / 1_000;
-        if let Some(slot) = self.slots.by_id(item.slot) {
-            let inside_us = u32::try_from(inside_us).unwrap_or(u32::MAX);
-            slot.watermark.sending(item.sequence, outcomes, fate, (inside_us, self.scored_ns / 1_000));
-        }
-    }
-}
-
-/// A row that came out as a decision.
-#[derive(Clone, Copy)]
-struct Judged {
-    decoded: Decoded,
-    score: f64,
-    decision: Decision,
-}
-
-impl Judged {
-    fn of<R: SourceRecord>(self, item: &Item<R>, scored_us: i64) -> Scored<'_> {
-        Scored {
-            payload: item.record.value().unwrap_or_default(),
-            position: item.record.position(),
-            source_timestamp_ms: item.record.timestamp_ms(),
-            decoded: self.decoded,
-            score: self.score,
-            decision: self.decision,
-            late: item.late,
-            epoch: item.slot,
-            received_us: item.received_us,
-            scored_us,
-        }
+        self.assignment.announce(item.sequence, outcomes, fate);
+        self.stopwatch.announced(item.sequence, item.receipt.ns, self.scored_ns);
     }
 }
 
 impl Emit {
     pub fn new(settings: EmitSettings) -> Emit {
         let (value, id) = (Vec::with_capacity(4096), Vec::with_capacity(256));
-        Emit { settings, next: 0, review_sent: false, value, id, refusals: Refusals::default() }
+        Emit { settings, at: Cursor::default(), value, id, refusals: Refusals::default() }
     }
 
-    pub fn judge(&self) -> &Judge {
-        &self.settings.judge
+    pub(super) fn encoder(&self) -> &OutcomeEncoder {
+        &self.settings.encoder
+    }
+
+    pub(super) fn refusals(&mut self) -> &mut Refusals {
+        &mut self.refusals
     }
 
     /// Starts a fresh batch.
-    pub fn begin(&mut self) {
-        self.next = 0;
-        self.review_sent = false;
+    pub(super) fn begin(&mut self) {
+        self.at = Cursor::default();
     }
 
-    /// Hands over what is left of the batch. Items whose slot is gone are skipped: they were handed back.
-    pub fn run<R: SourceRecord, K: Sink<R>>(
+    /// Hands over what is left of the batch. Items whose assignment is gone are skipped: they were handed back.
+    pub(super) fn run<R: SourceRecord, K: Sink<R>>(
         &mut self,
         batch: &mut Batch<R>,
-        slots: &mut Slots,
+        ledger: &mut Ledger,
+        stopwatches: &mut Stopwatches,
         sink: &mut K,
         stats: &LaneStats,
     ) -> Result<Emitted, SendError> {
-        let mut way = Way { slots, sink, stats, scored_ns: batch.sheet.scored_ns, scored_us: batch.sheet.scored_us };
-        while self.next < batch.items.len() {
-            let item = &mut batch.items[self.next];
-            if way.slots.by_id(item.slot).is_some() {
-                if self.refusals.is_active() && !self.refusals.admit(item.record.position(), way.sink.in_flight()) {
+        let (scored_ns, scored_us) = (batch.rows.scored_ns, batch.rows.scored_us);
+        // Neighbours of one assignment share a look-up.
+        let (mut run, mut assigned) = (None, None);
+        while self.at.next < batch.items.len() {
+            let item = &mut batch.items[self.at.next];
+            if run != Some(item.assignment) {
+                run = Some(item.assignment);
+                assigned = ledger.of_id(item.assignment).map(|found| (found, stopwatches.of(item.assignment)));
+            }
+            if let Some((assignment, stopwatch)) = &mut assigned {
+                if self.refusals.is_active() && !self.refusals.admit(item.record.position(), sink.in_flight()) {
                     return Ok(Emitted::Full);
                 }
-                let answer = if let Verdict::Row(row) = item.verdict { batch.sheet.scores[row] } else { f64::NAN };
-                match self.one(item, answer, &mut way) {
+                let mut way = Way { assignment, stopwatch, sink, stats, scored_ns, scored_us };
+                match self.one(item, &mut way) {
                     Ok(()) => {}
                     Err(SendError::Full) if planted(Bug::DropOnQueueFull) => {
-                        way.slots.by_id(item.slot).map(|slot| slot.watermark.acknowledge(item.sequence));
+                        way.assignment.acknowledge(item.sequence);
                     }
                     Err(SendError::Full) => return Ok(Emitted::Full),
                     Err(other) => return Err(other),
                 }
             }
-            self.next += 1;
-            self.review_sent = false;
+            self.at = Cursor { next: self.at.next + 1, review_sent: false };
         }
         Ok(Emitted::All)
     }
 
-    fn one<R: SourceRecord, K: Sink<R>>(
-        &mut self,
-        item: &mut Item<R>,
-        answer: f64,
-        way: &mut Way<'_, K>,
-    ) -> Result<(), SendError> {
-        let reject = match (item.verdict, item.decoded) {
-            (Verdict::Rejected(reject), _) => reject,
-            (Verdict::Row(_), None) => unreachable!("a row comes with what was decoded"),
-            _ if self.refusals.resort(item.record.position()) >= Resort::DeadLetter => Reject::OutcomeRefused,
-            (Verdict::Row(_), Some(decoded)) => match score_of(answer) {
-                Err(reject) => reject,
-                Ok(score) => {
-                    let decision = self.settings.judge.decide(score);
-                    match self.scored(item, Judged { decoded, score, decision }, way) {
-                        // Too large for the broker: the record's fate is a dead letter after all.
-                        Err(SendError::TooLarge) => Reject::OutcomeTooLarge,
-                        other => return other,
-                    }
-                }
+    fn one<R: SourceRecord, K: Sink<R>>(&mut self, item: &mut Item<R>, way: &mut Way<'_, K>) -> Result<(), SendError> {
+        let reject = match item.verdict {
+            Verdict::Rejected(reject) => reject,
+            Verdict::Row(_) => unreachable!("a batch that leaves is decided"),
+            Verdict::Decided(_) if self.refusals.resort(item.record.position()) >= Resort::DeadLetter => {
+                Reject::OutcomeRefused
+            }
+            Verdict::Decided(decided) => match self.scored(item, &decided, way) {
+                // Too large for the broker: the record's fate is a dead letter after all.
+                Err(SendError::TooLarge) => Reject::OutcomeTooLarge,
+                other => return other,
             },
         };
         item.verdict = Verdict::Rejected(reject);
@@ -178,29 +156,27 @@ impl Emit {
     fn scored<R: SourceRecord, K: Sink<R>>(
         &mut self,
         item: &mut Item<R>,
-        judged: Judged,
+        decided: &Decided,
         way: &mut Way<'_, K>,
     ) -> Result<(), SendError> {
-        self.settings.encoder.write_id_text(&judged.of(item, way.scored_us), &mut self.id);
-        if !self.review_sent {
-            let review = self.settings.judge.review(judged.decision, &self.id);
-            let review = review.filter(|_| !self.refusals.refuses_copy(item.record.position()));
+        if !self.at.review_sent {
+            let review = decided.review.filter(|_| !self.refusals.refuses_copy(item.record.position()));
             way.announce(item, 1 + u8::from(review.is_some()), Fate::Scored);
             if let Some(reason) = review {
-                self.review_copy(item, judged, reason, way)?;
-                self.review_sent = true;
+                self.review_copy(item, decided, reason, way)?;
+                self.at.review_sent = true;
                 way.stats.reviews[reason.index()].add(1);
             }
         }
-        self.settings.encoder.encode_output(&judged.of(item, way.scored_us), &mut self.value);
+        self.settings.encoder.encode_output(&item.scored(decided, way.scored_us), &mut self.value);
         let key_bytes = item.record.key().map_or(0, <[u8]>::len);
         if key_bytes + self.value.len() > self.settings.outcome_bytes_max {
             return Err(SendError::TooLarge);
         }
-        let headers = self.headers(judged.decision);
+        let headers = self.headers(decided.decision);
         let outcome = Outgoing {
             destination: Destination::Outputs,
-            tag: Tag::new(item.slot, item.sequence),
+            tag: Tag::new(item.assignment, item.sequence),
             partition: self.kept_partition::<R, K>(way.sink, Destination::Outputs, item.record.position().partition),
             key: Part::OfSource,
             value: Part::Own(&self.value),
@@ -210,7 +186,7 @@ impl Emit {
             last: true,
         };
         way.sink.send(&outcome, &mut item.record)?;
-        way.stats.decisions[judged.decision.index()].add(1);
+        way.stats.decisions[decided.decision.index()].add(1);
         way.stats.late.add(u64::from(item.late));
         Ok(())
     }
@@ -219,19 +195,20 @@ impl Emit {
     fn review_copy<R: SourceRecord, K: Sink<R>>(
         &mut self,
         item: &mut Item<R>,
-        judged: Judged,
+        decided: &Decided,
         reason: ReviewReason,
         way: &mut Way<'_, K>,
     ) -> Result<(), SendError> {
+        self.settings.encoder.write_id_text(&item.scored(decided, way.scored_us), &mut self.id);
         let mut with_payload = self.settings.review_payload == PayloadPolicy::Raw;
         loop {
-            let scored = judged.of(item, way.scored_us);
+            let scored = item.scored(decided, way.scored_us);
             let payload = with_payload.then_some(scored.payload);
             self.settings.encoder.encode_review(&scored, reason, payload, &mut self.value);
-            let headers = self.headers(judged.decision);
+            let headers = self.headers(decided.decision);
             let outcome = Outgoing {
                 destination: Destination::Review,
-                tag: Tag::new(item.slot, item.sequence).copy(),
+                tag: Tag::new(item.assignment, item.sequence).copy(),
                 partition: None,
                 key: Part::Own(&self.id),
                 value: Part::Own(&self.value),
@@ -266,15 +243,13 @@ impl Emit {
         way: &mut Way<'_, K>,
     ) -> Result<(), SendError> {
         let fate = Fate::Rejected(reject);
-        if self.review_sent {
+        if self.at.review_sent {
             // Announced with two outcomes, and two it stays: the copy that is out, and the dead letter.
-            if let Some(slot) = way.slots.by_id(item.slot) {
-                slot.watermark.change_fate(item.sequence, fate);
-            }
+            way.assignment.change_fate(item.sequence, fate);
         } else {
             way.announce(item, 1, fate);
         }
-        self.settings.headers.fill(&item.record, reject, item.decoded.as_ref(), item.slot, way.scored_us / 1_000);
+        self.settings.headers.fill(&item.record, reject, item.decoded.as_ref(), item.assignment, way.scored_us / 1_000);
         if way.stats.reject_examples.wants(reject) {
             way.stats.reject_examples.keep(reject, self.settings.headers.example());
         }
@@ -292,7 +267,7 @@ impl Emit {
         let is_stub = self.refusals.resort(at) >= Resort::Stub || rest > limit;
         let outcome = Outgoing {
             destination,
-            tag: Tag::new(item.slot, item.sequence),
+            tag: Tag::new(item.assignment, item.sequence),
             partition: self.kept_partition::<R, K>(way.sink, destination, at.partition),
             key: Part::OfSource,
             value: if keep { Part::OfSource } else { Part::Null },

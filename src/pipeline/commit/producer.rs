@@ -9,11 +9,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::edge::{Clock, Committing, Delivery, Progress, Source, TransactionError, Transactional};
+use crate::edge::{Clock, Progress, Source, TransactionError, Transactional};
 use crate::error::{Fatal, exit};
 use crate::failpoint::{Bug, planted};
+use crate::observe::doing::Doing;
 use crate::observe::stats::LaneStats;
 use crate::pipeline::limits::{Limits, nanoseconds};
+use crate::pipeline::machine::Machine;
 use crate::record::Ack;
 
 /// How long an abort is waited for. A new producer aborts as well.
@@ -22,24 +24,59 @@ const ABORT_MAX: Duration = Duration::from_secs(5);
 /// Between two tries of a step that the client wants asked again.
 const RETRY_AFTER: Duration = Duration::from_millis(10);
 
-/// Where the producer stands.
+/// Where the producer stands. `docs/design.md` draws it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+pub enum State {
     /// Nothing handed over since the last transaction.
     Idle,
     /// Outcomes belong to an open transaction.
     Open,
     /// The transaction can only be aborted.
-    Broken,
+    Failed,
     /// The transaction is over, as far as this producer can tell; another one must go on.
     Spent,
     /// The same, and whether the transaction was committed is for the group to say.
     InDoubt,
 }
 
-/// Outcomes and offsets in one transaction, of a sink that was made for it.
+impl Machine for State {
+    const NAMES: &'static [&'static str] = &["Idle", "Open", "Failed", "Spent", "InDoubt"];
+    const STEPS: &'static [(&'static str, &'static str)] = &[
+        ("Idle", "Open"),
+        ("Open", "Idle"),
+        ("Open", "Failed"),
+        ("Open", "Spent"),
+        ("Open", "InDoubt"),
+        ("Failed", "Idle"),
+        ("Failed", "Spent"),
+        ("Spent", "Idle"),
+        ("InDoubt", "Idle"),
+        ("InDoubt", "Spent"),
+    ];
+
+    fn name(&self) -> &'static str {
+        match self {
+            State::Idle => "Idle",
+            State::Open => "Open",
+            State::Failed => "Failed",
+            State::Spent => "Spent",
+            State::InDoubt => "InDoubt",
+        }
+    }
+}
+
+/// What a commit came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// The progress is durable.
+    Committed,
+    /// Nothing of it is (or nobody knows), for this reason; [`Producer::abort`] comes next.
+    Refused(String),
+}
+
+/// The transactions of a sink, one after the other.
 #[derive(Debug)]
-pub struct ExactlyOnce<C> {
+pub(super) struct Producer<C> {
     clock: C,
     /// For a commit with its offsets, and for a new producer.
     timeout: Duration,
@@ -49,25 +86,26 @@ pub struct ExactlyOnce<C> {
     heard: Vec<Ack>,
 }
 
-/// A transaction's step that came to an end.
-struct Ended {
+/// Steps of a transaction that came to an end.
+struct Outcome {
     result: Result<(), TransactionError>,
     /// Something of it may still be under way.
     doubtful: bool,
 }
 
-impl<C: Clock> ExactlyOnce<C> {
+impl<C: Clock> Producer<C> {
     /// For a sink that has been initialised and has no transaction open.
-    pub fn new(limits: &Limits, clock: C, stats: Arc<LaneStats>) -> ExactlyOnce<C> {
-        ExactlyOnce { clock, timeout: limits.commit_timeout, state: State::Idle, stats, heard: Vec::new() }
+    pub(super) fn new(limits: &Limits, clock: C, stats: Arc<LaneStats>) -> Producer<C> {
+        Producer { clock, timeout: limits.commit_timeout, state: State::Idle, stats, heard: Vec::new() }
     }
 
     /// Does one step after the other, each again as long as it wants to be and the time allows.
-    fn end<S, K>(&mut self, sink: &mut K, limit: Duration, steps: &mut [Step<'_, K>]) -> Result<Ended, Fatal>
-    where
-        S: Source,
-        K: Transactional<S>,
-    {
+    fn end<S: Source, K: Transactional<S>>(
+        &mut self,
+        sink: &mut K,
+        limit: Duration,
+        steps: &mut [Step<'_, K>],
+    ) -> Result<Outcome, Fatal> {
         let (mut result, mut repeated) = (Ok(()), false);
         self.heard.clear();
         // What was before is no trouble of this.
@@ -92,14 +130,10 @@ impl<C: Clock> ExactlyOnce<C> {
         // What the client has to report of the time it took.
         sink.poll(Duration::ZERO, &mut self.heard)?;
         let doubtful = sink.take_trouble() || repeated || spent() >= sink.doubt_after();
-        Ok(Ended { result, doubtful: doubtful && !planted(Bug::ReuseAfterLostEnd) })
+        Ok(Outcome { result, doubtful: doubtful && !planted(Bug::ReuseAfterLostEnd) })
     }
 
-    fn renew<S, K>(&mut self, sink: &mut K) -> Result<(), Fatal>
-    where
-        S: Source,
-        K: Transactional<S>,
-    {
+    fn renew<S: Source, K: Transactional<S>>(&mut self, sink: &mut K) -> Result<(), Fatal> {
         self.stats.producers_replaced.add(1);
         tracing::warn!("a new producer takes the transactions over");
         let limit_ns = nanoseconds(self.timeout);
@@ -113,88 +147,103 @@ impl<C: Clock> ExactlyOnce<C> {
                 Err(error) => return Err(unavailable(&error)),
             }
         }
-        self.state = State::Idle;
+        self.state.go(State::Idle);
         Ok(())
     }
-}
 
-/// One of the steps that end a transaction, within the time that is left.
-type Step<'a, K> = &'a mut dyn FnMut(&mut K, Duration) -> Result<(), TransactionError>;
-
-impl<S: Source, K: Transactional<S>, C: Clock> Delivery<S, K> for ExactlyOnce<C> {
-    const ATOMIC: bool = true;
-
-    fn begin(&mut self, sink: &mut K) -> Result<(), Fatal> {
+    /// Opens a transaction where none is: outcomes are about to be handed over.
+    pub(super) fn begin<S: Source, K: Transactional<S>>(&mut self, sink: &mut K) -> Result<(), Fatal> {
         match self.state {
-            State::Open | State::Broken => return Ok(()),
+            State::Open | State::Failed => return Ok(()),
             State::Idle => {}
-            State::Spent | State::InDoubt => self.renew(sink)?,
+            State::Spent | State::InDoubt => self.renew::<S, K>(sink)?,
         }
         let begun = sink.begin().or_else(|error| {
             if let TransactionError::Fenced(why) = error {
                 return Err(fenced(&why));
             }
             // Nothing is open and nothing in flight: a producer that cannot begin has broken since its last commit.
-            self.renew(sink)?;
+            self.renew::<S, K>(sink)?;
             sink.begin().map_err(|error| unavailable(&error))
         });
-        begun.map(|()| self.state = State::Open)
+        begun.map(|()| self.state.go(State::Open))
     }
 
     /// The broker holds back offsets that a transaction has until it ends, and the one that a lost producer left open
     /// ends with its time-out, or with its successor. Until the name is taken over, offsets may still move.
-    fn before_offsets(&mut self, sink: &mut K) -> Result<(), Fatal> {
+    pub(super) fn before_offsets<S: Source, K: Transactional<S>>(&mut self, sink: &mut K) -> Result<(), Fatal> {
+        self.stats.doing.set(Doing::Aborting);
         if matches!(self.state, State::Spent | State::InDoubt) {
-            self.renew(sink)?;
+            self.renew::<S, K>(sink)?;
         }
         Ok(())
     }
 
-    fn is_open(&self) -> bool {
-        matches!(self.state, State::Open | State::Broken | State::InDoubt)
+    /// Outcomes were handed over since the last commit.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.state, State::Open | State::Failed | State::InDoubt)
     }
 
-    fn commit(&mut self, source: &mut S, sink: &mut K, progress: &[Progress]) -> Result<Committing, Fatal> {
-        self.begin(sink)?;
+    /// Makes `progress` durable, with every outcome below it, all of which have been acknowledged.
+    pub(super) fn commit<S: Source, K: Transactional<S>>(
+        &mut self,
+        source: &mut S,
+        sink: &mut K,
+        progress: &[Progress],
+    ) -> Result<Ended, Fatal> {
+        self.begin::<S, K>(sink)?;
         let offsets = &mut |sink: &mut K, left: Duration| sink.send_offsets(source, progress, left);
         let commit = &mut |sink: &mut K, left: Duration| sink.commit(left);
-        let ended = self.end::<S, K>(sink, self.timeout, &mut [offsets, commit])?;
-        let (state, committing) = match ended.result {
-            Ok(()) if ended.doubtful => (State::Spent, Committing::Done),
-            Ok(()) => (State::Idle, Committing::Done),
+        let outcome = self.end::<S, K>(sink, self.timeout, &mut [offsets, commit])?;
+        let (state, ended) = match outcome.result {
+            Ok(()) if outcome.doubtful => (State::Spent, Ended::Committed),
+            Ok(()) => (State::Idle, Ended::Committed),
             Err(TransactionError::Fenced(why)) => return Err(fenced(&why)),
-            Err(TransactionError::Abort(why)) if !ended.doubtful => (State::Broken, Committing::Refused(why)),
+            Err(TransactionError::Abort(why)) if !outcome.doubtful => (State::Failed, Ended::Refused(why)),
             Err(TransactionError::Abort(why) | TransactionError::Renew(why) | TransactionError::Retry(why)) => {
-                (State::InDoubt, Committing::Refused(why))
+                (State::InDoubt, Ended::Refused(why))
             }
         };
-        self.state = state;
-        Ok(committing)
+        self.state.go(state);
+        Ok(ended)
     }
 
-    fn abort(&mut self, source: &mut S, sink: &mut K, partitions: &[Progress]) -> Result<Vec<Progress>, Fatal> {
-        if matches!(self.state, State::Open | State::Broken) {
+    /// Gives up everything since the last commit. Takes where each partition stood then, as far as the lane knows, and
+    /// returns where it goes on.
+    pub(super) fn abort<S: Source, K: Transactional<S>>(
+        &mut self,
+        source: &mut S,
+        sink: &mut K,
+        partitions: &[Progress],
+    ) -> Result<Vec<Progress>, Fatal> {
+        if matches!(self.state, State::Open | State::Failed) {
             let abort = &mut |sink: &mut K, left: Duration| sink.abort(left);
-            let ended = self.end::<S, K>(sink, ABORT_MAX.min(self.timeout), &mut [abort])?;
-            self.state = match ended.result {
-                Ok(()) if !ended.doubtful => State::Idle,
+            let outcome = self.end::<S, K>(sink, ABORT_MAX.min(self.timeout), &mut [abort])?;
+            self.state.go(match outcome.result {
+                Ok(()) if !outcome.doubtful => State::Idle,
                 Err(TransactionError::Fenced(why)) => return Err(fenced(&why)),
                 _ => State::Spent,
-            };
+            });
         }
         if partitions.is_empty() {
             // Nothing goes on from here; what does later begins with a new producer.
-            self.state = if self.state == State::InDoubt { State::Spent } else { self.state };
+            if self.state == State::InDoubt {
+                self.state.go(State::Spent);
+            }
             return Ok(Vec::new());
         }
-        Delivery::<S, K>::before_offsets(self, sink)?;
+        self.before_offsets::<S, K>(sink)?;
         sink.committed(source, partitions)
     }
 
-    fn hear(&mut self, acks: &mut Vec<Ack>) {
+    /// Moves to `acks` what the sink said of outcomes while the last abort was under way.
+    pub(super) fn hear(&mut self, acks: &mut Vec<Ack>) {
         acks.append(&mut self.heard);
     }
 }
+
+/// One of the steps that end a transaction, within the time that is left.
+type Step<'a, K> = &'a mut dyn FnMut(&mut K, Duration) -> Result<(), TransactionError>;
 
 fn fenced(why: &str) -> Fatal {
     Fatal::new(

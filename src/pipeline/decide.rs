@@ -1,20 +1,60 @@
-//! From a score to a decision: where does the score fall, who looks at it.
+//! From what the model answered to a decision: is it a score, where does it fall, who looks at it, does it come too late.
 
+use crate::avro::encode::OutcomeEncoder;
+use crate::edge::SourceRecord;
+use crate::error::Reject;
+use crate::pipeline::score::{Batch, Decided, Verdict};
 use crate::pipeline::settings::{Deadline, DeadlineFrom, ReviewSettings, Thresholds};
-use crate::record::{Decision, ReviewReason};
+use crate::record::{Decision, ReviewReason, score_of};
 
-pub struct Judge {
+/// The stage between the model and the producer.
+pub struct Decide {
+    policy: DecisionPolicy,
+    /// The text of a transaction's id.
+    id: Vec<u8>,
+}
+
+impl Decide {
+    pub fn new(policy: DecisionPolicy) -> Decide {
+        Decide { policy, id: Vec::with_capacity(256) }
+    }
+
+    /// Turns each row of a batch that is back from the model into a decision or a reject.
+    pub fn batch<R: SourceRecord>(&mut self, batch: &mut Batch<R>, encoder: &OutcomeEncoder) {
+        let (rows, policy) = (&batch.rows, &self.policy);
+        for item in &mut batch.items {
+            item.late = policy.is_late(item.record.timestamp_ms(), item.receipt.us, rows.started_us);
+            let Verdict::Row(row) = item.verdict else { continue };
+            let answer = if rows.failed.binary_search(&row).is_ok() {
+                Err(Reject::ModelFailed)
+            } else {
+                score_of(rows.scores[row])
+            };
+            item.verdict = answer.map_or_else(Verdict::Rejected, |score| {
+                let mut decided = Decided { score, decision: policy.decide(score), review: None };
+                if policy.needs_id(decided.decision) {
+                    encoder.write_id_text(&item.scored(&decided, rows.scored_us), &mut self.id);
+                }
+                decided.review = policy.review(decided.decision, &self.id);
+                Verdict::Decided(decided)
+            });
+        }
+    }
+}
+
+/// Thresholds, deadline and which records people look at.
+pub struct DecisionPolicy {
     thresholds: Thresholds,
     /// Hashes below this are sampled.
     sample_below: u64,
     deadline: Option<Deadline>,
 }
 
-impl Judge {
-    pub fn new(thresholds: Thresholds, review: &ReviewSettings, deadline: Option<Deadline>) -> Judge {
+impl DecisionPolicy {
+    pub fn new(thresholds: Thresholds, review: &ReviewSettings, deadline: Option<Deadline>) -> DecisionPolicy {
         let share = u128::from(review.sample_per_million.min(1_000_000));
         let sample_below = u64::try_from((share << 64) / 1_000_000).unwrap_or(u64::MAX);
-        Judge { thresholds, sample_below, deadline }
+        DecisionPolicy { thresholds, sample_below, deadline }
     }
 
     /// `score`: from [`crate::record::score_of`].
@@ -28,12 +68,17 @@ impl Judge {
         }
     }
 
+    /// Whether [`DecisionPolicy::review`] looks at the id.
+    fn needs_id(&self, decision: Decision) -> bool {
+        decision != Decision::Review && self.sample_below > 0
+    }
+
     /// Everything in the review band, and a sample by the hash of the transaction's id, so that a replay samples the
     /// same transactions.
     pub fn review(&self, decision: Decision, id: &[u8]) -> Option<ReviewReason> {
         if decision == Decision::Review {
             Some(ReviewReason::Band)
-        } else if self.sample_below > 0 && sample_hash(id) < self.sample_below {
+        } else if self.needs_id(decision) && sample_hash(id) < self.sample_below {
             Some(ReviewReason::Sample)
         } else {
             None
@@ -69,14 +114,14 @@ mod tests {
     use super::*;
     use crate::pipeline::settings::PayloadPolicy;
 
-    fn judge(sample_per_million: u32, deadline: Option<Deadline>) -> Judge {
+    fn policy(sample_per_million: u32, deadline: Option<Deadline>) -> DecisionPolicy {
         let thresholds = Thresholds { review: 0.2, decline: 0.8, version: "t".into() };
-        Judge::new(thresholds, &ReviewSettings { sample_per_million, payload: PayloadPolicy::Omit }, deadline)
+        DecisionPolicy::new(thresholds, &ReviewSettings { sample_per_million, payload: PayloadPolicy::Omit }, deadline)
     }
 
     #[test]
     fn thresholds_belong_to_the_stricter_decision() {
-        let judge = judge(0, None);
+        let policy = policy(0, None);
         for (score, decision) in [
             (0.0, Decision::Approve),
             (0.199_999, Decision::Approve),
@@ -85,21 +130,21 @@ mod tests {
             (0.8, Decision::Decline),
             (1.0, Decision::Decline),
         ] {
-            assert_eq!(judge.decide(score), decision, "{score}");
+            assert_eq!(policy.decide(score), decision, "{score}");
         }
     }
 
     #[test]
     fn the_sample_has_its_size_and_the_band_is_whole() {
         let sampled = |share| {
-            let judge = judge(share, None);
-            (0..100_000).filter(|n: &u32| judge.review(Decision::Approve, n.to_string().as_bytes()).is_some()).count()
+            let policy = policy(share, None);
+            (0..100_000).filter(|n: &u32| policy.review(Decision::Approve, n.to_string().as_bytes()).is_some()).count()
         };
         assert_eq!(sampled(0), 0);
         assert_eq!(sampled(1_000_000), 100_000);
         let one_percent = sampled(10_000);
         assert!((900..1_100).contains(&one_percent), "{one_percent}");
-        assert_eq!(judge(0, None).review(Decision::Review, b"x"), Some(ReviewReason::Band));
+        assert_eq!(policy(0, None).review(Decision::Review, b"x"), Some(ReviewReason::Band));
     }
 
     #[test]
@@ -111,11 +156,11 @@ mod tests {
 
     #[test]
     fn lateness_counts_from_where_it_was_said() {
-        let source = judge(0, Some(Deadline { limit_ms: 50, from: DeadlineFrom::SourceTimestamp }));
+        let source = policy(0, Some(Deadline { limit_ms: 50, from: DeadlineFrom::SourceTimestamp }));
         assert!(!source.is_late(1_000, 0, 1_050_000));
         assert!(source.is_late(1_000, 0, 1_050_001));
         assert!(!source.is_late(-1, 0, i64::MAX), "no timestamp, no deadline");
-        let receipt = judge(0, Some(Deadline { limit_ms: 50, from: DeadlineFrom::Receipt }));
+        let receipt = policy(0, Some(Deadline { limit_ms: 50, from: DeadlineFrom::Receipt }));
         assert!(receipt.is_late(0, 1_000_000, 1_050_001));
         assert!(!receipt.is_late(0, 1_000_000, 1_050_000));
     }

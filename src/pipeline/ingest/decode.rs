@@ -2,15 +2,15 @@
 
 use std::collections::VecDeque;
 
+use super::inbox::Receipt;
 use crate::avro::decoder::{Decoder, Stop};
 use crate::avro::planner::{Grade, SchemaNote};
 use crate::avro::wire::SCHEMA_ID_HEADER;
 use crate::edge::{SourceRecord, Waker};
 use crate::error::Reject;
 use crate::observe::stats::LaneStats;
-use crate::pipeline::batch::{Batch, Item, Verdict};
-use crate::pipeline::inbox::Receipt;
-use crate::pipeline::slots::{Slot, Waiting};
+use crate::pipeline::ledger::{Assignment, Flow};
+use crate::pipeline::score::{Batch, Item, Verdict};
 use crate::record::{Decoded, SchemaKey};
 
 /// Schemas that `/status` names at most.
@@ -19,10 +19,10 @@ const SCHEMA_ALARMS_MAX: usize = 64;
 /// A record whose schema is not there yet, or that stands behind one. It counts as received.
 struct Parked<R> {
     record: R,
-    slot: u32,
+    assignment: u32,
     sequence: u64,
     receipt: Receipt,
-    /// Of the first of a slot: what it waits for.
+    /// Of the first of an assignment: what it waits for.
     schema: Option<SchemaKey>,
 }
 
@@ -38,44 +38,42 @@ impl<R: SourceRecord> Intake<R> {
         Intake { decoder, payload_bytes_max, parked: VecDeque::new() }
     }
 
-    /// Takes a fresh record in, polled at `receipt`. Where the plan of its schema is not there its slot begins to wait.
-    pub fn admit(&mut self, record: R, slot: &mut Slot, receipt: Receipt, batch: &mut Batch<R>) {
-        let offset = record.position().offset;
-        let sequence = slot.watermark.receive(offset, record.size());
-        slot.next_offset = offset + 1;
-        let arrived = Parked { record, slot: slot.id, sequence, receipt, schema: None };
-        if slot.waiting != Waiting::No {
+    /// Takes a fresh record in, polled at `receipt`. Where the plan of its schema is not there its assignment begins to park.
+    pub(super) fn admit(&mut self, record: R, to: &mut Assignment, receipt: Receipt, batch: &mut Batch<R>) {
+        let sequence = to.receive(record.position(), record.size());
+        let arrived = Parked { record, assignment: to.id(), sequence, receipt, schema: None };
+        if !matches!(to.flow(), Flow::Flowing) {
             self.ask_ahead(&arrived.record);
             self.parked.push_back(arrived);
         } else if let Some(waits) = self.decode(arrived, batch) {
-            slot.waiting = Waiting::Moment(receipt.ns);
+            to.park(receipt.ns);
             self.parked.push_back(waits);
         }
     }
 
-    /// The schema that a slot waits for, and whether the answer is on its way.
-    pub fn waits_for(&self, slot: u32) -> Option<(SchemaKey, bool)> {
-        let first = self.parked.iter().find(|parked| parked.slot == slot)?;
+    /// The schema that an assignment waits for, and whether the answer is on its way.
+    pub(super) fn waits_for(&self, assignment: u32) -> Option<(SchemaKey, bool)> {
+        let first = self.parked.iter().find(|parked| parked.assignment == assignment)?;
         Some((first.schema?, self.decoder.is_coming(first.schema?)))
     }
 
     /// Why records wait for this schema, for the log.
-    pub fn why_waiting(&self, schema: SchemaKey) -> String {
+    pub(super) fn why_waiting(&self, schema: SchemaKey) -> String {
         self.decoder.why_waiting(schema)
     }
 
     /// Takes in what was answered. Returns whether records that wait may have a plan now.
-    pub fn take_news(&mut self) -> bool {
+    pub(super) fn take_news(&mut self) -> bool {
         self.decoder.take_news()
     }
 
     /// Ends the lane's wait when there is something to take in.
-    pub fn set_waker(&mut self, waker: Waker) {
+    pub(super) fn set_waker(&mut self, waker: Waker) {
         self.decoder.set_waker(waker);
     }
 
     /// Tells what there is to tell of schemas, each once.
-    pub fn tell(&mut self, stats: &LaneStats) {
+    pub(super) fn tell(&mut self, stats: &LaneStats) {
         while let Some(note) = self.decoder.take_note() {
             log(&note);
             show(stats, note);
@@ -83,49 +81,49 @@ impl<R: SourceRecord> Intake<R> {
         stats.incomplete_records.set(self.decoder.incomplete_records());
     }
 
-    /// Tries again what waits for a schema, at most `room` records. Returns the slots that wait no longer.
-    pub fn retry(&mut self, room: usize, batch: &mut Batch<R>) -> Vec<u32> {
+    /// Tries again what waits for a schema, at most `room` records. Returns the assignments that wait no longer.
+    pub(super) fn retry(&mut self, room: usize, batch: &mut Batch<R>) -> Vec<u32> {
         let mut waiting: Vec<u32> = Vec::new();
         let mut tried: Vec<u32> = Vec::new();
         let mut still = VecDeque::new();
         let mut left = room;
         while let Some(parked) = self.parked.pop_front() {
-            let slot = parked.slot;
-            let is_behind = waiting.contains(&slot);
+            let assignment = parked.assignment;
+            let is_behind = waiting.contains(&assignment);
             if left == 0 || is_behind {
                 if !is_behind {
-                    waiting.push(slot);
+                    waiting.push(assignment);
                 }
                 still.push_back(parked);
                 continue;
             }
             left -= 1;
-            if tried.last() != Some(&slot) {
-                tried.push(slot);
+            if tried.last() != Some(&assignment) {
+                tried.push(assignment);
             }
             if let Some(waits) = self.decode(parked, batch) {
-                waiting.push(slot);
+                waiting.push(assignment);
                 still.push_back(waits);
             }
         }
         self.parked = still;
-        tried.retain(|slot| !waiting.contains(slot));
+        tried.retain(|assignment| !waiting.contains(assignment));
         tried
     }
 
     /// Lets schemas that nobody knew be asked for once more.
-    pub fn ask_again(&mut self) {
+    pub(super) fn ask_again(&mut self) {
         self.decoder.retry_unknown();
     }
 
-    pub fn has_parked(&self) -> bool {
+    pub(super) fn has_parked(&self) -> bool {
         !self.parked.is_empty()
     }
 
-    /// Forgets what waits of a slot. Returns the sequence number of its first record.
-    pub fn drop_parked(&mut self, slot: u32) -> Option<u64> {
-        let first = self.parked.iter().find(|parked| parked.slot == slot).map(|parked| parked.sequence);
-        self.parked.retain(|parked| parked.slot != slot);
+    /// Forgets what waits of an assignment. Returns the sequence number of its first record.
+    pub(super) fn drop_parked(&mut self, assignment: u32) -> Option<u64> {
+        let first = self.parked.iter().find(|parked| parked.assignment == assignment).map(|parked| parked.sequence);
+        self.parked.retain(|parked| parked.assignment != assignment);
         first
     }
 
@@ -133,23 +131,14 @@ impl<R: SourceRecord> Intake<R> {
     fn decode(&mut self, arrived: Parked<R>, batch: &mut Batch<R>) -> Option<Parked<R>> {
         let (decoded, verdict) = match self.judge_payload(&arrived.record, batch) {
             Ok(decoded) => {
-                batch.sheet.filled += 1;
-                (Some(decoded), Verdict::Row(batch.sheet.filled - 1))
+                batch.rows.filled += 1;
+                (Some(decoded), Verdict::Row(batch.rows.filled - 1))
             }
             Err(Stop::Reject(reject)) => (None, Verdict::Rejected(reject)),
             Err(Stop::Wait(schema)) => return Some(Parked { schema: Some(schema), ..arrived }),
         };
-        let Parked { record, slot, sequence, receipt, .. } = arrived;
-        batch.items.push(Item {
-            record,
-            slot,
-            sequence,
-            received_ns: receipt.ns,
-            received_us: receipt.us,
-            decoded,
-            verdict,
-            late: false,
-        });
+        let Parked { record, assignment, sequence, receipt, .. } = arrived;
+        batch.items.push(Item { record, assignment, sequence, receipt, decoded, verdict, late: false });
         None
     }
 
@@ -166,7 +155,7 @@ impl<R: SourceRecord> Intake<R> {
             return Err(Stop::Reject(Reject::Oversized));
         }
         let header = if self.decoder.needs_header() { record.header(SCHEMA_ID_HEADER) } else { None };
-        let row = batch.sheet.rows.row_mut(batch.sheet.filled);
+        let row = batch.rows.features.row_mut(batch.rows.filled);
         self.decoder.decode(header, value, row)
     }
 }

@@ -1,4 +1,4 @@
-//! When it is over: a bounded run that has read everything, and a stop that takes longer than it may.
+//! What the conductor looks for: the end of a bounded run, and a stop that takes longer than it may.
 
 use std::time::Duration;
 

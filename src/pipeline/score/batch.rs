@@ -1,15 +1,17 @@
 //! The micro-batch: one aligned buffer of rows, and what is known about each record beside its row. Made once,
 //! reused for ever.
 //!
-//! A batch is open for what arrives, then at the model, then leaving. Only its [`Sheet`] goes to the model; the records
+//! A batch is open for what arrives, then at the model, then leaving. Only its [`RowBatch`] goes to the model; the records
 //! and what the lane knows of them never change threads.
 
 use std::collections::VecDeque;
 
 use ndarray::ArrayView2;
 
+use crate::edge::SourceRecord;
 use crate::error::Reject;
-use crate::record::Decoded;
+use crate::pipeline::ingest::Receipt;
+use crate::record::{Decision, Decoded, ReviewReason, Scored};
 
 /// Bytes to which the first row is aligned: a cache line, and the widest vector register.
 const ALIGNMENT: usize = 64;
@@ -50,33 +52,62 @@ impl Rows {
     }
 }
 
-/// What is to be done with a record.
+/// How far a record is on its way to an outcome.
 #[derive(Clone, Copy, Debug)]
 pub enum Verdict {
     /// Decoded into this row; the score follows.
     Row(usize),
+    Decided(Decided),
     Rejected(Reject),
+}
+
+/// What became of a row.
+#[derive(Clone, Copy, Debug)]
+pub struct Decided {
+    /// Probability of fraud, 0..=1.
+    pub score: f64,
+    pub decision: Decision,
+    /// Whether people look at it too, and why.
+    pub review: Option<ReviewReason>,
 }
 
 /// One record on its way through the batch.
 #[derive(Debug)]
 pub struct Item<R> {
     pub record: R,
-    pub slot: u32,
+    /// The assignment that it was received in, and which record of it this is.
+    pub assignment: u32,
     pub sequence: u64,
-    /// Monotonic and wall clock when it was polled.
-    pub received_ns: u64,
-    pub received_us: i64,
+    /// When it was polled.
+    pub receipt: Receipt,
     pub decoded: Option<Decoded>,
     pub verdict: Verdict,
-    /// Set by judge.
+    /// Its deadline had passed when it went to the model.
     pub late: bool,
+}
+
+impl<R: SourceRecord> Item<R> {
+    /// What its outcome tells.
+    pub fn scored(&self, decided: &Decided, scored_us: i64) -> Scored<'_> {
+        Scored {
+            payload: self.record.value().unwrap_or_default(),
+            position: self.record.position(),
+            source_timestamp_ms: self.record.timestamp_ms(),
+            decoded: self.decoded.expect("a row comes with what was decoded"),
+            score: decided.score,
+            decision: decided.decision,
+            late: self.late,
+            epoch: self.assignment,
+            received_us: self.receipt.us,
+            scored_us,
+        }
+    }
 }
 
 /// What the model sees of a batch: rows go in, scores come out.
 #[derive(Debug, Default)]
-pub struct Sheet {
-    pub rows: Rows,
+pub struct RowBatch {
+    pub features: Rows,
     /// Rows in use.
     pub filled: usize,
     pub scores: Vec<f64>,
@@ -96,7 +127,7 @@ pub struct Sheet {
 
 /// Records that were decoded together: between two looks at the source.
 #[derive(Clone, Copy, Debug)]
-pub struct Take {
+pub struct DecodeSpan {
     /// Monotonic clock before and after.
     pub start_ns: u64,
     pub decoded_ns: u64,
@@ -109,30 +140,30 @@ pub struct Take {
 pub struct Batch<R> {
     pub items: Vec<Item<R>>,
     /// Empty while it is at the model.
-    pub sheet: Sheet,
-    pub takes: Vec<Take>,
+    pub rows: RowBatch,
+    pub decodes: Vec<DecodeSpan>,
 }
 
 impl<R> Batch<R> {
     pub fn new(width: usize, cap: usize) -> Batch<R> {
-        let sheet = Sheet {
-            rows: Rows::new(width, cap),
+        let rows = RowBatch {
+            features: Rows::new(width, cap),
             scores: vec![0.0; cap],
             failed: Vec::with_capacity(cap),
-            ..Sheet::default()
+            ..RowBatch::default()
         };
-        Batch { items: Vec::with_capacity(cap), sheet, takes: Vec::with_capacity(cap) }
+        Batch { items: Vec::with_capacity(cap), rows, decodes: Vec::with_capacity(cap) }
     }
 
     pub fn clear(&mut self) {
         self.items.clear();
-        self.takes.clear();
-        self.sheet.filled = 0;
+        self.decodes.clear();
+        self.rows.filled = 0;
     }
 
     /// Records that still fit.
     pub fn room(&self) -> usize {
-        self.sheet.rows.cap() - self.items.len()
+        self.rows.features.cap() - self.items.len()
     }
 }
 
@@ -143,7 +174,7 @@ pub struct Batches<R> {
     pub open: Batch<R>,
     /// Scored, and being handed over; empty when that is done.
     pub leaving: Batch<R>,
-    /// In the order they went; each without its sheet.
+    /// In the order they went; each without its rows.
     at_model: VecDeque<Batch<R>>,
     free: Vec<Batch<R>>,
 }
@@ -166,19 +197,19 @@ impl<R> Batches<R> {
     }
 
     /// The open batch goes to the model; what arrives next has another one.
-    pub fn send(&mut self) -> Sheet {
+    pub fn send(&mut self) -> RowBatch {
         let next = self.free.pop().expect("fewer are at the model than were made for it");
         let mut sent = std::mem::replace(&mut self.open, next);
-        let sheet = std::mem::take(&mut sent.sheet);
+        let rows = std::mem::take(&mut sent.rows);
         self.at_model.push_back(sent);
-        sheet
+        rows
     }
 
     /// The first batch that went to the model is back, and leaves.
-    pub fn receive(&mut self, sheet: Sheet) {
+    pub fn receive(&mut self, rows: RowBatch) {
         debug_assert!(self.leaving.items.is_empty(), "one batch leaves at a time");
         let mut back = self.at_model.pop_front().expect("the model gives back what it was given");
-        back.sheet = sheet;
+        back.rows = rows;
         self.free.push(std::mem::replace(&mut self.leaving, back));
     }
 
@@ -213,18 +244,18 @@ mod tests {
     #[test]
     fn batches_come_back_in_order_and_none_is_lost_or_made() {
         let mut batches: Batches<u8> = Batches::new(2, 4, 2);
-        let sheet_of = |batches: &mut Batches<u8>, mark: f64| {
-            batches.open.sheet.scores[0] = mark;
+        let sent = |batches: &mut Batches<u8>, mark: f64| {
+            batches.open.rows.scores[0] = mark;
             batches.send()
         };
         for round in 0..5 {
-            let first = sheet_of(&mut batches, f64::from(round));
-            let second = sheet_of(&mut batches, f64::from(round) + 0.5);
+            let first = sent(&mut batches, f64::from(round));
+            let second = sent(&mut batches, f64::from(round) + 0.5);
             assert_eq!((batches.at_model.len(), batches.free.len()), (2, 0));
-            assert!(batches.at_model.iter().all(|batch| batch.room() == 0), "nothing is written beside its sheet");
-            for (sheet, mark) in [(first, f64::from(round)), (second, f64::from(round) + 0.5)] {
-                batches.receive(sheet);
-                assert_eq!((batches.leaving.sheet.scores[0], batches.leaving.room()), (mark, 4));
+            assert!(batches.at_model.iter().all(|batch| batch.room() == 0), "nothing is written beside its rows");
+            for (rows, mark) in [(first, f64::from(round)), (second, f64::from(round) + 0.5)] {
+                batches.receive(rows);
+                assert_eq!((batches.leaving.rows.scores[0], batches.leaving.room()), (mark, 4));
                 batches.left();
             }
             assert_eq!((batches.at_model.len(), batches.free.len(), batches.open.room()), (0, 2, 4));

@@ -48,7 +48,13 @@ impl Gate {
     }
 
     /// What may be done at `now_ns` with so many `records` and `bytes` in flight, and `batch_room` rows free.
-    pub fn ask(&mut self, now_ns: u64, records: usize, bytes: usize, closed: Closed, batch_room: usize) -> Permission {
+    pub fn ask(
+        &mut self,
+        now_ns: u64,
+        (records, bytes): (usize, usize),
+        closed: Closed,
+        batch_room: usize,
+    ) -> Permission {
         // Half the limit before flow starts again, so that pausing does not flutter: each pause throws away what the
         // client had fetched ahead.
         let share = |limit: usize| if self.paused { (limit / 2).max(1) } else { limit };
@@ -91,42 +97,42 @@ mod tests {
     #[test]
     fn takes_no_more_than_fits() {
         let mut gate = gate();
-        assert_eq!(gate.ask(0, 0, 0, Closed::Not, 64), Permission::Take(64));
-        assert_eq!(gate.ask(0, 90, 0, Closed::Not, 64), Permission::Take(10));
-        assert_eq!(gate.ask(0, 100, 0, Closed::Not, 64), Permission::Hold);
-        assert_eq!(gate.ask(0, 0, 1_000, Closed::Not, 64), Permission::Hold);
-        assert_eq!(gate.ask(0, 0, 0, Closed::Stuck, 64), Permission::Hold);
+        assert_eq!(gate.ask(0, (0, 0), Closed::Not, 64), Permission::Take(64));
+        assert_eq!(gate.ask(0, (90, 0), Closed::Not, 64), Permission::Take(10));
+        assert_eq!(gate.ask(0, (100, 0), Closed::Not, 64), Permission::Hold);
+        assert_eq!(gate.ask(0, (0, 1_000), Closed::Not, 64), Permission::Hold);
+        assert_eq!(gate.ask(0, (0, 0), Closed::Stuck, 64), Permission::Hold);
     }
 
     #[test]
     fn pauses_after_a_while_and_resumes_at_half() {
         let mut gate = gate();
         let second = 1_000_000_000;
-        assert_eq!(gate.ask(0, 100, 0, Closed::Not, 64), Permission::Hold);
-        assert_eq!(gate.ask(second - 1, 100, 0, Closed::Not, 64), Permission::Hold);
-        assert_eq!(gate.ask(second, 100, 0, Closed::Not, 64), Permission::Pause);
+        assert_eq!(gate.ask(0, (100, 0), Closed::Not, 64), Permission::Hold);
+        assert_eq!(gate.ask(second - 1, (100, 0), Closed::Not, 64), Permission::Hold);
+        assert_eq!(gate.ask(second, (100, 0), Closed::Not, 64), Permission::Pause);
         assert!(gate.is_paused());
-        assert_eq!(gate.ask(second, 60, 0, Closed::Not, 64), Permission::Hold);
-        assert_eq!(gate.ask(second, 49, 0, Closed::Not, 64), Permission::Resume);
-        assert_eq!(gate.ask(second, 49, 0, Closed::Not, 64), Permission::Take(51));
+        assert_eq!(gate.ask(second, (60, 0), Closed::Not, 64), Permission::Hold);
+        assert_eq!(gate.ask(second, (49, 0), Closed::Not, 64), Permission::Resume);
+        assert_eq!(gate.ask(second, (49, 0), Closed::Not, 64), Permission::Take(51));
     }
 
     #[test]
     fn pauses_at_once_where_the_partitions_may_be_lost() {
         let mut gate = gate();
-        assert_eq!(gate.ask(7, 0, 0, Closed::InDoubt, 64), Permission::Pause);
-        assert_eq!(gate.ask(8, 0, 0, Closed::InDoubt, 64), Permission::Hold);
-        assert_eq!(gate.ask(9, 60, 0, Closed::Not, 64), Permission::Hold, "it was full before");
-        assert_eq!(gate.ask(9, 0, 0, Closed::Not, 64), Permission::Resume);
-        assert_eq!(gate.ask(9, 0, 0, Closed::Not, 64), Permission::Take(64));
+        assert_eq!(gate.ask(7, (0, 0), Closed::InDoubt, 64), Permission::Pause);
+        assert_eq!(gate.ask(8, (0, 0), Closed::InDoubt, 64), Permission::Hold);
+        assert_eq!(gate.ask(9, (60, 0), Closed::Not, 64), Permission::Hold, "it was full before");
+        assert_eq!(gate.ask(9, (0, 0), Closed::Not, 64), Permission::Resume);
+        assert_eq!(gate.ask(9, (0, 0), Closed::Not, 64), Permission::Take(64));
     }
 
     #[test]
     fn a_short_hold_never_pauses() {
         let mut gate = gate();
         for start in (0..10).map(|n| n * 900_000_000) {
-            assert_eq!(gate.ask(start, 100, 0, Closed::Not, 64), Permission::Hold);
-            assert_eq!(gate.ask(start + 500_000_000, 99, 0, Closed::Not, 64), Permission::Take(1));
+            assert_eq!(gate.ask(start, (100, 0), Closed::Not, 64), Permission::Hold);
+            assert_eq!(gate.ask(start + 500_000_000, (99, 0), Closed::Not, 64), Permission::Take(1));
         }
     }
 }

@@ -4,23 +4,45 @@
 //! for as long as that takes, its partitions paused, and asks its source then.
 
 use crate::pipeline::limits::{HEARD_OF_LOSS, STOOD_STILL, nanoseconds};
+use crate::pipeline::machine::Machine;
 
-/// Since when the lane has been moving again after it stood still, and when it was seen last.
-#[derive(Default)]
-pub(super) struct Alive {
-    seen_ns: u64,
-    doubt_since_ns: Option<u64>,
+/// Whether the partitions are the lane's, as far as it can know. `docs/design.md` draws it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum State {
+    #[default]
+    Sure,
+    /// The lane has been moving again since then, after it stood still.
+    InDoubt { since_ns: u64 },
 }
 
-impl Alive {
+impl Machine for State {
+    const NAMES: &'static [&'static str] = &["Sure", "InDoubt"];
+    const STEPS: &'static [(&'static str, &'static str)] = &[("Sure", "InDoubt"), ("InDoubt", "Sure")];
+
+    fn name(&self) -> &'static str {
+        match self {
+            State::Sure => "Sure",
+            State::InDoubt { .. } => "InDoubt",
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct StallGuard {
+    state: State,
+    /// When the lane was seen last.
+    seen_ns: u64,
+}
+
+impl StallGuard {
     /// Notes that the lane moves, and answers whether its partitions may have been lost unawares.
     pub(super) fn is_in_doubt(&mut self, now_ns: u64) -> bool {
         if now_ns.saturating_sub(self.seen_ns) >= nanoseconds(STOOD_STILL) && self.seen_ns > 0 {
             tracing::warn!("the lane stood still for {} ms", now_ns.saturating_sub(self.seen_ns) / 1_000_000);
-            self.doubt_since_ns = Some(now_ns);
+            self.state.go(State::InDoubt { since_ns: now_ns });
         }
         self.seen_ns = now_ns;
-        self.doubt_since_ns.is_some()
+        self.state != State::Sure
     }
 
     /// The same, with every cycle; `still_owns` is asked where there is doubt, and may end it. If it does not, the loss of the
@@ -29,10 +51,12 @@ impl Alive {
         if !self.is_in_doubt(now_ns) {
             return false;
         }
-        let heard = self.doubt_since_ns.is_some_and(|since| now_ns.saturating_sub(since) >= nanoseconds(HEARD_OF_LOSS));
-        if heard && still_owns() {
-            self.doubt_since_ns = None;
+        if let State::InDoubt { since_ns } = self.state
+            && now_ns.saturating_sub(since_ns) >= nanoseconds(HEARD_OF_LOSS)
+            && still_owns()
+        {
+            self.state.go(State::Sure);
         }
-        self.doubt_since_ns.is_some()
+        self.state != State::Sure
     }
 }
