@@ -22,7 +22,7 @@ use crate::node::{Node, RunningNode};
 use crate::observe::cpu;
 use crate::observe::latency::StepTimes;
 use crate::observe::log::{self, LogConfig, LogFormat};
-use crate::observe::metrics::merged_times;
+use crate::observe::stats::merged_times;
 
 /// What to show. Seconds exclude the warm-up.
 #[derive(Args, Clone, Debug)]

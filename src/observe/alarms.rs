@@ -1,8 +1,9 @@
 //! What needs an operator though the process is ready, in words.
 
-use super::admin::AdminState;
+use super::cells::held;
 use super::held_up::{lasted, one_line};
-use super::stats::{LaneStats, held};
+use super::state::AdminState;
+use super::stats::LaneStats;
 
 impl AdminState {
     /// All alarms, those that stop something first. Each is one line: what, since when, and the way out.

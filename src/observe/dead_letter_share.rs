@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
-use super::stats::{LaneStats, held};
+use super::cells::held;
+use super::stats::LaneStats;
 use crate::error::Reject;
 
 /// What the share is taken over.

@@ -55,6 +55,14 @@ impl Step {
     }
 }
 
+/// Quantiles shown for each step; 1 is the maximum.
+pub const QUANTILES: [(&str, f64); 5] = [("0.5", 0.5), ("0.95", 0.95), ("0.99", 0.99), ("0.999", 0.999), ("1", 1.0)];
+
+/// A quantile in microseconds; 0 while nothing was recorded.
+pub fn quantile_us(histogram: &Histogram<u64>, quantile: f64) -> u64 {
+    if histogram.is_empty() { 0 } else { histogram.value_at_quantile(quantile).min(histogram.max()) }
+}
+
 /// Highest latency told apart, microseconds: one hour. Longer ones count as this.
 pub const LATENCY_US_MAX: u64 = 3_600_000_000;
 

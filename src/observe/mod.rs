@@ -2,18 +2,24 @@
 
 pub mod admin;
 pub mod alarms;
+pub mod cells;
 pub mod connections;
 pub mod cpu;
 pub mod dead_letter_share;
 pub mod doing;
 mod exposition;
+pub mod health;
 pub mod held_up;
+mod lane_status;
 pub mod latency;
 pub mod latency_log;
 pub mod log;
 pub mod log_writer;
 pub mod metrics;
+mod readings;
 pub mod reject_examples;
+pub mod state;
 pub mod stats;
 pub mod status;
+mod table;
 pub mod terminal;

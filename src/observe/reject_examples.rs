@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::stats::held;
+use super::cells::held;
 use crate::error::Reject;
 
 /// A record that was rejected, without anything of its payload.

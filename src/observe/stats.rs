@@ -1,41 +1,20 @@
 //! Counters of one lane: written by its thread with plain relaxed stores, read by anyone. They partition the input:
 //! `received = scored + rejected + handed_back + in_flight`.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering::Acquire};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::edge::{Complaint, Contact, PartitionLag, Progress};
 use crate::error::Reject;
+use crate::observe::cells::{Counter, Mark};
 use crate::observe::doing::LastStep;
 use crate::observe::held_up::HeldUp;
-use crate::observe::latency::SharedTimes;
+use crate::observe::latency::{SharedTimes, StepTimes};
 use crate::observe::reject_examples::RejectExamples;
+use crate::observe::table::metrics;
 use crate::record::{Decision, ReviewReason};
 
-/// A number with one writer.
-#[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
-
-impl Counter {
-    /// One writer, so a load and a store do: no locked instruction on the record's way.
-    pub fn add(&self, n: u64) {
-        self.0.store(self.0.load(Relaxed).wrapping_add(n), Relaxed);
-    }
-
-    pub fn set(&self, n: u64) {
-        self.0.store(n, Relaxed);
-    }
-
-    pub fn raise_to(&self, n: u64) {
-        if n > self.0.load(Relaxed) {
-            self.set(n);
-        }
-    }
-
-    pub fn get(&self) -> u64 {
-        self.0.load(Relaxed)
-    }
-}
+pub use crate::observe::cells::held;
 
 /// How a partition of a lane stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,96 +59,76 @@ pub struct ShownPartition {
     pub state: PartitionState,
 }
 
-/// Whoever panicked with it left a whole value behind.
-pub fn held<T>(place: &Mutex<T>) -> MutexGuard<'_, T> {
-    place.lock().unwrap_or_else(PoisonError::into_inner)
+impl ShownPartition {
+    /// Records between the position and the end of the partition; `None` while either is unknown.
+    pub fn lag_records(&self) -> Option<u64> {
+        let PartitionLag { position, high_watermark, .. } = self.lag;
+        let known = position >= 0 && high_watermark >= 0;
+        known.then(|| u64::try_from(high_watermark - position).unwrap_or(0))
+    }
 }
 
-/// Everything a lane tells about itself.
-#[derive(Debug, Default)]
-pub struct LaneStats {
-    /// Records taken from the source.
-    pub received: Counter,
-    /// Records whose score was acknowledged by the broker.
-    pub scored: Counter,
-    /// Records whose dead letter was acknowledged, by [`Reject::index`].
-    pub rejected: [Counter; Reject::REASONS],
-    /// Records given back unfinished: revoked, lost or rewound. They will be received again, here or elsewhere.
-    pub handed_back: Counter,
-    /// Records received whose outcomes are not all acknowledged or, exactly-once, not committed.
-    pub in_flight_records: Counter,
-    pub in_flight_bytes: Counter,
-    /// Decisions made, by [`Decision::index`] (counted when handed to the sink).
-    pub decisions: [Counter; Decision::ALL.len()],
-    /// Review copies made, by [`ReviewReason::index`].
-    pub reviews: [Counter; ReviewReason::ALL.len()],
-    /// Copies for review that the broker refuses for good.
-    pub copies_refused: Counter,
-    pub late: Counter,
-    pub batches: Counter,
-    pub batch_rows: Counter,
-    pub batch_rows_max: Counter,
-    /// Batches that failed in the model and were retried row by row.
-    pub model_failures: Counter,
-    /// Times the lane stopped its intake because a limit was reached.
-    pub backpressure_stalls: Counter,
-    /// Partitions paused now, for whatever reason.
-    pub paused_partitions: Counter,
-    pub assigned_partitions: Counter,
-    /// Partitions that stopped with an alarm.
-    pub failed_partitions: Counter,
-    pub rebalances: Counter,
-    pub commits: Counter,
-    pub commit_failures: Counter,
-    /// Exactly-once: new producers under the lane's name, because the one before was in doubt or broken.
-    pub producers_replaced: Counter,
-    pub delivery_failures: Counter,
-    /// Longest way of a batch since start, nanoseconds: from the first look at its first record to the hand-over of its
-    /// last outcome. Where the lane calls its model itself this is its longest duty cycle.
-    pub duty_cycle_ns_max: Counter,
-    /// Monotonic milliseconds of the last finished duty cycle, for the watchdog.
-    pub last_cycle_ms: Counter,
-    /// The step it began last, for the watchdog.
-    pub doing: LastStep,
-    /// Monotonic milliseconds since when the model's own thread has been at a batch; 0: it waits for one.
-    pub model_busy_since_ms: Counter,
-    /// The lane has joined its group (an empty assignment counts).
-    pub joined: AtomicBool,
-    /// The lane has left in order, or for good.
-    pub ended: AtomicBool,
-    /// Why the lane cannot go on, from the moment it knows: its clients may still be there.
-    pub failure: OnceLock<String>,
-    /// Bounded runs: every assigned partition is finished up to its end.
-    pub at_end: AtomicBool,
-    /// Wall clock, milliseconds, since when no outcome is being acknowledged though some are in flight; 0: all well.
-    pub sink_stalled_since_ms: Counter,
-    /// Records whose writer's schema never gives something that the model asks for.
-    pub incomplete_records: Counter,
-    /// Schemas that cannot be used or never give something, in words.
-    pub schema_alarms: Mutex<Vec<String>>,
-    /// Monotonic milliseconds of the last time that something was heard from the group, as one of its members; 0: never.
-    pub group_contact_ms: Counter,
-    /// The same of the last commit that the broker confirmed, and of the last record received.
-    pub committed_ms: Counter,
-    pub received_ms: Counter,
-    /// What the source's client complains of, once there is a client.
-    pub complaint: OnceLock<Arc<Complaint>>,
-    /// Why there is nothing to read, as long as that holds.
-    pub no_input: Mutex<Option<String>>,
-    /// Offsets that were removed before they were read: a partition stopped at them, or went on behind them.
-    pub records_lost: Counter,
-    /// Partitions that are stopped, and those that wait for a schema.
-    pub held_up: Mutex<HeldUp>,
-    /// Wall clock, milliseconds, since when intake is paused at a limit; 0: it is not.
-    pub intake_paused_since_ms: Counter,
-    /// Where records are found that were rejected, one for each reason.
-    pub reject_examples: RejectExamples,
-    /// The group's offsets of the partitions that the lane had when it left, as far as it knows.
-    pub left_at: Mutex<Vec<Progress>>,
-    /// The lane's partitions, as of the last publication.
-    pub partitions: Mutex<Vec<ShownPartition>>,
-    pub times: SharedTimes,
+macro_rules! lane_stats {
+    (
+        numbers { $(
+            $number:ident: $number_kind:ident $number_help:literal
+            $(#[$number_doc:meta])* in $counter:ident $(=> $place:literal $path:literal)?;
+        )* }
+        families { $(
+            $family:ident: $family_kind:ident [$($label:ident)*] $family_help:literal
+            $( $(#[$family_doc:meta])* in $field:ident: $type:ty $(=> $at:literal $way:literal by $show:ident)? )?;
+        )* }
+    ) => {
+        /// Everything a lane tells about itself: the fields of [`super::table`] first. A field that counts is one of those,
+        /// so it is shown.
+        #[derive(Debug, Default)]
+        pub struct LaneStats {
+            $(
+                #[doc = concat!($number_help, ".")]
+                $(#[$number_doc])*
+                pub $counter: Counter,
+            )*
+            $($(
+                #[doc = concat!($family_help, ".")]
+                $(#[$family_doc])*
+                pub $field: $type,
+            )?)*
+            /// Monotonic milliseconds of the last finished duty cycle, for the watchdog.
+            pub last_cycle_ms: Mark,
+            /// The step it began last, for the watchdog.
+            pub doing: LastStep,
+            /// Monotonic milliseconds since when the model's own thread has been at a batch; 0: it waits for one.
+            pub model_busy_since_ms: Mark,
+            /// The lane has joined its group (an empty assignment counts).
+            pub joined: AtomicBool,
+            /// The lane has left in order, or for good.
+            pub ended: AtomicBool,
+            /// Why the lane cannot go on, from the moment it knows: its clients may still be there.
+            pub failure: OnceLock<String>,
+            /// Bounded runs: every assigned partition is finished up to its end.
+            pub at_end: AtomicBool,
+            /// Schemas that cannot be used or never give something, in words.
+            pub schema_alarms: Mutex<Vec<String>>,
+            /// What the source's client complains of, once there is a client.
+            pub complaint: OnceLock<Arc<Complaint>>,
+            /// Why there is nothing to read, as long as that holds.
+            pub no_input: Mutex<Option<String>>,
+            /// Partitions that are stopped, and those that wait for a schema.
+            pub held_up: Mutex<HeldUp>,
+            /// Wall clock, milliseconds, since when intake is paused at a limit; 0: it is not.
+            pub intake_paused_since_ms: Mark,
+            /// Where records are found that were rejected, one for each reason.
+            pub reject_examples: RejectExamples,
+            /// The group's offsets of the partitions that the lane had when it left, as far as it knows.
+            pub left_at: Mutex<Vec<Progress>>,
+            /// The lane's partitions, as of the last publication.
+            pub partitions: Mutex<Vec<ShownPartition>>,
+            pub times: SharedTimes,
+        }
+    };
 }
+
+metrics!(lane_stats);
 
 impl LaneStats {
     /// What has taken longer than it may, at this monotonic time: a duty cycle, or the model's own thread with a batch.
@@ -200,5 +159,39 @@ impl LaneStats {
 
     pub fn rejected_total(&self) -> u64 {
         self.rejected.iter().map(Counter::get).sum()
+    }
+
+    /// Whether the lane has joined its group.
+    pub fn has_joined(&self) -> bool {
+        self.joined.load(Acquire)
+    }
+
+    /// Whether the lane has left, in order or for good.
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Acquire)
+    }
+}
+
+/// All lanes' times together.
+pub fn merged_times(lanes: &[Arc<LaneStats>]) -> StepTimes {
+    let mut merged = StepTimes::default();
+    // All are asked before one is waited for.
+    lanes.iter().for_each(|lane| lane.times.ask());
+    for lane in lanes {
+        merged.add(&lane.times.total());
+    }
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn what_counts_is_in_the_table_so_that_it_is_shown() {
+        let mut fields = include_str!("stats.rs").lines().filter_map(|line| line.trim().strip_prefix("pub "));
+        // Those of the table stand here as `$counter` and `$field`.
+        let counts =
+            |field: &&str| !field.starts_with('$') && [": Counter", "[Counter"].iter().any(|at| field.contains(at));
+        let forgotten = fields.find(counts);
+        assert_eq!(forgotten, None, "a counter that is not in table.rs");
     }
 }
