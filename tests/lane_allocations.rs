@@ -13,7 +13,7 @@ use std::time::Duration;
 use fakes::record::{Data, FakeRecord};
 use fakes::{ManualClock, Payment, Setup, payload};
 use scorewire::edge::{
-    Destination, Outgoing, PartitionLag, Progress, SendError, Sink, Source, SourceEvent, SourceRecord,
+    Destination, Group, Outgoing, PartitionLag, Progress, SendError, Sink, Source, SourceEvent, SourceRecord,
 };
 use scorewire::error::Fatal;
 use scorewire::observe::stats::LaneStats;
@@ -88,14 +88,6 @@ impl Source for EndlessSource {
         Some(SourceEvent::Committed { partitions: if count == 2 { vec![0, 1] } else { vec![] }, result: Ok(()) })
     }
 
-    fn assign(&mut self, partitions: &[i32]) -> Result<Vec<Progress>, Fatal> {
-        Ok(partitions.iter().map(|&partition| Progress { partition, offset: 0 }).collect())
-    }
-
-    fn release(&mut self, _: &[i32]) -> Result<(), Fatal> {
-        Ok(())
-    }
-
     fn pause(&mut self, _: &[i32]) -> Result<(), Fatal> {
         Ok(())
     }
@@ -114,6 +106,16 @@ impl Source for EndlessSource {
 
     fn lag(&mut self, partition: i32) -> PartitionLag {
         PartitionLag { partition, position: -1, high_watermark: -1 }
+    }
+}
+
+impl Group for EndlessSource {
+    fn assign(&mut self, partitions: &[i32]) -> Result<Vec<Progress>, Fatal> {
+        Ok(partitions.iter().map(|&partition| Progress { partition, offset: 0 }).collect())
+    }
+
+    fn release(&mut self, _: &[i32]) -> Result<(), Fatal> {
+        Ok(())
     }
 
     fn commit(&mut self, progress: &[Progress]) -> Result<(), Fatal> {

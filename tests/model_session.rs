@@ -222,7 +222,7 @@ fn a_batch_that_does_not_fit_is_an_error_and_nothing_worse() {
     assert!(session.score(rows.t(), &mut room).is_err(), "not row-major");
     assert!(session.score(rows.slice(s![.., 0..2]), &mut room).is_err(), "not contiguous");
     let error = session.score(rows.view(), &mut room[..3]).unwrap_err();
-    assert!(error.0.contains("room for 3"), "{error}");
+    assert!(error.text.contains("room for 3"), "{error}");
     session.score(rows.view(), &mut room).unwrap();
 }
 

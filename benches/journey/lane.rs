@@ -1,15 +1,14 @@
 //! The lane between a source and a sink in memory: records are handed out by reference, outcomes copied and
-//! acknowledged with the next poll, commits answered at once.
+//! acknowledged with the next poll; nobody keeps the progress.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::ffi::CString;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use scorewire::edge::{
-    Destination, Outgoing, PartitionLag, Progress, SendError, Sink, Source, SourceEvent, SourceRecord,
+    Destination, Outgoing, PartitionLag, Progress, SendError, Sink, Source, SourceEvent, SourceRecord, Standalone,
 };
 use scorewire::error::Fatal;
 use scorewire::model::{Model, Session};
@@ -68,7 +67,6 @@ struct MemorySource {
     paused: bool,
     next: [i64; PARTITIONS as usize],
     turn: usize,
-    events: VecDeque<SourceEvent>,
 }
 
 impl Source for MemorySource {
@@ -89,15 +87,7 @@ impl Source for MemorySource {
     }
 
     fn next_event(&mut self) -> Option<SourceEvent> {
-        self.events.pop_front()
-    }
-
-    fn assign(&mut self, partitions: &[i32]) -> Result<Vec<Progress>, Fatal> {
-        Ok(partitions.iter().map(|&partition| Progress { partition, offset: 0 }).collect())
-    }
-
-    fn release(&mut self, _: &[i32]) -> Result<(), Fatal> {
-        Ok(())
+        None
     }
 
     /// The lane pauses and resumes all or none.
@@ -122,16 +112,6 @@ impl Source for MemorySource {
     fn lag(&mut self, partition: i32) -> PartitionLag {
         let position = self.next[partition as usize];
         PartitionLag { partition, position, high_watermark: position }
-    }
-
-    fn commit(&mut self, progress: &[Progress]) -> Result<(), Fatal> {
-        let partitions = progress.iter().map(|to| to.partition).collect();
-        self.events.push_back(SourceEvent::Committed { partitions, result: Ok(()) });
-        Ok(())
-    }
-
-    fn close(&mut self, _: Duration) -> bool {
-        true
     }
 }
 
@@ -172,9 +152,9 @@ impl Sink<MemoryRecord> for MemorySink {
     }
 }
 
-/// One duty cycle per batch: received, decoded, scored, judged, encoded, handed over, acknowledged, watermark moved.
+/// One duty cycle per batch: received, decoded, scored, decided, encoded, handed over, acknowledged.
 pub struct LaneWay {
-    lane: Lane<MemorySource, Session, MemorySink, AtLeastOnce, SystemClock>,
+    lane: Lane<Standalone<MemorySource>, Session, MemorySink, AtLeastOnce, SystemClock>,
     per_poll: Rc<Cell<usize>>,
     outcomes: Rc<RefCell<Outcomes>>,
     stats: Arc<LaneStats>,
@@ -193,10 +173,10 @@ impl LaneWay {
             paused: false,
             next: [0; PARTITIONS as usize],
             turn: 0,
-            events: VecDeque::from([SourceEvent::Assigned((0..PARTITIONS).collect())]),
         };
+        let from = (0..PARTITIONS).map(|partition| Progress { partition, offset: 0 });
         let lane = Lane::new(Parts {
-            source,
+            source: Standalone::new(source, from.collect()),
             scorer: model.session().unwrap_or_else(|fatal| panic!("{fatal}")),
             sink: MemorySink { outcomes: Rc::clone(&outcomes), tags: Vec::new() },
             commit: AtLeastOnce::new(&limits),
@@ -214,7 +194,7 @@ impl LaneWay {
         LaneWay { lane, per_poll, outcomes, stats }
     }
 
-    /// Everything received is scored, acknowledged and below the watermark.
+    /// Everything received is scored, acknowledged and committed, as far as the last round got.
     pub fn assert_finished(&self) {
         let (received, scored) = (self.stats.received.get(), self.stats.scored.get());
         assert!(received > 0 && received == scored, "{received} received, {scored} scored and acknowledged");

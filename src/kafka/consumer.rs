@@ -24,7 +24,7 @@ use super::offsets::QUERY_TIMEOUT;
 use super::settings::{KafkaSettings, consumer_settings};
 use super::unread::WayOut;
 use super::wakeup::Wakeup;
-use crate::edge::{Complaint, Contact, PartitionLag, Progress, Source, SourceEvent, SourceRecord, Waker};
+use crate::edge::{Complaint, Contact, Group, PartitionLag, Progress, Source, SourceEvent, SourceRecord, Waker};
 use crate::error::{Fatal, exit};
 
 /// Records taken with one call of the client, at most.
@@ -252,36 +252,6 @@ impl Source for KafkaSource {
         event
     }
 
-    fn assign(&mut self, partitions: &[i32]) -> Result<Vec<Progress>, Fatal> {
-        self.events.forget(partitions);
-        let first = self.first_offsets(partitions)?;
-        // One that was ours before left paused, and the client remembers that for as long as it lives.
-        self.resume(partitions)?;
-        let list = PartitionList::new(&self.topic, first.iter().copied());
-        // SAFETY: client and list are alive; the client copies the list.
-        let result = unsafe { take_error(rd::rd_kafka_incremental_assign(self.client.as_ptr(), list.as_ptr())) };
-        result.map_err(|(_, text)| self.failure("take partitions over", &text))?;
-        self.owes_answer = false;
-        self.nudge();
-        self.haste.own(&first);
-        if !first.is_empty() {
-            self.input.missing = None;
-        }
-        Ok(first)
-    }
-
-    fn release(&mut self, partitions: &[i32]) -> Result<(), Fatal> {
-        self.events.forget(partitions);
-        let list = PartitionList::of(&self.topic, partitions);
-        // SAFETY: as in `assign`.
-        let result = unsafe { take_error(rd::rd_kafka_incremental_unassign(self.client.as_ptr(), list.as_ptr())) };
-        result.map_err(|(_, text)| self.failure("give partitions back", &text))?;
-        self.owes_answer = false;
-        self.haste.disown(partitions);
-        self.nudge();
-        Ok(())
-    }
-
     fn pause(&mut self, partitions: &[i32]) -> Result<(), Fatal> {
         self.with_list(partitions, "pause partitions", rd::rd_kafka_pause_partitions)
     }
@@ -317,16 +287,48 @@ impl Source for KafkaSource {
         PartitionLag { partition, position: self.position(partition).unwrap_or(-1), high_watermark }
     }
 
+    fn complaint(&self) -> Arc<Complaint> {
+        Arc::clone(&self.complaint)
+    }
+}
+
+impl Group for KafkaSource {
+    fn assign(&mut self, partitions: &[i32]) -> Result<Vec<Progress>, Fatal> {
+        self.events.forget(partitions);
+        let first = self.first_offsets(partitions)?;
+        // One that was ours before left paused, and the client remembers that for as long as it lives.
+        self.resume(partitions)?;
+        let list = PartitionList::new(&self.topic, first.iter().copied());
+        // SAFETY: client and list are alive; the client copies the list.
+        let result = unsafe { take_error(rd::rd_kafka_incremental_assign(self.client.as_ptr(), list.as_ptr())) };
+        result.map_err(|(_, text)| self.failure("take partitions over", &text))?;
+        self.owes_answer = false;
+        self.nudge();
+        self.haste.own(&first);
+        if !first.is_empty() {
+            self.input.missing = None;
+        }
+        Ok(first)
+    }
+
+    fn release(&mut self, partitions: &[i32]) -> Result<(), Fatal> {
+        self.events.forget(partitions);
+        let list = PartitionList::of(&self.topic, partitions);
+        // SAFETY: as in `assign`.
+        let result = unsafe { take_error(rd::rd_kafka_incremental_unassign(self.client.as_ptr(), list.as_ptr())) };
+        result.map_err(|(_, text)| self.failure("give partitions back", &text))?;
+        self.owes_answer = false;
+        self.haste.disown(partitions);
+        self.nudge();
+        Ok(())
+    }
+
     fn still_owns(&mut self) -> bool {
         self.session_holds()
     }
 
     fn contact(&mut self) -> Contact {
         self.contact_since_last_look()
-    }
-
-    fn complaint(&self) -> Arc<Complaint> {
-        Arc::clone(&self.complaint)
     }
 
     fn keep_awake(&mut self) {

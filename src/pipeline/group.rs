@@ -4,7 +4,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::edge::{Clock, Scorer, Sink, Source, SourceEvent};
+use crate::edge::{Clock, Group, Scorer, Sink, Source, SourceEvent};
 use crate::error::Fatal;
 use crate::failpoint::{self, Bug, Point};
 use crate::observe::doing::Doing;
@@ -44,16 +44,16 @@ impl Machine for State {
 
 /// The lane as a member of its group.
 #[derive(Debug)]
-pub struct Group {
+pub struct Membership {
     state: State,
     guard: StallGuard,
     out_of_range: OutOfRange,
     next_wake_ns: u64,
 }
 
-impl Group {
-    pub(super) fn new(out_of_range: OutOfRange) -> Group {
-        Group { state: State::Owning, guard: StallGuard::default(), out_of_range, next_wake_ns: 0 }
+impl Membership {
+    pub(super) fn new(out_of_range: OutOfRange) -> Membership {
+        Membership { state: State::Owning, guard: StallGuard::default(), out_of_range, next_wake_ns: 0 }
     }
 
     pub(super) fn is_revoking(&self) -> bool {
@@ -91,7 +91,7 @@ impl Group {
 
 impl<S, M, K, D, C> Lane<S, M, K, D, C>
 where
-    S: Source,
+    S: Source + Group,
     M: Scorer,
     K: Sink<S::Record>,
     D: Commit<S, K>,

@@ -12,7 +12,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::edge::{Clock, Scorer, Sink, Source};
+use crate::edge::{Clock, Group, Scorer, Sink, Source};
 use crate::error::{Fatal, exit};
 use crate::failpoint::{self, Point};
 use crate::observe::doing::Doing;
@@ -21,7 +21,7 @@ use crate::observe::stats::LaneStats;
 use crate::pipeline::commit::{Commit, Round};
 use crate::pipeline::decide::{Decide, DecisionPolicy};
 use crate::pipeline::deliver::{Deliver, Emit, HandedOver};
-use crate::pipeline::group::Group;
+use crate::pipeline::group::Membership;
 use crate::pipeline::ingest::{Closed, Decoding, Ingest, Intake, Permission};
 use crate::pipeline::ledger::{Flow, Ledger};
 use crate::pipeline::limits::{Limits, SINK_WAIT};
@@ -58,7 +58,7 @@ pub struct Lane<S: Source, M, K, D, C> {
     pub(super) source: S,
     pub(super) commit: D,
     pub(super) ledger: Ledger,
-    pub(super) group: Group,
+    pub(super) group: Membership,
     pub(super) shutdown: Shutdown,
     pub(super) telemetry: Telemetry,
     pub(super) limits: Limits,
@@ -67,7 +67,7 @@ pub struct Lane<S: Source, M, K, D, C> {
 
 impl<S, M, K, D, C> Lane<S, M, K, D, C>
 where
-    S: Source,
+    S: Source + Group,
     M: Scorer,
     K: Sink<S::Record>,
     D: Commit<S, K>,
@@ -102,7 +102,7 @@ where
             source,
             commit,
             ledger: Ledger::default(),
-            group: Group::new(parts.out_of_range),
+            group: Membership::new(parts.out_of_range),
             shutdown: Shutdown::new(parts.until),
             telemetry: Telemetry::new(stats),
             limits,

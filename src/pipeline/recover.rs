@@ -1,7 +1,7 @@
 //! What happens at a failed delivery: the partition goes back to its own progress, or with its whole transaction to where the
 //! group stands, and receives its unfinished records again. What the broker refuses for good is another outcome then.
 
-use crate::edge::{Clock, Scorer, Sink, Source};
+use crate::edge::{Clock, Group, Scorer, Sink, Source};
 use crate::error::Fatal;
 use crate::failpoint::{self, Bug, Point, planted};
 use crate::observe::doing::Doing;
@@ -13,7 +13,7 @@ use crate::record::{Hope, Position, Undelivered};
 
 impl<S, M, K, D, C> Lane<S, M, K, D, C>
 where
-    S: Source,
+    S: Source + Group,
     M: Scorer,
     K: Sink<S::Record>,
     D: Commit<S, K>,

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::edge::{Clock, Scorer, Sink, Source};
+use crate::edge::{Clock, Group, Scorer, Sink, Source};
 use crate::error::{Fatal, exit};
 use crate::observe::doing::Doing;
 use crate::observe::stats::held;
@@ -72,7 +72,7 @@ impl Shutdown {
 
 impl<S, M, K, D, C> Lane<S, M, K, D, C>
 where
-    S: Source,
+    S: Source + Group,
     M: Scorer,
     K: Sink<S::Record>,
     D: Commit<S, K>,

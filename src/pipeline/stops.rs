@@ -1,7 +1,7 @@
 //! Partitions that cannot be read on: they stop with an alarm, or go on behind records that were removed unread, where the
 //! configuration says so. Nothing else is ever passed over.
 
-use crate::edge::{Clock, Progress, Scorer, Sink, Source, Stop, Why};
+use crate::edge::{Clock, Group, Progress, Scorer, Sink, Source, Stop, Why};
 use crate::error::Fatal;
 use crate::pipeline::commit::Commit;
 use crate::pipeline::lane::Lane;
@@ -10,7 +10,7 @@ use crate::record::Position;
 
 impl<S, M, K, D, C> Lane<S, M, K, D, C>
 where
-    S: Source,
+    S: Source + Group,
     M: Scorer,
     K: Sink<S::Record>,
     D: Commit<S, K>,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::edge::{Clock, PartitionLag, Scorer, Sink, Source};
+use crate::edge::{Clock, Group, PartitionLag, Scorer, Sink, Source};
 use crate::observe::doing::Doing;
 use crate::observe::held_up::{HeldUp, StoppedPartition, WaitingPartition, one_line};
 use crate::observe::latency::{Step, StepTimes};
@@ -80,7 +80,7 @@ impl Telemetry {
 
 impl<S, M, K, D, C> Lane<S, M, K, D, C>
 where
-    S: Source,
+    S: Source + Group,
     M: Scorer,
     K: Sink<S::Record>,
     D: Commit<S, K>,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
-use crate::edge::{Clock, Scorer, Sink, Source};
+use crate::edge::{Clock, Group, Scorer, Sink, Source};
 use crate::error::{Fatal, exit};
 use crate::observe::doing::Doing;
 use crate::observe::stats::LaneStats;
@@ -77,7 +77,7 @@ impl<C: Clock + Clone + Send + 'static> Lanes<C> {
         build: impl FnOnce() -> Result<Lane<S, M, K, D, C>, Fatal> + Send + 'static,
     ) -> Result<(), Fatal>
     where
-        S: Source + 'static,
+        S: Source + Group + 'static,
         M: Scorer + Send + 'static,
         K: Sink<S::Record> + 'static,
         D: Commit<S, K> + 'static,

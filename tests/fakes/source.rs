@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use scorewire::edge::{CommitRefusal, Contact, PartitionLag, Progress, Source, SourceEvent, Stop, Waker, Why};
+use scorewire::edge::{CommitRefusal, Contact, Group, PartitionLag, Progress, Source, SourceEvent, Stop, Waker, Why};
 use scorewire::error::{Fatal, exit};
 use scorewire::record::Position;
 
@@ -310,28 +310,6 @@ impl Source for FakeSource {
         self.state().visible.pop_front()
     }
 
-    fn assign(&mut self, partitions: &[i32]) -> Result<Vec<Progress>, Fatal> {
-        let mut state = self.state();
-        let mut first = Vec::new();
-        for &partition in partitions {
-            let offset = state.committed.get(&partition).copied().unwrap_or(0);
-            let fetch = Fetch { next: offset, position: None, paused: false, end_told: false, removal_told: false };
-            assert!(state.assigned.insert(partition, fetch).is_none(), "assigned twice");
-            self.journal.note(Entry::Assigned(partition));
-            first.push(Progress { partition, offset });
-        }
-        Ok(first)
-    }
-
-    fn release(&mut self, partitions: &[i32]) -> Result<(), Fatal> {
-        let mut state = self.state();
-        for partition in partitions {
-            state.assigned.remove(partition).ok_or_else(|| not_assigned(*partition))?;
-            self.journal.note(Entry::Released(*partition));
-        }
-        Ok(())
-    }
-
     fn pause(&mut self, partitions: &[i32]) -> Result<(), Fatal> {
         self.each(partitions, Entry::Paused, |fetch| {
             fetch.paused = true;
@@ -360,6 +338,30 @@ impl Source for FakeSource {
         let position = self.position(partition).unwrap_or(-1);
         let high_watermark = self.state().logs.get(&partition).map_or(-1, |log| log.end);
         PartitionLag { partition, position, high_watermark }
+    }
+}
+
+impl Group for FakeSource {
+    fn assign(&mut self, partitions: &[i32]) -> Result<Vec<Progress>, Fatal> {
+        let mut state = self.state();
+        let mut first = Vec::new();
+        for &partition in partitions {
+            let offset = state.committed.get(&partition).copied().unwrap_or(0);
+            let fetch = Fetch { next: offset, position: None, paused: false, end_told: false, removal_told: false };
+            assert!(state.assigned.insert(partition, fetch).is_none(), "assigned twice");
+            self.journal.note(Entry::Assigned(partition));
+            first.push(Progress { partition, offset });
+        }
+        Ok(first)
+    }
+
+    fn release(&mut self, partitions: &[i32]) -> Result<(), Fatal> {
+        let mut state = self.state();
+        for partition in partitions {
+            state.assigned.remove(partition).ok_or_else(|| not_assigned(*partition))?;
+            self.journal.note(Entry::Released(*partition));
+        }
+        Ok(())
     }
 
     fn still_owns(&mut self) -> bool {

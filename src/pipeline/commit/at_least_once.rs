@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::{Commit, Pace, Round, count};
-use crate::edge::{CommitRefusal, Sink, Source};
+use crate::edge::{CommitRefusal, Group, Sink, Source};
 use crate::error::{Fatal, exit};
 use crate::failpoint::{self, Point};
 use crate::observe::doing::Doing;
@@ -67,7 +67,7 @@ impl AtLeastOnce {
     }
 }
 
-impl<S: Source, K: Sink<S::Record>> Commit<S, K> for AtLeastOnce {
+impl<S: Source + Group, K: Sink<S::Record>> Commit<S, K> for AtLeastOnce {
     fn finished(&mut self, fate: Fate, stats: &LaneStats) {
         count(stats, fate, 1);
     }
