@@ -19,7 +19,7 @@
 //! # Layers
 //!
 //! Imports point one way: `main -> cli -> node -> {avro, model, kafka, observe} -> pipeline -> edge -> {record,
-//! error, memory, failpoint}`, with `load` beside the node, since the verifier must not believe it. `tests/tidy.rs` holds
+//! error, memory, failpoint}`, with `load` beside the node, since the verifier must not believe it. `tests/tidy/` holds
 //! this.
 //!
 //! | module | what it knows |
