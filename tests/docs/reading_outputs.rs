@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::common::{Job, RealKafka, Transactions, scorewire};
 use crate::support::{Page, python, root};
 use scorewire::error::Reject;
-use scorewire::load::payloads::Framing;
+use scorewire::load::simulate::payloads::Framing;
 use scorewire::pipeline::dead_letter::{DeadLetterHeaders, Place};
 use scorewire::pipeline::settings::HeaderStyle;
 use serde_json::Value as Json;

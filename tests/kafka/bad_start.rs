@@ -8,7 +8,7 @@ use crate::common::job::package;
 use crate::common::process::Finished;
 use crate::common::{Job, RealKafka, Running, STEP, Transactions, free_port};
 use scorewire::error::exit;
-use scorewire::load::payloads::Framing;
+use scorewire::load::simulate::payloads::Framing;
 
 /// A job with one record waiting that nobody may touch.
 fn job(kafka: &RealKafka, purpose: &str) -> Job {

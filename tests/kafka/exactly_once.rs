@@ -12,7 +12,7 @@ use crate::common::{
 };
 use rustix::process::Signal;
 use scorewire::error::exit;
-use scorewire::load::payloads::Framing;
+use scorewire::load::simulate::payloads::Framing;
 
 const EXACTLY_ONCE: &str = "delivery=exactly_once";
 /// The group misses a dead member soon.

@@ -15,7 +15,7 @@ use scorewire::kafka::consumer::KafkaSource;
 use scorewire::kafka::message::KafkaRecord;
 use scorewire::kafka::producer::KafkaSink;
 use scorewire::kafka::settings::{KafkaSettings, StartAt, Topics};
-use scorewire::load::payloads::Framing;
+use scorewire::load::simulate::payloads::Framing;
 use scorewire::pipeline::settings::ForwardHeaders;
 use scorewire::record::Tag;
 

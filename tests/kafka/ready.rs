@@ -2,7 +2,7 @@
 //! deleted, and the series of the lag vanished just then.
 
 use crate::common::{Job, Node, OwnKafka, RealKafka, STEP, Transactions, http_get, wait_until};
-use scorewire::load::payloads::Framing;
+use scorewire::load::simulate::payloads::Framing;
 
 /// `/readyz`, once it has this status and says this.
 #[track_caller]

@@ -2,7 +2,7 @@
 //! a timestamp of the far future, and no node of the group stays up.
 
 use crate::common::{Job, Outcome, ReadRecord, RealKafka, TestRecord, Transactions};
-use scorewire::load::payloads::Framing;
+use scorewire::load::simulate::payloads::Framing;
 
 /// Larger than the topic of outputs takes.
 const LARGE: usize = 20_000;

@@ -9,7 +9,7 @@ use scorewire::edge::{Source, SourceEvent};
 use scorewire::error::exit;
 use scorewire::kafka::consumer::KafkaSource;
 use scorewire::kafka::settings::{KafkaSettings, PasswordFiles};
-use scorewire::load::payloads::Framing;
+use scorewire::load::simulate::payloads::Framing;
 
 const USER: &str = "scorer";
 const PASSWORD: &str = "newest";

@@ -8,7 +8,7 @@ use crate::common::job::package;
 use crate::common::{
     Job, Outcome, ReadRecord, RealKafka, STEP, TestRecord, Transactions, assert_sound, source_of_dead_letter,
 };
-use scorewire::load::payloads::Framing;
+use scorewire::load::simulate::payloads::Framing;
 use sha2::{Digest, Sha256};
 
 #[test]

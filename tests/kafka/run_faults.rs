@@ -10,7 +10,7 @@ use crate::common::{
 };
 use rustix::process::{Pid, Signal, kill_process};
 use scorewire::error::exit;
-use scorewire::load::payloads::Framing;
+use scorewire::load::simulate::payloads::Framing;
 
 /// Long enough that a limit which is not kept would be passed by far.
 const STALL_SECONDS: f64 = 2.0;

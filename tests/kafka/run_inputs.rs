@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::common::kafka::COMPACTED;
 use crate::common::process::http_get;
 use crate::common::{self, Job, Outcome, RealKafka, STEP, TestRecord, Transactions, wait_until};
-use scorewire::load::payloads::Framing;
+use scorewire::load::simulate::payloads::Framing;
 
 /// Source positions of all outputs, by partition and offset.
 fn scored(job: &Job) -> Vec<(i32, i64)> {

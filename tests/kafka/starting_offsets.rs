@@ -10,7 +10,7 @@ use crate::common::{self, Job, Outcome, ReadRecord, RealKafka, STEP, TestRecord,
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 use scorewire::error::exit;
-use scorewire::load::payloads::Framing;
+use scorewire::load::simulate::payloads::Framing;
 
 const DELIVERIES: [&str; 2] = ["delivery=at_least_once", "delivery=exactly_once"];
 const LATEST: &str = "kafka.start_at=latest";

@@ -16,7 +16,7 @@ use scorewire::avro::schemas::{OnUnknown, SchemaDirectory};
 use scorewire::avro::wire::Accept;
 use scorewire::edge::{Destination, SourceEvent};
 use scorewire::kafka::delivery::AtLeastOnce;
-use scorewire::load::transaction::id_text;
+use scorewire::load::simulate::transaction::id_text;
 use scorewire::model::{Model, Session, prepare};
 use scorewire::observe::stats::LaneStats;
 use scorewire::pipeline::dead_letter::{DeadLetterHeaders, Place};

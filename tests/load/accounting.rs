@@ -2,12 +2,13 @@
 //! a count that never moves would let every regression through.
 
 use scorewire::avro::encode::{HUMAN_REVIEW_SCHEMA, MODEL_OUTPUT_SCHEMA, OutcomeEncoder, OutcomeIdentity, Provider};
-use scorewire::load::accounting::{Accounting, Fate, Layout, Outcome, Tally};
-use scorewire::load::faults::FaultKind;
-use scorewire::load::marker::Marker;
-use scorewire::load::poison::KINDS;
-use scorewire::load::projection::{Field, Projection, without_prefix};
-use scorewire::load::spoil::{Spoiler, Tap};
+use scorewire::load::simulate::marker::Marker;
+use scorewire::load::simulate::poison::KINDS;
+use scorewire::load::verify::accounting::{Accounting, Layout, Tally};
+use scorewire::load::verify::faults::FaultKind;
+use scorewire::load::verify::inject::{Injector, Tap};
+use scorewire::load::verify::outcome::{Fate, Outcome};
+use scorewire::load::verify::projection::{Field, Projection, without_prefix};
 use scorewire::record::{Decision, Decoded, Position, SchemaKey, Scored, TransactionId};
 
 const LAYOUT: Layout = Layout { input: 2, destinations: [2, 2, 2] };
@@ -163,19 +164,19 @@ fn reviews_are_extra_and_the_warm_up_counts_for_no_latency() {
 }
 
 #[test]
-fn spoils_are_carried_out_once() {
-    let mut spoiler = Spoiler::new(&["suppress@2", "double@4", "swap@6"].map(|text| text.parse().unwrap()));
+fn injections_are_carried_out_once() {
+    let mut injector = Injector::new(&["suppress@2", "double@4", "swap@6"].map(|text| text.parse().unwrap()));
     let mut passed = Vec::new();
     for outcome in (0..12).map(scored).chain((0..12).map(scored)) {
-        spoiler.on_output(outcome, &mut |outcome| passed.push(outcome.marker.sequence));
+        injector.on_output(outcome, &mut |outcome| passed.push(outcome.marker.sequence));
     }
     // 7 is of another partition: 8 is the next after 6.
     let first = [0, 1, 3, 4, 4, 5, 7, 8, 6, 9, 10, 11];
     let expected: Vec<u64> = first.into_iter().chain(0..12).collect();
     assert_eq!(passed, expected);
-    assert!("drop@1".parse::<scorewire::load::spoil::Spoil>().is_err());
-    assert!("double@x".parse::<scorewire::load::spoil::Spoil>().is_err());
-    assert_eq!("swap@7".parse::<scorewire::load::spoil::Spoil>().unwrap().to_string(), "swap@7");
+    assert!("drop@1".parse::<scorewire::load::verify::inject::Injection>().is_err());
+    assert!("double@x".parse::<scorewire::load::verify::inject::Injection>().is_err());
+    assert_eq!("swap@7".parse::<scorewire::load::verify::inject::Injection>().unwrap().to_string(), "swap@7");
 }
 
 fn an_output() -> Vec<u8> {

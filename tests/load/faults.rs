@@ -11,11 +11,11 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Headers;
 use rdkafka::{Message, Offset, TopicPartitionList};
 use scorewire::error::{Fatal, exit};
-use scorewire::load::faults::{FaultKind, FaultPosition};
-use scorewire::load::marker::{MARKER, Marker};
-use scorewire::load::plan::Check;
-use scorewire::load::random;
-use scorewire::load::referee::Referee;
+use scorewire::load::simulate::marker::{MARKER, Marker};
+use scorewire::load::simulate::random;
+use scorewire::load::verify::faults::{FaultKind, FaultPosition};
+use scorewire::load::verify::oracle::Oracle;
+use scorewire::load::verify::verifier::Check;
 use scorewire::load::{LoadPlan, Summary, run_with};
 
 /// Records of a run here.
@@ -24,7 +24,7 @@ const RECORDS: u64 = 2_000;
 /// The trivial pipeline scores everything one half.
 struct OneHalf;
 
-impl Referee for OneHalf {
+impl Oracle for OneHalf {
     fn prepare(&mut self, _: &str) -> Result<(), Fatal> {
         Ok(())
     }
@@ -90,8 +90,8 @@ fn planted_faults_are_named_with_their_places_and_ten_clean_runs_name_none() {
     for seed in 11..=13 {
         let mut plan = plan(&cluster, seed);
         let [lost, doubled, swapped, altered] = places(&plan, &cluster);
-        let spoils = [("suppress", lost), ("double", doubled), ("swap", swapped), ("alter", altered)];
-        plan.spoil = spoils.map(|(action, at)| format!("{action}@{at}").parse().unwrap()).to_vec();
+        let injections = [("suppress", lost), ("double", doubled), ("swap", swapped), ("alter", altered)];
+        plan.inject = injections.map(|(action, at)| format!("{action}@{at}").parse().unwrap()).to_vec();
         let summary = run_checked(&plan);
         let counts = [summary.lost, summary.duplicated, summary.out_of_order, summary.wrong_scores];
         assert_eq!((counts, summary.exit_code()), ([1; 4], exit::FAILED), "seed {seed}: {}", summary.verdict());
@@ -124,8 +124,8 @@ fn a_control_that_copies_bytes_passes_by_its_headers_alone() {
     let header = run_checked(&plan);
     assert!(header.kept_its_promises(), "{}", header.verdict());
     assert_eq!((header.scored, header.scores_checked), (RECORDS, 0));
-    plan.spoil = ["suppress@30", "double@40", "swap@50"].map(|text| text.parse().unwrap()).to_vec();
-    let spoiled = run_checked(&plan);
-    assert_eq!((spoiled.lost, spoiled.duplicated, spoiled.out_of_order), (1, 1, 1), "{}", spoiled.verdict());
+    plan.inject = ["suppress@30", "double@40", "swap@50"].map(|text| text.parse().unwrap()).to_vec();
+    let faulty = run_checked(&plan);
+    assert_eq!((faulty.lost, faulty.duplicated, faulty.out_of_order), (1, 1, 1), "{}", faulty.verdict());
     echo.stop();
 }

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use scorewire::error::{Fatal, exit};
-use scorewire::load::payloads::{Framing, PayloadSource, Pool};
+use scorewire::load::simulate::payloads::{Framing, PayloadSource, Pool};
 
 const SCHEMA: &str = r#"{"type": "record", "name": "n.T", "fields": [{"name": "id", "type": "string"}, {"name": "tags", "type": {"type": "map", "values": "int"}}]}"#;
 
@@ -55,7 +55,7 @@ fn unhex(text: &str) -> Vec<u8> {
 fn file(schema: &str, codec: &str, blocks: &[u8]) -> Vec<u8> {
     let put = |text: &str| {
         let mut out = Vec::new();
-        scorewire::load::avro_write::put_string(&mut out, text);
+        scorewire::load::simulate::avro_write::put_string(&mut out, text);
         out
     };
     let entries = ["avro.codec", codec, "avro.schema", schema].map(put).concat();

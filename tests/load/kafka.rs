@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use crate::support::{Cluster, Echo, Misbehaviour, OUTPUT_SCHEMA};
 use scorewire::error::{Fatal, exit};
-use scorewire::load::payloads::{Framing, PayloadSource};
-use scorewire::load::{PipelineProbe, dataset, run};
+use scorewire::load::simulate::dataset;
+use scorewire::load::simulate::payloads::{Framing, PayloadSource};
+use scorewire::load::{PipelineProbe, run};
 use scorewire::observe::latency::StepTimes;
 
 #[test]
@@ -36,7 +37,7 @@ fn one_suppressed_one_doubled_one_swapped_outcome_are_found() {
     let cluster = Cluster::new();
     let mut plan = cluster.plan();
     plan.poison_per_million = 0;
-    plan.spoil = ["suppress@700", "double@1234", "swap@2000"].map(|text| text.parse().unwrap()).to_vec();
+    plan.inject = ["suppress@700", "double@1234", "swap@2000"].map(|text| text.parse().unwrap()).to_vec();
     let summary = cluster.run(&plan, Misbehaviour::None);
     assert_eq!((summary.lost, summary.duplicated, summary.out_of_order), (1, 1, 1), "{}", summary.verdict());
     assert_eq!(summary.first_lost, [700]);

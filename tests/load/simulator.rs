@@ -5,10 +5,10 @@ use crate::packages;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
 use apache_avro::{Reader, Schema};
-use scorewire::load::dataset::{Format, export, write_avro};
-use scorewire::load::population::World;
-use scorewire::load::simulator::Simulator;
-use scorewire::load::transaction::{CHANNELS, COUNTRIES, FEATURES, ID_LENGTH, SCHEMA, Transaction, id_text};
+use scorewire::load::simulate::dataset::{Format, export, write_avro};
+use scorewire::load::simulate::population::World;
+use scorewire::load::simulate::simulator::Simulator;
+use scorewire::load::simulate::transaction::{CHANNELS, COUNTRIES, FEATURES, ID_LENGTH, SCHEMA, Transaction, id_text};
 
 fn some_transactions(count: usize) -> Vec<Transaction> {
     let world = World { customers: 300, terminals: 300, warm_up_days: 37 };

@@ -1,10 +1,11 @@
 //! The summary is what people and scripts decide by: its names are an interface, and its verdict an exit code.
 
 use scorewire::error::{Reject, exit};
-use scorewire::load::breakdown::Breakdown;
+use scorewire::load::report::breakdown::Breakdown;
+use scorewire::load::report::figures::{Named, Quantiles};
 use scorewire::load::report::html::page;
-use scorewire::load::series::Series;
-use scorewire::load::summary::{Named, Quantiles, Summary};
+use scorewire::load::report::series::Series;
+use scorewire::load::report::summary::Summary;
 use scorewire::observe::latency::new_histogram;
 
 fn sound() -> Summary {

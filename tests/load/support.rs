@@ -12,10 +12,10 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
 use rdkafka::{Message, Offset, TopicPartitionList};
 use scorewire::kafka::settings::Topics;
-use scorewire::load::marker::{MARKER, Marker};
-use scorewire::load::payloads::{PayloadSource, Pool};
-use scorewire::load::poison::{Corpus, KINDS};
-use scorewire::load::population::World;
+use scorewire::load::simulate::marker::{MARKER, Marker};
+use scorewire::load::simulate::payloads::{PayloadSource, Pool};
+use scorewire::load::simulate::poison::{Corpus, KINDS};
+use scorewire::load::simulate::population::World;
 use scorewire::load::{LoadPlan, ProcessProbe, Summary, run};
 
 pub const PARTITIONS: i32 = 3;
@@ -169,7 +169,7 @@ fn answer(producer: &BaseProducer, topics: &Topics, message: &BorrowedMessage<'_
 
 /// An output record, framed by `00` + id; every third is to be reviewed.
 fn output(score: f64, message: &BorrowedMessage<'_>) -> Vec<u8> {
-    use scorewire::load::avro_write::{WireForm, put_double, put_long, put_string};
+    use scorewire::load::simulate::avro_write::{WireForm, put_double, put_long, put_string};
     let mut value = Vec::new();
     WireForm::Registry(9).put_prefix(&mut value);
     put_long(&mut value, 1);

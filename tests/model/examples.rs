@@ -6,7 +6,7 @@ use crate::packages;
 use ndarray::{Array2, s};
 use scorewire::avro::feature::Missing;
 use scorewire::edge::Scorer;
-use scorewire::load::transaction::{FEATURES, SCHEMA};
+use scorewire::load::simulate::transaction::{FEATURES, SCHEMA};
 use scorewire::model::{Model, Package, prepare};
 
 /// All of them, verified, warmed and probed.
