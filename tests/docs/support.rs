@@ -1,8 +1,5 @@
 //! The pages of the repository as a reader takes them: blocks of code, commands, and a Python to run what is Python.
 
-// Every test binary compiles this module and uses a part of it.
-#![allow(dead_code, reason = "each test binary uses another part")]
-
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 

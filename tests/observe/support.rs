@@ -1,8 +1,5 @@
 //! Two lanes behind HTTP, and a clock that tests move by hand.
 
-// Each test binary compiles this module and uses a part of it.
-#![allow(dead_code, reason = "each test binary uses another part")]
-
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
