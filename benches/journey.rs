@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
-use scorewire::load::payloads::POOL_ROWS;
-use scorewire::load::population::World;
+use scorewire::load::simulate::payloads::POOL_ROWS;
+use scorewire::load::simulate::population::World;
 use scorewire::model::{ModelSettings, ProbeSettings, Trees, prepare};
 use scorewire::pipeline::clock::SystemClock;
 

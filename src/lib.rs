@@ -19,7 +19,7 @@
 //! # Layers
 //!
 //! Imports point one way: `main -> cli -> node -> {avro, model, kafka, observe} -> pipeline -> edge -> {record,
-//! error, memory, failpoint}`, with `load` beside the node, since the verifier must not believe it. `tests/tidy.rs` holds
+//! error, memory, failpoint}`, with `load` beside the node, since the verifier must not believe it. `tests/tidy/` holds
 //! this.
 //!
 //! | module | what it knows |
@@ -34,7 +34,7 @@
 //! | [`kafka`] | client settings, consumer, producer, why a connection fails, what the cluster says of a configuration, embedded broker; alone knows `rdkafka`, and stands before seven functions of the client (`scripts/build.rs`) |
 //! | [`pipeline`] | the stages, the lane that runs them, and the threads that run lanes |
 //! | [`observe`] | histograms, counters, metrics, health and status over HTTP, logs |
-//! | [`load`] | simulator, open-loop generator, the verifier that reads outcomes back, and the reports of a run |
+//! | [`load`] | in rooms: what is simulated, the open-loop generator, the verifier that reads outcomes back, the reports, and the run that joins them |
 //! | [`config`] | what was typed, and the checked plan that comes of it |
 //! | [`node`] | one scoring node: what it verifies before it asks Kafka (`config check` and `model check` too), the real doors wired to lanes, and where its group begins |
 //! | [`cli`] | one file per command |

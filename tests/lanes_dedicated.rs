@@ -1,49 +1,47 @@
 //! The lane's whole suite once more, in layout `dedicated`: what a lane promises does not depend on where its model
 //! runs. The harness takes the layout from this binary's name; the model answers within the cycle, except in the
 //! random scripts, where it answers whenever the script says so. What only this layout can do wrong is in
-//! `lane_dedicated.rs`.
-
-#![allow(clippy::duplicate_mod, reason = "each suite declares the fakes, as it does on its own")]
+//! `lane/dedicated.rs`.
 
 mod fakes;
 
-#[path = "lane_backpressure.rs"]
+#[path = "lane/backpressure.rs"]
 mod backpressure;
-#[path = "lane_contact.rs"]
+#[path = "lane/contact.rs"]
 mod contact;
-#[path = "lane_dead_letters.rs"]
+#[path = "lane/dead_letters.rs"]
 mod dead_letters;
-#[path = "lane_delivery.rs"]
+#[path = "lane/delivery.rs"]
 mod delivery;
-#[path = "lane_drain.rs"]
+#[path = "lane/drain.rs"]
 mod drain;
-#[path = "lane_exactly_once.rs"]
+#[path = "lane/exactly_once.rs"]
 mod exactly_once;
-#[path = "lane_exactly_once_property.rs"]
+#[path = "lane/exactly_once_property.rs"]
 mod exactly_once_property;
-#[path = "lane_flow.rs"]
+#[path = "lane/flow.rs"]
 mod flow;
-#[path = "lane_headers.rs"]
+#[path = "lane/headers.rs"]
 mod headers;
-#[path = "lane_model_failure.rs"]
+#[path = "lane/model_failure.rs"]
 mod model_failure;
-#[path = "lane_offsets.rs"]
+#[path = "lane/offsets.rs"]
 mod offsets;
-#[path = "lane_property.rs"]
+#[path = "lane/property.rs"]
 mod property;
-#[path = "lane_rebalance.rs"]
+#[path = "lane/rebalance.rs"]
 mod rebalance;
-#[path = "lane_receipt.rs"]
+#[path = "lane/receipt.rs"]
 mod receipt;
-#[path = "lane_refused.rs"]
+#[path = "lane/refused.rs"]
 mod refused;
-#[path = "lane_schema_desk.rs"]
+#[path = "lane/schema_desk.rs"]
 mod schema_desk;
-#[path = "lane_schema_wait.rs"]
+#[path = "lane/schema_wait.rs"]
 mod schema_wait;
-#[path = "lane_stopped.rs"]
+#[path = "lane/stopped.rs"]
 mod stopped;
-#[path = "lane_threads.rs"]
+#[path = "lane/threads.rs"]
 mod threads;
 
 #[test]

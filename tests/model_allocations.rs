@@ -1,5 +1,5 @@
 //! Scoring in steady state allocates nothing of ours: ONNX Runtime's own allocations go through C's `malloc`, Rust's
-//! through the counting allocator below.
+//! through the counting allocator below. A process of its own: what a session holds is the whole process's growth.
 
 mod counting;
 mod model_support;

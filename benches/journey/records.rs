@@ -4,8 +4,8 @@ use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
 use scorewire::avro::encode::output_schema;
 use scorewire::edge::Destination;
-use scorewire::load::payloads::{Framing, Pool};
-use scorewire::load::population::World;
+use scorewire::load::simulate::payloads::{Framing, Pool};
+use scorewire::load::simulate::population::World;
 
 /// Bytes of single-object encoding before the datum.
 pub const PREFIX: usize = 10;

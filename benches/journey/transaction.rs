@@ -1,7 +1,7 @@
 //! The example package's row from other decoders' results: from a typed struct, and from apache-avro's value.
 
 use apache_avro::types::Value;
-use scorewire::load::transaction::COUNTRIES;
+use scorewire::load::simulate::transaction::COUNTRIES;
 use serde::Deserialize;
 
 #[derive(Deserialize, Clone, Copy)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::referee::PackageReferee;
+use super::oracle::PackageOracle;
 use super::report_args::ReportArgs;
 use super::{output, signals};
 use crate::avro::encode::MODEL_OUTPUT_SCHEMA;
@@ -13,9 +13,9 @@ use crate::config::{Config, LaneConfig, descriptors};
 use crate::error::Fatal;
 use crate::kafka::embedded::EmbeddedBroker;
 use crate::kafka::settings::{StartAt, Topics};
-use crate::load::payloads::Framing;
-use crate::load::spoil::Spoil;
-use crate::load::summary::count;
+use crate::load::report::figures::count;
+use crate::load::simulate::payloads::Framing;
+use crate::load::verify::inject::Injection;
 use crate::load::{self, LoadPlan, PipelineProbe};
 use crate::model::Package;
 use crate::node::{Node, RunningNode};
@@ -63,7 +63,7 @@ pub struct DemoArgs {
     pub reports: ReportArgs,
     /// Spoil an outcome behind the pipeline's back, to see the check fail: suppress@N, double@N, swap@N, alter@N
     #[arg(long, hide = true, value_name = "ACTION@N")]
-    pub spoil: Vec<Spoil>,
+    pub spoil: Vec<Injection>,
     /// Log level or directives
     #[arg(long, value_name = "LEVEL", default_value = "error,scorewire::load=info", env = "SCOREWIRE__LOG__LEVEL")]
     pub log_level: String,
@@ -82,12 +82,12 @@ pub fn execute(args: DemoArgs) -> Result<u8, Fatal> {
     let model = node.model();
     say(&format!("scoring with {} {} on {}; waiting for partitions", model.name, model.version, model.provider));
     node.wait_until_assigned(u64::from(args.partitions), Duration::from_secs(30))?;
-    let mut referee = PackageReferee::open(Package::load(&args.package)?, args.onnxruntime.as_deref())?;
+    let mut oracle = PackageOracle::open(Package::load(&args.package)?, args.onnxruntime.as_deref())?;
     let rate = if args.rate < 1.0 { args.rate.to_string() } else { count(args.rate.round() as u64) };
     let (warm_up, seconds) = (args.warmup, args.seconds);
     say(&format!("sending {rate} transactions/s: {warm_up} s to warm up, then {seconds} s measured"));
     let plan = load_plan(&args, &broker, topics);
-    let summary = load::run_with(&plan, MODEL_OUTPUT_SCHEMA, Some(&node), Some(&mut referee), &stop)?;
+    let summary = load::run_with(&plan, MODEL_OUTPUT_SCHEMA, Some(&node), Some(&mut oracle), &stop)?;
     node.finish()?;
     output::summary(&summary, args.json)?;
     Ok(summary.exit_code())
@@ -123,7 +123,7 @@ fn load_plan(args: &DemoArgs, broker: &EmbeddedBroker, topics: Topics) -> LoadPl
         seed: args.seed,
         poison_per_million: per_million(args.poison),
         framing: Framing::SingleObject,
-        spoil: args.spoil.clone(),
+        inject: args.spoil.clone(),
         reports: args.reports.files(),
         ..LoadPlan::new(&broker.bootstrap(), topics).for_embedded_broker()
     }

@@ -8,19 +8,20 @@ use clap::{Args, ValueEnum};
 
 use super::config_args::ConfigArgs;
 use super::demo::{not_negative, per_million, rate, seconds, share};
-use super::referee::PackageReferee;
+use super::oracle::PackageOracle;
 use super::report_args::ReportArgs;
 use super::{output, signals, simulated};
 use crate::avro::encode::MODEL_OUTPUT_SCHEMA;
 use crate::config::{Connection, descriptors};
 use crate::error::{Fatal, exit};
 use crate::kafka::settings::{KafkaSettings, Topics};
-use crate::load::dataset::{self, Format};
-use crate::load::payloads::{Framing, PayloadSource};
-use crate::load::plan::Check;
-use crate::load::referee::Referee;
-use crate::load::spoil::Spoil;
-use crate::load::{self, LoadPlan, NodeProbe, PipelineProbe, ProcessProbe, schedule};
+use crate::load::send::schedule;
+use crate::load::simulate::dataset::{self, Format};
+use crate::load::simulate::payloads::{Framing, PayloadSource};
+use crate::load::verify::inject::Injection;
+use crate::load::verify::oracle::Oracle;
+use crate::load::verify::verifier::Check;
+use crate::load::{self, LoadPlan, NodeProbe, PipelineProbe, ProcessProbe};
 use crate::model::Package;
 use crate::observe::log;
 
@@ -129,7 +130,7 @@ pub struct LoadArgs {
     check_scores: Option<u64>,
     /// Spoil an outcome behind the pipeline's back, to see the check fail: suppress@N, double@N, swap@N, alter@N
     #[arg(long, hide = true, value_name = "ACTION@N")]
-    spoil: Vec<Spoil>,
+    spoil: Vec<Injection>,
     /// Print the result as one JSON object
     #[arg(long, env = "SCOREWIRE_LOAD_JSON")]
     json: bool,
@@ -155,11 +156,11 @@ pub fn execute(args: &LoadArgs) -> Result<u8, Fatal> {
     let probe = probe(args, connection.admin_listen, &connection.topics.input)?;
     let speaks = probe.as_ref().is_some_and(|probe| !probe.facts().is_empty());
     let facts = facts(&connection, package.as_ref().filter(|_| !speaks));
-    let mut referee = referee(args, &connection, package)?;
+    let mut oracle = oracle(args, &connection, package)?;
     let probe = probe.as_ref().map(|probe| probe as &dyn PipelineProbe);
-    let referee = referee.as_mut().map(|referee| referee as &mut dyn Referee);
+    let oracle = oracle.as_mut().map(|oracle| oracle as &mut dyn Oracle);
     let plan = LoadPlan { facts, ..plan(args, &connection.kafka, &connection.topics) };
-    let mut summary = load::run_with(&plan, MODEL_OUTPUT_SCHEMA, probe, referee, &stop)?;
+    let mut summary = load::run_with(&plan, MODEL_OUTPUT_SCHEMA, probe, oracle, &stop)?;
     if summary.nobody_answered() {
         summary.advice.extend(advice(&connection));
     }
@@ -205,17 +206,17 @@ fn advice(connection: &Connection) -> Option<String> {
 
 /// Who checks scores. Asked for, it must be there; otherwise the lack of a package or of ONNX Runtime on this machine
 /// costs the check and not the run.
-fn referee(
+fn oracle(
     args: &LoadArgs,
     connection: &Connection,
     package: Option<Result<Package, Fatal>>,
-) -> Result<Option<PackageReferee>, Fatal> {
+) -> Result<Option<PackageOracle>, Fatal> {
     let is_read_back = args.preload.is_none() || args.drain;
     if args.check_scores == Some(0) || args.check == CheckDepth::Header || !is_read_back {
         return Ok(None);
     }
     let opened = match package {
-        Some(package) => package.and_then(|package| PackageReferee::open(package, connection.onnxruntime.as_deref())),
+        Some(package) => package.and_then(|package| PackageOracle::open(package, connection.onnxruntime.as_deref())),
         None if args.check_scores.is_none() => return Ok(None),
         None => {
             let what = "scores cannot be checked: no model package is named";
@@ -223,7 +224,7 @@ fn referee(
         }
     };
     match opened {
-        Ok(referee) => Ok(Some(referee)),
+        Ok(oracle) => Ok(Some(oracle)),
         Err(error) if args.check_scores.is_some() => Err(error),
         Err(error) => {
             output::warn(&format!("scores are not checked: {}", error.what));
@@ -293,7 +294,7 @@ fn plan(args: &LoadArgs, kafka: &KafkaSettings, topics: &Topics) -> LoadPlan {
         check_scores: args.check_scores.unwrap_or(CHECK_SCORES),
         scores_to: args.scores.clone(),
         reports: args.reports.files(),
-        spoil: args.spoil.clone(),
+        inject: args.spoil.clone(),
         ..LoadPlan::new(&kafka.bootstrap, topics.clone())
     }
 }

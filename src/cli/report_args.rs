@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::load::report::ReportFiles;
+use crate::load::report::files::ReportFiles;
 
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Reports")]

@@ -7,9 +7,9 @@ use crate::config::Connection;
 use crate::error::{Fatal, exit};
 use crate::kafka::load_consumer::LoadConsumer;
 use crate::load::LoadPlan;
-use crate::load::marker::MARKER;
-use crate::load::summary::records;
-use crate::load::transaction::SCHEMA;
+use crate::load::report::figures::records;
+use crate::load::simulate::marker::MARKER;
+use crate::load::simulate::transaction::SCHEMA;
 use crate::model::Package;
 
 const OWN_RECORDS: &str = "send records of your own: scorewire load --from FILE.avro";

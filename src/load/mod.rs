@@ -6,46 +6,25 @@
 //! ```
 //!
 //! Open loop: records are sent when they are due, whatever the pipeline does, and latency counts from the due time. The
-//! verifier believes nobody: it knows each record by a header that travels with it ([`marker`]).
+//! verifier believes nobody: it knows each record by a header that travels with it ([`simulate::marker`]).
+//!
+//! Each room imports only those above it, which `tests/tidy/` holds:
+//!
+//! | room | what it does |
+//! |---|---|
+//! | [`simulate`] | what is sent: a simulated world or a file, poison, payloads, the marker |
+//! | [`send`] | the schedule, the run's clock, and the generator |
+//! | [`verify`] | reads back: accounting, an oracle's scores, faults found and faults injected |
+//! | [`report`] | the summary, and every report besides |
+//! | [`run`](mod@run) | one run from plan to summary: probes, progress, a drain, the review after it |
 
-pub mod accounting;
-pub mod avro_write;
-pub mod breakdown;
-pub mod clock;
-pub mod dataset;
-pub mod drain;
-pub mod faults;
-pub mod freeze;
-pub mod generator;
-mod held;
-pub mod http;
-pub mod interval;
-pub mod marker;
-pub mod payloads;
-pub mod plan;
-pub mod poison;
-pub mod population;
-pub mod probe;
-pub mod progress;
-pub mod projection;
-pub mod random;
-pub mod referee;
 pub mod report;
-pub mod review;
 pub mod run;
-pub mod schedule;
-pub mod series;
-pub mod simulator;
-pub mod spoil;
-pub mod summary;
-mod table;
-pub mod transaction;
-mod verdict;
-pub mod verifier;
-mod watch;
-pub mod windows;
+pub mod send;
+pub mod simulate;
+pub mod verify;
 
-pub use plan::LoadPlan;
-pub use probe::{NodeProbe, PipelineProbe, ProcessProbe};
+pub use report::summary::Summary;
+pub use run::plan::LoadPlan;
+pub use run::probe::{NodeProbe, PipelineProbe, ProcessProbe};
 pub use run::{run, run_with};
-pub use summary::Summary;

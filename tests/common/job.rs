@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use scorewire::load::payloads::{Framing, Pool};
-use scorewire::load::population::World;
+use scorewire::load::simulate::payloads::{Framing, Pool};
+use scorewire::load::simulate::population::World;
 use tempfile::TempDir;
 
 use super::kafka::{RealKafka, unique_name};

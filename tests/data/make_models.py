@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the small models of tests/model_*.rs and the rows they are checked with, beside this file.
+"""Makes the small models of tests/model/ and the rows they are checked with, beside this file.
 
     python3 -m venv /tmp/models && /tmp/models/bin/pip install lightgbm==4.7.0 scikit-learn skl2onnx==1.20.0 \
         onnxmltools==1.16.0 onnx==1.23.0 onnxruntime==1.28.0

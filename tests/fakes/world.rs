@@ -39,7 +39,7 @@ pub type FakeLane<D = AtLeastOnce> = Lane<FakeSource, FakeScorer, FakeSink, D, M
 
 pub const TOPIC: &str = "enriched-context";
 pub const MODEL_VERSION: &str = "3.1.4";
-/// The suite of `lane_*.rs` runs in layout `inline`; `lanes_dedicated.rs` runs the same files in the other one.
+/// The suite of `tests/lane/` runs in layout `inline`; `lanes_dedicated.rs` runs most of its files in the other one.
 pub const LAYOUT: Layout = if is_dedicated(env!("CARGO_CRATE_NAME")) { Layout::Dedicated } else { Layout::Inline };
 
 const fn is_dedicated(binary: &str) -> bool {

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use scorewire::load::transaction::{Device, History, Transaction};
+use scorewire::load::simulate::transaction::{Device, History, Transaction};
 
 /// Every package's folder, by name.
 pub fn all() -> Vec<PathBuf> {

@@ -87,6 +87,8 @@ struct Ban {
 /// Where a record's bytes are read: what is compiled from its schema, and what runs it.
 const DECODING: &[&str] = &["src/avro/decode", "src/avro/plan", "src/avro/read", "src/avro/skip", "src/avro/wire"];
 
+const ROOMS_OF_LOAD: &str = "rooms of src/load/ import one way: run -> report -> verify -> send -> simulate";
+
 const BANS: &[Ban] = &[
     Ban {
         places: DECODING,
@@ -106,9 +108,21 @@ const BANS: &[Ban] = &[
         why: "what handles one record rejects it, and never ends the process",
     },
     Ban {
-        places: &["src/load/verifier"],
+        places: &["src/load/verify/"],
         names: &[&["crate", "pipeline"], &["crate", "avro"], &["crate", "model"]],
         why: "the verifier may not share a mistake with what it verifies",
+    },
+    Ban { places: &["src/load/simulate/"], names: &[&["load", "send"]], why: ROOMS_OF_LOAD },
+    Ban { places: &["src/load/simulate/", "src/load/send/"], names: &[&["load", "verify"]], why: ROOMS_OF_LOAD },
+    Ban {
+        places: &["src/load/simulate/", "src/load/send/", "src/load/verify/"],
+        names: &[&["load", "report"]],
+        why: ROOMS_OF_LOAD,
+    },
+    Ban {
+        places: &["src/load/simulate/", "src/load/send/", "src/load/verify/", "src/load/report/"],
+        names: &[&["load", "run"]],
+        why: ROOMS_OF_LOAD,
     },
 ];
 

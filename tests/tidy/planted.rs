@@ -29,7 +29,7 @@ fn an_import_with_the_direction_is_fine() {
         ("src/model/deep/inner.rs", "use super::super::contract::Contract;"),
         ("src/kafka/producer.rs", "use crate::pipeline::settings::ForwardHeaders;"),
         ("src/edge.rs", "// use crate::pipeline::lane::Lane;\nconst S: &str = \"crate::pipeline\";"),
-        ("src/avro/plan.rs", "#[cfg(test)]\nmod tests {\n    use crate::load::simulator::Simulator;\n}"),
+        ("src/avro/plan.rs", "#[cfg(test)]\nmod tests {\n    use crate::load::simulate::simulator::Simulator;\n}"),
     ] {
         assert!(lines_found(imports, path, text).is_empty(), "{path}: {text}");
     }
@@ -66,7 +66,9 @@ fn a_banned_name_is_found() {
     assert!(lines_found(bans, "src/avro/compile.rs", "use apache_avro::Schema;").is_empty());
     assert_eq!(lines_found(bans, "src/pipeline/deliver/emit.rs", "use crate::error::{Fatal, Reject};"), [1]);
     assert!(lines_found(bans, "src/pipeline/lane.rs", "use crate::error::{Fatal, Reject};").is_empty());
-    assert_eq!(lines_found(bans, "src/load/verifier.rs", "use crate::{\nerror::X, avro::wire\n};"), [2]);
+    assert_eq!(lines_found(bans, "src/load/verify/verifier.rs", "use crate::{\nerror::X, avro::wire\n};"), [2]);
+    assert_eq!(lines_found(bans, "src/load/verify/faults.rs", "use crate::load::run::plan::LoadPlan;"), [1]);
+    assert!(lines_found(bans, "src/load/run/review.rs", "use crate::load::{report::X, verify::Y};").is_empty());
 }
 
 #[test]

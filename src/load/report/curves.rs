@@ -2,11 +2,11 @@
 
 use hdrhistogram::Histogram;
 
-use crate::load::interval::Part;
 use crate::load::report::chart::{Axis, Chart, Hint, Row, Shape};
+use crate::load::report::figures::{Quantiles, count};
 use crate::load::report::scale::{Scale, label};
-use crate::load::series::{Second, Series};
-use crate::load::summary::{Quantiles, count};
+use crate::load::report::series::{Second, Series};
+use crate::load::verify::interval::Part;
 
 /// Points per halving of the distance to 100 %.
 const TICKS_PER_HALF: u32 = 8;

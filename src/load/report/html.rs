@@ -2,11 +2,12 @@
 
 use std::fmt::Write;
 
-use crate::load::breakdown::{Breakdown, meaning};
+use crate::load::report::breakdown::{Breakdown, meaning};
 use crate::load::report::chart::escape;
 use crate::load::report::curves;
-use crate::load::series::Series;
-use crate::load::summary::{Named, Quantiles, Summary, count, percent, rate, tenths};
+use crate::load::report::figures::{Named, Quantiles, count, percent, rate, tenths};
+use crate::load::report::series::Series;
+use crate::load::report::summary::Summary;
 
 const STYLE: &str = include_str!("page.css");
 

@@ -1,6 +1,6 @@
 //! Scales: from values to places on an axis (0 to 1), and the round values at which to mark it.
 
-use crate::load::summary::count;
+use crate::load::report::figures::count;
 
 /// Marks that a linear axis has about.
 const TICKS: f64 = 5.0;

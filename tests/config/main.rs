@@ -1,0 +1,7 @@
+//! The configuration: what is read from where, what is refused, and what is kept secret.
+
+mod load;
+mod machine;
+mod robust;
+mod secrets;
+mod security;

@@ -1,0 +1,221 @@
+//! docs/model-package.md held against the product: its keys are those of the parser, its table of types is what the decode
+//! plan takes, its package is accepted, and its Python writes packages that hold.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::model_support::{Draft, SteppingClock, data, settings, sha256};
+use crate::support;
+use scorewire::avro::feature::{Feature, Missing, Transform, Wanted};
+use scorewire::avro::plan::Plan;
+use scorewire::avro::schemas::AvroSchema;
+use scorewire::error::Fatal;
+use scorewire::model::{MANIFEST, Model, Package, prepare};
+
+const PAGE: &str = include_str!("../../docs/model-package.md");
+
+/// The page's blocks of code in one language, in order.
+fn blocks(language: &str) -> Vec<&'static str> {
+    support::blocks(PAGE, language)
+}
+
+/// The rows of the table under this head, each a list of its cells.
+fn table(head: &str) -> Vec<Vec<&'static str>> {
+    let (_, rest) = PAGE.split_once(head).unwrap_or_else(|| panic!("no table {head:?}"));
+    let rows = rest.lines().skip(2).take_while(|line| line.starts_with('|'));
+    rows.map(|row| row.trim_matches('|').split(" | ").map(str::trim).collect()).collect()
+}
+
+/// What stands between backticks in a cell.
+fn code(cell: &str) -> &str {
+    cell.split('`').nth(1).unwrap_or_else(|| panic!("no code in {cell:?}"))
+}
+
+fn load(package: &Path) -> Result<Model, Fatal> {
+    prepare(package, &settings(), &SteppingClock::new(1_000))
+}
+
+/// The page's package around the model of four columns; the golden rows' values are the model's own.
+fn page_package(manifest: &str) -> Draft {
+    let draft = Draft::new("trees", "probabilities", Some(1));
+    std::fs::write(draft.path().join("payment.avsc"), blocks("json")[0]).unwrap();
+    let header = blocks("csv")[0].lines().next().unwrap().trim_end_matches(",score");
+    let draft = draft.edit("golden.csv", "a,b,c,d", header);
+    let written = code(&manifest[manifest.find("sha256").unwrap()..].replace('"', "`")).to_owned();
+    let actual = sha256(&std::fs::read(data("trees.onnx")).unwrap());
+    Draft { manifest: manifest.replace(&written, &actual), ..draft }
+}
+
+/// The keys that the parser knows in one table of the manifest: it lists them to whoever writes one that is like none.
+fn known_keys(section: &str, manifest: &str) -> BTreeSet<String> {
+    const UNLIKE: &str = "zzzzzzzzzzzzzzzzzzzz";
+    let header = if section == "features" { "[[features]]\n".to_owned() } else { format!("[{section}]\n") };
+    let with = match section {
+        "" => format!("{UNLIKE} = 1\n{manifest}"),
+        "input" => format!("{manifest}\n[input]\n{UNLIKE} = 1\n"),
+        _ => manifest.replacen(&header, &format!("{header}{UNLIKE} = 1\n"), 1),
+    };
+    let told = page_package(&with).refused().to_string();
+    let (_, of_key) = told.split_once(UNLIKE).unwrap_or_else(|| panic!("not refused in {section}: {told}"));
+    let (_, keys) = of_key.split_once("known keys here: ").unwrap_or_else(|| panic!("no keys: {told}"));
+    keys.lines().next().unwrap().split(", ").map(str::to_owned).collect()
+}
+
+#[test]
+fn the_keys_of_the_page_are_those_of_the_parser() {
+    let whole = blocks("toml")[0];
+    let told: BTreeSet<String> = table("| key | value |").iter().map(|row| code(row[0]).to_owned()).collect();
+    let mut known = BTreeSet::new();
+    let top = known_keys("", whole);
+    for section in &top {
+        if section == "format" {
+            known.insert(section.clone());
+            continue;
+        }
+        known.extend(known_keys(section, whole).into_iter().map(|key| format!("{section}.{key}")));
+    }
+    // The tables within a feature.
+    let of_feature = |line: &str, unlike: &str| {
+        let told =
+            page_package(&whole.replacen("path = \"amount\"\n", &format!("path = \"amount\"\n{line}\n"), 1)).refused();
+        let told = told.to_string();
+        assert!(told.contains(unlike), "{told}");
+        let (_, keys) = told.split_once("known keys here: ").unwrap_or_else(|| panic!("no keys: {told}"));
+        keys.lines().next().unwrap().split(", ").map(str::to_owned).collect::<Vec<_>>()
+    };
+    const UNLIKE: &str = "zzzzzzzzzzzzzzzzzzzz";
+    for (table, key, line) in [
+        ("transform", "index", format!("transform = {{ index = [\"A\"], {UNLIKE} = 1 }}")),
+        ("transform", "equals", format!("transform = {{ equals = \"A\", {UNLIKE} = 1 }}")),
+        ("missing", "constant", format!("missing = {{ constant = 1, {UNLIKE} = 1 }}")),
+    ] {
+        let keys = of_feature(&line, UNLIKE);
+        assert!(keys.iter().any(|known| known == key), "{keys:?}");
+        known.extend(keys.into_iter().map(|key| format!("features.{table}.{key}")));
+    }
+    assert_eq!(told, known, "left: the page, right: the parser");
+}
+
+#[test]
+fn the_transforms_and_missing_policies_of_the_page_are_those_of_the_parser() {
+    let whole = blocks("toml")[0];
+    let choices = |line: &str| {
+        let wrong = whole.replacen("path = \"amount\"\n", &format!("path = \"amount\"\n{line}\n"), 1);
+        let told = page_package(&wrong).refused().to_string();
+        let (_, fix) = told.split_once("fix: write ").unwrap_or_else(|| panic!("no choices: {told}"));
+        let fix = fix.lines().next().unwrap().to_owned();
+        // By their names: texts, and the keys of tables.
+        let of_part = |part: &str| part.trim_matches(['"', '{', ' ']).split([' ', '"']).next().unwrap().to_owned();
+        fix.replace(" or ", ", ")
+            .split(", ")
+            .filter(|part| part.starts_with(['"', '{']))
+            .map(of_part)
+            .collect::<BTreeSet<_>>()
+    };
+    let transforms: BTreeSet<String> = table("| transform | of | gives |")
+        .iter()
+        .map(|row| code(row[0]).trim_matches(['"', '{', ' ']).split([' ', '"']).next().unwrap().to_owned())
+        .collect();
+    let known: BTreeSet<String> = choices("transform = 7").into_iter().filter(|name| name != "B").collect();
+    assert_eq!((&known, known.len()), (&transforms, 4));
+    for policy in choices("missing = 7") {
+        assert!(
+            PAGE.contains(&format!("missing = \"{policy}\"")) || PAGE.contains(&format!("missing = {{ {policy}")),
+            "{policy}"
+        );
+    }
+}
+
+#[test]
+fn the_pages_package_holds_and_each_other_block_is_a_part_of_one() {
+    let [whole, part] = blocks("toml")[..] else { panic!("other blocks than these") };
+    let draft = page_package(whole).write();
+    let model = load(draft.path()).unwrap_or_else(|fatal| panic!("{fatal}"));
+    assert_eq!((model.package.name.as_str(), model.output()), ("payments", ("probabilities", 2, 1)));
+    // The rows on the page are rows: one more cell than there are features, each a number.
+    for row in blocks("csv")[0].lines().skip(1) {
+        assert_eq!(row.split(',').filter(|cell| *cell == "nan" || cell.parse::<f64>().is_ok()).count(), 5, "{row}");
+    }
+    let head = &Draft::new("trees", "probabilities", Some(1)).manifest;
+    let head = &head[..head.find("\n[[features]]").unwrap()];
+    let parts = Draft { manifest: format!("{head}\n{part}"), ..Draft::new("trees", "probabilities", Some(1)) }.write();
+    let features = Package::load(parts.path()).unwrap_or_else(|fatal| panic!("{fatal}")).wanted.features;
+    let missing: Vec<_> = features.iter().map(|feature| feature.missing).collect();
+    assert_eq!(missing, [Some(Missing::Reject), Some(Missing::Nan), Some(Missing::Constant(-1.0)), None]);
+    assert_eq!(features[3].transform, Transform::IsPresent);
+}
+
+#[test]
+fn each_avro_type_of_the_page_is_taken_by_the_transforms_it_says() {
+    let rows = table("| Avro type | `\"number\"` | `index`, `equals` | note |");
+    assert!(rows.len() > 20, "{rows:?}");
+    for row in rows {
+        let kind = code(row[0]);
+        let schema = format!(r#"{{"type": "record", "name": "T", "fields": [{{"name": "x", "type": {kind}}}]}}"#);
+        let schema = AvroSchema::parse(&schema, "the page").unwrap_or_else(|error| panic!("{kind}: {error}"));
+        let takes = |transform: Transform, missing: Option<Missing>| {
+            let feature = Feature { name: "x".into(), path: "x".into(), transform, missing, min: None, max: None };
+            let wanted = Wanted { features: vec![feature], ..Wanted::default() };
+            Plan::compile(&schema, &schema, &wanted).is_ok()
+        };
+        let nan = Some(Missing::Nan);
+        let index = Transform::Index { symbols: vec!["A".into()], otherwise: Some(-1.0) };
+        assert_eq!(takes(Transform::Number, nan), row[1] != "refused", "{kind} as a number");
+        assert_eq!(takes(index, nan), row[2] != "refused", "{kind} in a list");
+        assert_eq!(takes(Transform::Equals("A".into()), nan), row[2] != "refused", "{kind} compared");
+        assert!(takes(Transform::IsPresent, None), "{kind} as a question");
+        if row[1] != "refused" {
+            assert_eq!(!takes(Transform::Number, None), row[3].contains("needs `missing`"), "{kind} without a policy");
+        }
+    }
+}
+
+/// Writes the page's scripts into a folder and runs one of them there.
+fn run(python: &Path, args: &[&str]) -> (tempfile::TempDir, Output) {
+    let folder = tempfile::tempdir().unwrap();
+    for script in blocks("python") {
+        let name = script.strip_prefix("# ").unwrap().split([':', '\n']).next().unwrap();
+        assert!(name.ends_with(".py"), "{name}");
+        std::fs::write(folder.path().join(name), script).unwrap();
+    }
+    let output = Command::new(python).arg("-B").args(args).current_dir(&folder).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    (folder, output)
+}
+
+#[test]
+fn the_pages_package_py_writes_a_package_that_holds() {
+    let Some(python) = support::python() else { return };
+    // The model of four columns in the place of one that was trained here, and rows that it is known to score so.
+    let script = format!(
+        "import package, numpy as np\nrows = np.genfromtxt({:?}, delimiter=',', skip_header=1)\n\
+         package.write('payments', open({:?}, 'rb').read(), 1, rows[:, :4].astype(np.float32), rows[:, 4])\n\
+         rows, is_fraud = package.transactions(1000)\n\
+         assert rows.shape == (1000, 4) and rows.dtype == np.float32 and 0 < is_fraud.sum() < 500\n",
+        data("trees.csv"),
+        data("trees.onnx")
+    );
+    let (folder, _) = run(Path::new(&python), &["-c", &script]);
+    let model = load(&folder.path().join("payments")).unwrap_or_else(|fatal| panic!("{fatal}"));
+    assert_eq!(model.output(), ("probabilities", 2, 1));
+    // The manifest in the script and the one on the page say the same.
+    let written = std::fs::read_to_string(folder.path().join("payments").join(MANIFEST)).unwrap();
+    let features = |text: &str| text[text.find("[[features]]").unwrap()..].replace("\n\n", "\n").trim().to_owned();
+    assert_eq!(features(&written), features(blocks("toml")[0]));
+}
+
+#[test]
+#[ignore = "needs LightGBM, scikit-learn and their converters: scripts/test --long"]
+fn the_pages_exports_write_packages_that_hold() {
+    let pinned = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/long/venv/bin/python");
+    let python = std::env::var_os("SCOREWIRE_TEST_TRAINING_PYTHON").map_or(pinned, PathBuf::from);
+    for (script, column) in [("lightgbm_package.py", 1), ("sklearn_package.py", 0)] {
+        let (folder, _) = run(&python, &[script, "payments"]);
+        let model = load(&folder.path().join("payments")).unwrap_or_else(|fatal| panic!("{script}: {fatal}"));
+        assert_eq!(model.output(), ("probabilities", 2, column), "{script}");
+        assert!(model.report.range.largest > 0.5, "{script}: it finds frauds: {:?}", model.report.range);
+        let [only] = &model.report.warnings[..] else { panic!("{script}: {:?}", model.report.warnings) };
+        assert!(only.contains("no golden records"), "{script}: {only}");
+    }
+}

@@ -1,0 +1,23 @@
+//! The whole against a real Apache Kafka; each file says what of it. Without one these tests are left out, and say so.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bad_start;
+mod drain;
+mod exactly_once;
+mod headers;
+mod passing_errors;
+mod properties;
+mod ready;
+mod refused;
+mod rights;
+mod run;
+mod run_faults;
+mod run_group;
+mod run_inputs;
+mod secured;
+mod secured_support;
+mod smoke;
+mod source;
+mod starting_offsets;

@@ -1,0 +1,77 @@
+//! The house rules as a test: layers, fences, sizes, and reasons for exceptions. Reads the sources as text, so it knows
+//! nothing of types; where a rule is in the way of something good, change the rule here and say why.
+
+mod layers;
+mod planted;
+mod rules;
+mod scan;
+
+use rules::Finding;
+use scan::Source;
+
+const FOLDERS: &[&str] = &["src", "tests", "benches", "examples", "fuzz"];
+
+/// Applies one rule to every file and fails with all findings, each as `path:line: words`.
+#[track_caller]
+fn hold(rule: fn(&Source) -> Vec<Finding>) {
+    let sources = Source::read_all(FOLDERS);
+    assert!(sources.len() > 15, "only {} sources found: wrong folder?", sources.len());
+    let mut report = String::new();
+    for source in &sources {
+        for (line, words) in rule(source) {
+            report += &format!("\n  {}:{line}: {words}", source.path);
+        }
+    }
+    assert!(report.is_empty(), "{report}\n");
+}
+
+#[test]
+fn imports_point_one_way() {
+    hold(layers::imports);
+}
+
+#[test]
+fn libraries_clocks_and_threads_stay_behind_their_fences() {
+    hold(layers::fences);
+}
+
+#[test]
+fn what_handles_a_record_knows_neither_apache_avro_nor_fatal_and_the_verifier_stands_alone() {
+    hold(layers::bans);
+}
+
+#[test]
+fn one_file_of_the_pipeline_starts_threads() {
+    let others = layers::thread_starters(&Source::read_all(FOLDERS));
+    assert!(others.is_empty(), "threads also start in {others:?}");
+}
+
+#[test]
+fn files_are_short() {
+    hold(rules::file_size);
+}
+
+#[test]
+fn functions_are_short() {
+    hold(rules::function_size);
+}
+
+#[test]
+fn files_open_with_what_they_are_for() {
+    hold(rules::opening_doc);
+}
+
+#[test]
+fn nothing_is_left_half_done() {
+    hold(rules::unfinished);
+}
+
+#[test]
+fn exceptions_have_reasons() {
+    hold(rules::reasons);
+}
+
+#[test]
+fn unsafe_code_is_listed_and_argued() {
+    hold(rules::unsafe_code);
+}
