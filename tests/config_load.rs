@@ -332,7 +332,7 @@ fn client_properties_pass_by_their_dotted_names_or_are_refused_with_the_reason()
 fn the_reference_reads_as_the_defaults_and_names_every_key() {
     let bench = Bench::new();
     std::fs::create_dir_all(bench.path("models/card-fraud-gbdt")).unwrap();
-    let loaded = bench.load(REFERENCE, &[], &[]).unwrap();
+    let loaded = bench.load(&REFERENCE, &[], &[]).unwrap();
     let mut defaults = Config::new("127.0.0.1:9092", "scorewire", bench.path("models/card-fraud-gbdt"));
     defaults.kafka.node = "host-1".to_owned();
     assert_eq!(loaded.config, defaults);

@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::edge::Clock;
 use crate::kafka::settings::{GroupProtocol, KafkaSettings, Membership, Topics, WithoutOffsets};
@@ -23,7 +23,6 @@ pub mod cgroup;
 pub mod checks;
 pub mod descriptors;
 pub mod keys;
-mod limits;
 pub mod machine;
 mod plan;
 pub mod problem;
@@ -33,13 +32,14 @@ mod read;
 pub mod secret;
 pub mod security;
 pub mod show;
+pub mod table;
 
 use machine::Machine;
 use problem::{ConfigError, Origin};
 use raw::{RawConfig, Sources};
 
-/// The commented reference: every key with its default.
-pub const REFERENCE: &str = include_str!("reference.toml");
+/// The commented reference: every key with its default. `reference.toml` beside this file is its copy, for readers.
+pub static REFERENCE: LazyLock<String> = LazyLock::new(table::reference);
 
 /// Where `/metrics` and its neighbours listen unless told otherwise.
 pub const ADMIN_LISTEN: &str = "127.0.0.1:9464";
@@ -259,7 +259,7 @@ impl Config {
             model,
             limits: self.limits.clone(),
             contact_timeout: self.kafka.session_timeout() + CONTACT_GRACE,
-            limits_shown: show::limits_json(&self.limits),
+            limits_shown: show::limits_json(self),
             phase,
             dead_letter_share: Default::default(),
             started_ns: clock.now_ns(),
