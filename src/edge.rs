@@ -16,6 +16,8 @@ pub use commit_refusal::CommitRefusal;
 pub use complaint::Complaint;
 pub use stop::{Stop, Why};
 
+pub use crate::values::topics::Destination;
+
 use crate::error::Fatal;
 use crate::record::{Ack, Described, Position, Tag, described_by};
 
@@ -186,16 +188,6 @@ pub trait Scorer {
     /// Scores `rows` (`[n, width]`, row-major, contiguous) into `scores[..n]`: the probability of fraud, as the model
     /// answers it. The score that an answer stands for, if any, is [`crate::record::score_of`]'s part.
     fn score(&mut self, rows: ArrayView2<'_, f32>, scores: &mut [f64]) -> Result<(), ScoreError>;
-}
-
-/// Which output topic an outcome is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Destination {
-    Outputs,
-    Review,
-    DeadLetters,
-    /// Model failures and, where shedding is on, missed deadlines: apart from poison.
-    Timeouts,
 }
 
 /// Key or value of an outcome.

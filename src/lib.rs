@@ -18,7 +18,7 @@
 //!
 //! # Layers
 //!
-//! Imports point one way: `main -> cli -> node -> {avro, model, kafka, observe} -> pipeline -> edge -> {record,
+//! Imports point one way: `main -> cli -> node -> {avro, model, kafka, observe} -> pipeline -> edge -> values -> {record,
 //! error, memory, failpoint}`, with `load` beside the node, since the verifier must not believe it. `tests/tidy.rs` holds
 //! this.
 //!
@@ -26,6 +26,7 @@
 //! |---|---|
 //! | [`error`] | [`error::Reject`], a record's fate, and [`error::Fatal`], the process's, with its exit code |
 //! | [`record`] | the values that travel: positions, ids, decisions, tags, acknowledgements |
+//! | [`values`] | what several layers speak of, each of one type: the table of topics |
 //! | [`memory`] | what the process holds, as the kernel and the allocator count it |
 //! | [`failpoint`] | test builds only: moments to die at, and mistakes to make on purpose |
 //! | [`edge`] | the doors to the world: `Source`, `Scorer`, `Sink`, `Delivery`, `Clock` |
@@ -90,3 +91,4 @@ pub mod node;
 pub mod observe;
 pub mod pipeline;
 pub mod record;
+pub mod values;

@@ -16,7 +16,7 @@ use crate::avro::encode::{OutcomeEncoder, OutcomeIdentity, Provider};
 use crate::config::{Config, DeliveryMode, descriptors};
 use crate::edge::{Clock, Delivery};
 use crate::error::{Fatal, exit};
-use crate::kafka::cluster::{self, Inspected, PartitionCounts};
+use crate::kafka::cluster::{self, Inspected};
 use crate::kafka::consumer::KafkaSource;
 use crate::kafka::delivery::AtLeastOnce;
 use crate::kafka::producer::KafkaSink;
@@ -36,6 +36,7 @@ use crate::pipeline::lane::{Lane, Parts};
 use crate::pipeline::reject_report::RejectReport;
 use crate::pipeline::settings::Layout;
 use crate::pipeline::threads::{Conductor, Lanes};
+use crate::values::topics::{PartitionCounts, TopicRole};
 
 pub use prepared::Prepared;
 
@@ -84,7 +85,7 @@ impl Checked {
             tracing::warn!("{shortage}");
         }
         starting::fix(config, counts)?;
-        let until = if until_end { Some(starting::end_offsets(config, counts.input)?) } else { None };
+        let until = if until_end { Some(starting::end_offsets(config, counts[TopicRole::Input])?) } else { None };
         Ok(Checked { shared, schemas, counts, until, clock })
     }
 
@@ -270,7 +271,7 @@ impl Shared {
             model_version: package.version.clone(),
             model_sha256: package.sha256.clone(),
             provider,
-            topic: config.topics.input.clone(),
+            topic: config.topics.input().clone(),
             fallback: false,
         });
         let features = package.wanted.features.iter().map(|feature| feature.name.clone()).collect();
@@ -280,9 +281,9 @@ impl Shared {
         Ok(Emit::new(EmitSettings {
             encoder,
             judge: Judge::new(stages.thresholds.clone(), &stages.review, stages.deadline),
-            headers: DeadLetterHeaders::new(style, &config.topics.input, &package.version, place, features),
+            headers: DeadLetterHeaders::new(style, config.topics.input(), &package.version, place, features),
             model_version,
-            input_partitions: counts.input,
+            input_partitions: counts[TopicRole::Input],
             outcome_bytes_max: config.limits.outcome_bytes_max,
             review_payload: stages.review.payload,
             dead_letter_payload: stages.dead_letters.payload,
@@ -319,7 +320,7 @@ impl Shared {
         let sink = make_sink(self, &made)?;
         let Made { index, until, stats, plans, clock, .. } = made;
         let intake = Intake::new(decoding::decoder(config, plans), config.limits.payload_bytes_max);
-        let (topic, timeout) = (&config.topics.input, config.limits.offsets_timeout());
+        let (topic, timeout) = (config.topics.input(), config.limits.offsets_timeout());
         let source = KafkaSource::subscribe(&config.kafka, index, topic, until.is_some(), timeout)?;
         let parts = Parts {
             source,

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
 use crate::edge::Clock;
-use crate::kafka::settings::{GroupProtocol, KafkaSettings, Membership, Topics, WithoutOffsets};
+use crate::kafka::settings::{GroupProtocol, KafkaSettings, Membership, WithoutOffsets};
 use crate::model::ProbeSettings;
 use crate::observe::admin::{AdminState, CONTACT_GRACE, ModelInfo, Phase};
 pub use crate::observe::log::{LogConfig, LogFormat};
@@ -18,6 +18,7 @@ use crate::pipeline::settings::{
     Cores, DeadLetterSettings, Deadline, ForwardHeaders, HeaderStyle, Layout, OutOfRange, PayloadPolicy,
     ReviewSettings, StageSettings, Thresholds,
 };
+use crate::values::topics::Topics;
 
 pub mod cgroup;
 pub mod checks;

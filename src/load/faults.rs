@@ -95,7 +95,7 @@ pub fn locate(plan: &LoadPlan, run: u64, input_start: &[i64], firsts: &FirstFaul
     let mut open = places.len();
     if open > 0 {
         let properties = plan.merged(&plan.consumer_properties);
-        let topic = plan.topics.input.as_str();
+        let topic = plan.topics.input().as_str();
         let mut input = LoadConsumer::read_from(&plan.bootstrap, &properties, topic, input_start, MARKER)?;
         let mut more = true;
         while more && open > 0 {

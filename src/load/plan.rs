@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::kafka::embedded::EmbeddedBroker;
-use crate::kafka::settings::Topics;
 use crate::load::payloads::{Framing, PayloadSource};
 use crate::load::report::ReportFiles;
 use crate::load::schedule::Arrival;
 use crate::load::spoil::Spoil;
+use crate::values::topics::Topics;
 
 /// What is looked at in an outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

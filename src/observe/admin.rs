@@ -25,9 +25,9 @@ use super::stats::{Counter, LaneStats, held};
 use super::status::Status;
 use crate::edge::Clock;
 use crate::error::{Fatal, exit};
-use crate::kafka::settings::Topics;
 use crate::memory;
 use crate::pipeline::limits::Limits;
+use crate::values::topics::Topics;
 
 /// How much longer than a session the group may be silent: a rebalance waits for a member that is gone as long as that one's
 /// session.

@@ -13,6 +13,7 @@ use crate::edge::PartitionLag;
 use crate::error::Reject;
 use crate::memory;
 use crate::record::{Decision, ReviewReason};
+use crate::values::topics::Topics;
 
 /// Records between the position and the end of a partition; `None` while either is unknown.
 pub fn lag_records(lag: &PartitionLag) -> Option<u64> {
@@ -26,7 +27,8 @@ pub struct Status<'a> {
     version: &'static str,
     node: &'a str,
     group: &'a str,
-    topics: Topics<'a>,
+    #[serde(serialize_with = "by_name")]
+    topics: &'a Topics,
     uptime_seconds: f64,
     live: bool,
     ready: bool,
@@ -42,13 +44,8 @@ pub struct Status<'a> {
     limits: &'a serde_json::Value,
 }
 
-#[derive(Debug, Serialize)]
-struct Topics<'a> {
-    input: &'a str,
-    outputs: &'a str,
-    review: &'a str,
-    dead_letters: &'a str,
-    timeouts: &'a str,
+fn by_name<S: serde::Serializer>(topics: &Topics, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(topics.iter().map(|(topic, name)| (topic.name(), name)))
 }
 
 #[derive(Debug, Serialize)]
@@ -167,18 +164,11 @@ struct Lag {
 impl<'a> Status<'a> {
     pub fn of(state: &'a AdminState) -> Status<'a> {
         let (liveness, readiness) = (state.liveness(), state.readiness());
-        let topics = &state.topics;
         Status {
             version: env!("CARGO_PKG_VERSION"),
             node: &state.node,
             group: &state.group,
-            topics: Topics {
-                input: &topics.input,
-                outputs: &topics.outputs,
-                review: &topics.review,
-                dead_letters: &topics.dead_letters,
-                timeouts: &topics.timeouts,
-            },
+            topics: &state.topics,
             uptime_seconds: state.uptime().as_secs_f64(),
             live: liveness.is_ready(),
             ready: readiness.is_ready(),

@@ -1,0 +1,3 @@
+//! The ground floor: plain values that several layers speak of, each of one type. Nothing here asks the world anything.
+
+pub mod topics;
