@@ -26,7 +26,7 @@
 //! |---|---|
 //! | [`error`] | [`error::Reject`], a record's fate, and [`error::Fatal`], the process's, with its exit code |
 //! | [`record`] | the values that travel: positions, ids, decisions, tags, acknowledgements |
-//! | [`values`] | what several layers speak of, each of one type: the table of topics |
+//! | [`values`] | what several layers speak of, each of one type: the table of topics, limits, settings of the stages, wire forms, providers |
 //! | [`memory`] | what the process holds, as the kernel and the allocator count it |
 //! | [`failpoint`] | test builds only: moments to die at, and mistakes to make on purpose |
 //! | [`edge`] | the doors to the world: `Source`, `Scorer`, `Sink`, `Delivery`, `Clock` |
@@ -67,7 +67,7 @@
 //! 2. An offset that moves before every outcome of its record is acknowledged ([`pipeline::watermark`]).
 //! 3. Outcomes of one partition and topic out of source order ([`pipeline::emit`]); at-least-once, what a broker refused
 //!    comes behind what was sent after it (`pipeline::rewind`).
-//! 4. A queue without a named limit ([`pipeline::limits`]).
+//! 4. A queue without a named limit ([`values::limits`]).
 //! 5. A score that depends on its batch, unless the probe said so at start ([`model`]).
 //! 6. Anything produced or committed for a partition that is no longer ours ([`pipeline::slots`]); exactly-once: an
 //!    outcome that readers see without its offset, or the other way round ([`pipeline::transaction`],

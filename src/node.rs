@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::announce::Why;
-use crate::avro::encode::{OutcomeEncoder, OutcomeIdentity, Provider};
+use crate::avro::encode::{OutcomeEncoder, OutcomeIdentity};
 use crate::config::{Config, DeliveryMode, descriptors};
 use crate::edge::{Clock, Delivery};
 use crate::error::{Fatal, exit};
@@ -34,8 +34,8 @@ use crate::pipeline::intake::Intake;
 use crate::pipeline::judge::Judge;
 use crate::pipeline::lane::{Lane, Parts};
 use crate::pipeline::reject_report::RejectReport;
-use crate::pipeline::settings::Layout;
 use crate::pipeline::threads::{Conductor, Lanes};
+use crate::values::settings::Layout;
 use crate::values::topics::{PartitionCounts, TopicRole};
 
 pub use prepared::Prepared;
@@ -256,10 +256,6 @@ impl Shared {
     fn emit(&self, lane: usize, counts: PartitionCounts) -> Result<Emit, Fatal> {
         let (config, package) = (&self.config, &self.model.package);
         let stages = config.stage_settings(&package.thresholds);
-        let provider = match self.model.report.placement.provider {
-            "CUDA" => Provider::Cuda,
-            _ => Provider::Cpu,
-        };
         let place = Place { node: config.kafka.node.clone(), lane: u32::try_from(lane).unwrap_or(u32::MAX) };
         let encoder = OutcomeEncoder::new(&OutcomeIdentity {
             review_threshold: stages.thresholds.review,
@@ -270,7 +266,7 @@ impl Shared {
             model_name: package.name.clone(),
             model_version: package.version.clone(),
             model_sha256: package.sha256.clone(),
-            provider,
+            provider: self.model.report.placement.provider,
             topic: config.topics.input().clone(),
             fallback: false,
         });
@@ -349,7 +345,7 @@ fn model_info(model: &Model, lanes: usize) -> ModelInfo {
         name: model.package.name.clone(),
         version: model.package.version.clone(),
         sha256: model.package.sha256.clone(),
-        provider: model.report.placement.provider.to_owned(),
+        provider: model.report.placement.provider.name().to_owned(),
         native_bytes: model.native_bytes(lanes),
     }
 }

@@ -12,7 +12,7 @@ use scorewire::config::raw::{FlagValue, Sources};
 use scorewire::config::{Config, DeliveryMode, LaneConfig, Loaded, REFERENCE, show};
 use scorewire::error::{Fatal, exit};
 use scorewire::kafka::settings::{GroupProtocol, Membership, StartAt};
-use scorewire::pipeline::settings::{Cores, Deadline, DeadlineFrom, ForwardHeaders, Layout};
+use scorewire::values::settings::{Cores, Deadline, DeadlineFrom, ForwardHeaders, Layout};
 use tempfile::TempDir;
 
 /// A folder with a package, and a machine with cores 0, 1 and 4.

@@ -13,7 +13,7 @@ use docs_support::{Page, python, root};
 use scorewire::error::Reject;
 use scorewire::load::payloads::Framing;
 use scorewire::pipeline::dead_letter::{DeadLetterHeaders, Place};
-use scorewire::pipeline::settings::HeaderStyle;
+use scorewire::values::settings::HeaderStyle;
 use serde_json::Value as Json;
 
 const PAGE: &str = "docs/reading-outputs.md";

@@ -17,8 +17,8 @@ use scorewire::kafka::message::KafkaRecord;
 use scorewire::kafka::producer::KafkaSink;
 use scorewire::kafka::settings::{KafkaSettings, StartAt};
 use scorewire::load::payloads::Framing;
-use scorewire::pipeline::settings::ForwardHeaders;
 use scorewire::record::Tag;
+use scorewire::values::settings::ForwardHeaders;
 use scorewire::values::topics::{PartitionCounts, Topics};
 
 const GUID: [u8; 17] = [1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];

@@ -15,7 +15,7 @@ use scorewire::kafka::cluster::{self, Inspected};
 use scorewire::kafka::producer::KafkaSink;
 use scorewire::kafka::settings::KafkaSettings;
 use scorewire::kafka::starting_offsets::{self, GroupOffsets, Kept};
-use scorewire::pipeline::settings::ForwardHeaders;
+use scorewire::values::settings::ForwardHeaders;
 use scorewire::values::topics::{Destination, Topics};
 
 /// Far above what an answer takes, so that a test that passes never waits for it.

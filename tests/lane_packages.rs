@@ -14,9 +14,8 @@ use std::sync::Arc;
 use fakes::{FakeRecord, FakeSink, FakeSource, Journal, ManualClock, Outcome};
 use model_support::{SteppingClock, settings};
 use scorewire::avro::decoder::Decoder;
-use scorewire::avro::encode::{OutcomeEncoder, OutcomeIdentity, Provider};
-use scorewire::avro::schemas::{OnUnknown, SchemaDirectory};
-use scorewire::avro::wire::Accept;
+use scorewire::avro::encode::{OutcomeEncoder, OutcomeIdentity};
+use scorewire::avro::schemas::SchemaDirectory;
 use scorewire::edge::{Destination, SourceEvent};
 use scorewire::kafka::delivery::AtLeastOnce;
 use scorewire::load::transaction::id_text;
@@ -29,6 +28,8 @@ use scorewire::pipeline::judge::Judge;
 use scorewire::pipeline::lane::{Lane, Parts};
 use scorewire::pipeline::limits::Limits;
 use scorewire::pipeline::settings::{HeaderStyle, OutOfRange, PayloadPolicy, ReviewSettings};
+use scorewire::values::model::Provider;
+use scorewire::values::schemas::{OnUnknown, WireForms};
 
 const PARTITIONS: i32 = 2;
 
@@ -41,7 +42,7 @@ fn intake(model: &Model, limits: &Limits) -> (Intake<FakeRecord>, u64) {
     let mut directory = SchemaDirectory::without_folder(OnUnknown::DeadLetter);
     directory.add(Arc::clone(&reader));
     let wanted = model.package.wanted.clone();
-    let decoder = Decoder::new(reader, wanted, Box::new(directory), Accept::default()).unwrap();
+    let decoder = Decoder::new(reader, wanted, Box::new(directory), WireForms::default()).unwrap();
     (Intake::new(decoder, limits.payload_bytes_max), fingerprint)
 }
 

@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use scorewire::avro::decoder::{Decoder, Stop};
-use scorewire::avro::schemas::{OnUnknown, SchemaDirectory};
-use scorewire::avro::wire::Accept;
+use scorewire::avro::schemas::SchemaDirectory;
 use scorewire::error::Reject;
 use scorewire::load::payloads::{Framing, Pool};
 use scorewire::load::poison::{Corpus, KINDS};
@@ -18,6 +17,7 @@ use scorewire::load::simulator::Simulator;
 use scorewire::load::transaction::{FEATURES, id_of, id_text};
 use scorewire::model::Package;
 use scorewire::record::TransactionId;
+use scorewire::values::schemas::{OnUnknown, WireForms};
 use tempfile::TempDir;
 
 const SEED: u64 = 21;
@@ -31,7 +31,7 @@ fn decoder(folder: &Path) -> (Decoder, TempDir) {
     let schemas = tempfile::tempdir().unwrap();
     std::fs::copy(folder.join("transaction.avsc"), schemas.path().join("transaction.id-17.avsc")).unwrap();
     let source = SchemaDirectory::open(schemas.path(), OnUnknown::DeadLetter).unwrap();
-    (Decoder::new(reader, package.wanted, Box::new(source), Accept::default()).unwrap(), schemas)
+    (Decoder::new(reader, package.wanted, Box::new(source), WireForms::default()).unwrap(), schemas)
 }
 
 /// Every package with every framing.

@@ -7,7 +7,7 @@ use assert_cmd::Command;
 use model_support::onnx::{Named, Value, function, graph, model, node, package};
 use model_support::{Draft, library, settings};
 use scorewire::error::exit;
-use scorewire::model::Trees;
+use scorewire::values::model::Trees;
 
 const DEEP_MAX: usize = 1_024;
 const ML: &str = "ai.onnx.ml";

@@ -20,9 +20,9 @@ use scorewire::pipeline::dead_letter::{DeadLetterHeaders, Place};
 use scorewire::pipeline::emit::{Emit, EmitSettings};
 use scorewire::pipeline::intake::Intake;
 use scorewire::pipeline::lane::{Lane, Parts};
-use scorewire::pipeline::limits::Limits;
-use scorewire::pipeline::settings::{HeaderStyle, OutOfRange, PayloadPolicy};
 use scorewire::record::{Ack, Position, Tag};
+use scorewire::values::limits::Limits;
+use scorewire::values::settings::{HeaderStyle, OutOfRange, PayloadPolicy};
 
 use super::ways::{BATCH_MAX, TIMESTAMP_MS, TOPIC, Way, decoder, encoder, judge};
 use super::{Cursor, Outcomes, Records};

@@ -1,5 +1,8 @@
 //! The table of keys: one entry each, from which follow its name, how it is read, how it is shown, and its lines of the
 //! reference. The order of the table is the order of the reference, of `config show`, and of what is wrong.
+//!
+//! A new key is an entry here and a field where it is used; `SCOREWIRE_WRITE_REFERENCE=1 cargo test --test config_table` then
+//! writes the reference's copy anew.
 
 use std::fmt::Write as _;
 

@@ -20,8 +20,8 @@ use super::send_whole::Handover;
 use super::settings::{KafkaSettings, PasswordFiles, producer_settings, transaction_settings};
 use crate::edge::{Complaint, Destination, Outgoing, SendError, Sink, SourceRecord};
 use crate::error::{Fatal, exit};
-use crate::pipeline::settings::ForwardHeaders;
 use crate::record::{Ack, Tag};
+use crate::values::settings::ForwardHeaders;
 use crate::values::topics::{PartitionCounts, Topics};
 
 /// Lets the client's partitioner choose (`RD_KAFKA_PARTITION_UA`, a macro the bindings lack).

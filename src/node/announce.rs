@@ -34,7 +34,7 @@ pub(super) fn start(config: &Config, model: &Model, counts: PartitionCounts, adm
         model = %package.name,
         model_version = %package.version,
         model_sha256 = %package.sha256,
-        provider = model.report.placement.provider,
+        provider = model.report.placement.provider.name(),
         onnxruntime = model.runtime.version(),
         librdkafka = %kafka::client_version(),
         admin = %admin.map_or_else(|| "off".to_owned(), |address| format!("http://{address}/")),

@@ -10,8 +10,8 @@ use crate::error::{Fatal, exit};
 use crate::kafka::last_records::{ReadRecord, Stretch, TopicReader};
 use crate::kafka::starting_offsets::{self, Kept};
 use crate::pipeline::judge::{Judge, sample_hash};
-use crate::pipeline::settings::Thresholds;
 use crate::record::{Decision, Position};
+use crate::values::settings::Thresholds;
 use crate::values::topics::{Destination, PartitionCounts};
 
 /// Offsets of each outcome partition that are looked at.

@@ -26,7 +26,7 @@ use super::status::Status;
 use crate::edge::Clock;
 use crate::error::{Fatal, exit};
 use crate::memory;
-use crate::pipeline::limits::Limits;
+use crate::values::limits::Limits;
 use crate::values::topics::Topics;
 
 /// How much longer than a session the group may be silent: a rebalance waits for a member that is gone as long as that one's

@@ -1,7 +1,7 @@
 //! A plan in the making.
 
 use crate::config::Config;
-use crate::pipeline::settings::DeadlineFrom;
+use crate::values::settings::DeadlineFrom;
 
 /// A plan, and values of keys that only make one together.
 #[derive(Clone, Debug)]

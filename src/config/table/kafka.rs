@@ -5,7 +5,7 @@ use super::{Given, Key, Reading, Reread, Section, apart, properties};
 use crate::config::DeliveryMode;
 use crate::config::read::Reader;
 use crate::kafka::settings::{GroupProtocol, Membership, StartAt, WithoutOffsets};
-use crate::pipeline::settings::OutOfRange;
+use crate::values::settings::OutOfRange;
 
 pub const DELIVERY: Words<DeliveryMode> =
     &[("at_least_once", DeliveryMode::AtLeastOnce), ("exactly_once", DeliveryMode::ExactlyOnce)];

@@ -4,7 +4,7 @@ use super::kinds::{Integer, Own, Place, Word, Words};
 use super::{Draft, Given, Key, Reread, Section};
 use crate::config::LaneConfig;
 use crate::config::read::Reader;
-use crate::pipeline::settings::{Cores, Layout};
+use crate::values::settings::{Cores, Layout};
 
 pub const LAYOUTS: Words<Layout> = &[("inline", Layout::Inline), ("dedicated", Layout::Dedicated)];
 

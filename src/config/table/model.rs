@@ -2,7 +2,7 @@
 
 use super::kinds::{Integer, Path, Place, Word, Words, any_path};
 use super::{Given, Key, Reading, Reread, Section, apart};
-use crate::config::{Provider, Trees};
+use crate::values::model::{Provider, Trees};
 
 const PROVIDERS: Words<Provider> = &[("cpu", Provider::Cpu), ("cuda", Provider::Cuda)];
 const TREES: Words<Trees> = &[("auto", Trees::Auto), ("onnxruntime", Trees::OnnxRuntime)];

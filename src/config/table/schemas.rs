@@ -3,9 +3,9 @@
 use super::kinds::{Own, Path, Place, Word, Words};
 use super::{Draft, Given, Key, Reread, Section, apart};
 use crate::config::read::Reader;
-use crate::config::{UnknownSchema, WireForms};
+use crate::values::schemas::{OnUnknown, WireForms};
 
-const ON_UNKNOWN: Words<UnknownSchema> = &[("dead_letter", UnknownSchema::DeadLetter), ("wait", UnknownSchema::Wait)];
+const ON_UNKNOWN: Words<OnUnknown> = &[("dead_letter", OnUnknown::DeadLetter), ("wait", OnUnknown::Wait)];
 
 /// The forms by name, in the order of [`accepted`].
 const WIRE_FORMS: [&str; 4] = ["guid", "id", "single_object", "raw"];
