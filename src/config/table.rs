@@ -155,7 +155,7 @@ pub fn read(reader: &mut Reader<'_>, draft: &mut Draft, wanted: Reading) {
     }
 }
 
-/// Whether [`Reading::Connection`] reads it: what says where Kafka is, how to log, and what the pages of `load` name.
+/// Whether [`Reading::Connection`] reads it: what says where Kafka is and how to log, and the package whose records `load` makes.
 fn is_of_connection(key: &str) -> bool {
     let section = key.split_once('.').map_or("", |(section, _)| section);
     ["kafka", "topics", "admin", "log"].contains(&section) || ["model.package", "model.onnxruntime"].contains(&key)
