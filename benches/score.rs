@@ -17,7 +17,8 @@ use bare::BareSession;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
 use ndarray::{Array2, ArrayView2, s};
 use scorewire::edge::{Clock, Scorer};
-use scorewire::model::{MANIFEST, Model, ModelSettings, Session, Trees, prepare, varied_rows};
+use scorewire::model::{MANIFEST, Model, ModelSettings, Session, prepare, varied_rows};
+use scorewire::values::model::Trees;
 
 const BATCHES: [usize; 5] = [1, 8, 64, 128, 512];
 const POOL_ROWS: usize = 120_000;

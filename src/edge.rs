@@ -15,11 +15,13 @@ pub use commit_refusal::CommitRefusal;
 pub use complaint::Complaint;
 pub use group::{Contact, Group};
 pub use scorer::{ScoreError, ScoreErrorKind, Scorer};
-pub use sink::{Destination, Outgoing, Part, SendError, Sink};
+pub use sink::{Outgoing, Part, SendError, Sink};
 pub use source::{PartitionLag, Progress, Source, SourceEvent, SourceRecord, Waker};
 pub use standalone::Standalone;
 pub use stop::{Stop, Why};
 pub use transactional::{TransactionError, Transactional};
+
+pub use crate::values::topics::Destination;
 
 /// Time as a value: read once per stage boundary and batch, and passed in.
 pub trait Clock {

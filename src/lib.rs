@@ -18,14 +18,15 @@
 //!
 //! # Layers
 //!
-//! Imports point one way: `main -> cli -> node -> {avro, model, kafka, observe} -> pipeline -> edge -> {record,
-//! error, memory, failpoint}`, with `load` beside the node, since the verifier must not believe it. `tests/tidy/` holds
+//! Imports point one way: `main -> cli -> node -> {avro, model, kafka, observe} -> pipeline -> edge -> values ->
+//! {record, error, memory, failpoint}`, with `load` beside the node, since the verifier must not believe it. `tests/tidy/` holds
 //! this.
 //!
 //! | module | what it knows |
 //! |---|---|
 //! | [`error`] | [`error::Reject`], a record's fate, and [`error::Fatal`], the process's, with its exit code |
 //! | [`record`] | the values that travel: positions, ids, decisions, tags, acknowledgements |
+//! | [`values`] | what several layers speak of, each of one type: the table of topics, limits, settings of the stages, wire forms, providers |
 //! | [`memory`] | what the process holds, as the kernel and the allocator count it |
 //! | [`failpoint`] | test builds only: moments to die at, and mistakes to make on purpose |
 //! | [`edge`] | the doors to the world: `Source`, `Scorer`, `Sink`, `Transactional`, `Clock` |
@@ -66,7 +67,7 @@
 //! 2. An offset that moves before every outcome of its record is acknowledged ([`pipeline::ledger`]).
 //! 3. Outcomes of one partition and topic out of source order ([`pipeline::deliver`]); at-least-once, what a broker refused
 //!    comes behind what was sent after it (`pipeline::recover`).
-//! 4. A queue without a named limit ([`pipeline::limits`]).
+//! 4. A queue without a named limit ([`values::limits`]).
 //! 5. A score that depends on its batch, unless the probe said so at start ([`model`]).
 //! 6. Anything produced or committed for a partition that is no longer ours ([`pipeline::ledger`], [`pipeline::group`]); exactly-once:
 //!    an outcome that readers see without its offset, or the other way round ([`pipeline::commit::ExactlyOnce`]).
@@ -89,3 +90,4 @@ pub mod node;
 pub mod observe;
 pub mod pipeline;
 pub mod record;
+pub mod values;

@@ -12,11 +12,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::announce::Why;
-use crate::avro::encode::{OutcomeEncoder, OutcomeIdentity, Provider};
+use crate::avro::encode::{OutcomeEncoder, OutcomeIdentity};
 use crate::config::{Config, DeliveryMode, descriptors};
 use crate::edge::Clock;
 use crate::error::{Fatal, exit};
-use crate::kafka::cluster::{self, Inspected, PartitionCounts};
+use crate::kafka::cluster::{self, Inspected};
 use crate::kafka::consumer::KafkaSource;
 use crate::kafka::producer::KafkaSink;
 use crate::kafka::settings::transactional_id;
@@ -33,8 +33,9 @@ use crate::pipeline::deliver::{Emit, EmitSettings};
 use crate::pipeline::ingest::Intake;
 use crate::pipeline::lane::{Lane, Parts};
 use crate::pipeline::reject_report::RejectReport;
-use crate::pipeline::settings::Layout;
 use crate::pipeline::threads::{Conductor, Lanes};
+use crate::values::settings::Layout;
+use crate::values::topics::{PartitionCounts, TopicRole};
 
 pub use prepared::Prepared;
 
@@ -83,7 +84,7 @@ impl Checked {
             tracing::warn!("{shortage}");
         }
         starting::fix(config, counts)?;
-        let until = if until_end { Some(starting::end_offsets(config, counts.input)?) } else { None };
+        let until = if until_end { Some(starting::end_offsets(config, counts[TopicRole::Input])?) } else { None };
         Ok(Checked { shared, schemas, counts, until, clock })
     }
 
@@ -255,10 +256,6 @@ impl Shared {
     fn emit(&self, lane: usize, counts: PartitionCounts) -> Result<Emit, Fatal> {
         let (config, package) = (&self.config, &self.model.package);
         let stages = config.stage_settings(&package.thresholds);
-        let provider = match self.model.report.placement.provider {
-            "CUDA" => Provider::Cuda,
-            _ => Provider::Cpu,
-        };
         let place = Place { node: config.kafka.node.clone(), lane: u32::try_from(lane).unwrap_or(u32::MAX) };
         let encoder = OutcomeEncoder::new(&OutcomeIdentity {
             review_threshold: stages.thresholds.review,
@@ -269,8 +266,8 @@ impl Shared {
             model_name: package.name.clone(),
             model_version: package.version.clone(),
             model_sha256: package.sha256.clone(),
-            provider,
-            topic: config.topics.input.clone(),
+            provider: self.model.report.placement.provider,
+            topic: config.topics.input().clone(),
             fallback: false,
         });
         let features = package.wanted.features.iter().map(|feature| feature.name.clone()).collect();
@@ -279,9 +276,9 @@ impl Shared {
             .map_err(|_| Fatal::new(exit::MODEL, "the model's version holds a NUL byte", "correct model.toml"))?;
         Ok(Emit::new(EmitSettings {
             encoder,
-            headers: DeadLetterHeaders::new(style, &config.topics.input, &package.version, place, features),
+            headers: DeadLetterHeaders::new(style, config.topics.input(), &package.version, place, features),
             model_version,
-            input_partitions: counts.input,
+            input_partitions: counts[TopicRole::Input],
             outcome_bytes_max: config.limits.outcome_bytes_max,
             review_payload: stages.review.payload,
             dead_letter_payload: stages.dead_letters.payload,
@@ -320,7 +317,7 @@ impl Shared {
         let sink = make_sink(self, &made)?;
         let Made { index, until, stats, plans, clock, .. } = made;
         let intake = Intake::new(decoding::decoder(config, plans), config.limits.payload_bytes_max);
-        let (topic, timeout) = (&config.topics.input, config.limits.offsets_timeout());
+        let (topic, timeout) = (config.topics.input(), config.limits.offsets_timeout());
         let source = KafkaSource::subscribe(&config.kafka, index, topic, until.is_some(), timeout)?;
         let parts = Parts {
             source,
@@ -350,7 +347,7 @@ fn model_info(model: &Model, lanes: usize) -> ModelInfo {
         name: model.package.name.clone(),
         version: model.package.version.clone(),
         sha256: model.package.sha256.clone(),
-        provider: model.report.placement.provider.to_owned(),
+        provider: model.report.placement.provider.name().to_owned(),
         native_bytes: model.native_bytes(lanes),
     }
 }

@@ -19,9 +19,9 @@ use scorewire::pipeline::deliver::dead_letter::{DeadLetterHeaders, Place};
 use scorewire::pipeline::deliver::{Emit, EmitSettings};
 use scorewire::pipeline::ingest::Intake;
 use scorewire::pipeline::lane::{Lane, Parts};
-use scorewire::pipeline::limits::Limits;
-use scorewire::pipeline::settings::{HeaderStyle, OutOfRange, PayloadPolicy};
 use scorewire::record::{Ack, Position, Tag};
+use scorewire::values::limits::Limits;
+use scorewire::values::settings::{HeaderStyle, OutOfRange, PayloadPolicy};
 
 use super::ways::{BATCH_MAX, TIMESTAMP_MS, TOPIC, Way, decoder, encoder, policy};
 use super::{Cursor, Outcomes, Records};

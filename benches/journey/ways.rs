@@ -4,20 +4,21 @@ use std::sync::Arc;
 
 use ndarray::{Array2, s};
 use scorewire::avro::decoder::Decoder;
-use scorewire::avro::encode::{OutcomeEncoder, OutcomeIdentity, Provider};
+use scorewire::avro::encode::{OutcomeEncoder, OutcomeIdentity};
 use scorewire::avro::planner::Planner;
-use scorewire::avro::schemas::{OnUnknown, SchemaDirectory};
-use scorewire::avro::wire::Accept;
+use scorewire::avro::schemas::SchemaDirectory;
 use scorewire::edge::{Destination, Scorer};
 use scorewire::model::{Model, Session};
 use scorewire::pipeline::decide::DecisionPolicy;
 use scorewire::pipeline::score::Rows;
-use scorewire::pipeline::settings::{PayloadPolicy, ReviewSettings};
 use scorewire::record::{Decoded, Position, SchemaKey, Scored, TransactionId, score_of};
+use scorewire::values::settings::{PayloadPolicy, ReviewSettings};
 
 use super::bare::BareSession;
 use super::transaction::Transaction;
 use super::{Cursor, Outcomes, PREFIX, Records};
+use scorewire::values::model::Provider;
+use scorewire::values::schemas::{OnUnknown, WireForms};
 
 pub const BATCH_MAX: usize = 512;
 pub const TOPIC: &str = "enriched-context";
@@ -46,7 +47,7 @@ pub fn decoder(model: &Model) -> Decoder {
     directory.add(Arc::clone(&reader));
     let mut planner = Planner::new(reader, model.package.wanted.clone(), Box::new(directory)).unwrap();
     assert_eq!(planner.preload().notes, []);
-    Decoder::with(planner.known(), Box::new(planner), Accept::default())
+    Decoder::with(planner.known(), Box::new(planner), WireForms::default())
 }
 
 pub fn identity(model: &Model) -> OutcomeIdentity {

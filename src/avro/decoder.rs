@@ -8,10 +8,11 @@ use super::plan::Plan;
 use super::planner::{Answer, Grade, Known, News, Planner, Plans, SchemaNote};
 use super::problem::PlanError;
 use super::schemas::{AvroSchema, SchemaSource};
-use super::wire::{Accept, detect};
+use super::wire::detect;
 use crate::edge::Waker;
 use crate::error::Reject;
 use crate::record::{Decoded, SchemaKey};
+use crate::values::schemas::WireForms;
 
 /// Keys that nobody knows, remembered so that a flood of them does not ask for each: twice so many at most. More than
 /// can be asked for at a time, so that what is answered is still known when its record is looked at again.
@@ -42,7 +43,7 @@ impl From<Reject> for Stop {
 
 /// Decodes the records of one lane. Owned by the lane's thread.
 pub struct Decoder {
-    accept: Accept,
+    accept: WireForms,
     /// Makes the plans, here or on another thread.
     maker: Box<dyn Plans + Send>,
     /// A schema that does not fit has a place too, without a plan.
@@ -73,14 +74,14 @@ impl Decoder {
         reader: Arc<AvroSchema>,
         wanted: Wanted,
         source: Box<dyn SchemaSource + Send>,
-        accept: Accept,
+        accept: WireForms,
     ) -> Result<Decoder, PlanError> {
         let planner = Planner::new(reader, wanted, source)?;
         Ok(Decoder::with(planner.known(), Box::new(planner), accept))
     }
 
     /// A decoder that knows the plans of `known`, and asks `maker` for others.
-    pub fn with(known: Known, maker: Box<dyn Plans + Send>, accept: Accept) -> Decoder {
+    pub fn with(known: Known, maker: Box<dyn Plans + Send>, accept: WireForms) -> Decoder {
         let mut decoder = Decoder {
             accept,
             maker,

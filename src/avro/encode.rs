@@ -4,6 +4,7 @@
 use super::schemas::{AvroSchema, SchemaError};
 use super::wire::SINGLE_OBJECT_MAGIC;
 use crate::record::{Decision, ReviewReason, SchemaKey, Scored, TransactionId};
+use crate::values::model::Provider;
 
 /// Schema of the records on `model-outputs`.
 pub const MODEL_OUTPUT_SCHEMA: &str = include_str!("schemas/model_output.avsc");
@@ -13,25 +14,6 @@ pub const HUMAN_REVIEW_SCHEMA: &str = include_str!("schemas/human_review.avsc");
 const NULL: u8 = 0;
 /// Zigzag of 1: the second branch of the schemas' `["null", ...]`.
 const PRESENT: u8 = 2;
-
-/// Where the model really ran.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Provider {
-    Cpu,
-    Cuda,
-}
-
-impl Provider {
-    /// In index order; also the order of the symbols in the output schema.
-    pub const ALL: [Provider; 2] = [Provider::Cpu, Provider::Cuda];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Provider::Cpu => "CPU",
-            Provider::Cuda => "CUDA",
-        }
-    }
-}
 
 /// How the consumer finds the schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,8 +4,9 @@ use super::feature::{Feature, Transform, Wanted};
 use super::plan::Plan;
 use super::problem::PlanError;
 use super::schemas::AvroSchema;
-use super::wire::{Accept, detect};
+use super::wire::detect;
 use crate::record::{SchemaKey, TransactionId};
+use crate::values::schemas::WireForms;
 
 /// Columns of the plan's row.
 const IS_OF_TOPIC: usize = 0;
@@ -63,7 +64,7 @@ impl OriginReader {
 
     /// Where the datum begins, if it is one of ours.
     fn start(&self, value: &[u8]) -> Option<usize> {
-        let single = Accept { guid: false, id: false, single_object: true, raw: false };
+        let single = WireForms { guid: false, id: false, single_object: true, raw: false };
         let (key, start) = detect(None, value, single).ok()?;
         (key == self.own).then_some(start)
     }
@@ -92,8 +93,9 @@ impl OriginReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::avro::encode::{OutcomeEncoder, OutcomeIdentity, Provider, output_schema, review_schema};
+    use crate::avro::encode::{OutcomeEncoder, OutcomeIdentity, output_schema, review_schema};
     use crate::record::{Decision, Decoded, Position, ReviewReason, Scored};
+    use crate::values::model::Provider;
 
     fn encoder(topic: &str) -> OutcomeEncoder {
         OutcomeEncoder::new(&OutcomeIdentity {

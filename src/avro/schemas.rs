@@ -12,7 +12,7 @@ use super::build::{self, Elsewhere};
 use super::graph::Graph;
 pub use super::problem::SchemaError;
 use super::{canonical, text};
-pub use directory::{OnUnknown, SchemaDirectory};
+pub use directory::SchemaDirectory;
 
 use crate::record::SchemaKey;
 

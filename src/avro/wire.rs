@@ -2,6 +2,7 @@
 
 use crate::error::Reject;
 use crate::record::SchemaKey;
+use crate::values::schemas::WireForms;
 
 /// Header that names the value's schema by GUID or id; the value then has no prefix.
 pub const SCHEMA_ID_HEADER: &str = "__value_schema_id";
@@ -13,43 +14,6 @@ const GUID_MAGIC: u8 = 0x01;
 /// First two bytes of a value in Avro's single-object encoding.
 pub const SINGLE_OBJECT_MAGIC: [u8; 2] = [0xC3, 0x01];
 
-/// Which wire forms the configuration accepts. An id and a GUID count in both places: in the header
-/// [`SCHEMA_ID_HEADER`] and before the value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Accept {
-    /// `01` + sixteen bytes.
-    pub guid: bool,
-    /// `00` + four bytes, big endian.
-    pub id: bool,
-    /// `C3 01` + eight bytes, little endian.
-    pub single_object: bool,
-    /// Everything else is a bare datum of the configured schema.
-    pub raw: bool,
-}
-
-impl Default for Accept {
-    /// Every form that names its schema; a bare datum only where the configuration says so.
-    fn default() -> Accept {
-        Accept { guid: true, id: true, single_object: true, raw: false }
-    }
-}
-
-impl Accept {
-    /// Whether the header is looked at.
-    pub fn reads_header(self) -> bool {
-        self.guid || self.id
-    }
-
-    fn takes(self, key: SchemaKey) -> bool {
-        match key {
-            SchemaKey::Guid(_) => self.guid,
-            SchemaKey::Id(_) => self.id,
-            SchemaKey::Fingerprint(_) => self.single_object,
-            SchemaKey::Raw => self.raw,
-        }
-    }
-}
-
 /// Names the writer's schema and the length of the prefix before the datum, in bytes.
 ///
 /// The order is fixed: the header, `00` + id, `01` + GUID, `C3 01` + fingerprint, and raw last. Where raw is accepted
@@ -59,7 +23,7 @@ impl Accept {
 /// # Errors
 /// [`Reject::UnknownWireForm`] when no accepted form fits; a header that is looked at and malformed fits none.
 #[inline]
-pub fn detect(header: Option<&[u8]>, value: &[u8], accept: Accept) -> Result<(SchemaKey, usize), Reject> {
+pub fn detect(header: Option<&[u8]>, value: &[u8], accept: WireForms) -> Result<(SchemaKey, usize), Reject> {
     if let Some(header) = header
         && accept.reads_header()
     {
@@ -100,8 +64,8 @@ fn registered(bytes: &[u8]) -> Option<(SchemaKey, usize)> {
 mod tests {
     use super::*;
 
-    const ALL: Accept = Accept { guid: true, id: true, single_object: true, raw: true };
-    const NONE: Accept = Accept { guid: false, id: false, single_object: false, raw: false };
+    const ALL: WireForms = WireForms { guid: true, id: true, single_object: true, raw: true };
+    const NONE: WireForms = WireForms { guid: false, id: false, single_object: false, raw: false };
     const GUID: [u8; 17] = [1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
     const ID: &[u8] = &[0, 0, 0, 1, 2];
     const ID_VALUE: &[u8] = &[0, 0, 0, 1, 2, 99];
@@ -135,27 +99,27 @@ mod tests {
         for value in [ID_VALUE, GUID_VALUE, SINGLE, b"", b"\x02"] {
             for header in [Some(GUID.as_slice()), Some(ID), Some(b"foreign"), None] {
                 assert_eq!(detect(header, value, NONE), Err(Reject::UnknownWireForm));
-                assert_eq!(detect(header, value, Accept { raw: true, ..NONE }), Ok((SchemaKey::Raw, 0)));
+                assert_eq!(detect(header, value, WireForms { raw: true, ..NONE }), Ok((SchemaKey::Raw, 0)));
             }
         }
-        let ids = Accept { id: true, ..NONE };
+        let ids = WireForms { id: true, ..NONE };
         assert_eq!(detect(Some(&GUID), ID_VALUE, ids), Ok((SchemaKey::Id(258), 5)));
         assert_eq!(detect(None, GUID_VALUE, ids), Err(Reject::UnknownWireForm));
-        let guids = Accept { guid: true, ..NONE };
+        let guids = WireForms { guid: true, ..NONE };
         assert_eq!(detect(Some(ID), GUID_VALUE, guids), Ok((guid(), 17)));
         assert_eq!(detect(None, ID_VALUE, guids), Err(Reject::UnknownWireForm));
     }
 
     #[test]
     fn a_bare_datum_that_starts_like_an_accepted_form_is_taken_for_it() {
-        assert_eq!(detect(None, GUID_VALUE, Accept { raw: true, ..NONE }), Ok((SchemaKey::Raw, 0)));
-        assert_eq!(detect(None, GUID_VALUE, Accept { guid: false, ..ALL }), Ok((SchemaKey::Raw, 0)));
+        assert_eq!(detect(None, GUID_VALUE, WireForms { raw: true, ..NONE }), Ok((SchemaKey::Raw, 0)));
+        assert_eq!(detect(None, GUID_VALUE, WireForms { guid: false, ..ALL }), Ok((SchemaKey::Raw, 0)));
         assert_eq!(detect(None, GUID_VALUE, ALL), Ok((guid(), 17)));
     }
 
     #[test]
     fn cut_and_foreign_prefixes_are_no_wire_form() {
-        let framed = Accept::default();
+        let framed = WireForms::default();
         let values: [&[u8]; 10] = [
             b"",
             b"\0",

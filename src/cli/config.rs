@@ -130,7 +130,7 @@ fn show(args: &ShowArgs) -> Result<u8, Fatal> {
 
 fn init(args: &InitArgs) -> Result<u8, Fatal> {
     let Some(path) = args.file.as_ref().or(args.output.as_ref()) else {
-        output::print(REFERENCE)?;
+        output::print(&REFERENCE)?;
         return Ok(exit::DONE);
     };
     let written = std::fs::OpenOptions::new().write(true).create_new(true).open(path);

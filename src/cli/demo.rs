@@ -12,7 +12,7 @@ use crate::avro::encode::MODEL_OUTPUT_SCHEMA;
 use crate::config::{Config, LaneConfig, descriptors};
 use crate::error::Fatal;
 use crate::kafka::embedded::EmbeddedBroker;
-use crate::kafka::settings::{StartAt, Topics};
+use crate::kafka::settings::StartAt;
 use crate::load::report::figures::count;
 use crate::load::simulate::payloads::Framing;
 use crate::load::verify::inject::Injection;
@@ -23,6 +23,7 @@ use crate::observe::cpu;
 use crate::observe::latency::StepTimes;
 use crate::observe::log::{self, LogConfig, LogFormat};
 use crate::observe::stats::merged_times;
+use crate::values::topics::Topics;
 
 /// What to show. Seconds exclude the warm-up.
 #[derive(Args, Clone, Debug)]

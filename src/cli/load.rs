@@ -14,7 +14,7 @@ use super::{output, signals, simulated};
 use crate::avro::encode::MODEL_OUTPUT_SCHEMA;
 use crate::config::{Connection, descriptors};
 use crate::error::{Fatal, exit};
-use crate::kafka::settings::{KafkaSettings, Topics};
+use crate::kafka::settings::KafkaSettings;
 use crate::load::send::schedule;
 use crate::load::simulate::dataset::{self, Format};
 use crate::load::simulate::payloads::{Framing, PayloadSource};
@@ -24,6 +24,7 @@ use crate::load::verify::verifier::Check;
 use crate::load::{self, LoadPlan, NodeProbe, PipelineProbe, ProcessProbe};
 use crate::model::Package;
 use crate::observe::log;
+use crate::values::topics::Topics;
 
 /// Longer than any file lasts.
 const WHOLE_FILE_SECONDS: f64 = 1e9;
@@ -153,7 +154,7 @@ pub fn execute(args: &LoadArgs) -> Result<u8, Fatal> {
         check_simulated(args, &connection, package.as_ref())?;
     }
     let stop = signals::watch()?;
-    let probe = probe(args, connection.admin_listen, &connection.topics.input)?;
+    let probe = probe(args, connection.admin_listen, connection.topics.input())?;
     let speaks = probe.as_ref().is_some_and(|probe| !probe.facts().is_empty());
     let facts = facts(&connection, package.as_ref().filter(|_| !speaks));
     let mut oracle = oracle(args, &connection, package)?;
@@ -197,7 +198,7 @@ fn facts(connection: &Connection, package: Option<&Result<Package, Fatal>>) -> V
 /// Why nobody may have answered, as far as the configured node tells.
 fn advice(connection: &Connection) -> Option<String> {
     let address = connection.admin_listen?;
-    match NodeProbe::new(vec![address], None).check(&connection.topics.input) {
+    match NodeProbe::new(vec![address], None).check(connection.topics.input()) {
         Ok(()) => Some(format!("the node at {address} reads this topic: see its log, and http://{address}/status")),
         Err(error) if error.code == exit::USAGE => Some(error.what),
         Err(_) => Some(format!("nothing answers at {address} (admin.listen)")),

@@ -7,11 +7,12 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use super::{output, table, verify};
-use crate::config::{Config, Trees};
+use crate::config::Config;
 use crate::error::{Fatal, exit};
 use crate::model::{Class, ProbeSettings, TreeNode};
 use crate::node::Prepared;
 use crate::observe::terminal;
+use crate::values::model::Trees;
 
 #[derive(Debug, Subcommand)]
 pub enum ModelCommand {
@@ -90,7 +91,7 @@ fn json(prepared: &Prepared) -> serde_json::Value {
         "version": package.version,
         "sha256": package.sha256,
         "onnxruntime": model.runtime.version(),
-        "provider": report.placement.provider,
+        "provider": report.placement.provider.name(),
         "trees": model.graph.nodes.iter().map(tree_node).collect::<Vec<_>>(),
         "features": package.wanted.features.len(),
         "output": {
@@ -161,7 +162,7 @@ fn describe(prepared: &Prepared, warnings: usize) -> String {
         lines.push(("schemas", verify::schemas(prepared)));
     }
     lines.extend([
-        ("provider", format!("{} ({} of {} nodes)", placement.provider, placement.nodes, placement.nodes_total)),
+        ("provider", format!("{} ({} of {} nodes)", placement.provider.name(), placement.nodes, placement.nodes_total)),
         ("trees", verify::trees(model)),
         ("answers", format!("{numbers}; {clamped} varied rows a hair outside 0 to 1: clamped")),
         ("thresholds", format!("review {}, decline {}", thresholds.review, thresholds.decline)),

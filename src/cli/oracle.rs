@@ -13,8 +13,9 @@ use crate::avro::feature::{Feature, Missing, Transform};
 use crate::edge::Scorer;
 use crate::error::{Fatal, exit};
 use crate::load::verify::oracle::Oracle;
-use crate::model::{Graph, Package, Provider, Runtime, Session, SessionSettings};
+use crate::model::{Graph, Package, Runtime, Session, SessionSettings};
 use crate::record::score_of;
+use crate::values::model::Provider;
 
 /// Scores one record at a time.
 pub struct PackageOracle {

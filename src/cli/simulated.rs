@@ -50,7 +50,7 @@ pub fn check_topic(connection: &Connection) -> Result<(), Fatal> {
         ..LoadPlan::new(&kafka.bootstrap, connection.topics.clone())
     };
     let properties = plan.merged(&plan.consumer_properties);
-    let topic = &connection.topics.input;
+    let topic = connection.topics.input();
     let held = LoadConsumer::start(&plan.bootstrap, &properties, &[], MARKER)?.records_in(topic)?;
     if held == 0 {
         return Ok(());

@@ -122,14 +122,7 @@ fn rules(config: &Config) -> Vec<Rule> {
 }
 
 fn distinct_topics(reader: &mut Reader<'_>, config: &Config) {
-    let topics = &config.topics;
-    let named = [
-        ("topics.input", &topics.input),
-        ("topics.outputs", &topics.outputs),
-        ("topics.review", &topics.review),
-        ("topics.dead_letters", &topics.dead_letters),
-        ("topics.timeouts", &topics.timeouts),
-    ];
+    let named: Vec<(&str, &String)> = config.topics.iter().map(|(topic, name)| (topic.key, name)).collect();
     for (index, (key, topic)) in named.iter().enumerate() {
         let Some((other, _)) = named[..index].iter().find(|(_, earlier)| earlier == topic) else { continue };
         let (blamed, other) = if reader.raw.get(key).is_some() { (*key, *other) } else { (*other, *key) };

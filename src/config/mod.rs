@@ -5,25 +5,27 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::edge::Clock;
-use crate::kafka::settings::{GroupProtocol, KafkaSettings, Membership, Topics, WithoutOffsets};
+use crate::kafka::settings::{GroupProtocol, KafkaSettings, Membership, WithoutOffsets};
 use crate::model::ProbeSettings;
 use crate::observe::admin::{AdminState, CONTACT_GRACE, ModelInfo, Phase};
 pub use crate::observe::log::{LogConfig, LogFormat};
 use crate::observe::stats::LaneStats;
-use crate::pipeline::limits::Limits;
-use crate::pipeline::settings::{
+use crate::values::limits::Limits;
+use crate::values::model::{Provider, Trees};
+use crate::values::schemas::{OnUnknown, WireForms};
+use crate::values::settings::{
     Cores, DeadLetterSettings, Deadline, ForwardHeaders, HeaderStyle, Layout, OutOfRange, PayloadPolicy,
     ReviewSettings, StageSettings, Thresholds,
 };
+use crate::values::topics::Topics;
 
 pub mod cgroup;
 pub mod checks;
 pub mod descriptors;
 pub mod keys;
-mod limits;
 pub mod machine;
 mod plan;
 pub mod problem;
@@ -33,13 +35,14 @@ mod read;
 pub mod secret;
 pub mod security;
 pub mod show;
+pub mod table;
 
 use machine::Machine;
 use problem::{ConfigError, Origin};
 use raw::{RawConfig, Sources};
 
-/// The commented reference: every key with its default.
-pub const REFERENCE: &str = include_str!("reference.toml");
+/// The commented reference: every key with its default. `reference.toml` beside this file is its copy, for readers.
+pub static REFERENCE: LazyLock<String> = LazyLock::new(table::reference);
 
 /// Where `/metrics` and its neighbours listen unless told otherwise.
 pub const ADMIN_LISTEN: &str = "127.0.0.1:9464";
@@ -48,21 +51,6 @@ pub const ADMIN_LISTEN: &str = "127.0.0.1:9464";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct LaneConfig {
     pub cores: Cores,
-}
-
-/// Where the model runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Provider {
-    Cpu,
-    Cuda,
-}
-
-/// Who scores tree ensembles.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trees {
-    /// The own kernel, where it is proven to give ONNX Runtime's bits and pays.
-    Auto,
-    OnnxRuntime,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,32 +69,12 @@ pub struct ModelConfig {
     pub batch_rows: Option<usize>,
 }
 
-/// What happens to a record whose schema is not known yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UnknownSchema {
-    DeadLetter,
-    /// Its partition waits and asks again.
-    Wait,
-}
-
-/// Wire forms that the input may have. The header comes first, then id, GUID, fingerprint and raw.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WireForms {
-    /// `01` and a sixteen-byte GUID, in the header `__value_schema_id` or before the value.
-    pub guid: bool,
-    /// `00` and a four-byte id, in the same places.
-    pub id: bool,
-    /// `C3 01` and a fingerprint.
-    pub single_object: bool,
-    /// A bare datum of [`SchemasConfig::raw_schema`].
-    pub raw: bool,
-}
-
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SchemasConfig {
     /// Directory of `.avsc` files with ids.
     pub directory: Option<PathBuf>,
-    pub on_unknown: UnknownSchema,
+    pub on_unknown: OnUnknown,
+    /// The header comes first, then id, GUID, fingerprint and raw.
     pub wire_forms: WireForms,
     /// The writer's schema of raw payloads.
     pub raw_schema: Option<PathBuf>,
@@ -190,8 +158,8 @@ impl Config {
             },
             schemas: SchemasConfig {
                 directory: None,
-                on_unknown: UnknownSchema::DeadLetter,
-                wire_forms: WireForms { guid: true, id: true, single_object: true, raw: false },
+                on_unknown: OnUnknown::DeadLetter,
+                wire_forms: WireForms::default(),
                 raw_schema: None,
             },
             thresholds: None,
@@ -259,7 +227,7 @@ impl Config {
             model,
             limits: self.limits.clone(),
             contact_timeout: self.kafka.session_timeout() + CONTACT_GRACE,
-            limits_shown: show::limits_json(&self.limits),
+            limits_shown: show::limits_json(self),
             phase,
             dead_letter_share: Default::default(),
             started_ns: clock.now_ns(),

@@ -1,5 +1,5 @@
 //! The configuration as typed: what each source says, layered, with the place of every value. Names are checked
-//! here, values in [`super::plan`].
+//! here, values in [`super::table`].
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

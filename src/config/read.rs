@@ -4,12 +4,15 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use super::machine::Machine;
 use super::problem::{Origin, Problem};
 use super::raw::{RawConfig, Setting, Value, list_item};
 
 /// Typed access to a configuration. Every method returns `None` for what is absent or wrong; what is wrong is noted.
 pub struct Reader<'a> {
     pub raw: &'a RawConfig,
+    /// What values are held against.
+    pub machine: &'a Machine,
     pub problems: Vec<Problem>,
     /// Things that work and should still be known.
     pub warnings: Vec<String>,
@@ -23,7 +26,7 @@ impl<'a> Reader<'a> {
     }
 
     pub fn setting(&self, key: &str) -> Option<&'a Setting> {
-        debug_assert!(super::keys::KEYS.contains(&key), "{key} is missing from KEYS");
+        debug_assert!(super::table::KEYS.contains(&key), "{key} is missing from the table");
         self.raw.get(key)
     }
 

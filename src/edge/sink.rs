@@ -3,19 +3,9 @@
 use std::ffi::CStr;
 use std::time::Duration;
 
-use super::SourceRecord;
+use super::{Destination, SourceRecord};
 use crate::error::Fatal;
 use crate::record::{Ack, Described, Tag, described_by};
-
-/// Which output topic an outcome is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Destination {
-    Outputs,
-    Review,
-    DeadLetters,
-    /// Model failures and, where shedding is on, missed deadlines: apart from poison.
-    Timeouts,
-}
 
 /// Key or value of an outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

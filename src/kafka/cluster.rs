@@ -8,31 +8,10 @@ use super::inquiry::{Answer, Inquiry};
 use super::native::describe;
 use super::passing::{self, SinceStart};
 use super::settings::ways::{reader_settings, writer_settings};
-use super::settings::{KafkaSettings, Topics, value_of};
+use super::settings::{KafkaSettings, value_of};
 use super::{rights, wrapped};
-use crate::edge::Destination;
 use crate::error::{Fatal, exit};
-
-/// Partitions of each topic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PartitionCounts {
-    pub input: i32,
-    pub outputs: i32,
-    pub review: i32,
-    pub dead_letters: i32,
-    pub timeouts: i32,
-}
-
-impl PartitionCounts {
-    pub fn of(&self, destination: Destination) -> i32 {
-        match destination {
-            Destination::Outputs => self.outputs,
-            Destination::Review => self.review,
-            Destination::DeadLetters => self.dead_letters,
-            Destination::Timeouts => self.timeouts,
-        }
-    }
-}
+use crate::values::topics::{Destination, PartitionCounts, TopicRole, Topics};
 
 /// What is there of the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,19 +28,23 @@ pub struct Inspected {
 pub fn inspect(settings: &KafkaSettings, topics: &Topics, timeout: Duration) -> Result<Inspected, Fatal> {
     let (reader, writer) = (reader_settings(settings), writer_settings(settings));
     let of_reader = Inquiry::begin(&reader)?;
-    let inputs = find(&of_reader, &[(&topics.input, "Read")], timeout)?;
-    let outcomes = [&topics.outputs, &topics.review, &topics.dead_letters, &topics.timeouts];
+    let inputs = find(&of_reader, &[wanted(topics, TopicRole::Input)], timeout)?;
     // A connection and a login of its own only where the producer comes another way.
     let of_writer = if reader == writer { None } else { Some(Inquiry::begin(&writer)?) };
-    let wanted = outcomes.map(|topic| (topic.as_str(), "Write"));
-    let found = find(of_writer.as_ref().unwrap_or(&of_reader), &wanted, timeout)?;
+    let outcomes = Destination::ALL.map(|to| wanted(topics, to.into()));
+    let found = find(of_writer.as_ref().unwrap_or(&of_reader), &outcomes, timeout)?;
     wrapped::check()?;
     if let Some(fatal) = missing(settings, inputs.missing.iter().chain(&found.missing)) {
         return Result::Err(fatal);
     }
-    let (input, of) = (inputs.counts[0], &found.counts);
-    let partitions = PartitionCounts { input, outputs: of[0], review: of[1], dead_letters: of[2], timeouts: of[3] };
+    // Asked in the order of the table.
+    let mut counts = inputs.counts.into_iter().chain(found.counts);
+    let partitions = PartitionCounts::of(|_| counts.next().unwrap_or(0));
     Ok(Inspected { partitions, brokers: found.brokers })
+}
+
+fn wanted(topics: &Topics, role: TopicRole) -> (&str, &'static str) {
+    (&topics[role], role.operation())
 }
 
 /// The partitions of each of these topics, with the operation that they are wanted for.

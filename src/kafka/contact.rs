@@ -19,7 +19,7 @@ use super::native::{NO_ERROR, describe};
 use crate::edge::Contact;
 
 /// Between two looks of a lane without partitions for its input: 2 s in calls of [`KafkaSource::look_for_input`], which come
-/// every [`crate::pipeline::limits::KEEP_AWAKE_EVERY`].
+/// every [`crate::values::limits::KEEP_AWAKE_EVERY`].
 const LOOK_EVERY: u32 = 40;
 
 /// How long one look waits for its answer. Such a lane has nothing to do meanwhile.

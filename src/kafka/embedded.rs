@@ -5,8 +5,8 @@
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 
-use super::settings::Topics;
 use crate::error::{Fatal, exit};
+use crate::values::topics::Topics;
 
 /// Runs until dropped.
 pub struct EmbeddedBroker(MockCluster<'static, DefaultProducerContext>);
@@ -22,7 +22,7 @@ impl EmbeddedBroker {
             )
         };
         let cluster = MockCluster::new(1).map_err(failed)?;
-        for name in [&topics.input, &topics.outputs, &topics.review, &topics.dead_letters, &topics.timeouts] {
+        for (_, name) in topics.iter() {
             cluster.create_topic(name, partitions, 1).map_err(failed)?;
         }
         Ok(EmbeddedBroker(cluster))

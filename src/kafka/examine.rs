@@ -14,9 +14,10 @@ use super::native::describe;
 use super::passing::passes;
 use super::rights::{self, denied_group, denied_topic, denied_transactions, hidden_topic, is_denied};
 use super::settings::ways::{reader_settings, writer_settings};
-use super::settings::{KafkaSettings, Topics, WithoutOffsets, transactional_id};
-use super::topic_settings::{Role, Wanted, judge, kept_ms};
+use super::settings::{KafkaSettings, WithoutOffsets, transactional_id};
+use super::topic_settings::{Wanted, judge, kept_ms};
 use crate::error::Fatal;
+use crate::values::topics::{Destination, TopicRole, Topics};
 
 /// How long a look at a broker that has not answered yet takes at first, and at most.
 const LOOK: Duration = Duration::from_millis(50);
@@ -73,15 +74,8 @@ pub fn examine(plan: &Plan<'_>) -> Result<Vec<Finding>, Fatal> {
         findings.push(Finding::note("the cluster has one broker: what it holds is lost with its disk"));
     }
     let writer = other.as_ref().unwrap_or(&reader);
-    let input = plan.topics(&reader, &[(Role::Input, &plan.topics.input)], &mut findings);
-    let topics = plan.topics;
-    let outcomes = [
-        (Role::Outputs, topics.outputs.as_str()),
-        (Role::Review, topics.review.as_str()),
-        (Role::DeadLetters, topics.dead_letters.as_str()),
-        (Role::Timeouts, topics.timeouts.as_str()),
-    ];
-    let outcomes = plan.topics(writer, &outcomes, &mut findings);
+    let input = plan.topics(&reader, &[TopicRole::Input], &mut findings);
+    let outcomes = plan.topics(writer, &Destination::ALL.map(TopicRole::from), &mut findings);
     findings.extend(behind(input.iter().chain(&outcomes)));
     plan.settings_of((&reader, &input), (writer, &outcomes), brokers, &mut findings);
     plan.group(&reader, &outcomes, &mut findings);
@@ -108,8 +102,8 @@ impl Plan<'_> {
     }
 
     /// Each topic that is there, with its role.
-    fn topics(&self, way: &Way, asked: &[(Role, &str)], findings: &mut Vec<Finding>) -> Vec<(Role, Topic)> {
-        let names: Vec<&str> = asked.iter().map(|(_, name)| *name).collect();
+    fn topics(&self, way: &Way, roles: &[TopicRole], findings: &mut Vec<Finding>) -> Vec<(TopicRole, Topic)> {
+        let names: Vec<&str> = roles.iter().map(|role| self.topics[*role].as_str()).collect();
         let said = match admin::topics(&way.inquiry.client, &names, self.timeout) {
             Ok(said) => said,
             Result::Err(code) => {
@@ -121,7 +115,7 @@ impl Plan<'_> {
         };
         let user = way.inquiry.identity().user.as_deref();
         let mut found = Vec::new();
-        for (&(role, name), topic) in asked.iter().zip(said) {
+        for ((&role, name), topic) in roles.iter().zip(&names).zip(said) {
             match topic {
                 Ok(topic) => {
                     findings.push(self.topic(role, &topic, user));
@@ -133,10 +127,10 @@ impl Plan<'_> {
         found
     }
 
-    fn topic(&self, role: Role, topic: &Topic, user: Option<&str>) -> Finding {
+    fn topic(&self, role: TopicRole, topic: &Topic, user: Option<&str>) -> Finding {
         let (name, key, operation) = (&topic.name, role.key(), role.operation());
         if topic.allowed.lacks(operation) {
-            let doing = if role == Role::Input { "score its records" } else { "deliver outcomes there" };
+            let doing = if role == TopicRole::Input { "score its records" } else { "deliver outcomes there" };
             return problem(denied_topic(name, user, operation, doing));
         }
         let leaderless = topic.partitions.iter().filter(|copies| copies.leader < 0).count();
@@ -151,7 +145,7 @@ impl Plan<'_> {
         Finding::ok(format!("topic {name} ({key}): {partitions} partitions, {} replicas{may}", least.unwrap_or(0)))
     }
 
-    fn no_topic(&self, role: Role, name: &str, code: i32, user: Option<&str>) -> Finding {
+    fn no_topic(&self, role: TopicRole, name: &str, code: i32, user: Option<&str>) -> Finding {
         let key = role.key();
         if code == Err::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART as i32 {
             let create = how_to_create(&self.settings.bootstrap, name);
@@ -168,8 +162,8 @@ impl Plan<'_> {
 
     fn settings_of(
         &self,
-        of_reader: (&Way, &[(Role, Topic)]),
-        of_writer: (&Way, &[(Role, Topic)]),
+        of_reader: (&Way, &[(TopicRole, Topic)]),
+        of_writer: (&Way, &[(TopicRole, Topic)]),
         brokers: usize,
         findings: &mut Vec<Finding>,
     ) {
@@ -188,7 +182,7 @@ impl Plan<'_> {
             for ((role, topic), settings) in topics.iter().zip(said) {
                 match settings {
                     Ok(settings) => {
-                        if *role == Role::Input {
+                        if *role == TopicRole::Input {
                             wanted.input_kept_ms = kept_ms(&settings);
                         }
                         findings.extend(judge(*role, &topic.name, &settings, &topic.partitions, wanted));
@@ -219,7 +213,7 @@ impl Plan<'_> {
         number("batch.size").min(number("message.max.bytes"))
     }
 
-    fn group(&self, way: &Way, outcomes: &[(Role, Topic)], findings: &mut Vec<Finding>) {
+    fn group(&self, way: &Way, outcomes: &[(TopicRole, Topic)], findings: &mut Vec<Finding>) {
         let (name, user) = (self.settings.group.as_str(), way.inquiry.identity().user.as_deref());
         let allowed = match self.group_said(way) {
             Ok(Some((members, allowed))) if allowed.lacks("Read") => {
@@ -264,7 +258,7 @@ impl Plan<'_> {
     /// Where a group has no offsets, its last outcomes say how far it was.
     fn reads_outputs(
         &self,
-        outcomes: &[(Role, Topic)],
+        outcomes: &[(TopicRole, Topic)],
         members: usize,
         user: Option<&str>,
         findings: &mut Vec<Finding>,
@@ -272,7 +266,9 @@ impl Plan<'_> {
         if members > 0 || self.settings.without_offsets == WithoutOffsets::Begin {
             return;
         }
-        for (_, topic) in outcomes.iter().filter(|(role, topic)| *role == Role::Outputs && topic.allowed.lacks("Read"))
+        for (_, topic) in outcomes
+            .iter()
+            .filter(|(role, topic)| *role == TopicRole::For(Destination::Outputs) && topic.allowed.lacks("Read"))
         {
             let Fatal { what, fix, .. } = denied_topic(&topic.name, user, "Read", "see how far the group was");
             findings.push(Finding::warning(
@@ -314,7 +310,7 @@ impl Plan<'_> {
 }
 
 /// A broker that is down leaves the list of brokers, and shows by its replicas alone.
-fn behind<'a>(topics: impl Iterator<Item = &'a (Role, Topic)>) -> Option<Finding> {
+fn behind<'a>(topics: impl Iterator<Item = &'a (TopicRole, Topic)>) -> Option<Finding> {
     let is_behind = |topic: &Topic| topic.partitions.iter().any(|copies| copies.in_sync < copies.replicas);
     let names: Vec<&str> = topics.filter(|(_, topic)| is_behind(topic)).map(|(_, topic)| topic.name.as_str()).collect();
     (!names.is_empty()).then(|| {
@@ -385,7 +381,10 @@ mod tests {
     fn replicas_that_are_not_in_sync_are_told_once_for_all_topics() {
         let topic = |name: &str, in_sync| {
             let partitions = vec![Copies { leader: 1, replicas: 3, in_sync }];
-            (Role::Outputs, Topic { name: name.to_owned(), partitions, allowed: Allowed::default() })
+            (
+                TopicRole::For(Destination::Outputs),
+                Topic { name: name.to_owned(), partitions, allowed: Allowed::default() },
+            )
         };
         assert_eq!(behind([topic("a", 3)].iter()), None);
         let told = behind([topic("a", 2), topic("b", 3), topic("c", 1)].iter()).unwrap();

@@ -19,7 +19,7 @@ use super::native::PartitionList;
 use crate::edge::Progress;
 
 /// How often the second round of a rebalance is expected after the first, in calls of [`KafkaSource::hasten`], which come
-/// every [`crate::pipeline::limits::KEEP_AWAKE_EVERY`]: the second that the client would wait, and some.
+/// every [`crate::values::limits::KEEP_AWAKE_EVERY`]: the second that the client would wait, and some.
 const EXPECTED: u32 = 30;
 
 /// What the consumer remembers to hurry by.

@@ -102,7 +102,7 @@ impl KafkaSource {
     }
 
     /// Committed offsets; negative where there is none. While a transaction with offsets of these partitions is ending,
-    /// the answer waits for its end ([`crate::pipeline::limits::OFFSETS_HELD_MORE`]).
+    /// the answer waits for its end ([`crate::values::limits::OFFSETS_HELD_MORE`]).
     pub(super) fn committed_offsets(&self, partitions: &[i32]) -> Result<Vec<Progress>, Fatal> {
         self.named().committed(&self.client, partitions, self.offsets_timeout)
     }

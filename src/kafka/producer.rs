@@ -9,7 +9,6 @@ use std::time::Duration;
 use rdkafka::bindings as rd;
 use rdkafka::types::{RDKafkaRespErr as Err, RDKafkaType};
 
-use super::cluster::PartitionCounts;
 use super::delivery::undelivered;
 use super::ear::Ear;
 use super::headers::{copy_where, keep_where};
@@ -18,14 +17,12 @@ use super::login::Login;
 use super::message::KafkaRecord;
 use super::native::{CallbackState, Client, Conf, NO_ERROR, c_string, describe, timeout_ms};
 use super::send_whole::Handover;
-use super::settings::{KafkaSettings, PasswordFiles, Topics, producer_settings, transaction_settings};
+use super::settings::{KafkaSettings, PasswordFiles, producer_settings, transaction_settings};
 use crate::edge::{Complaint, Destination, Outgoing, SendError, Sink, SourceRecord};
 use crate::error::{Fatal, exit};
-use crate::pipeline::settings::ForwardHeaders;
 use crate::record::{Ack, Tag};
-
-const DESTINATIONS: [Destination; 4] =
-    [Destination::Outputs, Destination::Review, Destination::DeadLetters, Destination::Timeouts];
+use crate::values::settings::ForwardHeaders;
+use crate::values::topics::{PartitionCounts, Topics};
 
 /// Lets the client's partitioner choose (`RD_KAFKA_PARTITION_UA`, a macro the bindings lack).
 const UNASSIGNED: i32 = -1;
@@ -88,7 +85,7 @@ impl Blueprint {
         topics: &Topics,
         counts: &PartitionCounts,
     ) -> Result<Blueprint, Fatal> {
-        let named = DESTINATIONS.into_iter().map(|to| Ok((c_string(topics.of(to))?, counts.of(to))));
+        let named = Destination::ALL.into_iter().map(|to| Ok((c_string(&topics[to])?, counts[to])));
         let login = Login::of(&settings, files.producer.as_deref());
         let topics = named.collect::<Result<_, Fatal>>()?;
         let complaint = Arc::default();
@@ -113,7 +110,7 @@ impl Blueprint {
             rd::rd_kafka_conf_set_error_cb(conf.as_ptr(), Some(on_error));
         }
         let mut client = conf.create(RDKafkaType::RD_KAFKA_PRODUCER)?;
-        let mut handles = Vec::with_capacity(DESTINATIONS.len());
+        let mut handles = Vec::with_capacity(Destination::ALL.len());
         for (name, partitions) in &self.topics {
             // SAFETY: client and name are alive; a null configuration means the client's defaults.
             let handle = unsafe { rd::rd_kafka_topic_new(client.as_ptr(), name.as_ptr(), ptr::null_mut()) };

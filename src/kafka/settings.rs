@@ -11,8 +11,6 @@ pub mod ways;
 use secrets::Masked;
 pub use secrets::{PasswordFiles, SECRET_PROPERTIES, is_secret};
 
-use crate::edge::Destination;
-
 /// Where a group without committed offsets starts. There is no default: both answers are wrong for somebody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartAt {
@@ -103,39 +101,6 @@ impl fmt::Debug for KafkaSettings {
             .field("producer_properties", &Masked(&self.producer_properties))
             .field("password_files", &self.password_files)
             .finish()
-    }
-}
-
-/// Names of the topics.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Topics {
-    pub input: String,
-    pub outputs: String,
-    pub review: String,
-    pub dead_letters: String,
-    pub timeouts: String,
-}
-
-impl Default for Topics {
-    fn default() -> Topics {
-        Topics {
-            input: "enriched-context".into(),
-            outputs: "model-outputs".into(),
-            review: "human-review".into(),
-            dead_letters: "model-dead-letters".into(),
-            timeouts: "model-timeouts".into(),
-        }
-    }
-}
-
-impl Topics {
-    pub fn of(&self, destination: Destination) -> &str {
-        match destination {
-            Destination::Outputs => &self.outputs,
-            Destination::Review => &self.review,
-            Destination::DeadLetters => &self.dead_letters,
-            Destination::Timeouts => &self.timeouts,
-        }
     }
 }
 

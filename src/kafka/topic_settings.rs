@@ -3,33 +3,7 @@
 use super::admin::Settings;
 use super::finding::Finding;
 use super::inquiry::Copies;
-
-/// What a topic is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
-    Input,
-    Outputs,
-    Review,
-    DeadLetters,
-    Timeouts,
-}
-
-impl Role {
-    /// The key that names it.
-    pub fn key(self) -> &'static str {
-        match self {
-            Role::Input => "topics.input",
-            Role::Outputs => "topics.outputs",
-            Role::Review => "topics.review",
-            Role::DeadLetters => "topics.dead_letters",
-            Role::Timeouts => "topics.timeouts",
-        }
-    }
-
-    pub fn operation(self) -> &'static str {
-        if self == Role::Input { "Read" } else { "Write" }
-    }
-}
+use crate::values::topics::{Destination, TopicRole};
 
 /// What the settings are measured by.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +21,7 @@ const DAY_MS: u64 = 86_400_000;
 
 /// Every point to be told of one topic.
 pub(super) fn judge(
-    role: Role,
+    role: TopicRole,
     name: &str,
     settings: &Settings,
     partitions: &[Copies],
@@ -55,7 +29,7 @@ pub(super) fn judge(
 ) -> Vec<Finding> {
     let of = Of { role, name, settings };
     let mut findings = Vec::new();
-    if role == Role::Input {
+    if role == TopicRole::Input {
         findings.extend(of.input_is_compacted());
         return findings;
     }
@@ -73,7 +47,7 @@ pub(super) fn kept_ms(settings: &Settings) -> Option<u64> {
 }
 
 struct Of<'a> {
-    role: Role,
+    role: TopicRole,
     name: &'a str,
     settings: &'a Settings,
 }
@@ -200,7 +174,7 @@ impl Of<'_> {
     fn takes_old_timestamps(&self, wanted: Wanted) -> Option<Finding> {
         let name = self.name;
         let keeps_ours = self.settings.get("message.timestamp.type").is_none_or(|kind| kind == "CreateTime");
-        if self.role != Role::DeadLetters || !keeps_ours {
+        if self.role != TopicRole::For(Destination::DeadLetters) || !keeps_ours {
             return None;
         }
         let oldest = self.number("message.timestamp.before.max.ms").filter(|ms| *ms < i64::MAX as u64)?;
@@ -217,7 +191,7 @@ impl Of<'_> {
     }
 
     fn is_kept_for_review(&self) -> Option<Finding> {
-        let kept = kept_ms(self.settings).filter(|_| self.role == Role::Review)?;
+        let kept = kept_ms(self.settings).filter(|_| self.role == TopicRole::For(Destination::Review))?;
         let (name, hours) = (self.name, kept / 3_600_000);
         (kept < DAY_MS).then(|| {
             Finding::warning(
@@ -232,6 +206,7 @@ impl Of<'_> {
 mod tests {
     use super::super::finding::Verdict;
     use super::*;
+    use crate::values::topics::TOPICS;
 
     const WANTED: Wanted =
         Wanted { outcome_bytes: 1_000_000, batch_bytes: 1_000_000, brokers: 3, input_kept_ms: Some(7 * DAY_MS) };
@@ -254,7 +229,8 @@ mod tests {
     }
 
     #[track_caller]
-    fn one(role: Role, changed: &[(&str, &str)], partitions: &[Copies], verdict: Verdict, says: &str) {
+    fn one(of: impl Into<TopicRole>, changed: &[(&str, &str)], partitions: &[Copies], verdict: Verdict, says: &str) {
+        let role = of.into();
         let findings = judge(role, "t", &sound(changed), partitions, WANTED);
         assert_eq!(findings.len(), 1, "{findings:?}");
         let Finding { verdict: found, what, fix } = &findings[0];
@@ -264,42 +240,46 @@ mod tests {
 
     #[test]
     fn a_sound_topic_gives_nothing_to_say() {
-        for role in [Role::Input, Role::Outputs, Role::Review, Role::DeadLetters, Role::Timeouts] {
+        for role in TOPICS.iter().map(|topic| topic.role) {
             assert_eq!(judge(role, "t", &sound(&[]), &copies(3, 3), WANTED), [], "{role:?}");
         }
-        let silent = judge(Role::Outputs, "t", &Settings::new(), &copies(1, 1), WANTED);
+        let silent = judge(Destination::Outputs.into(), "t", &Settings::new(), &copies(1, 1), WANTED);
         assert_eq!(silent, [], "what the brokers do not tell is no finding");
     }
 
     #[test]
     fn compaction_is_told_for_what_it_does_to_each_topic() {
         let compact = [("cleanup.policy", "delete,compact")];
-        one(Role::Input, &compact, &copies(3, 3), Verdict::Warning, "never scored");
-        one(Role::DeadLetters, &compact, &copies(3, 3), Verdict::Warning, "without a key");
-        one(Role::Outputs, &compact, &copies(3, 3), Verdict::Warning, "last outcome of a key");
+        one(TopicRole::Input, &compact, &copies(3, 3), Verdict::Warning, "never scored");
+        one(Destination::DeadLetters, &compact, &copies(3, 3), Verdict::Warning, "without a key");
+        one(Destination::Outputs, &compact, &copies(3, 3), Verdict::Warning, "last outcome of a key");
     }
 
     #[test]
     fn replicas_are_held_against_what_an_acknowledgement_needs() {
-        one(Role::Outputs, &[("min.insync.replicas", "1")], &copies(3, 3), Verdict::Warning, "is lost with it");
-        one(Role::Outputs, &[("min.insync.replicas", "4")], &copies(3, 3), Verdict::Problem, "take no outcome");
-        one(Role::Review, &[], &copies(3, 1), Verdict::Problem, "1 of 2 partitions (the first is 1)");
-        one(Role::Timeouts, &[("min.insync.replicas", "1")], &copies(1, 1), Verdict::Warning, "one replica");
-        let input = judge(Role::Input, "t", &sound(&[("min.insync.replicas", "1")]), &copies(3, 3), WANTED);
+        one(Destination::Outputs, &[("min.insync.replicas", "1")], &copies(3, 3), Verdict::Warning, "is lost with it");
+        one(Destination::Outputs, &[("min.insync.replicas", "4")], &copies(3, 3), Verdict::Problem, "take no outcome");
+        one(Destination::Review, &[], &copies(3, 1), Verdict::Problem, "1 of 2 partitions (the first is 1)");
+        one(Destination::Timeouts, &[("min.insync.replicas", "1")], &copies(1, 1), Verdict::Warning, "one replica");
+        let input = judge(TopicRole::Input, "t", &sound(&[("min.insync.replicas", "1")]), &copies(3, 3), WANTED);
         assert_eq!(input, [], "who writes the input answers for it");
     }
 
     #[test]
     fn sizes_times_and_retention_are_held_against_the_settings() {
-        let small = judge(Role::Outputs, "t", &sound(&[("max.message.bytes", "65536")]), &copies(3, 3), WANTED);
+        let small =
+            judge(Destination::Outputs.into(), "t", &sound(&[("max.message.bytes", "65536")]), &copies(3, 3), WANTED);
         let verdicts: Vec<Verdict> = small.iter().map(|finding| finding.verdict).collect();
         assert_eq!(verdicts, [Verdict::Problem, Verdict::Warning], "{small:?}");
         assert!(small[0].fix.as_ref().is_some_and(|fix| fix.contains("\"batch.size\" = 65536")), "{small:?}");
         let day = [("message.timestamp.before.max.ms", "86400000")];
-        one(Role::DeadLetters, &day, &copies(3, 3), Verdict::Warning, "before.max.ms = 86400000");
+        one(Destination::DeadLetters, &day, &copies(3, 3), Verdict::Warning, "before.max.ms = 86400000");
         let stamped = [day[0], ("message.timestamp.type", "LogAppendTime")];
-        assert_eq!(judge(Role::DeadLetters, "t", &sound(&stamped), &copies(3, 3), WANTED), []);
-        one(Role::Review, &[("retention.ms", "3600000")], &copies(3, 3), Verdict::Warning, "for 1 h");
-        assert_eq!(judge(Role::Review, "t", &sound(&[("retention.ms", "-1")]), &copies(3, 3), WANTED), []);
+        assert_eq!(judge(Destination::DeadLetters.into(), "t", &sound(&stamped), &copies(3, 3), WANTED), []);
+        one(Destination::Review, &[("retention.ms", "3600000")], &copies(3, 3), Verdict::Warning, "for 1 h");
+        assert_eq!(
+            judge(Destination::Review.into(), "t", &sound(&[("retention.ms", "-1")]), &copies(3, 3), WANTED),
+            []
+        );
     }
 }

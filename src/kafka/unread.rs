@@ -25,7 +25,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(1);
 const TRIES_MAX: u32 = 10;
 
 /// Between two questions, in calls of [`KafkaSource::ask_what_is_kept`], which come every
-/// [`crate::pipeline::limits::KEEP_AWAKE_EVERY`].
+/// [`crate::values::limits::KEEP_AWAKE_EVERY`].
 const ASK_EVERY: u32 = 20;
 
 /// A partition whose offset the brokers do not have.

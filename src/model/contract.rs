@@ -53,7 +53,7 @@ use crate::model::classes::Class;
 use crate::model::golden_records::RecordFiles;
 use crate::model::problem::Problems;
 use crate::model::section::Section;
-use crate::pipeline::settings::Thresholds;
+use crate::values::settings::Thresholds;
 
 /// A feature's place is told in 16 bits by a reject.
 pub const FEATURES_MAX: usize = u16::MAX as usize;

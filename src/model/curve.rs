@@ -10,7 +10,7 @@ use crate::error::Fatal;
 use crate::model::package::Package;
 use crate::model::probe::answer;
 use crate::model::session::Session;
-use crate::pipeline::limits::Limits;
+use crate::values::limits::Limits;
 
 /// Bounds of the probe. `run` takes them from the configuration, whose defaults are these.
 #[derive(Clone, Debug, PartialEq)]

@@ -30,6 +30,6 @@ pub use package::{MANIFEST, Package};
 pub use prepare::{Model, ModelSettings, prepare};
 pub use probe::varied_rows;
 pub use runtime::Runtime;
-pub use session::{Placement, Provider, Session, SessionSettings};
+pub use session::{Placement, Session, SessionSettings};
 pub use telemetry::switch_off as switch_telemetry_off;
-pub use trees::{Graph, TreeNode, Trees};
+pub use trees::{Graph, TreeNode};

@@ -11,7 +11,8 @@ use crate::model::package::Package;
 use crate::model::problem::Problems;
 use crate::model::runner::{Answers, FreeAnswer, Runner};
 use crate::model::runtime::Runtime;
-use crate::model::session::{AnswerShape, Placement, Provider, SessionSettings};
+use crate::model::session::{AnswerShape, Placement, SessionSettings};
+use crate::values::model::Provider;
 
 pub fn fixed_rows(declared: Option<usize>, settings: SessionSettings, warnings: &mut Vec<String>) -> Option<usize> {
     let Some(declared) = declared else { return settings.pad_rows };
@@ -26,8 +27,10 @@ pub fn builder(runtime: &Runtime, provider: Provider) -> Result<SessionBuilder, 
     let broken = |error: String| Fatal::new(exit::SYSTEM, format!("ONNX Runtime: {error}"), "run scripts/onnxruntime");
     let builder = SessionBuilder::new(&runtime.environment).map_err(|error| broken(error.to_string()))?;
     let builder = configure(builder).map_err(|error| broken(error.to_string()))?;
-    let Provider::Cuda { device } = provider else { return Ok(builder) };
-    with_cuda(builder, device).map_err(|error| {
+    if provider == Provider::Cpu {
+        return Ok(builder);
+    }
+    with_cuda(builder).map_err(|error| {
         Fatal::new(
             exit::SYSTEM,
             format!("the CUDA provider cannot be used with {}: {error}", runtime.path().display()),
@@ -38,8 +41,8 @@ pub fn builder(runtime: &Runtime, provider: Provider) -> Result<SessionBuilder, 
 }
 
 /// An error rather than a silent fall back to the CPU.
-fn with_cuda(builder: SessionBuilder, device: i32) -> Result<SessionBuilder, ort::Error> {
-    let cuda = ep::CUDA::default().with_device_id(device).build().error_on_failure();
+fn with_cuda(builder: SessionBuilder) -> Result<SessionBuilder, ort::Error> {
+    let cuda = ep::CUDA::default().with_device_id(0).build().error_on_failure();
     Ok(builder.with_execution_providers([cuda])?)
 }
 
@@ -70,7 +73,7 @@ pub fn refused(package: &Package, provider: Provider, error: &ort::Error) -> Fat
     let what = format!("model package {}: ONNX Runtime refuses the model: {error}", package.dir.display());
     let fix = match provider {
         Provider::Cpu => "export the model anew, for an opset that ONNX Runtime 1.28 reads",
-        Provider::Cuda { .. } => "try the CPU provider; if that works, the GPU's libraries are at fault",
+        Provider::Cuda => "try the CPU provider; if that works, the GPU's libraries are at fault",
     };
     Fatal::new(exit::MODEL, what, fix)
 }
@@ -259,5 +262,5 @@ pub fn placement(runner: &Runner, provider: Provider, warnings: &mut Vec<String>
     }
     // A provider that was asked for and runs nothing is not the one used.
     let used = if here > 0 { provider } else { Provider::Cpu };
-    Placement { provider: used.name(), nodes: here, nodes_total: total }
+    Placement { provider: used, nodes: here, nodes_total: total }
 }

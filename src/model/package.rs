@@ -20,7 +20,7 @@ use crate::model::golden_records::GoldenRecords;
 use crate::model::onnx::{self, ZipMap};
 use crate::model::problem::Problems;
 use crate::model::trees::Asked;
-use crate::pipeline::settings::Thresholds;
+use crate::values::settings::Thresholds;
 
 /// The contract's file in the folder.
 pub const MANIFEST: &str = "model.toml";

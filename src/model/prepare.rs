@@ -14,8 +14,9 @@ use crate::model::open::builder;
 use crate::model::package::{Package, list};
 use crate::model::probe::{ProbeReport, check_golden, probe, warm_up};
 use crate::model::runtime::Runtime;
-use crate::model::session::{Opened, Provider, Session, SessionSettings};
-use crate::model::trees::{Graph, TreeNode, Trees};
+use crate::model::session::{Opened, Session, SessionSettings};
+use crate::model::trees::{Graph, TreeNode};
+use crate::values::model::{Provider, Trees};
 
 /// What the configuration says about the model.
 #[derive(Clone, Debug, PartialEq)]

@@ -17,26 +17,7 @@ use crate::model::package::Package;
 use crate::model::runner::{Answers, Runner};
 use crate::model::runtime::Runtime;
 use crate::model::trees::{Graph, Loaded, TreeKernel};
-
-/// Where the model runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Provider {
-    Cpu,
-    /// An NVIDIA GPU, by its number. Needs a library that was built with CUDA.
-    Cuda {
-        device: i32,
-    },
-}
-
-impl Provider {
-    /// As outputs and metrics say it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Provider::Cpu => "CPU",
-            Provider::Cuda { .. } => "CUDA",
-        }
-    }
-}
+use crate::values::model::Provider;
 
 /// How a session is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +33,7 @@ pub struct SessionSettings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placement {
     /// The provider really used: the one asked for if at least one node runs there.
-    pub provider: &'static str,
+    pub provider: Provider,
     /// Nodes that run there, of all.
     pub nodes: usize,
     pub nodes_total: usize,

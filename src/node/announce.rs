@@ -8,10 +8,10 @@ use crate::config::{Config, show};
 use crate::edge::Progress;
 use crate::error::Fatal;
 use crate::kafka;
-use crate::kafka::cluster::PartitionCounts;
 use crate::model::Model;
 use crate::observe::dead_letter_share::Totals;
 use crate::observe::stats::{LaneStats, held};
+use crate::values::topics::{Destination, PartitionCounts, TopicRole};
 
 /// One line with all that identifies the process, when everything is checked and the lanes are about to start.
 pub(super) fn start(config: &Config, model: &Model, counts: PartitionCounts, admin: Option<std::net::SocketAddr>) {
@@ -22,28 +22,28 @@ pub(super) fn start(config: &Config, model: &Model, counts: PartitionCounts, adm
         node = %kafka.node,
         group = %kafka.group,
         bootstrap = %kafka.bootstrap,
-        input = %topics.input,
-        partitions = counts.input,
-        outputs = %topics.outputs,
-        review = %topics.review,
-        dead_letters = %topics.dead_letters,
-        timeouts = %topics.timeouts,
+        input = %topics.input(),
+        partitions = counts[TopicRole::Input],
+        outputs = %topics[Destination::Outputs],
+        review = %topics[Destination::Review],
+        dead_letters = %topics[Destination::DeadLetters],
+        timeouts = %topics[Destination::Timeouts],
         delivery = show::delivery(config),
         lanes,
         layout = show::layout(config),
         model = %package.name,
         model_version = %package.version,
         model_sha256 = %package.sha256,
-        provider = model.report.placement.provider,
+        provider = model.report.placement.provider.name(),
         onnxruntime = model.runtime.version(),
         librdkafka = %kafka::client_version(),
         admin = %admin.map_or_else(|| "off".to_owned(), |address| format!("http://{address}/")),
         "scorewire starts: starting lanes"
     );
-    if lanes > usize::try_from(counts.input).unwrap_or(0) {
+    if lanes > usize::try_from(counts[TopicRole::Input]).unwrap_or(0) {
         tracing::warn!(
             lanes,
-            partitions = counts.input,
+            partitions = counts[TopicRole::Input],
             "more lanes than partitions: some will stay idle. Lower lanes.count, or add partitions"
         );
     }

@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use crate::avro::decoder::Decoder;
 use crate::avro::planner::{Grade, Known, Planner, SchemaNote};
-use crate::avro::schemas::{Lookup, OnUnknown, SchemaDirectory, SchemaError, SchemaSource, key_text};
-use crate::avro::wire::Accept;
-use crate::config::{Config, UnknownSchema};
+use crate::avro::schemas::{Lookup, SchemaDirectory, SchemaError, SchemaSource, key_text};
+use crate::config::Config;
 use crate::error::{Fatal, exit};
 use crate::model::Package;
 use crate::observe::stats::LaneStats;
 use crate::pipeline::ingest;
 use crate::pipeline::schema_desk::{Counter, SchemaDesk};
 use crate::record::SchemaKey;
+use crate::values::schemas::OnUnknown;
 
 /// What was found at start.
 pub struct Preloaded {
@@ -68,8 +68,8 @@ pub fn preload(config: &Config, package: &Package) -> Result<Preloaded, Fatal> {
 
 fn without_files(folder: &Path, config: &Config) -> String {
     let then = match config.schemas.on_unknown {
-        UnknownSchema::DeadLetter => "are dead letters",
-        UnknownSchema::Wait => "wait",
+        OnUnknown::DeadLetter => "are dead letters",
+        OnUnknown::Wait => "wait",
     };
     format!(
         "schemas.directory: {} holds no .avsc file: records that name another schema than the package's own {then} until \
@@ -120,20 +120,14 @@ impl Preloaded {
 
 /// The decoder of one lane.
 pub fn decoder(config: &Config, plans: Plans) -> Decoder {
-    let forms = config.schemas.wire_forms;
-    let accept = Accept { guid: forms.guid, id: forms.id, single_object: forms.single_object, raw: forms.raw };
-    Decoder::with(plans.known, Box::new(plans.counter), accept)
+    Decoder::with(plans.known, Box::new(plans.counter), config.schemas.wire_forms)
 }
 
 fn directory(config: &Config) -> Result<SchemaDirectory, Fatal> {
     let schemas = &config.schemas;
-    let on_unknown = match schemas.on_unknown {
-        UnknownSchema::DeadLetter => OnUnknown::DeadLetter,
-        UnknownSchema::Wait => OnUnknown::Wait,
-    };
     let mut directory = match schemas.directory.as_deref() {
-        Some(folder) => SchemaDirectory::open(folder, on_unknown).map_err(refused)?,
-        None => SchemaDirectory::without_folder(on_unknown),
+        Some(folder) => SchemaDirectory::open(folder, schemas.on_unknown).map_err(refused)?,
+        None => SchemaDirectory::without_folder(schemas.on_unknown),
     };
     if let Some(file) = schemas.raw_schema.as_deref() {
         directory.set_raw(Path::new(file)).map_err(refused)?;

@@ -7,12 +7,12 @@ use crate::avro::outcome::{Origin, OriginReader};
 use crate::avro::schemas::AvroSchema;
 use crate::config::{Config, DeliveryMode};
 use crate::error::{Fatal, exit};
-use crate::kafka::cluster::PartitionCounts;
 use crate::kafka::last_records::{ReadRecord, Stretch, TopicReader};
 use crate::kafka::starting_offsets::{self, Kept};
 use crate::pipeline::decide::{DecisionPolicy, sample_hash};
-use crate::pipeline::settings::Thresholds;
 use crate::record::{Decision, Position};
+use crate::values::settings::Thresholds;
+use crate::values::topics::{Destination, PartitionCounts};
 
 /// Offsets of each outcome partition that are looked at.
 const OUTCOMES_MAX: i64 = 10_000;
@@ -45,10 +45,10 @@ type Due = BTreeMap<i32, Vec<(u64, i64)>>;
 /// Those of [`TopicReader::read`].
 pub(super) fn find(config: &Config, counts: PartitionCounts) -> Result<LastOutcomes, Fatal> {
     let topics = &config.topics;
-    let input = topics.input.as_str();
+    let input = topics.input().as_str();
     let (reader, judge) = (reader(&output_schema(), input)?, sampling(config));
     let (mut found, mut due, mut unknown) = (BTreeMap::new(), Due::new(), 0_u64);
-    collect(config, (&topics.outputs, counts.outputs), &mut found, |record| {
+    collect(config, counts, Destination::Outputs, &mut found, |record| {
         let value = record.value().unwrap_or_default();
         match reader.origin(value) {
             Origin::Record { partition, offset } => {
@@ -66,14 +66,14 @@ pub(super) fn find(config: &Config, counts: PartitionCounts) -> Result<LastOutco
         }
     })?;
     if unknown > 0 {
-        let outputs = &topics.outputs;
+        let outputs = &topics[Destination::Outputs];
         tracing::warn!(topic = %outputs, records = unknown, "not outputs as this version writes them: they say nothing");
     }
     if found.is_empty() {
         return Ok(LastOutcomes::default());
     }
-    for (topic, partitions) in [(&topics.dead_letters, counts.dead_letters), (&topics.timeouts, counts.timeouts)] {
-        collect(config, (topic, partitions), &mut found, |record| rejected(record, input))?;
+    for refused in [Destination::DeadLetters, Destination::Timeouts] {
+        collect(config, counts, refused, &mut found, |record| rejected(record, input))?;
     }
     let mut outcomes = go_on(config, &mut found)?;
     if config.delivery == DeliveryMode::AtLeastOnce && !due.is_empty() {
@@ -121,9 +121,9 @@ fn go_back_for_copies(
     due: &Due,
     outcomes: &mut LastOutcomes,
 ) -> Result<(), Fatal> {
-    let reader = reader(&review_schema(), &config.topics.input)?;
+    let reader = reader(&review_schema(), config.topics.input())?;
     let (mut found, mut last) = (BTreeMap::new(), HashMap::new());
-    collect(config, (&config.topics.review, counts.review), &mut found, |record| {
+    collect(config, counts, Destination::Review, &mut found, |record| {
         let Origin::Record { partition, offset } = reader.origin(record.value()?) else { return None };
         let seen = last.entry((partition, sample_hash(record.key()?))).or_insert(offset);
         *seen = offset.max(*seen);
@@ -155,11 +155,13 @@ fn rejected(record: &ReadRecord<'_>, input: &str) -> Option<Position> {
 
 fn collect(
     config: &Config,
-    (topic, partitions): (&str, i32),
+    counts: PartitionCounts,
+    of: Destination,
     found: &mut BTreeMap<i32, Found>,
     mut source: impl FnMut(&ReadRecord<'_>) -> Option<Position>,
 ) -> Result<(), Fatal> {
-    let kept = starting_offsets::kept(&config.kafka, topic, partitions)?;
+    let topic = &config.topics[of];
+    let kept = starting_offsets::kept(&config.kafka, topic, counts[of])?;
     let stretches: BTreeMap<i32, Stretch> =
         (0..).zip(&kept).filter_map(|(partition, kept)| Some((partition, last_stretch(kept)?))).collect();
     if stretches.is_empty() {
@@ -204,7 +206,7 @@ fn go_on(config: &Config, found: &mut BTreeMap<i32, Found>) -> Result<LastOutcom
     if unsure.is_empty() {
         return Ok(LastOutcomes { next });
     }
-    let reader = TopicReader::of(&config.kafka, &config.topics.input)?;
+    let reader = TopicReader::of(&config.kafka, config.topics.input())?;
     let mut unfinished: BTreeMap<i32, u64> = BTreeMap::new();
     reader.read(&unsure, &mut |record| {
         let Position { partition, offset } = record.position();

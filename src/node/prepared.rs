@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::decoding::{self, Preloaded};
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::edge::Clock;
 use crate::error::Fatal;
 use crate::model::{self, Model, ModelSettings, ProbeSettings};
@@ -40,7 +40,7 @@ impl Prepared {
         tracing::info!(
             name = %package.name,
             version = %package.version,
-            provider = report.placement.provider,
+            provider = report.placement.provider.name(),
             batch_rows = report.batch_rows_cap,
             batch_invariant = report.batch_invariant,
             golden_records = package.golden_records_checked(),
@@ -54,14 +54,8 @@ impl Prepared {
 fn model_settings(config: &Config) -> ModelSettings {
     ModelSettings {
         onnxruntime: config.model.onnxruntime.clone(),
-        provider: match config.model.provider {
-            config::Provider::Cpu => model::Provider::Cpu,
-            config::Provider::Cuda => model::Provider::Cuda { device: 0 },
-        },
-        trees: match config.model.trees {
-            config::Trees::Auto => model::Trees::Auto,
-            config::Trees::OnnxRuntime => model::Trees::OnnxRuntime,
-        },
+        provider: config.model.provider,
+        trees: config.model.trees,
         probe: ProbeSettings {
             rows_max: config.limits.batch_rows_max,
             slice: Duration::from_micros(config.model.batch_slice_us),

@@ -6,13 +6,13 @@ use std::fmt::Write as _;
 use super::last_outcomes::{self, LastOutcomes};
 use crate::config::Config;
 use crate::error::{Fatal, exit};
-use crate::kafka::cluster::PartitionCounts;
 use crate::kafka::settings::{StartAt, WithoutOffsets};
 use crate::kafka::starting_offsets::{self, GroupOffsets, Held, Kept};
+use crate::values::topics::{Destination, PartitionCounts, TopicRole};
 
 /// The ends of the input now, as a reader at `read_committed` sees them.
 pub(super) fn end_offsets(config: &Config, partitions: i32) -> Result<Vec<i64>, Fatal> {
-    let kept = starting_offsets::kept(&config.kafka, &config.topics.input, partitions)?;
+    let kept = starting_offsets::kept(&config.kafka, config.topics.input(), partitions)?;
     Ok(kept.into_iter().map(|kept| kept.end).collect())
 }
 
@@ -21,8 +21,8 @@ pub(super) fn end_offsets(config: &Config, partitions: i32) -> Result<Vec<i64>, 
 /// # Errors
 /// [`exit::CONFIG`] where somebody has to say where to begin; [`exit::UNAVAILABLE`] when the cluster does not answer.
 pub(super) fn fix(config: &Config, counts: PartitionCounts) -> Result<(), Fatal> {
-    let (kafka, topic) = (&config.kafka, config.topics.input.as_str());
-    let group = GroupOffsets::of(kafka, topic, counts.input, config.limits.offsets_timeout())?;
+    let (kafka, topic) = (&config.kafka, config.topics.input().as_str());
+    let group = GroupOffsets::of(kafka, topic, counts[TopicRole::Input], config.limits.offsets_timeout())?;
     let held = group.held()?;
     if held.iter().any(Option::is_some) {
         tracing::info!(group = %kafka.group, offsets = text(&held), "the group goes on at its committed offsets");
@@ -33,7 +33,7 @@ pub(super) fn fix(config: &Config, counts: PartitionCounts) -> Result<(), Fatal>
         WithoutOffsets::Refuse | WithoutOffsets::Resume => last_outcomes::find(config, counts)?,
     };
     let held = if outcomes.next.is_empty() {
-        let start_at = kafka.start_at.ok_or_else(|| nowhere(config, counts.input))?;
+        let start_at = kafka.start_at.ok_or_else(|| nowhere(config, counts[TopicRole::Input]))?;
         group.fix(|kept| Ok(begin(kept, start_at)))?
     } else {
         if kafka.without_offsets == WithoutOffsets::Refuse {
@@ -64,7 +64,8 @@ fn resume(config: &Config, kept: &[Kept], outcomes: &LastOutcomes) -> Result<Vec
             exit::CONFIG,
             format!(
                 "partition {partition} of {} ends before {next}, where it would go on after its last outcome in {}",
-                config.topics.input, config.topics.outputs
+                config.topics.input(),
+                config.topics[Destination::Outputs]
             ),
             "the topic was made anew: say kafka.without_offsets = \"begin\" for this start",
         ));
@@ -91,7 +92,8 @@ fn nowhere(config: &Config, partitions: i32) -> Fatal {
         exit::CONFIG,
         format!(
             "group {} has no committed offset for any of the {partitions} partitions of {}, and kafka.start_at is not set",
-            config.kafka.group, config.topics.input
+            config.kafka.group,
+            config.topics.input()
         ),
         "set kafka.start_at = \"earliest\" (score everything kept) or \"latest\" (only what is new)",
     )
@@ -105,8 +107,8 @@ fn forgotten(config: &Config, outcomes: &LastOutcomes) -> Fatal {
             "group {} has no committed offsets, and {} holds outcomes of {} all the same; after the last of them it would \
              go on at (partition: offset) {}",
             config.kafka.group,
-            topics.outputs,
-            topics.input,
+            topics[Destination::Outputs],
+            topics.input(),
             pairs(outcomes.next.iter().map(|(&partition, &next)| (partition, next)))
         ),
         "the offsets expired (offsets.retention.minutes of a group that stood still), were deleted, or another \

@@ -8,7 +8,7 @@ use super::stats::LaneStats;
 impl AdminState {
     /// All alarms, those that stop something first. Each is one line: what, since when, and the way out.
     pub fn alarms(&self) -> Vec<String> {
-        let (topic, now_ms) = (&self.topics.input, self.wall_ms());
+        let (topic, now_ms) = (self.topics.input(), self.wall_ms());
         let mut alarms = Vec::new();
         for stats in &self.lanes {
             let held_up = held(&stats.held_up);

@@ -11,6 +11,7 @@ use super::metrics::METRICS;
 use super::state::{AdminState, ModelInfo};
 use super::stats::{LaneStats, merged_times};
 use crate::memory;
+use crate::values::topics::Topics;
 
 /// The whole document.
 #[derive(Debug, Serialize)]
@@ -18,7 +19,8 @@ pub struct Status<'a> {
     version: &'static str,
     node: &'a str,
     group: &'a str,
-    topics: Topics<'a>,
+    #[serde(serialize_with = "by_name")]
+    topics: &'a Topics,
     uptime_seconds: f64,
     live: bool,
     ready: bool,
@@ -34,13 +36,8 @@ pub struct Status<'a> {
     limits: &'a Value,
 }
 
-#[derive(Debug, Serialize)]
-struct Topics<'a> {
-    input: &'a str,
-    outputs: &'a str,
-    review: &'a str,
-    dead_letters: &'a str,
-    timeouts: &'a str,
+fn by_name<S: serde::Serializer>(topics: &Topics, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(topics.iter().map(|(topic, name)| (topic.name(), name)))
 }
 
 #[derive(Debug, Serialize)]
@@ -64,18 +61,11 @@ struct DeadLetterShare {
 impl<'a> Status<'a> {
     pub fn of(state: &'a AdminState) -> Status<'a> {
         let (liveness, readiness) = (state.liveness(), state.readiness());
-        let topics = &state.topics;
         Status {
             version: env!("CARGO_PKG_VERSION"),
             node: &state.node,
             group: &state.group,
-            topics: Topics {
-                input: &topics.input,
-                outputs: &topics.outputs,
-                review: &topics.review,
-                dead_letters: &topics.dead_letters,
-                timeouts: &topics.timeouts,
-            },
+            topics: &state.topics,
             uptime_seconds: state.uptime().as_secs_f64(),
             live: liveness.is_ready(),
             ready: readiness.is_ready(),

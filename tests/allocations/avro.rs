@@ -7,11 +7,12 @@ use std::sync::Arc;
 use crate::avro_support::{bytes, feature, long, text};
 use crate::counting;
 use scorewire::avro::decoder::Decoder;
-use scorewire::avro::encode::{OutcomeEncoder, OutcomeIdentity, Provider};
+use scorewire::avro::encode::{OutcomeEncoder, OutcomeIdentity};
 use scorewire::avro::feature::{Feature, Missing, Transform, Wanted};
 use scorewire::avro::schemas::{AvroSchema, Lookup, SchemaSource};
-use scorewire::avro::wire::Accept;
 use scorewire::record::{Decision, Position, ReviewReason, SchemaKey, Scored};
+use scorewire::values::model::Provider;
+use scorewire::values::schemas::WireForms;
 
 fn allocations(work: impl FnOnce()) -> u64 {
     let before = counting::allocations();
@@ -60,7 +61,7 @@ fn payload(amount: &[u8], country: &str) -> Vec<u8> {
 #[test]
 fn decoding_and_encoding_allocate_nothing() {
     let schema = Arc::new(AvroSchema::parse(SCHEMA, "test").unwrap());
-    let mut decoder = Decoder::new(schema.clone(), wanted(), Box::new(One(schema)), Accept::default()).unwrap();
+    let mut decoder = Decoder::new(schema.clone(), wanted(), Box::new(One(schema)), WireForms::default()).unwrap();
     let identity = OutcomeIdentity {
         review_threshold: 0.2,
         decline_threshold: 0.8,

@@ -4,9 +4,10 @@
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
-use scorewire::avro::encode::{OutcomeEncoder, OutcomeIdentity, OutputForm, Provider, output_schema, review_schema};
+use scorewire::avro::encode::{OutcomeEncoder, OutcomeIdentity, OutputForm, output_schema, review_schema};
 use scorewire::avro::schemas::AvroSchema;
 use scorewire::record::{Decision, Decoded, Position, ReviewReason, SchemaKey, Scored, TransactionId};
+use scorewire::values::model::Provider;
 
 fn identity() -> OutcomeIdentity {
     OutcomeIdentity {

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use crate::avro_support::{features, long};
 use scorewire::avro::decoder::{Decoder, Stop};
 use scorewire::avro::planner::Planner;
-use scorewire::avro::schemas::{AvroSchema, OnUnknown, SchemaDirectory};
-use scorewire::avro::wire::Accept;
+use scorewire::avro::schemas::{AvroSchema, SchemaDirectory};
 use scorewire::error::Reject;
 use scorewire::record::SchemaKey;
+use scorewire::values::schemas::{OnUnknown, WireForms};
 
 const INT: &str = r#"{"type":"record","name":"T","fields":[{"name":"x","type":"int"}]}"#;
 const READER: &str = r#"{"type":"record","name":"T","fields":[{"name":"x","type":"double"}]}"#;
@@ -63,7 +63,7 @@ fn preloading_leaves_no_note_out_however_many_there_are() {
 fn running_notes_are_bounded_and_say_how_many_were_left_out() {
     let folder = tempfile::tempdir().unwrap();
     let planner = planner(folder.path());
-    let mut decoder = Decoder::with(planner.known(), Box::new(planner), Accept::default());
+    let mut decoder = Decoder::with(planner.known(), Box::new(planner), WireForms::default());
     for id in 0..200 {
         put(folder.path(), &format!("{id}.avsc"), &OTHER.replace("\"y\"", &format!("\"y{id}\"")));
         let refused = Err(Stop::Reject(Reject::IncompatibleSchema));

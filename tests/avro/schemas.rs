@@ -8,10 +8,10 @@ use std::sync::Arc;
 use crate::avro_support::{features, long};
 use scorewire::avro::decoder::{Decoder, Stop};
 use scorewire::avro::planner::Planner;
-use scorewire::avro::schemas::{AvroSchema, Lookup, OnUnknown, SchemaDirectory, SchemaSource};
-use scorewire::avro::wire::Accept;
+use scorewire::avro::schemas::{AvroSchema, Lookup, SchemaDirectory, SchemaSource};
 use scorewire::error::Reject;
 use scorewire::record::SchemaKey;
+use scorewire::values::schemas::{OnUnknown, WireForms};
 
 const INT: &str = r#"{"type":"record","name":"T","fields":[{"name":"x","type":"int"}]}"#;
 const LONG: &str =
@@ -36,7 +36,7 @@ fn parse(text: &str) -> Arc<AvroSchema> {
     Arc::new(AvroSchema::parse(text, "test").unwrap())
 }
 
-fn decoder(source: SchemaDirectory, accept: Accept) -> Decoder {
+fn decoder(source: SchemaDirectory, accept: WireForms) -> Decoder {
     Decoder::new(parse(READER), features(&["x"]), Box::new(source), accept).unwrap()
 }
 
@@ -114,7 +114,7 @@ fn every_problem_of_a_folder_is_told_at_once() {
 fn a_late_schema_makes_its_record_wait_and_then_decodes_it() {
     let folder = tempfile::tempdir().unwrap();
     put(folder.path(), "1.avsc", INT);
-    let mut decoder = decoder(open(folder.path(), OnUnknown::Wait), Accept::default());
+    let mut decoder = decoder(open(folder.path(), OnUnknown::Wait), WireForms::default());
     let (early, late, mut row) = (framed(1, &long(7)), framed(2, &[vec![2, b'a'], long(8)].concat()), [0.0]);
     for _ in 0..3 {
         assert_eq!(decoder.decode(None, &late, &mut row), Err(Stop::Wait(SchemaKey::Id(2))));
@@ -156,7 +156,7 @@ fn a_folder_that_cannot_be_read_makes_unknown_ids_wait() {
 #[test]
 fn an_unknown_schema_is_a_dead_letter_and_is_asked_for_again() {
     let folder = tempfile::tempdir().unwrap();
-    let mut decoder = decoder(open(folder.path(), OnUnknown::DeadLetter), Accept::default());
+    let mut decoder = decoder(open(folder.path(), OnUnknown::DeadLetter), WireForms::default());
     let value = framed(5, &long(7));
     let mut row = [0.0];
     let unknown = Err(Stop::Reject(Reject::UnknownSchema));
@@ -183,7 +183,7 @@ fn a_schema_that_does_not_fit_is_told_once_and_its_records_are_dead_letters() {
     let folder = tempfile::tempdir().unwrap();
     put(folder.path(), "1.avsc", OTHER);
     put(folder.path(), "2.avsc", INT);
-    let mut decoder = decoder(open(folder.path(), OnUnknown::Wait), Accept::default());
+    let mut decoder = decoder(open(folder.path(), OnUnknown::Wait), WireForms::default());
     let mut row = [0.0];
     for _ in 0..3 {
         let value = framed(1, &long(7));
@@ -199,7 +199,7 @@ fn a_schema_that_does_not_fit_is_told_once_and_its_records_are_dead_letters() {
 fn a_contract_that_its_own_reader_cannot_fill_is_refused_at_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let source = Box::new(open(folder.path(), OnUnknown::Wait));
-    let refused = Decoder::new(parse(READER), features(&["amount"]), source, Accept::default());
+    let refused = Decoder::new(parse(READER), features(&["amount"]), source, WireForms::default());
     let Err(problem) = refused else { panic!("it is taken") };
     assert!(problem.to_string().contains("feature `amount` (amount): the reader's schema has no field"), "{problem}");
 }
@@ -213,7 +213,7 @@ fn every_wire_form_finds_its_plan() {
     let mut source = open(folder.path(), OnUnknown::DeadLetter);
     source.set_raw(&folder.path().join("raw.avsc")).unwrap();
     source.add(parse(READER));
-    let mut decoder = decoder(source, Accept { raw: true, ..Accept::default() });
+    let mut decoder = decoder(source, WireForms { raw: true, ..WireForms::default() });
     assert!(decoder.needs_header());
     let header = [&[1][..], &guid()].concat();
     let mut row = [0.0];
@@ -236,7 +236,7 @@ fn every_wire_form_finds_its_plan() {
 #[test]
 fn a_schema_that_nobody_knows_is_told_once_however_often_somebody_asks() {
     let folder = tempfile::tempdir().unwrap();
-    let mut decoder = decoder(open(folder.path(), OnUnknown::DeadLetter), Accept::default());
+    let mut decoder = decoder(open(folder.path(), OnUnknown::DeadLetter), WireForms::default());
     let mut row = [0.0];
     let mut told = 0;
     for _ in 0..3 {
@@ -252,7 +252,7 @@ fn a_schema_that_nobody_knows_is_told_once_however_often_somebody_asks() {
 #[test]
 fn poison_ids_do_not_pile_up() {
     let folder = tempfile::tempdir().unwrap();
-    let mut decoder = decoder(open(folder.path(), OnUnknown::DeadLetter), Accept::default());
+    let mut decoder = decoder(open(folder.path(), OnUnknown::DeadLetter), WireForms::default());
     for id in 0..5_000 {
         assert_eq!(decoder.decode(None, &framed(id, &[0]), &mut [0.0]), Err(Stop::Reject(Reject::UnknownSchema)));
     }
@@ -275,7 +275,7 @@ fn scaled_decoder(source: SchemaDirectory) -> (Decoder, Vec<String>) {
     source.add(parse(&scaled(2)));
     let mut planner = Planner::new(parse(&scaled(2)), features(&["x"]), Box::new(source)).unwrap();
     let notes = planner.preload().notes;
-    let decoder = Decoder::with(planner.known(), Box::new(planner), Accept::default());
+    let decoder = Decoder::with(planner.known(), Box::new(planner), WireForms::default());
     (decoder, notes.into_iter().map(|note| note.text).collect())
 }
 

@@ -139,14 +139,14 @@ fn what_init_writes_holds() {
     let again = scorewire(&dir, &["config", "init", "--output", "scorewire.toml"]);
     assert_eq!(code(&again), 1, "an existing file is left alone: {again:?}");
     let printed = scorewire(&dir, &["config", "init"]);
-    assert_eq!(stdout(&printed), scorewire::config::REFERENCE);
+    assert_eq!(stdout(&printed), *scorewire::config::REFERENCE);
 }
 
 #[test]
 fn show_lays_flags_over_environment_over_file() {
     let dir = folder();
     let path = dir.path().join("scorewire.toml");
-    std::fs::write(&path, scorewire::config::REFERENCE).unwrap();
+    std::fs::write(&path, scorewire::config::REFERENCE.as_str()).unwrap();
     let mut command = Command::cargo_bin("scorewire").unwrap();
     command.current_dir(dir.path()).env_clear();
     command.env("SCOREWIRE_CONFIG", &path);

@@ -12,7 +12,7 @@ use scorewire::config::raw::{FlagValue, Sources};
 use scorewire::config::{Config, DeliveryMode, LaneConfig, Loaded, REFERENCE, show};
 use scorewire::error::{Fatal, exit};
 use scorewire::kafka::settings::{GroupProtocol, Membership, StartAt};
-use scorewire::pipeline::settings::{Cores, Deadline, DeadlineFrom, ForwardHeaders, Layout};
+use scorewire::values::settings::{Cores, Deadline, DeadlineFrom, ForwardHeaders, Layout};
 use tempfile::TempDir;
 
 /// A folder with a package, and a machine with cores 0, 1 and 4.
@@ -332,7 +332,7 @@ fn client_properties_pass_by_their_dotted_names_or_are_refused_with_the_reason()
 fn the_reference_reads_as_the_defaults_and_names_every_key() {
     let bench = Bench::new();
     std::fs::create_dir_all(bench.path("models/card-fraud-gbdt")).unwrap();
-    let loaded = bench.load(REFERENCE, &[], &[]).unwrap();
+    let loaded = bench.load(&REFERENCE, &[], &[]).unwrap();
     let mut defaults = Config::new("127.0.0.1:9092", "scorewire", bench.path("models/card-fraud-gbdt"));
     defaults.kafka.node = "host-1".to_owned();
     assert_eq!(loaded.config, defaults);

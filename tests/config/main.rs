@@ -5,3 +5,4 @@ mod machine;
 mod robust;
 mod secrets;
 mod security;
+mod table;

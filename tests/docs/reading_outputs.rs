@@ -10,7 +10,7 @@ use crate::support::{Page, python, root};
 use scorewire::error::Reject;
 use scorewire::load::simulate::payloads::Framing;
 use scorewire::pipeline::deliver::dead_letter::{DeadLetterHeaders, Place};
-use scorewire::pipeline::settings::HeaderStyle;
+use scorewire::values::settings::HeaderStyle;
 use serde_json::Value as Json;
 
 const PAGE: &str = "docs/reading-outputs.md";

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use scorewire::avro::decoder::Decoder;
-use scorewire::avro::encode::{OutcomeEncoder, OutcomeIdentity, Provider};
+use scorewire::avro::encode::{OutcomeEncoder, OutcomeIdentity};
 use scorewire::avro::planner::Planner;
 use scorewire::avro::schemas::SchemaSource;
-use scorewire::avro::wire::Accept;
 use scorewire::edge::{Destination, SourceEvent, SourceRecord};
 use scorewire::error::Fatal;
 use scorewire::observe::stats::LaneStats;
@@ -34,6 +33,8 @@ use super::scorer::{FakeScorer, ScorerState};
 use super::sink::{FakeSink, Sent};
 use super::source::FakeSource;
 use super::transactions::Transactions;
+use scorewire::values::model::Provider;
+use scorewire::values::schemas::WireForms;
 
 pub type FakeLane<D = AtLeastOnce> = Lane<FakeSource, FakeScorer, FakeSink, D, ManualClock>;
 
@@ -134,7 +135,7 @@ impl Setup {
 
     pub fn intake<R: SourceRecord>(&self, schemas: &FakeSchemas) -> Intake<R> {
         let source = Box::new(schemas.clone());
-        let decoder = Decoder::new(payload::reader(), payload::wanted(), source, Accept::default()).unwrap();
+        let decoder = Decoder::new(payload::reader(), payload::wanted(), source, WireForms::default()).unwrap();
         Intake::new(decoder, self.limits.payload_bytes_max)
     }
 
@@ -143,7 +144,7 @@ impl Setup {
         let planner = Planner::new(payload::reader(), payload::wanted(), source).unwrap();
         let known = planner.known();
         let mut desk = SchemaDesk::new(planner);
-        let decoder = Decoder::with(known, Box::new(desk.counter()), Accept::default());
+        let decoder = Decoder::with(known, Box::new(desk.counter()), WireForms::default());
         (Intake::new(decoder, self.limits.payload_bytes_max), desk)
     }
 

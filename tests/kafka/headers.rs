@@ -9,15 +9,15 @@ use std::time::Duration;
 use crate::common::kafka::ANSWER;
 use crate::common::{self, Job, Outcome, ReadRecord, RealKafka, TestRecord, Transactions, unique_name, wait_until};
 use apache_avro::types::Value;
-use scorewire::edge::{Destination, Outgoing, Part, SendError, Sink, Source, SourceEvent, SourceRecord};
-use scorewire::kafka::cluster::PartitionCounts;
+use scorewire::edge::{Destination, Group, Outgoing, Part, SendError, Sink, Source, SourceEvent, SourceRecord};
 use scorewire::kafka::consumer::KafkaSource;
 use scorewire::kafka::message::KafkaRecord;
 use scorewire::kafka::producer::KafkaSink;
-use scorewire::kafka::settings::{KafkaSettings, StartAt, Topics};
+use scorewire::kafka::settings::{KafkaSettings, StartAt};
 use scorewire::load::simulate::payloads::Framing;
-use scorewire::pipeline::settings::ForwardHeaders;
 use scorewire::record::Tag;
+use scorewire::values::settings::ForwardHeaders;
+use scorewire::values::topics::{PartitionCounts, Topics};
 
 const GUID: [u8; 17] = [1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 const GUID_TEXT: &str = "00010203-0405-0607-0809-0a0b0c0d0e0f";
@@ -147,14 +147,7 @@ fn headers_of(record: &impl SourceRecord) -> Vec<(String, Option<Vec<u8>>)> {
 #[test]
 fn an_outcome_that_is_refused_leaves_the_records_headers_as_they_were() {
     let Some(kafka) = RealKafka::connect() else { return };
-    let topic = |purpose: &str| kafka.topic(purpose, 1);
-    let topics = Topics {
-        input: topic("refused-in"),
-        outputs: topic("refused-out"),
-        review: topic("refused-review"),
-        dead_letters: topic("refused-dead"),
-        timeouts: topic("refused-timeouts"),
-    };
+    let topics = Topics::of(|topic| kafka.topic(&format!("refused-{}", topic.name().replace('_', "-")), 1));
     let settings = KafkaSettings {
         bootstrap: kafka.bootstrap().to_owned(),
         group: unique_name("refused"),
@@ -169,9 +162,9 @@ fn an_outcome_that_is_refused_leaves_the_records_headers_as_they_were() {
         password_files: Default::default(),
     };
     let source = with_headers(TestRecord::new(0).key("k").value("v"), &GUID);
-    kafka.produce(&topics.input, std::slice::from_ref(&source));
-    let mut held = hold(&settings, &topics.input);
-    let counts = PartitionCounts { input: 1, outputs: 1, review: 1, dead_letters: 1, timeouts: 1 };
+    kafka.produce(topics.input(), std::slice::from_ref(&source));
+    let mut held = hold(&settings, topics.input());
+    let counts = PartitionCounts::of(|_| 1);
     let mut sink = KafkaSink::new(&settings, &topics, &counts, &ForwardHeaders::All).unwrap();
     let too_large = [7; 4_000];
     let mut outcome = Outgoing {
@@ -196,7 +189,7 @@ fn an_outcome_that_is_refused_leaves_the_records_headers_as_they_were() {
         sink.poll(Duration::from_millis(10), &mut acks).unwrap();
         !acks.is_empty()
     });
-    let [output] = &kafka.read(&topics.outputs)[..] else { panic!("not one output") };
+    let [output] = &kafka.read(&topics[Destination::Outputs])[..] else { panic!("not one output") };
     let travels = ["traceparent", KEY_SCHEMA_ID, "twice", "twice", "null", "ours"];
     assert_eq!((names(output), output.value.as_deref()), (travels.to_vec(), Some(&b"score"[..])));
 }

@@ -13,9 +13,10 @@ use scorewire::config::Config;
 use scorewire::error::{Fatal, exit};
 use scorewire::kafka::cluster::{self, Inspected};
 use scorewire::kafka::producer::KafkaSink;
-use scorewire::kafka::settings::{KafkaSettings, Topics};
+use scorewire::kafka::settings::KafkaSettings;
 use scorewire::kafka::starting_offsets::{self, GroupOffsets, Kept};
-use scorewire::pipeline::settings::ForwardHeaders;
+use scorewire::values::settings::ForwardHeaders;
+use scorewire::values::topics::{Destination, Topics};
 
 /// Far above what an answer takes, so that a test that passes never waits for it.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -33,7 +34,7 @@ impl Bench {
     fn new() -> Bench {
         let topics = Topics::default();
         let cluster = MockCluster::new(1).unwrap();
-        for name in [&topics.input, &topics.outputs, &topics.review, &topics.dead_letters, &topics.timeouts] {
+        for (_, name) in topics.iter() {
             cluster.create_topic(name, 2, 1).unwrap();
         }
         let mut settings = Config::new(&cluster.bootstrap_servers(), "group", "package").kafka;
@@ -48,11 +49,11 @@ impl Bench {
     }
 
     fn kept(&self) -> Result<Vec<Kept>, Fatal> {
-        starting_offsets::kept(&self.settings, &self.topics.input, 2)
+        starting_offsets::kept(&self.settings, self.topics.input(), 2)
     }
 
     fn held(&self) -> Result<Vec<Option<i64>>, Fatal> {
-        GroupOffsets::of(&self.settings, &self.topics.input, 2, LIMIT)?.held()
+        GroupOffsets::of(&self.settings, self.topics.input(), 2, LIMIT)?.held()
     }
 }
 
@@ -100,17 +101,23 @@ fn what_does_not_pass_is_told_at_once_by_its_name() {
 
     give(&bench, RDKafkaApiKey::ListOffsets, Err::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
     let fatal = bench.kept().unwrap_err();
-    assert!(fatal.what.starts_with(&format!("READ on topic {} is denied", bench.topics.input)), "{fatal}");
+    assert!(fatal.what.starts_with(&format!("READ on topic {} is denied", bench.topics.input())), "{fatal}");
 
-    bench.cluster.topic_error(&bench.topics.review, Err::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED).unwrap();
+    bench
+        .cluster
+        .topic_error(&bench.topics[Destination::Review], Err::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
+        .unwrap();
     let fatal = bench.inspect().unwrap_err();
-    assert!(fatal.what.starts_with(&format!("WRITE on topic {} is denied", bench.topics.review)), "{fatal}");
+    assert!(
+        fatal.what.starts_with(&format!("WRITE on topic {} is denied", bench.topics[Destination::Review])),
+        "{fatal}"
+    );
 }
 
 #[test]
 fn a_commit_that_is_refused_for_good_is_told_at_once() {
     let bench = Bench::new();
-    let group = GroupOffsets::of(&bench.settings, &bench.topics.input, 2, LIMIT).unwrap();
+    let group = GroupOffsets::of(&bench.settings, bench.topics.input(), 2, LIMIT).unwrap();
     let start = |kept: &[Kept]| Ok(kept.iter().map(|kept| kept.first).collect());
     // More than are asked for by then; were it asked on, the last one would be taken after them.
     bench.cluster.request_errors(RDKafkaApiKey::OffsetCommit, &[Err::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED; 2]);
@@ -142,7 +149,10 @@ impl Write for Told {
 #[test]
 fn a_topic_that_has_no_leader_yet_is_asked_for_again_and_that_is_said() {
     let bench = Bench::new();
-    bench.cluster.topic_error(&bench.topics.outputs, Err::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE).unwrap();
+    bench
+        .cluster
+        .topic_error(&bench.topics[Destination::Outputs], Err::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
+        .unwrap();
     let (tell, told) = channel();
     let lines = tracing_subscriber::fmt().with_writer(move || Told(tell.clone())).finish();
     std::thread::scope(|scope| {
@@ -150,10 +160,10 @@ fn a_topic_that_has_no_leader_yet_is_asked_for_again_and_that_is_said() {
         let inspect = || cluster::inspect(settings, topics, LIMIT);
         let asking = scope.spawn(move || tracing::subscriber::with_default(lines, inspect));
         let line = told.recv_timeout(LIMIT).expect("the start says what it waits for");
-        assert!(line.contains("LEADER_NOT_AVAILABLE") && line.contains(&bench.topics.outputs), "{line}");
-        bench.cluster.topic_error(&bench.topics.outputs, Err::RD_KAFKA_RESP_ERR_NO_ERROR).unwrap();
+        assert!(line.contains("LEADER_NOT_AVAILABLE") && line.contains(&bench.topics[Destination::Outputs]), "{line}");
+        bench.cluster.topic_error(&bench.topics[Destination::Outputs], Err::RD_KAFKA_RESP_ERR_NO_ERROR).unwrap();
         let inspected = asking.join().unwrap().unwrap();
-        assert_eq!((inspected.partitions.outputs, inspected.brokers), (2, 1));
+        assert_eq!((inspected.partitions[Destination::Outputs], inspected.brokers), (2, 1));
     });
 }
 

@@ -11,9 +11,8 @@ use crate::fakes::{self, FakeRecord, FakeSink, FakeSource, Journal, ManualClock,
 use crate::model_support::{SteppingClock, settings};
 use crate::packages;
 use scorewire::avro::decoder::Decoder;
-use scorewire::avro::encode::{OutcomeEncoder, OutcomeIdentity, Provider};
-use scorewire::avro::schemas::{OnUnknown, SchemaDirectory};
-use scorewire::avro::wire::Accept;
+use scorewire::avro::encode::{OutcomeEncoder, OutcomeIdentity};
+use scorewire::avro::schemas::SchemaDirectory;
 use scorewire::edge::{Destination, SourceEvent};
 use scorewire::load::simulate::transaction::id_text;
 use scorewire::model::{Model, Session, prepare};
@@ -26,6 +25,8 @@ use scorewire::pipeline::ingest::Intake;
 use scorewire::pipeline::lane::{Lane, Parts};
 use scorewire::pipeline::limits::Limits;
 use scorewire::pipeline::settings::{HeaderStyle, OutOfRange, PayloadPolicy, ReviewSettings};
+use scorewire::values::model::Provider;
+use scorewire::values::schemas::{OnUnknown, WireForms};
 
 const PARTITIONS: i32 = 2;
 
@@ -38,7 +39,7 @@ fn intake(model: &Model, limits: &Limits) -> (Intake<FakeRecord>, u64) {
     let mut directory = SchemaDirectory::without_folder(OnUnknown::DeadLetter);
     directory.add(Arc::clone(&reader));
     let wanted = model.package.wanted.clone();
-    let decoder = Decoder::new(reader, wanted, Box::new(directory), Accept::default()).unwrap();
+    let decoder = Decoder::new(reader, wanted, Box::new(directory), WireForms::default()).unwrap();
     (Intake::new(decoder, limits.payload_bytes_max), fingerprint)
 }
 

@@ -10,7 +10,6 @@ use crate::fakes::{FakeLane, FakeSchemas, FakeSink, Payment, Setup, World, paylo
 use scorewire::avro::decoder::{Decoder, Stop};
 use scorewire::avro::planner::Planner;
 use scorewire::avro::schemas::{Lookup, SchemaSource};
-use scorewire::avro::wire::Accept;
 use scorewire::edge::{Destination, SourceEvent};
 use scorewire::error::{Fatal, Reject, exit};
 use scorewire::pipeline::limits::{Limits, SCHEMA_MOMENT};
@@ -18,6 +17,7 @@ use scorewire::pipeline::schema_desk::SchemaDesk;
 use scorewire::pipeline::settings::Cores;
 use scorewire::pipeline::threads::Lanes;
 use scorewire::record::SchemaKey;
+use scorewire::values::schemas::WireForms;
 
 const LATE_ID: u32 = 50;
 
@@ -151,7 +151,7 @@ fn ask(decoder: &mut Decoder, id: u32) -> Result<(), Stop> {
 }
 
 fn decoders(desk: &mut SchemaDesk) -> [Decoder; 2] {
-    [(); 2].map(|()| Decoder::with(Default::default(), Box::new(desk.counter()), Accept::default()))
+    [(); 2].map(|()| Decoder::with(Default::default(), Box::new(desk.counter()), WireForms::default()))
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The accounting decides whether a run kept its promises. Each of its counts is held here against outcomes made by hand:
 //! a count that never moves would let every regression through.
 
-use scorewire::avro::encode::{HUMAN_REVIEW_SCHEMA, MODEL_OUTPUT_SCHEMA, OutcomeEncoder, OutcomeIdentity, Provider};
+use scorewire::avro::encode::{HUMAN_REVIEW_SCHEMA, MODEL_OUTPUT_SCHEMA, OutcomeEncoder, OutcomeIdentity};
 use scorewire::load::simulate::marker::Marker;
 use scorewire::load::simulate::poison::KINDS;
 use scorewire::load::verify::accounting::{Accounting, Layout, Tally};
@@ -10,6 +10,7 @@ use scorewire::load::verify::inject::{Injector, Tap};
 use scorewire::load::verify::outcome::{Fate, Outcome};
 use scorewire::load::verify::projection::{Field, Projection, without_prefix};
 use scorewire::record::{Decision, Decoded, Position, SchemaKey, Scored, TransactionId};
+use scorewire::values::model::Provider;
 
 const LAYOUT: Layout = Layout { input: 2, destinations: [2, 2, 2] };
 

@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use crate::packages;
 use scorewire::avro::decoder::{Decoder, Stop};
-use scorewire::avro::schemas::{OnUnknown, SchemaDirectory};
-use scorewire::avro::wire::Accept;
+use scorewire::avro::schemas::SchemaDirectory;
 use scorewire::error::Reject;
 use scorewire::load::simulate::payloads::{Framing, Pool};
 use scorewire::load::simulate::poison::{Corpus, KINDS};
@@ -17,6 +16,7 @@ use scorewire::load::simulate::simulator::Simulator;
 use scorewire::load::simulate::transaction::{FEATURES, id_of, id_text};
 use scorewire::model::Package;
 use scorewire::record::TransactionId;
+use scorewire::values::schemas::{OnUnknown, WireForms};
 use tempfile::TempDir;
 
 const SEED: u64 = 21;
@@ -30,7 +30,7 @@ fn decoder(folder: &Path) -> (Decoder, TempDir) {
     let schemas = tempfile::tempdir().unwrap();
     std::fs::copy(folder.join("transaction.avsc"), schemas.path().join("transaction.id-17.avsc")).unwrap();
     let source = SchemaDirectory::open(schemas.path(), OnUnknown::DeadLetter).unwrap();
-    (Decoder::new(reader, package.wanted, Box::new(source), Accept::default()).unwrap(), schemas)
+    (Decoder::new(reader, package.wanted, Box::new(source), WireForms::default()).unwrap(), schemas)
 }
 
 /// Every package with every framing.

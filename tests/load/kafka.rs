@@ -11,6 +11,7 @@ use scorewire::load::simulate::dataset;
 use scorewire::load::simulate::payloads::{Framing, PayloadSource};
 use scorewire::load::{PipelineProbe, run};
 use scorewire::observe::latency::StepTimes;
+use scorewire::values::topics::Destination;
 
 #[test]
 fn a_sound_pipeline_is_found_sound() {
@@ -225,7 +226,7 @@ fn threads_that_are_stopped_leave_no_hole_between_what_they_sent() {
 fn a_missing_topic_is_named_before_anything_is_sent() {
     let cluster = Cluster::new();
     let mut plan = cluster.plan();
-    plan.topics.timeouts = "nobody-made-this".to_owned();
+    plan.topics[Destination::Timeouts] = "nobody-made-this".to_owned();
     let error = run(&plan, OUTPUT_SCHEMA, None, &AtomicBool::new(false)).unwrap_err();
     assert_eq!(error.code, exit::UNAVAILABLE);
     assert!(error.what.contains("nobody-made-this"), "{error}");

@@ -27,7 +27,7 @@ fn write(cluster: &Cluster, records: usize) {
     let producer: BaseProducer =
         ClientConfig::new().set("bootstrap.servers", cluster.mock.bootstrap_servers()).create().unwrap();
     for _ in 0..records {
-        producer.send(BaseRecord::<[u8], [u8]>::to(&cluster.topics.input).payload(b"a payment")).unwrap();
+        producer.send(BaseRecord::<[u8], [u8]>::to(cluster.topics.input()).payload(b"a payment")).unwrap();
     }
     producer.flush(Duration::from_secs(10)).unwrap();
 }
@@ -36,7 +36,8 @@ fn records(cluster: &Cluster) -> i64 {
     let consumer: BaseConsumer =
         ClientConfig::new().set("bootstrap.servers", cluster.mock.bootstrap_servers()).create().unwrap();
     let held = |partition| {
-        let (low, high) = consumer.fetch_watermarks(&cluster.topics.input, partition, Duration::from_secs(10)).unwrap();
+        let (low, high) =
+            consumer.fetch_watermarks(cluster.topics.input(), partition, Duration::from_secs(10)).unwrap();
         high - low
     };
     (0..support::PARTITIONS).map(held).sum()

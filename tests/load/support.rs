@@ -11,12 +11,12 @@ use rdkafka::message::{BorrowedMessage, Header, Headers, OwnedHeaders};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
 use rdkafka::{Message, Offset, TopicPartitionList};
-use scorewire::kafka::settings::Topics;
 use scorewire::load::simulate::marker::{MARKER, Marker};
 use scorewire::load::simulate::payloads::{PayloadSource, Pool};
 use scorewire::load::simulate::poison::{Corpus, KINDS};
 use scorewire::load::simulate::population::World;
 use scorewire::load::{LoadPlan, ProcessProbe, Summary, run};
+use scorewire::values::topics::{Destination, Topics};
 
 pub const PARTITIONS: i32 = 3;
 
@@ -53,7 +53,7 @@ impl Cluster {
     pub fn new() -> Cluster {
         let topics = Topics::default();
         let mock = MockCluster::new(1).expect("the mock cluster starts");
-        for topic in [&topics.input, &topics.outputs, &topics.review, &topics.dead_letters, &topics.timeouts] {
+        for (_, topic) in topics.iter() {
             mock.create_topic(topic, PARTITIONS, 1).expect("the topic is created");
         }
         Cluster { mock, topics }
@@ -125,7 +125,7 @@ fn echo(bootstrap: &str, topics: &Topics, misbehaviour: Misbehaviour, stop: &Ato
         .unwrap();
     let mut assignment = TopicPartitionList::new();
     for partition in 0..PARTITIONS {
-        assignment.add_partition_offset(&topics.input, partition, Offset::Beginning).unwrap();
+        assignment.add_partition_offset(topics.input(), partition, Offset::Beginning).unwrap();
     }
     consumer.assign(&assignment).unwrap();
     while !stop.load(Ordering::Relaxed) {
@@ -151,17 +151,19 @@ fn answer(producer: &BaseProducer, topics: &Topics, message: &BorrowedMessage<'_
         producer.send(record).map_err(|(error, _)| error).unwrap();
     };
     match kind {
-        _ if misbehaviour == Misbehaviour::Copies => send(&topics.outputs, headers.detach(), message.payload()),
+        _ if misbehaviour == Misbehaviour::Copies => {
+            send(&topics[Destination::Outputs], headers.detach(), message.payload())
+        }
         Some(kind) if misbehaviour != Misbehaviour::ScoresPoison => {
             let reason = Header { key: "__scorewire.errors.reason", value: Some(kind.reason) };
-            send(&topics.dead_letters, headers.detach().insert(reason), message.payload());
+            send(&topics[Destination::DeadLetters], headers.detach().insert(reason), message.payload());
         }
         _ => {
             let nan = misbehaviour == Misbehaviour::NanScores && marker.sequence.is_multiple_of(100);
             let value = output(if nan { f64::NAN } else { 0.5 }, message);
-            send(&topics.outputs, headers.detach(), Some(&value));
+            send(&topics[Destination::Outputs], headers.detach(), Some(&value));
             if marker.sequence.is_multiple_of(50) {
-                send(&topics.review, headers.detach(), Some(&value));
+                send(&topics[Destination::Review], headers.detach(), Some(&value));
             }
         }
     }

@@ -5,7 +5,7 @@ use crate::model_support::onnx::{Named, Value, function, graph, model, node, pac
 use crate::model_support::{Draft, library, settings};
 use assert_cmd::Command;
 use scorewire::error::exit;
-use scorewire::model::Trees;
+use scorewire::values::model::Trees;
 
 const DEEP_MAX: usize = 1_024;
 const ML: &str = "ai.onnx.ml";

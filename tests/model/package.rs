@@ -283,8 +283,9 @@ fn golden_scores_that_are_no_probabilities_are_told_with_what_they_look_like() {
 
 #[test]
 fn a_model_that_needs_another_provider_says_so() {
-    use scorewire::model::{ModelSettings, Provider};
-    let cuda = ModelSettings { provider: Provider::Cuda { device: 0 }, ..settings() };
+    use scorewire::model::ModelSettings;
+    use scorewire::values::model::Provider;
+    let cuda = ModelSettings { provider: Provider::Cuda, ..settings() };
     let Err(fatal) = good().prepare(&cuda) else { panic!("this library has no CUDA provider") };
     assert_eq!(fatal.code, exit::SYSTEM);
     assert!(fatal.to_string().contains("CUDA") && fatal.fix.contains("CPU provider"), "{fatal}");

@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::model_support::{Draft, SteppingClock, settings};
 use ndarray::array;
 use scorewire::error::exit;
-use scorewire::model::{CurvePoint, ModelSettings, ProbeSettings, TreeNode, Trees, choose_cap, prepare, varied_rows};
+use scorewire::model::{CurvePoint, ModelSettings, ProbeSettings, TreeNode, choose_cap, prepare, varied_rows};
+use scorewire::values::model::Trees;
 
 fn curve(points: &[(usize, u64)]) -> Vec<CurvePoint> {
     points.iter().map(|&(rows, us)| CurvePoint { rows, call_ns: us * 1_000 }).collect()

@@ -4,7 +4,8 @@
 use crate::model_support::{Draft, data, onnx, settings, sha256};
 use ndarray::{Array2, s};
 use scorewire::edge::Scorer;
-use scorewire::model::{Model, ModelSettings, Session, TreeNode, Trees, varied_rows};
+use scorewire::model::{Model, ModelSettings, Session, TreeNode, varied_rows};
+use scorewire::values::model::Trees;
 
 /// Scores all golden rows as one batch.
 fn scores(session: &mut Session, rows: &Array2<f32>) -> Vec<f64> {
@@ -31,7 +32,7 @@ fn trees_give_the_column_of_the_class() {
     assert_golden(&model);
     assert!(model.report.batch_invariant, "trees on one thread do not depend on their batch");
     let placement = &model.report.placement;
-    assert_eq!(placement.provider, "CPU");
+    assert_eq!(placement.provider.name(), "CPU");
     assert!(placement.nodes > 0 && placement.nodes == placement.nodes_total, "{placement:?}");
     assert!(matches!(&model.report.warnings[..], [only] if only.contains("no golden records")));
     assert_eq!(model.runtime.version(), "1.28.0");

@@ -230,7 +230,7 @@ fn steps_of_another_process_come_back_whole() {
         stats.times.publish(&mut times);
     }
     let probe = NodeProbe::new(vec![bench.server.address()], None);
-    probe.check(&bench.config.topics.input).unwrap();
+    probe.check(bench.config.topics.input()).unwrap();
     let steps = probe.step_times().unwrap();
     for step in Step::ALL {
         assert_eq!(steps.get(step), expected.get(step), "{}", step.name());

@@ -15,6 +15,8 @@ fn an_import_against_the_direction_is_found() {
     assert_eq!(lines_found(imports, "src/avro/decode.rs", "use crate::{\n    error::Reject,\n    kafka::X,\n};"), [3]);
     assert_eq!(lines_found(imports, "src/pipeline/lane.rs", "fn f() -> crate::kafka::consumer::C {}"), [1]);
     assert_eq!(lines_found(imports, "src/model/session.rs", "use super::super::load::X;"), [1]);
+    assert_eq!(lines_found(imports, "src/kafka/producer.rs", "use crate::pipeline::settings::X;"), [1]);
+    assert_eq!(lines_found(imports, "src/values/topics.rs", "use crate::edge::X;"), [1]);
     assert_eq!(lines_found(imports, "src/error.rs", "use super::record::X;"), [1]);
     assert_eq!(lines_found(imports, "src/main.rs", "use scorewire::pipeline::lane;"), [1]);
     assert_eq!(lines_found(imports, "src/surprise/mod.rs", ""), [1], "a new folder needs a place");
@@ -27,7 +29,7 @@ fn an_import_with_the_direction_is_fine() {
         ("src/pipeline/deliver/emit.rs", "use crate::{avro::encode::Encoder, edge::{Sink, Source}};"),
         ("src/pipeline/deliver/emit.rs", "use super::batch::Batch;"),
         ("src/model/deep/inner.rs", "use super::super::contract::Contract;"),
-        ("src/kafka/producer.rs", "use crate::pipeline::settings::ForwardHeaders;"),
+        ("src/kafka/producer.rs", "use crate::values::settings::ForwardHeaders;"),
         ("src/edge.rs", "// use crate::pipeline::lane::Lane;\nconst S: &str = \"crate::pipeline\";"),
         ("src/avro/plan.rs", "#[cfg(test)]\nmod tests {\n    use crate::load::simulate::simulator::Simulator;\n}"),
     ] {

@@ -12,15 +12,7 @@ use super::file_name::{key_of, looks_like_id};
 use super::types::Types;
 use super::{AvroSchema, Lookup, SchemaError, SchemaSource, key_text, text};
 use crate::record::SchemaKey;
-
-/// What an id means that no file has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnUnknown {
-    /// The record is a dead letter.
-    DeadLetter,
-    /// The partition waits until somebody puts the file there.
-    Wait,
-}
+use crate::values::schemas::OnUnknown;
 
 /// Every `*.avsc` of one folder, and schemas known from elsewhere.
 ///

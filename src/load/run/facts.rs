@@ -100,15 +100,7 @@ fn shown(properties: &BTreeMap<String, String>) -> String {
 }
 
 fn topics(plan: &LoadPlan) -> Named<String> {
-    let topics = &plan.topics;
-    let named = [
-        ("input", &topics.input),
-        ("outputs", &topics.outputs),
-        ("review", &topics.review),
-        ("dead letters", &topics.dead_letters),
-        ("time-outs", &topics.timeouts),
-    ];
-    Named(named.map(|(name, topic)| (name.to_owned(), topic.clone())).to_vec())
+    Named(plan.topics.iter().map(|(topic, name)| (topic.words.to_owned(), name.clone())).collect())
 }
 
 /// This machine, as far as it tells.

@@ -168,7 +168,7 @@ fn readers(
     }
     if !plan.verify {
         let consumer = LoadConsumer::start(&plan.bootstrap, &properties, &[], MARKER)?;
-        return Ok((None, consumer.partitions(&plan.topics.input)?));
+        return Ok((None, consumer.partitions(plan.topics.input())?));
     }
     let told = VerifierPlan {
         bootstrap: &plan.bootstrap,
@@ -198,7 +198,7 @@ fn producer(plan: &LoadPlan) -> Result<LoadProducer, Fatal> {
         // Requests are few then, and need not wait for each other.
         properties.entry("max.in.flight.requests.per.connection".to_owned()).or_insert_with(|| "5".to_owned());
     }
-    let producer = LoadProducer::new(&plan.bootstrap, &properties, &plan.topics.input)?;
+    let producer = LoadProducer::new(&plan.bootstrap, &properties, plan.topics.input())?;
     producer.connect()?;
     Ok(producer)
 }

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::kafka::embedded::EmbeddedBroker;
-use crate::kafka::settings::Topics;
 use crate::load::report::files::ReportFiles;
 use crate::load::send::schedule::Arrival;
 use crate::load::simulate::payloads::{Framing, PayloadSource};
 use crate::load::verify::inject::Injection;
 use crate::load::verify::verifier::Check;
+use crate::values::topics::Topics;
 
 /// One load run. [`LoadPlan::new`] gives the defaults.
 #[derive(Clone, Debug)]

@@ -47,7 +47,7 @@ impl Review<'_> {
         let input = Input {
             bootstrap: &plan.bootstrap,
             properties: &plan.merged(&plan.consumer_properties),
-            topic: &plan.topics.input,
+            topic: plan.topics.input(),
             start: &findings.input_start,
         };
         summary.faults = locate(&input, self.run, firsts)?;

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use crate::error::{Fatal, exit};
 use crate::kafka::load_consumer::{LoadConsumer, OutputRecord};
-use crate::kafka::settings::Topics;
 use crate::load::send::clock::RunClock;
 use crate::load::send::generator::Shared;
 use crate::load::simulate::marker::{MARKER, Marker, murmur2};
@@ -17,6 +16,7 @@ use crate::load::verify::interval::IntervalSender;
 use crate::load::verify::oracle::Sampler;
 use crate::load::verify::outcome::{DECISIONS, Fate, Outcome, Stamps};
 use crate::load::verify::projection::{Field, Projection, without_prefix};
+use crate::values::topics::{Destination, Topics};
 
 /// Fields of the output record that are looked at; the third one names the source partition.
 const WANTED: [&str; 5] = ["decision", "score", "source.partition", "received_at", "scored_at"];
@@ -120,17 +120,18 @@ impl Verifier {
             .or_else(|_| Projection::new(plan.output_schema, &WANTED[..NEEDED]))
             .map_err(|what| Fatal::new(exit::INTERNAL, format!("the schema of the outputs: {what}"), "report this"))?;
         let topics = plan.topics;
-        let read = [&topics.outputs, &topics.dead_letters, &topics.timeouts, &topics.review].map(String::as_str);
+        let read = [Destination::Outputs, Destination::DeadLetters, Destination::Timeouts, Destination::Review];
+        let read = read.map(|to| topics[to].as_str());
         let consumer = LoadConsumer::start(plan.bootstrap, plan.properties, &read, MARKER)?;
         let layout = Layout {
-            input: consumer.partitions(&topics.input)?,
+            input: consumer.partitions(topics.input())?,
             destinations: [
-                consumer.partitions(&topics.outputs)?,
-                consumer.partitions(&topics.dead_letters)?,
-                consumer.partitions(&topics.timeouts)?,
+                consumer.partitions(&topics[Destination::Outputs])?,
+                consumer.partitions(&topics[Destination::DeadLetters])?,
+                consumer.partitions(&topics[Destination::Timeouts])?,
             ],
         };
-        let input_start = consumer.ends_of(&topics.input)?;
+        let input_start = consumer.ends_of(topics.input())?;
         Ok(Verifier {
             consumer,
             projection,

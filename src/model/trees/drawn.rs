@@ -11,8 +11,8 @@ use crate::edge::Clock;
 use crate::model::open::builder;
 use crate::model::runtime::Runtime;
 use crate::model::sequence::Sequence;
-use crate::model::session::Provider;
 use crate::model::wire::{put_bytes, put_number};
+use crate::values::model::Provider;
 
 pub struct StoppedClock;
 

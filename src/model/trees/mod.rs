@@ -34,4 +34,4 @@ pub use asked::Asked;
 pub use descent::Hostile;
 pub use file::is_tree_node;
 pub use operator::{Loaded, TreeKernel};
-pub use replace::{Graph, TreeNode, Trees};
+pub use replace::{Graph, TreeNode};

@@ -10,8 +10,8 @@ use super::file::File;
 use super::replace::Graph;
 use crate::model::open::builder;
 use crate::model::sequence::Sequence;
-use crate::model::session::Provider;
 use crate::model::wire::put_bytes;
+use crate::values::model::Provider;
 
 /// The leaf that a row comes to.
 fn leaf_of(tree: &Tree, row: &[f32]) -> usize {

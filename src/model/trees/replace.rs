@@ -14,15 +14,6 @@ use crate::model::trees::forest::Forest;
 use crate::model::trees::kernel::Kernel;
 use crate::model::trees::operator::{Loaded, TreeKernel, TreeOperator};
 
-/// Who scores tree ensembles.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Trees {
-    /// The own kernel where it gives ONNX Runtime's bits and is the faster one, else ONNX Runtime.
-    #[default]
-    Auto,
-    OnnxRuntime,
-}
-
 /// What became of one tree node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TreeNode {

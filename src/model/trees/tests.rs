@@ -9,7 +9,7 @@ use super::kernel::Kernel;
 use super::replace::{Graph, TreeNode};
 use crate::model::open::builder;
 use crate::model::sequence::Sequence;
-use crate::model::session::Provider;
+use crate::values::model::Provider;
 
 mod random;
 

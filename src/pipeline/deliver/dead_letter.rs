@@ -5,12 +5,13 @@ use std::ffi::{CStr, CString};
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use crate::avro::wire::{Accept, SCHEMA_ID_HEADER, detect};
+use crate::avro::wire::{SCHEMA_ID_HEADER, detect};
 use crate::edge::SourceRecord;
 use crate::error::Reject;
 use crate::observe::reject_examples::RejectExample;
 use crate::pipeline::settings::HeaderStyle;
 use crate::record::{Decoded, Position};
+use crate::values::schemas::WireForms;
 
 const FIELDS: usize = 14;
 
@@ -186,7 +187,7 @@ fn write_message(text: &mut String, reject: Reject, features: &[String]) -> std:
 /// What the record says of its schema, when decoding did not get further.
 fn write_schema(text: &mut String, record: &impl SourceRecord) -> std::fmt::Result {
     let value = record.value().unwrap_or_default();
-    match detect(record.header(SCHEMA_ID_HEADER), value, Accept::default()) {
+    match detect(record.header(SCHEMA_ID_HEADER), value, WireForms::default()) {
         Ok((key, _)) => write!(text, "{key}"),
         Err(_) => Ok(()),
     }

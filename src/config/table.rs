@@ -1,0 +1,212 @@
+//! The table of keys: one entry each, from which follow its name, how it is read, how it is shown, and its lines of the
+//! reference. The order of the table is the order of the reference, of `config show`, and of what is wrong.
+//!
+//! A new key is an entry here and a field where it is used; `SCOREWIRE_REWRITE_DOCS=1 cargo test --all-features --test config table` then
+//! writes the reference's copy anew.
+
+use std::fmt::Write as _;
+
+mod draft;
+mod kafka;
+mod kinds;
+mod lanes;
+mod limits;
+mod model;
+mod operations;
+mod outcomes;
+mod properties;
+mod schemas;
+mod topics;
+
+pub use draft::Draft;
+use kinds::Kind;
+pub(super) use {kafka::DELIVERY, kinds::word, lanes::LAYOUTS};
+
+use super::Config;
+use super::read::Reader;
+
+/// A key.
+pub struct Key {
+    /// Dotted.
+    pub name: &'static str,
+    /// What its values are, and where the plan keeps them.
+    kind: &'static dyn Kind,
+    pub given: Given,
+    pub reread: Reread,
+    /// Its lines of the reference before its own, each after a line break.
+    text: &'static str,
+}
+
+/// What holds where a key is not given, and so how the reference has it.
+#[derive(Clone, Copy, Debug)]
+pub enum Given {
+    /// The default, which the reference shows.
+    Default,
+    /// Nothing, or what the reference's text says: the reference has an example, switched off.
+    Maybe(Example),
+    /// A problem.
+    Required { example: Example, by: Reading, fix: &'static str },
+}
+
+/// A value as TOML.
+type Example = &'static str;
+
+/// What is read of a configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reading {
+    /// Where Kafka is, for commands that score nothing.
+    Connection,
+    /// All of it.
+    Whole,
+}
+
+/// When a value that was changed holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reread {
+    /// From the next start on.
+    AtStart,
+    /// From the next connection on, while the process runs.
+    EachConnection,
+}
+
+/// Keys that stand together in the reference.
+pub struct Section {
+    /// Its lines of the reference before those of its keys, the header with them: each after a line break, save the first of
+    /// all.
+    head: &'static str,
+    pub keys: &'static [Key],
+    /// Puts together what takes more than one of its keys.
+    finish: fn(&mut Reader<'_>, &mut Draft),
+}
+
+/// All there is.
+pub const SECTIONS: &[Section] = &[
+    kafka::TOP,
+    kafka::KAFKA,
+    properties::BOTH,
+    properties::CONSUMER,
+    properties::PRODUCER,
+    topics::TOPICS,
+    lanes::LANES,
+    model::MODEL,
+    schemas::SCHEMAS,
+    outcomes::THRESHOLDS,
+    outcomes::REVIEW,
+    outcomes::DEAD_LETTERS,
+    outcomes::DEADLINE,
+    outcomes::HEADERS,
+    limits::LIMITS,
+    operations::ADMIN,
+    operations::LOG,
+];
+
+const NAMES: [&str; count()] = names();
+
+/// The name of every key.
+pub const KEYS: &[&str] = &NAMES;
+
+const fn count() -> usize {
+    let (mut section, mut count) = (0, 0);
+    while section < SECTIONS.len() {
+        count += SECTIONS[section].keys.len();
+        section += 1;
+    }
+    count
+}
+
+const fn names() -> [&'static str; count()] {
+    let (mut names, mut section, mut at) = ([""; count()], 0, 0);
+    while section < SECTIONS.len() {
+        let mut key = 0;
+        while key < SECTIONS[section].keys.len() {
+            names[at] = SECTIONS[section].keys[key].name;
+            (key, at) = (key + 1, at + 1);
+        }
+        section += 1;
+    }
+    names
+}
+
+pub fn keys() -> impl Iterator<Item = &'static Key> {
+    SECTIONS.iter().flat_map(|section| section.keys)
+}
+
+/// When another value of this key or client property holds; `None` where it names neither.
+pub fn reread(path: &str) -> Option<Reread> {
+    match super::keys::name(path) {
+        super::keys::Named::Key => keys().find(|key| key.name == path).map(|key| key.reread),
+        super::keys::Named::Property(_, name) => Some(properties::reread(name)),
+        _ => None,
+    }
+}
+
+/// Reads what is wanted, in the order of the table.
+pub fn read(reader: &mut Reader<'_>, draft: &mut Draft, wanted: Reading) {
+    for section in SECTIONS {
+        let mut keys =
+            section.keys.iter().filter(|key| wanted == Reading::Whole || is_of_connection(key.name)).peekable();
+        if keys.peek().is_none() {
+            continue;
+        }
+        for key in keys {
+            key.read(reader, draft, wanted);
+        }
+        (section.finish)(reader, draft);
+    }
+}
+
+/// Whether [`Reading::Connection`] reads it: what says where Kafka is and how to log, and the package whose records `load` makes.
+fn is_of_connection(key: &str) -> bool {
+    let section = key.split_once('.').map_or("", |(section, _)| section);
+    ["kafka", "topics", "admin", "log"].contains(&section) || ["model.package", "model.onnxruntime"].contains(&key)
+}
+
+/// Every key with its value; `null` where nothing is set.
+pub fn values(config: &Config) -> Vec<(&'static str, serde_json::Value)> {
+    let mut draft = Draft::of(config);
+    keys().map(|key| (key.name, key.kind.show(&mut draft))).collect()
+}
+
+/// The commented reference.
+pub fn reference() -> String {
+    let mut defaults = Draft::of(&Config::new("", "", ""));
+    let mut text = String::new();
+    for section in SECTIONS {
+        text.push_str(section.head);
+        for key in section.keys {
+            text.push_str(key.text);
+            let name = key.name.rsplit('.').next().unwrap_or(key.name);
+            let _ = match key.given {
+                Given::Default => write!(text, "\n{name} = {}", toml(&key.kind.show(&mut defaults))),
+                Given::Maybe(example) => write!(text, "\n#{name} = {example}"),
+                Given::Required { example, .. } => write!(text, "\n{name} = {example}"),
+            };
+        }
+    }
+    text.push('\n');
+    text
+}
+
+fn toml(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(serde_json::Value::to_string).collect();
+            format!("[{}]", items.join(", "))
+        }
+        value => value.to_string(),
+    }
+}
+
+impl Key {
+    fn read(&self, reader: &mut Reader<'_>, draft: &mut Draft, wanted: Reading) {
+        if let Given::Required { by, fix, .. } = self.given
+            && by <= wanted
+        {
+            reader.require(self.name, fix);
+        }
+        self.kind.read(self.name, reader, draft);
+    }
+}
+
+/// Where the keys of a section have nothing to do with each other.
+fn apart(_: &mut Reader<'_>, _: &mut Draft) {}

@@ -1,0 +1,181 @@
+//! The topics of a node: one table, and what there is for each of them.
+
+use std::ops::{Index, IndexMut};
+
+/// Which output topic an outcome is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Destination {
+    Outputs,
+    Review,
+    DeadLetters,
+    /// Model failures and, where shedding is on, missed deadlines: apart from poison.
+    Timeouts,
+}
+
+impl Destination {
+    /// In the order of [`TOPICS`].
+    pub const ALL: [Destination; 4] =
+        [Destination::Outputs, Destination::Review, Destination::DeadLetters, Destination::Timeouts];
+}
+
+/// What a topic is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TopicRole {
+    Input,
+    For(Destination),
+}
+
+impl From<Destination> for TopicRole {
+    fn from(destination: Destination) -> TopicRole {
+        TopicRole::For(destination)
+    }
+}
+
+impl TopicRole {
+    /// Its place in [`TOPICS`].
+    const fn place(self) -> usize {
+        match self {
+            TopicRole::Input => 0,
+            TopicRole::For(destination) => 1 + destination as usize,
+        }
+    }
+
+    pub fn topic(self) -> &'static Topic {
+        &TOPICS[self.place()]
+    }
+
+    /// The key that names it.
+    pub fn key(self) -> &'static str {
+        self.topic().key
+    }
+
+    /// What a node does with it, as access rules call it.
+    pub fn operation(self) -> &'static str {
+        match self {
+            TopicRole::Input => "Read",
+            TopicRole::For(_) => "Write",
+        }
+    }
+}
+
+/// A topic of a node.
+pub struct Topic {
+    pub role: TopicRole,
+    /// The key that names it.
+    pub key: &'static str,
+    /// Its name unless the key says another.
+    pub default: &'static str,
+    /// What it is called in reports.
+    pub words: &'static str,
+    /// What it is for: its lines of the configuration's reference, each after a line break.
+    pub reference: &'static str,
+}
+
+impl Topic {
+    /// The key without its section, as `/status` has it.
+    pub fn name(&self) -> &'static str {
+        self.key.strip_prefix("topics.").unwrap_or(self.key)
+    }
+}
+
+/// Every topic of a node.
+pub const TOPICS: &[Topic; 5] = &[
+    Topic {
+        role: TopicRole::Input,
+        key: "topics.input",
+        default: "enriched-context",
+        words: "input",
+        reference: r#"
+# Avro transactions come in here. Deleted and made again under a running job, the topic is another one, and offsets of the
+# first may have been committed for it: stop the job before, and forget the group's offsets (kafka-consumer-groups.sh --group
+# GROUP --topic TOPIC --delete-offsets) before it starts again with start_at = "earliest" and, once, without_offsets = "begin"."#,
+    },
+    Topic {
+        role: TopicRole::For(Destination::Outputs),
+        key: "topics.outputs",
+        default: "model-outputs",
+        words: "outputs",
+        reference: "\n# One Avro record per scored transaction, with its score and decision.",
+    },
+    Topic {
+        role: TopicRole::For(Destination::Review),
+        key: "topics.review",
+        default: "human-review",
+        words: "review",
+        reference: "\n# Copies for people: a sample, and every record in the review band.",
+    },
+    Topic {
+        role: TopicRole::For(Destination::DeadLetters),
+        key: "topics.dead_letters",
+        default: "model-dead-letters",
+        words: "dead letters",
+        reference: "\n# Records that cannot be scored, with reason, stage and source position.",
+    },
+    Topic {
+        role: TopicRole::For(Destination::Timeouts),
+        key: "topics.timeouts",
+        default: "model-timeouts",
+        words: "time-outs",
+        reference: "\n# Records that the model itself failed on, apart from poison.",
+    },
+];
+
+/// One of something for each topic, told apart by [`TopicRole`] or [`Destination`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PerTopic<T>([T; TOPICS.len()]);
+
+/// Names of the topics.
+pub type Topics = PerTopic<String>;
+
+/// Partitions of each topic.
+pub type PartitionCounts = PerTopic<i32>;
+
+impl<T> PerTopic<T> {
+    /// What `of` says of each.
+    pub fn of(of: impl FnMut(&'static Topic) -> T) -> PerTopic<T> {
+        PerTopic(TOPICS.each_ref().map(of))
+    }
+
+    /// In the order of [`TOPICS`].
+    pub fn iter(&self) -> impl Iterator<Item = (&'static Topic, &T)> {
+        TOPICS.iter().zip(&self.0)
+    }
+
+    pub fn input(&self) -> &T {
+        &self[TopicRole::Input]
+    }
+}
+
+impl<T, R: Into<TopicRole>> Index<R> for PerTopic<T> {
+    type Output = T;
+
+    fn index(&self, role: R) -> &T {
+        &self.0[role.into().place()]
+    }
+}
+
+impl<T, R: Into<TopicRole>> IndexMut<R> for PerTopic<T> {
+    fn index_mut(&mut self, role: R) -> &mut T {
+        &mut self.0[role.into().place()]
+    }
+}
+
+impl Default for Topics {
+    fn default() -> Topics {
+        PerTopic::of(|topic| topic.default.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_topic_stands_where_its_role_says() {
+        for (place, topic) in TOPICS.iter().enumerate() {
+            assert_eq!((topic.role.place(), topic.role.key()), (place, topic.key));
+            assert_ne!(topic.name(), topic.key);
+        }
+        assert_eq!(Destination::ALL.map(|to| TopicRole::from(to).place()), [1, 2, 3, 4]);
+    }
+}

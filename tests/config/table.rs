@@ -1,0 +1,55 @@
+//! One entry makes a key: its name, its line of the reference, its place in what is shown, and when it is read again.
+
+use std::path::Path;
+
+use scorewire::config::table::{self, Given, Reread};
+use scorewire::config::{Config, REFERENCE, show};
+
+/// The folder has a copy, for readers of the repository.
+#[test]
+fn the_copy_of_the_reference_is_what_the_program_prints() {
+    let path = Path::new("src/config/reference.toml");
+    if std::env::var_os("SCOREWIRE_REWRITE_DOCS").is_some() {
+        std::fs::write(path, REFERENCE.as_str()).unwrap();
+    }
+    let copy = std::fs::read_to_string(path).unwrap();
+    let same = copy.lines().zip(REFERENCE.lines()).take_while(|(copy, printed)| copy == printed).count();
+    let help = "SCOREWIRE_REWRITE_DOCS=1 cargo test --all-features --test config table writes it anew";
+    assert!(copy == *REFERENCE, "{} differs from line {} on: {help}", path.display(), same + 1);
+}
+
+#[test]
+fn every_key_stands_in_the_reference_with_its_default_and_is_shown() {
+    let shown = show::values(&Config::new("b:1", "g", "p"));
+    let mut lines = REFERENCE.lines();
+    for key in table::keys() {
+        let (section, name) = key.name.rsplit_once('.').unwrap_or(("", key.name));
+        let at_start = format!("{name} = ");
+        let is_line = |line: &str| line.trim_start_matches('#').starts_with(&at_start);
+        let line = lines.find(|line| is_line(line)).unwrap_or_else(|| panic!("{} is not where it should be", key.name));
+        let (_, value) = shown.iter().find(|(shown, _)| shown == key.name).expect(key.name);
+        let table: toml::Table = line.trim_start_matches('#').parse().unwrap();
+        let written = serde_json::to_value(&table[name]).unwrap();
+        match key.given {
+            Given::Default => assert_eq!((line.starts_with('#'), &written), (false, value), "{}", key.name),
+            Given::Maybe(_) => assert!(line.starts_with('#'), "{line}"),
+            Given::Required { fix, .. } => assert!(!line.starts_with('#') && !fix.is_empty(), "{line}"),
+        }
+        assert!(section.is_empty() || REFERENCE.contains(&format!("\n[{section}]\n")), "{section}");
+    }
+}
+
+/// What is said to be read again without a restart is told where it stands.
+#[test]
+fn only_the_file_of_a_password_is_read_again_while_the_process_runs() {
+    assert!(table::keys().all(|key| table::reread(key.name) == Some(Reread::AtStart)));
+    for section in scorewire::config::keys::PROPERTY_SECTIONS {
+        let of = |name: &str| table::reread(&format!("{section}.{name}"));
+        assert_eq!(of("sasl.password_file"), Some(Reread::EachConnection));
+        for name in ["sasl.password", "ssl.key.password_file", "sasl.username"] {
+            assert_eq!(of(name), Some(Reread::AtStart), "{name}");
+        }
+    }
+    assert_eq!(table::reread("kafka"), None);
+    assert!(REFERENCE.contains("The file of sasl.password (PLAIN, SCRAM) is read again for each new connection"));
+}
