@@ -46,7 +46,7 @@ mod threads;
 
 #[test]
 fn this_is_the_other_layout() {
-    assert_eq!(fakes::world::LAYOUT, scorewire::pipeline::settings::Layout::Dedicated);
+    assert_eq!(fakes::world::LAYOUT, scorewire::values::settings::Layout::Dedicated);
     let mut world = fakes::Setup::default().build();
     world.by_hand = true;
     world.put_payments(0, 1);

@@ -12,7 +12,7 @@ use super::dead_letter_share::SharedShare;
 use super::stats::LaneStats;
 use crate::edge::Clock;
 use crate::memory;
-use crate::pipeline::limits::Limits;
+use crate::values::limits::Limits;
 use crate::values::topics::Topics;
 
 /// How much longer than a session the group may be silent: a rebalance waits for a member that is gone as long as that one's

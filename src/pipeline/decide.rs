@@ -4,8 +4,8 @@ use crate::avro::encode::OutcomeEncoder;
 use crate::edge::SourceRecord;
 use crate::error::Reject;
 use crate::pipeline::score::{Batch, Decided, Verdict};
-use crate::pipeline::settings::{Deadline, DeadlineFrom, ReviewSettings, Thresholds};
 use crate::record::{Decision, ReviewReason, score_of};
+use crate::values::settings::{Deadline, DeadlineFrom, ReviewSettings, Thresholds};
 
 /// The stage between the model and the producer.
 pub struct Decide {
@@ -112,7 +112,7 @@ pub fn sample_hash(id: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::settings::PayloadPolicy;
+    use crate::values::settings::PayloadPolicy;
 
     fn policy(sample_per_million: u32, deadline: Option<Deadline>) -> DecisionPolicy {
         let thresholds = Thresholds { review: 0.2, decline: 0.8, version: "t".into() };

@@ -12,10 +12,10 @@ use crate::observe::stats::LaneStats;
 use crate::pipeline::commit::Commit;
 use crate::pipeline::lane::Lane;
 use crate::pipeline::ledger::Flow;
-use crate::pipeline::limits::{KEEP_AWAKE_EVERY, nanoseconds};
 use crate::pipeline::machine::Machine;
-use crate::pipeline::settings::OutOfRange;
 use crate::pipeline::stall_guard::StallGuard;
+use crate::values::limits::{KEEP_AWAKE_EVERY, nanoseconds};
+use crate::values::settings::OutOfRange;
 
 /// Where the lane stands in its group. `docs/design.md` draws it.
 #[derive(Clone, Debug, PartialEq, Eq)]

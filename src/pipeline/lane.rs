@@ -24,11 +24,11 @@ use crate::pipeline::deliver::{Deliver, Emit, HandedOver};
 use crate::pipeline::group::Membership;
 use crate::pipeline::ingest::{Closed, Decoding, Ingest, Intake, Permission};
 use crate::pipeline::ledger::{Flow, Ledger};
-use crate::pipeline::limits::{Limits, SINK_WAIT};
 use crate::pipeline::score::{Desk, Gone, RowBatch, Score};
-use crate::pipeline::settings::OutOfRange;
 use crate::pipeline::shutdown::Shutdown;
 use crate::pipeline::telemetry::Telemetry;
+use crate::values::limits::{Limits, SINK_WAIT};
+use crate::values::settings::OutOfRange;
 
 /// The parts a lane is made of.
 pub struct Parts<S: Source, M, K, D, C> {

@@ -9,7 +9,7 @@ use crate::error::Reject;
 use crate::observe::dead_letter_share::{Change, ShareWatch, SharedShare, Totals};
 use crate::observe::reject_examples::RejectExample;
 use crate::observe::stats::LaneStats;
-use crate::pipeline::limits::nanoseconds;
+use crate::values::limits::nanoseconds;
 
 /// How often the counters are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

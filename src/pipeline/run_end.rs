@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::pipeline::limits::nanoseconds;
+use crate::values::limits::nanoseconds;
 
 /// Looks that lanes have for leaving in order after their time to drain is over (4 s): closing a consumer and giving a
 /// transaction up take one second each, if the brokers do not answer. What hangs in the client then has no deadline.

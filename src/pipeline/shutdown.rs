@@ -10,8 +10,8 @@ use crate::observe::stats::held;
 use crate::pipeline::commit::Commit;
 use crate::pipeline::lane::Lane;
 use crate::pipeline::ledger::Assignment;
-use crate::pipeline::limits::nanoseconds;
 use crate::pipeline::machine::Machine;
+use crate::values::limits::nanoseconds;
 
 /// How far the lane's stop is. `docs/design.md` draws it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 //! that its session is over from its clock or with its next heartbeat. So a lane that finds time gone looks at nothing new
 //! for as long as that takes, its partitions paused, and asks its source then.
 
-use crate::pipeline::limits::{HEARD_OF_LOSS, STOOD_STILL, nanoseconds};
 use crate::pipeline::machine::Machine;
+use crate::values::limits::{HEARD_OF_LOSS, STOOD_STILL, nanoseconds};
 
 /// Whether the partitions are the lane's, as far as it can know. `docs/design.md` draws it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

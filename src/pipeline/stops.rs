@@ -5,8 +5,8 @@ use crate::edge::{Clock, Group, Progress, Scorer, Sink, Source, Stop, Why};
 use crate::error::Fatal;
 use crate::pipeline::commit::Commit;
 use crate::pipeline::lane::Lane;
-use crate::pipeline::settings::OutOfRange;
 use crate::record::Position;
+use crate::values::settings::OutOfRange;
 
 impl<S, M, K, D, C> Lane<S, M, K, D, C>
 where

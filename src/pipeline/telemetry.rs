@@ -11,8 +11,8 @@ use crate::observe::stats::{LaneStats, PartitionState, ShownPartition};
 use crate::pipeline::commit::Commit;
 use crate::pipeline::lane::Lane;
 use crate::pipeline::ledger::{Assignment, Flow};
-use crate::pipeline::limits::{PUBLISH_EVERY, nanoseconds};
 use crate::pipeline::score::Batch;
+use crate::values::limits::{PUBLISH_EVERY, nanoseconds};
 
 /// Outcomes may be in flight for so long without an acknowledgement before that is shown.
 const STALLED_AFTER_NS: u64 = 1_000_000_000;

@@ -17,13 +17,13 @@ use crate::observe::stats::LaneStats;
 use crate::observe::{log, log_writer};
 use crate::pipeline::commit::Commit;
 use crate::pipeline::lane::{Lane, scoring_thread_gone};
-use crate::pipeline::limits::Limits;
 use crate::pipeline::reject_report::RejectReport;
 use crate::pipeline::reports::{LastWord, Report, Reporter};
 use crate::pipeline::run_end::{EndWatch, LeavingWatch};
 use crate::pipeline::schema_desk::SchemaDesk;
 use crate::pipeline::score::Desk;
-use crate::pipeline::settings::Cores;
+use crate::values::limits::Limits;
+use crate::values::settings::Cores;
 
 /// How often the conductor looks around.
 const LOOK_EVERY: Duration = Duration::from_millis(20);

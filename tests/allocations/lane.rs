@@ -18,8 +18,8 @@ use scorewire::observe::stats::LaneStats;
 use scorewire::pipeline::commit::AtLeastOnce;
 use scorewire::pipeline::lane::{Lane, Parts};
 use scorewire::pipeline::score::Desk;
-use scorewire::pipeline::settings::{Layout, OutOfRange};
 use scorewire::record::{Ack, Position};
+use scorewire::values::settings::{Layout, OutOfRange};
 
 const BATCH: usize = 64;
 

@@ -17,10 +17,10 @@ use scorewire::pipeline::deliver::dead_letter::{DeadLetterHeaders, Place};
 use scorewire::pipeline::deliver::{Emit, EmitSettings};
 use scorewire::pipeline::ingest::Intake;
 use scorewire::pipeline::lane::{Lane, Parts};
-use scorewire::pipeline::limits::Limits;
 use scorewire::pipeline::schema_desk::SchemaDesk;
 use scorewire::pipeline::score::Desk;
-use scorewire::pipeline::settings::{
+use scorewire::values::limits::Limits;
+use scorewire::values::settings::{
     Deadline, HeaderStyle, Layout, OutOfRange, PayloadPolicy, ReviewSettings, Thresholds,
 };
 

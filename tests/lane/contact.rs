@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::fakes::{Setup, World, cannot_be_read_on};
 use scorewire::edge::{Contact, SourceEvent, Why};
 use scorewire::observe::stats::{PartitionState, ShownPartition};
-use scorewire::pipeline::limits::PUBLISH_EVERY;
+use scorewire::values::limits::PUBLISH_EVERY;
 
 /// Partition, position and state, as readers see them after the next publication.
 fn shown(world: &mut World) -> Vec<(i32, i64, PartitionState)> {

@@ -7,8 +7,8 @@ use crate::fakes::record::Headers;
 use crate::fakes::{self, Payment, Sent, Setup, World, payload};
 use scorewire::edge::Destination;
 use scorewire::error::{Reject, exit};
-use scorewire::pipeline::limits::Limits;
-use scorewire::pipeline::settings::{HeaderStyle, PayloadPolicy};
+use scorewire::values::limits::Limits;
+use scorewire::values::settings::{HeaderStyle, PayloadPolicy};
 
 fn headers(pairs: &[(&str, &[u8])]) -> Headers {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), Some(value.to_vec()))).collect()

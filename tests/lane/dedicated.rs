@@ -12,8 +12,8 @@ use crate::fakes::{Entry, Mode, Payment, Setup, World};
 use scorewire::edge::{Destination, SourceEvent};
 use scorewire::error::exit;
 use scorewire::observe::latency::Step;
-use scorewire::pipeline::limits::Limits;
-use scorewire::pipeline::settings::{Deadline, DeadlineFrom, Layout};
+use scorewire::values::limits::Limits;
+use scorewire::values::settings::{Deadline, DeadlineFrom, Layout};
 
 /// A lane that owns its partitions and whose model answers by hand.
 fn world(setup: Setup) -> World {

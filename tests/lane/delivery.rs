@@ -12,7 +12,7 @@ use crate::fakes::{Entry, Payment, Sent, Setup, World};
 use scorewire::edge::{Destination, SourceEvent};
 use scorewire::error::{Fatal, exit};
 use scorewire::observe::latency::Step;
-use scorewire::pipeline::limits::Limits;
+use scorewire::values::limits::Limits;
 
 fn fail_offset(world: &World, offset: i64) -> usize {
     world.sink.state().answer(Err(REFUSED), |sent| sent.source.partition == 0 && sent.source.offset == offset)

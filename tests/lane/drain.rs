@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::fakes::source::Answers;
 use crate::fakes::{self, Entry, Payment, Setup, World, payload};
 use scorewire::edge::{Destination, SourceEvent};
-use scorewire::pipeline::limits::Limits;
+use scorewire::values::limits::Limits;
 
 /// The records whose outcome was delivered are those below the committed offset, and no other.
 fn assert_handed_over_exactly(world: &World, partition: i32) {

@@ -12,7 +12,7 @@ use crate::fakes::transactions::{Call, ExactlyOnceWorld as Eos, Failure, assert_
 use crate::fakes::{Entry, Payment, Setup, payload};
 use scorewire::edge::{Destination, SourceEvent, TransactionError};
 use scorewire::error::exit;
-use scorewire::pipeline::limits::Limits;
+use scorewire::values::limits::Limits;
 
 fn world() -> Eos {
     Setup { batch_rows: 16, ..Setup::default() }.build_exactly_once()

@@ -11,7 +11,7 @@ use crate::fakes::{self, Mode, Payment, Setup, payload};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use scorewire::edge::{SourceEvent, TransactionError};
-use scorewire::pipeline::limits::Limits;
+use scorewire::values::limits::Limits;
 
 const PARTITIONS: i32 = 3;
 

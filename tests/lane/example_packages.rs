@@ -23,10 +23,10 @@ use scorewire::pipeline::deliver::dead_letter::{DeadLetterHeaders, Place};
 use scorewire::pipeline::deliver::{Emit, EmitSettings};
 use scorewire::pipeline::ingest::Intake;
 use scorewire::pipeline::lane::{Lane, Parts};
-use scorewire::pipeline::limits::Limits;
-use scorewire::pipeline::settings::{HeaderStyle, OutOfRange, PayloadPolicy, ReviewSettings};
+use scorewire::values::limits::Limits;
 use scorewire::values::model::Provider;
 use scorewire::values::schemas::{OnUnknown, WireForms};
+use scorewire::values::settings::{HeaderStyle, OutOfRange, PayloadPolicy, ReviewSettings};
 
 const PARTITIONS: i32 = 2;
 

@@ -10,9 +10,9 @@ use crate::fakes::record::Headers;
 use crate::fakes::{self, Entry, Mode, Outcome, Payment, Setup, payload};
 use scorewire::edge::Destination;
 use scorewire::error::Reject;
-use scorewire::pipeline::limits::Limits;
-use scorewire::pipeline::settings::{Deadline, DeadlineFrom, PayloadPolicy};
 use scorewire::record::Decision;
+use scorewire::values::limits::Limits;
+use scorewire::values::settings::{Deadline, DeadlineFrom, PayloadPolicy};
 
 #[test]
 fn promise_1_every_record_leaves_as_a_score_or_as_a_dead_letter_and_never_as_both() {

@@ -4,7 +4,7 @@
 use crate::fakes::record::Headers;
 use crate::fakes::{Payment, Sent, Setup, World, payload};
 use scorewire::edge::Destination;
-use scorewire::pipeline::settings::PayloadPolicy;
+use scorewire::values::settings::PayloadPolicy;
 
 const TRACE: &str = "traceparent";
 const OF_VALUE: [&str; 4] = ["__value_schema_id", "Content-Type", "ce_type", "apicurio.value.globalId"];

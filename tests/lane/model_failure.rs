@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use crate::fakes::{Mode, Payment, Setup, World};
 use scorewire::edge::Destination;
 use scorewire::error::{Reject, exit};
-use scorewire::pipeline::limits::Limits;
+use scorewire::values::limits::Limits;
 
 fn reason(world: &World, destination: Destination, at: usize) -> String {
     world.sink.state().to(destination)[at].header("__scorewire.errors.reason").unwrap()

@@ -11,7 +11,7 @@ use crate::fakes::source::Answers;
 use crate::fakes::{Entry, Payment, Setup};
 use scorewire::edge::{Destination, SourceEvent};
 use scorewire::error::exit;
-use scorewire::pipeline::limits::Limits;
+use scorewire::values::limits::Limits;
 
 const REFUSED: i32 = 27;
 

@@ -14,8 +14,8 @@ use crate::fakes::{self, Entry, Mode, Payment, Sent, Setup, World, payload};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use scorewire::edge::{Destination, SourceEvent};
-use scorewire::pipeline::limits::Limits;
 use scorewire::record::Position;
+use scorewire::values::limits::Limits;
 
 const PARTITIONS: i32 = 3;
 

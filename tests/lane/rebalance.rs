@@ -11,7 +11,7 @@ use crate::fakes::source::Answers;
 use crate::fakes::transactions::{Call, ExactlyOnceWorld};
 use crate::fakes::{Entry, Payment, Setup, World, cannot_be_read_on, payload};
 use scorewire::edge::{Destination, SourceEvent, TransactionError, Why};
-use scorewire::pipeline::limits::{HEARD_OF_LOSS, KEEP_AWAKE_EVERY, Limits, STOOD_STILL};
+use scorewire::values::limits::{HEARD_OF_LOSS, KEEP_AWAKE_EVERY, Limits, STOOD_STILL};
 
 fn released(world: &World, partition: i32) -> bool {
     world.journal.contains(&Entry::Released(partition))

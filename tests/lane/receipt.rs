@@ -9,8 +9,8 @@ use crate::fakes::clock::WALL_START_US;
 use crate::fakes::{Payment, Setup, World, payload};
 use scorewire::edge::Clock;
 use scorewire::observe::latency::{Step, StepTimes};
-use scorewire::pipeline::limits::Limits;
-use scorewire::pipeline::settings::{Deadline, DeadlineFrom};
+use scorewire::values::limits::Limits;
+use scorewire::values::settings::{Deadline, DeadlineFrom};
 
 /// One record fits at a time: the next one is taken in when the last one's outcome is acknowledged.
 fn one_at_a_time() -> Setup {

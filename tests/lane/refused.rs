@@ -15,8 +15,8 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use scorewire::edge::Destination;
 use scorewire::pipeline::commit::Commit;
-use scorewire::pipeline::limits::Limits;
 use scorewire::record::{Hope, Position, Undelivered};
+use scorewire::values::limits::Limits;
 
 const NEVER: Undelivered =
     Undelivered { hope: Hope::Never, code: 10, name: "MSG_SIZE_TOO_LARGE", text: "Broker: Message size too large" };

@@ -12,12 +12,12 @@ use scorewire::avro::planner::Planner;
 use scorewire::avro::schemas::{Lookup, SchemaSource};
 use scorewire::edge::{Destination, SourceEvent};
 use scorewire::error::{Fatal, Reject, exit};
-use scorewire::pipeline::limits::{Limits, SCHEMA_MOMENT};
 use scorewire::pipeline::schema_desk::SchemaDesk;
-use scorewire::pipeline::settings::Cores;
 use scorewire::pipeline::threads::Lanes;
 use scorewire::record::SchemaKey;
+use scorewire::values::limits::{Limits, SCHEMA_MOMENT};
 use scorewire::values::schemas::WireForms;
+use scorewire::values::settings::Cores;
 
 const LATE_ID: u32 = 50;
 

@@ -5,7 +5,7 @@
 
 use crate::fakes::{self, Entry, Payment, Setup, World, payload};
 use scorewire::edge::{Destination, SourceEvent};
-use scorewire::pipeline::limits::Limits;
+use scorewire::values::limits::Limits;
 
 fn put_waiting(world: &World, partition: i32, count: usize) {
     for index in 0..count {

@@ -11,8 +11,8 @@ use scorewire::error::Fatal;
 use scorewire::observe::stats::LaneStats;
 use scorewire::pipeline::commit::AtLeastOnce;
 use scorewire::pipeline::lane::{Lane, Parts};
-use scorewire::pipeline::settings::OutOfRange;
 use scorewire::record::Position;
+use scorewire::values::settings::OutOfRange;
 
 /// Records of some partitions, each read once from a first offset to its last.
 struct Pages {

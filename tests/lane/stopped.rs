@@ -10,9 +10,9 @@ use scorewire::edge::{Destination, SourceEvent, Why};
 use scorewire::error::Reject;
 use scorewire::observe::stats::PartitionState;
 use scorewire::pipeline::commit::Commit;
-use scorewire::pipeline::limits::PUBLISH_EVERY;
-use scorewire::pipeline::settings::OutOfRange;
 use scorewire::record::{Hope, Undelivered};
+use scorewire::values::limits::PUBLISH_EVERY;
+use scorewire::values::settings::OutOfRange;
 
 fn goes_on() -> Setup {
     Setup { out_of_range: OutOfRange::Earliest, ..Setup::default() }

@@ -16,9 +16,9 @@ use scorewire::observe::stats::LaneStats;
 use scorewire::pipeline::commit::{Commit, Round};
 use scorewire::pipeline::deliver::Failed;
 use scorewire::pipeline::ledger::Fate;
-use scorewire::pipeline::limits::Limits;
-use scorewire::pipeline::settings::{Cores, Layout};
 use scorewire::pipeline::threads::{Conductor, Lanes};
+use scorewire::values::limits::Limits;
+use scorewire::values::settings::{Cores, Layout};
 
 /// A lane that owns its partitions from the first poll on, and the test's ends of its doors.
 fn world(setup: Setup) -> World {

@@ -15,7 +15,7 @@ fn an_import_against_the_direction_is_found() {
     assert_eq!(lines_found(imports, "src/avro/decode.rs", "use crate::{\n    error::Reject,\n    kafka::X,\n};"), [3]);
     assert_eq!(lines_found(imports, "src/pipeline/lane.rs", "fn f() -> crate::kafka::consumer::C {}"), [1]);
     assert_eq!(lines_found(imports, "src/model/session.rs", "use super::super::load::X;"), [1]);
-    assert_eq!(lines_found(imports, "src/kafka/producer.rs", "use crate::pipeline::settings::X;"), [1]);
+    assert_eq!(lines_found(imports, "src/kafka/producer.rs", "use crate::values::settings::X;"), [1]);
     assert_eq!(lines_found(imports, "src/values/topics.rs", "use crate::edge::X;"), [1]);
     assert_eq!(lines_found(imports, "src/error.rs", "use super::record::X;"), [1]);
     assert_eq!(lines_found(imports, "src/main.rs", "use scorewire::pipeline::lane;"), [1]);

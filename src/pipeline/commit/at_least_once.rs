@@ -12,8 +12,8 @@ use crate::observe::doing::Doing;
 use crate::observe::stats::LaneStats;
 use crate::pipeline::deliver::Failed;
 use crate::pipeline::ledger::Fate;
-use crate::pipeline::limits::{COPIES_LEAVE_BEFORE, COPIES_WAIT_MAX, Limits, nanoseconds};
 use crate::pipeline::machine::Machine;
+use crate::values::limits::{COPIES_LEAVE_BEFORE, COPIES_WAIT_MAX, Limits, nanoseconds};
 
 /// Commits that go on failing for the same reason are told once in so long.
 const TELL_AGAIN: Duration = Duration::from_secs(10);

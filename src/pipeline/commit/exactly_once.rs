@@ -17,9 +17,9 @@ use crate::observe::doing::Doing;
 use crate::observe::stats::LaneStats;
 use crate::pipeline::deliver::{Failed, NotTaken};
 use crate::pipeline::ledger::Fate;
-use crate::pipeline::limits::{Limits, nanoseconds};
 use crate::pipeline::machine::Machine;
 use crate::record::{Ack, Hope};
+use crate::values::limits::{Limits, nanoseconds};
 
 /// Why a transaction is given up.
 #[derive(Clone, Debug, PartialEq, Eq)]

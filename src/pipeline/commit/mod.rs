@@ -17,8 +17,8 @@ use crate::error::{Fatal, exit};
 use crate::observe::stats::LaneStats;
 use crate::pipeline::deliver::Failed;
 use crate::pipeline::ledger::{Fate, Ledger};
-use crate::pipeline::limits::{Limits, nanoseconds};
 use crate::record::Ack;
+use crate::values::limits::{Limits, nanoseconds};
 
 /// What a commit is made with.
 pub struct Round<'a, S, K> {

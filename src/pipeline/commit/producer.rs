@@ -14,9 +14,9 @@ use crate::error::{Fatal, exit};
 use crate::failpoint::{Bug, planted};
 use crate::observe::doing::Doing;
 use crate::observe::stats::LaneStats;
-use crate::pipeline::limits::{Limits, nanoseconds};
 use crate::pipeline::machine::Machine;
 use crate::record::Ack;
+use crate::values::limits::{Limits, nanoseconds};
 
 /// How long an abort is waited for. A new producer aborts as well.
 const ABORT_MAX: Duration = Duration::from_secs(5);

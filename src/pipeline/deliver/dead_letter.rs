@@ -9,9 +9,9 @@ use crate::avro::wire::{SCHEMA_ID_HEADER, detect};
 use crate::edge::SourceRecord;
 use crate::error::Reject;
 use crate::observe::reject_examples::RejectExample;
-use crate::pipeline::settings::HeaderStyle;
 use crate::record::{Decoded, Position};
 use crate::values::schemas::WireForms;
+use crate::values::settings::HeaderStyle;
 
 const FIELDS: usize = 14;
 

@@ -14,8 +14,8 @@ use crate::failpoint::{Bug, planted};
 use crate::observe::stats::LaneStats;
 use crate::pipeline::ledger::{Assignment, Fate, Ledger};
 use crate::pipeline::score::{Batch, Decided, Item, Verdict};
-use crate::pipeline::settings::PayloadPolicy;
 use crate::record::{Decision, ReviewReason, Tag};
+use crate::values::settings::PayloadPolicy;
 
 const MODEL_VERSION_HEADER: &CStr = c"scorewire.model.version";
 const DECISION_HEADER: &CStr = c"scorewire.decision";

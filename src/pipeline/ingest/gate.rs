@@ -1,6 +1,6 @@
 //! When the lane takes records in, and when it lets them wait in Kafka.
 
-use crate::pipeline::limits::{Limits, nanoseconds};
+use crate::values::limits::{Limits, nanoseconds};
 
 /// What the lane may do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,9 +20,9 @@ use crate::observe::latency::{Step, StepTimes};
 use crate::observe::stats::LaneStats;
 use crate::pipeline::deliver::Refusals;
 use crate::pipeline::ledger::{Flow, Ledger};
-use crate::pipeline::limits::{Limits, SCHEMA_MOMENT, nanoseconds};
 use crate::pipeline::score::{Batch, DecodeSpan};
 use crate::record::{Position, SchemaKey};
+use crate::values::limits::{Limits, SCHEMA_MOMENT, nanoseconds};
 
 /// What records are decoded with.
 pub(super) struct Decoding<'a, R, C> {

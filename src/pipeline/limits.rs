@@ -1,3 +1,0 @@
-//! The limits of [`crate::values::limits`].
-
-pub use crate::values::limits::*;

@@ -1,3 +1,0 @@
-//! The settings of [`crate::values::settings`].
-
-pub use crate::values::settings::*;
