@@ -35,8 +35,13 @@ fn imports_point_one_way() {
 }
 
 #[test]
-fn libraries_clocks_and_threads_stay_behind_their_fences() {
+fn libraries_stay_behind_their_fences() {
     hold(layers::fences);
+}
+
+#[test]
+fn what_clippy_forbids_is_denied_where_it_counts() {
+    hold(layers::ban_lints);
 }
 
 #[test]

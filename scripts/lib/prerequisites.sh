@@ -9,11 +9,17 @@ need() {
     command -v "$1" >/dev/null 2>&1 || missing_lines+=("$1 ($3): Debian package $2")
 }
 
-# The oldest Rust that Cargo.toml declares; Debian stable's own cargo is usually older.
+# Any Rust from the oldest that Cargo.toml declares; Debian stable's own cargo is usually older. rustup takes the version of
+# rust-toolchain.toml, and fetches it where it is absent. Where it cannot (no network, RUSTUP_AUTO_INSTALL=0), its default
+# serves: whoever calls a script then builds with what is there.
 need_rust() {
-    local wanted have
+    local wanted have default
     wanted=$(sed -n 's/^rust-version *= *"\(.*\)"$/\1/p' "$1/Cargo.toml")
-    have=$(cargo --version 2>/dev/null | sed -n 's/^cargo \([0-9][0-9]*\.[0-9][0-9]*\).*/\1/p') || true
+    if command -v rustup >/dev/null && ! (cd "$1" && cargo --version >/dev/null) && default=$(rustup default); then
+        export RUSTUP_TOOLCHAIN=${default%% *}
+        printf 'Rust %s serves instead: the version of rust-toolchain.toml is not to be had\n' "$RUSTUP_TOOLCHAIN" >&2
+    fi
+    have=$(cd "$1" && cargo --version 2>/dev/null | sed -n 's/^cargo \([0-9][0-9]*\.[0-9][0-9]*\).*/\1/p') || true
     if [ -z "$have" ]; then
         missing_lines+=("cargo (Rust $wanted or newer): https://rustup.rs, or Debian package rustup, then 'rustup default stable'")
     elif [ "$(printf '%s\n' "$wanted" "$have" | sort -V | head -n 1)" != "$wanted" ]; then

@@ -106,6 +106,7 @@ unsafe extern "C" fn __wrap_rd_kafka_broker_consumer_toppar_serve(broker: *mut c
 unsafe extern "C" fn __wrap_rd_kafka_broker_fetch_toppars(broker: *mut c_void, now: i64) -> c_int {
     Wrapped::FetchToppars.enter();
     LEFT_OUT.with_borrow_mut(|left_out| {
+        #[expect(clippy::disallowed_methods, reason = "the client's thread, which has nothing else to do")]
         let sleep = |us: i64| std::thread::sleep(Duration::from_micros(us.unsigned_abs()));
         // SAFETY: seen in this pass, on this thread, which alone takes partitions out of its broker's list and does so
         // between passes.
