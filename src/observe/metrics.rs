@@ -359,7 +359,7 @@ impl Lanes {
             ])
         })?;
         out.family(BUILD, "This program", MetricType::Info, |family| {
-            family.info(&[("version", env!("CARGO_PKG_VERSION"))])
+            family.info(&[("version", env!("CARGO_PKG_VERSION")), ("commit", env!("SCOREWIRE_COMMIT"))])
         })?;
         let ready = u8::from(state.readiness().is_ready());
         let alarms = state.alarms().len() as f64;

@@ -24,6 +24,8 @@ pub fn lag_records(lag: &PartitionLag) -> Option<u64> {
 #[derive(Debug, Serialize)]
 pub struct Status<'a> {
     version: &'static str,
+    /// `unknown` where it was built without git.
+    commit: &'static str,
     node: &'a str,
     group: &'a str,
     topics: Topics<'a>,
@@ -170,6 +172,7 @@ impl<'a> Status<'a> {
         let topics = &state.topics;
         Status {
             version: env!("CARGO_PKG_VERSION"),
+            commit: env!("SCOREWIRE_COMMIT"),
             node: &state.node,
             group: &state.group,
             topics: Topics {
