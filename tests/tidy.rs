@@ -56,6 +56,15 @@ fn one_file_of_the_pipeline_starts_threads() {
 }
 
 #[test]
+fn what_stands_before_the_kafka_clients_functions_says_when_it_can_go() {
+    let lacking = rules::wrapped_without_end(include_str!("../scripts/build.rs"), &Source::read_all(FOLDERS));
+    assert!(
+        lacking.is_empty(),
+        "functions, and how many files of src/kafka/ say `Unnecessary when` of each: {lacking:?}"
+    );
+}
+
+#[test]
 fn files_are_short() {
     hold(rules::file_size);
 }

@@ -86,6 +86,21 @@ fn a_second_file_that_starts_threads_is_found() {
 }
 
 #[test]
+fn a_wrapped_function_without_its_end_is_found() {
+    let linker = "[\"rd_kafka_a\", \"rd_kafka_b\"]";
+    let one = "//! A.\n//!\n//! Unnecessary when it is there\n//! (`rd_kafka_a`, `rd_kafka_b`).\n\nuse x;";
+    let lacking = |texts: &[(&str, &str)]| {
+        let sources: Vec<Source> = texts.iter().map(|(path, text)| Source::parse(path, text)).collect();
+        rules::wrapped_without_end(linker, &sources)
+    };
+    assert_eq!(lacking(&[("src/kafka/a.rs", one)]), []);
+    let elsewhere = "//! Unnecessary when `rd_kafka_ab` is.\n//!\n//! `rd_kafka_b`\nfn rd_kafka_b() {}";
+    assert_eq!(lacking(&[("src/kafka/a.rs", one), ("src/kafka/b.rs", elsewhere)]), []);
+    assert_eq!(lacking(&[("src/kafka/a.rs", one), ("src/kafka/b.rs", one)]).len(), 2, "each is told of once");
+    assert_eq!(lacking(&[("src/load/a.rs", one)]), [("rd_kafka_a".to_owned(), 0), ("rd_kafka_b".to_owned(), 0)]);
+}
+
+#[test]
 fn a_long_file_and_a_long_function_are_found() {
     let long = |lines: usize| "//\n".repeat(lines);
     assert_eq!(lines_found(rules::file_size, "src/a.rs", &long(401)), [401]);
