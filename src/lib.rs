@@ -76,6 +76,16 @@
 //! 8. A shutdown that loses or doubles: SIGTERM drains, commits and leaves.
 //! 9. A payload value in a log or a metric.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::disallowed_methods,
+        clippy::disallowed_macros,
+        clippy::disallowed_types,
+        reason = "clippy.toml says why"
+    )
+)]
+
 pub mod avro;
 pub mod cli;
 pub mod config;

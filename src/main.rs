@@ -1,4 +1,10 @@
 //! The program: parse, command, exit code.
+#![deny(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    clippy::disallowed_types,
+    reason = "clippy.toml says why"
+)]
 
 use std::process::ExitCode;
 

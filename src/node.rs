@@ -207,6 +207,7 @@ impl RunningNode {
     ///
     /// # Errors
     /// The node's failure, or [`exit::UNAVAILABLE`] when that takes longer than `deadline`.
+    #[expect(clippy::disallowed_methods, reason = "whoever started the node waits, on a thread of theirs")]
     pub fn wait_until_assigned(&self, partitions: u64, deadline: Duration) -> Result<(), Fatal> {
         const LOOK_EVERY: Duration = Duration::from_millis(10);
         for _ in 0..deadline.as_millis() / LOOK_EVERY.as_millis() {

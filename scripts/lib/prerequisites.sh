@@ -9,11 +9,17 @@ need() {
     command -v "$1" >/dev/null 2>&1 || missing_lines+=("$1 ($3): Debian package $2")
 }
 
-# The oldest Rust that Cargo.toml declares; Debian stable's own cargo is usually older.
+# Any Rust from the oldest that Cargo.toml declares; Debian stable's own cargo is usually older. rustup takes the version of
+# rust-toolchain.toml, and fetches it where it is absent. Where it cannot (no network, RUSTUP_AUTO_INSTALL=0), its default
+# serves: whoever calls a script then builds with what is there.
 need_rust() {
-    local wanted have
+    local wanted have default
     wanted=$(sed -n 's/^rust-version *= *"\(.*\)"$/\1/p' "$1/Cargo.toml")
-    have=$(cargo --version 2>/dev/null | sed -n 's/^cargo \([0-9][0-9]*\.[0-9][0-9]*\).*/\1/p') || true
+    if command -v rustup >/dev/null && ! (cd "$1" && cargo --version >/dev/null) && default=$(rustup default); then
+        export RUSTUP_TOOLCHAIN=${default%% *}
+        printf 'Rust %s serves instead: the version of rust-toolchain.toml is not to be had\n' "$RUSTUP_TOOLCHAIN" >&2
+    fi
+    have=$(cd "$1" && cargo --version 2>/dev/null | sed -n 's/^cargo \([0-9][0-9]*\.[0-9][0-9]*\).*/\1/p') || true
     if [ -z "$have" ]; then
         missing_lines+=("cargo (Rust $wanted or newer): https://rustup.rs, or Debian package rustup, then 'rustup default stable'")
     elif [ "$(printf '%s\n' "$wanted" "$have" | sort -V | head -n 1)" != "$wanted" ]; then
@@ -21,13 +27,40 @@ need_rust() {
     fi
 }
 
-# A compiler without the C library's headers is no use to the client's sources.
-need_c() {
+# need_build ROOT: what it takes to compile the program.
+need_build() {
+    need_rust "$1"
+    # A compiler without the C library's headers is no use to the client's sources.
     if ! printf '#include <stdio.h>\n' | cc -E - >/dev/null 2>&1; then
         missing_lines+=("cc with the C library's headers (the Kafka client is compiled from source): Debian package build-essential")
     fi
-    need make make "builds OpenSSL and the Kafka client"
-    need perl perl "configures OpenSSL's build"
+    need make make "builds the Kafka client"
+    choose_openssl "$1" || need perl perl "configures OpenSSL's build (or its headers: Debian packages libssl-dev and pkg-config)"
+}
+
+# The Kafka client takes this machine's OpenSSL where its headers are found, and otherwise one that is compiled with it, which
+# costs minutes; fails where it is the latter. Cargo is told by a file that git ignores, so that whoever calls it by hand
+# gets the same and nothing is compiled twice. OPENSSL_NO_VENDOR in the environment goes before it: 0 compiles, 1 does not.
+choose_openssl() {
+    local file=$1/.cargo/config.toml mark='# Written by scripts/lib/prerequisites.sh: may be removed.'
+    case ${OPENSSL_NO_VENDOR:-} in
+    '') ;;
+    0) return 1 ;;
+    *) return 0 ;;
+    esac
+    # Nobody's own settings are touched.
+    if [ ! -e "$file" ] || [ "$(head -n 1 "$file")" = "$mark" ]; then
+        # Older ones than 3.0 are not tested, and say what is wrong in other words.
+        if pkg-config --atleast-version=3.0 openssl 2>/dev/null; then
+            [ -e "$file" ] || {
+                mkdir -p "${file%/*}"
+                printf '%s\n[env]\nOPENSSL_NO_VENDOR = "1"\n' "$mark" >"$file.$$" && mv -f "$file.$$" "$file"
+            }
+        else
+            rm -f "$file"
+        fi
+    fi
+    grep -q '^OPENSSL_NO_VENDOR = "1"' "$file" 2>/dev/null
 }
 
 # need_python pip | without-pip

@@ -4,7 +4,7 @@
 use serde_json::Value as Json;
 
 use super::compile::{Compiler, milliseconds_divisor};
-use super::feature::{Missing, Transform};
+use super::feature::Missing;
 use super::graph::{Kind, NodeId};
 use super::logical::Logical;
 use super::meaning;
@@ -27,8 +27,8 @@ impl Compiler<'_> {
         for wanted in want.all_uses() {
             let Use::Feature(column) = wanted else { continue };
             let feature = self.feature(column);
-            match (&feature.transform, feature.missing) {
-                (Transform::IsPresent, _) => ops.push(Op::Constant { column, value: 0.0 }),
+            match (feature.transform.of_presence(false), feature.missing) {
+                (Some(value), _) => ops.push(Op::Constant { column, value }),
                 (_, Some(Missing::Nan)) => ops.push(Op::Constant { column, value: f32::NAN }),
                 (_, Some(Missing::Constant(value))) => ops.push(Op::Constant { column, value }),
                 // Without a policy the reader's path cannot be null: only this writer's can.
@@ -55,7 +55,7 @@ impl Compiler<'_> {
     pub fn note_never_given(&mut self, want: &Want) -> Result<(), PlanError> {
         for wanted in want.all_uses() {
             if let Use::Feature(column) = wanted
-                && self.feature(column).transform != Transform::IsPresent
+                && self.feature(column).transform.of_presence(false).is_none()
                 && matches!(self.feature(column).missing, Some(Missing::Reject) | None)
             {
                 let what = "this writer never gives it, and its missing policy is \"reject\"";

@@ -3,7 +3,7 @@
 //! Only what is wanted is resolved: a field that no feature needs may change in any way, and is still walked over
 //! exactly as the writer's schema says.
 
-use super::feature::{Feature, Transform, Wanted};
+use super::feature::{Feature, Wanted};
 use super::graph::{Graph, Kind, NodeId};
 use super::logical::{Logical, Unit};
 use super::meaning::{self, meaning};
@@ -132,11 +132,13 @@ impl Compiler<'_> {
     fn typed(&mut self, w: NodeId, r: NodeId, want: &Want) -> Result<(), PlanError> {
         let mut uses = Vec::with_capacity(want.uses.len());
         for &wanted in &want.uses {
-            match wanted {
-                Use::Feature(column) if self.feature(column).transform == Transform::IsPresent => {
-                    self.emit.push(Op::Constant { column, value: 1.0 })?;
-                }
-                _ => uses.push(wanted),
+            let answer = match wanted {
+                Use::Feature(column) => self.feature(column).transform.of_presence(true).map(|value| (column, value)),
+                Use::TransactionId | Use::EventTime => None,
+            };
+            match answer {
+                Some((column, value)) => self.emit.push(Op::Constant { column, value })?,
+                None => uses.push(wanted),
             }
         }
         let (writer, reader) = (self.writer, self.reader);

@@ -1,5 +1,7 @@
 //! What a decode plan is asked to extract: the features of a contract, and the fields that name a transaction.
 
+pub use super::transform::Transform;
+
 /// What happens when a feature has no value: its path leads through a null.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Missing {
@@ -8,20 +10,6 @@ pub enum Missing {
     /// The model receives NaN and was trained for it.
     Nan,
     Constant(f32),
-}
-
-/// How a value becomes a number.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Transform {
-    /// Numbers as they are (decimals scaled, timestamps and dates in their own unit), booleans 0 or 1, enums their
-    /// symbol's index in the reader's schema.
-    Number,
-    /// Enums and strings: the position in the list, or `otherwise`; `None` rejects what is not in the list.
-    Index { symbols: Vec<String>, otherwise: Option<f32> },
-    /// Enums and strings: 1 when equal, 0 when not.
-    Equals(String),
-    /// 1 when there is a value, 0 when its path leads through a null. Never missing.
-    IsPresent,
 }
 
 /// One column of the row.

@@ -3,31 +3,19 @@
 use serde_json::Value as Json;
 
 use super::decimal;
-use super::feature::{Feature, Transform};
+use super::feature::Feature;
 use super::graph::{Graph, Kind, NodeId};
 use super::logical::Logical;
 use super::ops::{Meaning, Range, TextSink, Texts};
 
 /// A symbol's meaning; `known` are the reader's symbols, whose order gives the number.
 pub(super) fn meaning(feature: &Feature, symbol: &str, known: &[String]) -> Meaning {
-    let place = |symbols: &[String]| symbols.iter().position(|of| of == symbol).map(|place| place as f32);
-    let value = match &feature.transform {
-        Transform::Number => place(known),
-        Transform::Index { symbols, otherwise } => place(symbols).or(*otherwise),
-        Transform::Equals(wanted) => Some(if wanted == symbol { 1.0 } else { 0.0 }),
-        Transform::IsPresent => Some(1.0),
-    };
-    in_range(feature, value)
+    in_range(feature, feature.transform.of_text(symbol, known))
 }
 
 /// What a symbol means that the reader's enum does not have: what the contract says of all others, where it does.
 pub(super) fn of_unknown(feature: &Feature) -> Meaning {
-    match &feature.transform {
-        Transform::Number | Transform::Index { otherwise: None, .. } => Meaning::UnknownSymbol,
-        Transform::Index { otherwise, .. } => in_range(feature, *otherwise),
-        Transform::Equals(_) => in_range(feature, Some(0.0)),
-        Transform::IsPresent => Meaning::Value(1.0),
-    }
+    feature.transform.of_others().map_or(Meaning::UnknownSymbol, |value| in_range(feature, Some(value)))
 }
 
 fn in_range(feature: &Feature, value: Option<f32>) -> Meaning {
@@ -41,17 +29,9 @@ fn in_range(feature: &Feature, value: Option<f32>) -> Meaning {
 
 /// A string's column: the texts it knows, and what all others mean.
 pub(super) fn of_text(column: u16, feature: &Feature) -> TextSink {
-    let listed: &[String] = match &feature.transform {
-        Transform::Index { symbols, .. } => symbols,
-        Transform::Equals(wanted) => std::slice::from_ref(wanted),
-        Transform::Number | Transform::IsPresent => &[],
-    };
-    let known = Texts::new(listed.iter().map(|text| (text.as_str(), meaning(feature, text, &[]))));
-    let otherwise = match &feature.transform {
-        Transform::Index { otherwise, .. } => in_range(feature, *otherwise),
-        _ => in_range(feature, Some(0.0)),
-    };
-    TextSink::Column { column, known, otherwise }
+    let listed = feature.transform.listed().iter();
+    let known = Texts::new(listed.map(|text| (text.as_str(), meaning(feature, text, &[]))));
+    TextSink::Column { column, known, otherwise: in_range(feature, feature.transform.of_others()) }
 }
 
 /// Whether a default can be of this type: what tells the branches of a union apart.
@@ -74,8 +54,8 @@ pub(super) fn fits_json(reader: &Graph, id: NodeId, default: &Json) -> bool {
 /// # Errors
 /// Why the default cannot be the feature's value.
 pub(super) fn of_default(feature: &Feature, reader: &Graph, id: NodeId, default: &Json) -> Result<f32, String> {
-    if feature.transform == Transform::IsPresent {
-        return Ok(1.0);
+    if let Some(value) = feature.transform.of_presence(true) {
+        return Ok(value);
     }
     let known: &[String] = match reader.kind(id) {
         Kind::Enum { symbols, .. } => symbols,

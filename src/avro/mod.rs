@@ -27,6 +27,7 @@ mod resolve;
 pub mod schemas;
 mod skip;
 mod text;
+pub mod transform;
 mod values;
 mod wants;
 pub mod wire;

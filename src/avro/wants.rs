@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::feature::{Feature, Missing, Transform, Wanted};
+use super::feature::{Feature, Missing, Wanted};
 use super::graph::{Graph, Kind, NodeId};
 use super::logical::Logical;
 use super::problem::PlanError;
+use super::transform::Takes;
 
 /// What a value at a path is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,18 +133,12 @@ fn no_such_field(reader: &Graph, node: NodeId, name: &str, place: &str) -> PlanE
 }
 
 fn check_feature(reader: &Graph, feature: &Feature, found: &Found, place: &str) -> Result<(), PlanError> {
-    match &feature.transform {
-        Transform::IsPresent => return Ok(()),
-        Transform::Number => {
-            check_leaves(reader, found, place, is_number, NUMBER)?;
-        }
-        Transform::Index { symbols, .. } => {
+    match feature.transform.takes() {
+        Takes::Anything => return Ok(()),
+        Takes::Numbers => check_leaves(reader, found, place, is_number, NUMBER)?,
+        Takes::Texts => {
             check_leaves(reader, found, place, is_text, TEXT)?;
-            check_symbols(reader, found, symbols, place)?;
-        }
-        Transform::Equals(symbol) => {
-            check_leaves(reader, found, place, is_text, TEXT)?;
-            check_symbols(reader, found, std::slice::from_ref(symbol), place)?;
+            check_symbols(reader, found, feature.transform.listed(), place)?;
         }
     }
     if let (Some(min), Some(max)) = (feature.min, feature.max)

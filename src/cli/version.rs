@@ -8,8 +8,9 @@ pub fn text() -> String {
     let onnxruntime = Runtime::load(None)
         .map_or_else(|fatal| format!("is not usable: {}", fatal.what), |runtime| runtime.version().to_owned());
     format!(
-        "scorewire {}\nlibrdkafka {}\nonnxruntime {onnxruntime}\n",
+        "scorewire {} (commit {})\nlibrdkafka {}\nonnxruntime {onnxruntime}\n",
         env!("CARGO_PKG_VERSION"),
+        env!("SCOREWIRE_COMMIT"),
         kafka::client_version(),
     )
 }

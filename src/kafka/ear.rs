@@ -2,6 +2,7 @@
 //! who waits for an answer that does not come. Its events come with a poll only, and whoever waits within the client polls
 //! nothing.
 #![allow(unsafe_code, reason = "librdkafka tells its threads and certificates in C only; each block says why it holds")]
+#![expect(clippy::disallowed_methods, reason = "the client's own time, on its threads")]
 
 use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, c_char, c_int, c_void};

@@ -1,5 +1,6 @@
 //! A look at the cluster before anything runs: login, every broker, topics and their settings, rights. All that is wrong is told
 //! at once, each point with its fix.
+#![expect(clippy::disallowed_methods, reason = "the deadlines of a look that no record waits for")]
 
 use std::time::{Duration, Instant};
 

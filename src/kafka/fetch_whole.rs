@@ -11,6 +11,11 @@
 //! before. When a lane takes longer than [`PATIENCE_US`], its broker is asked for the rest.
 //!
 //! Two functions of the client have ours before them by the linker's doing (`scripts/build.rs`).
+//!
+//! Unnecessary when the client, before a request, looks again at partitions that it left out a moment ago for a full queue
+//! (`rd_kafka_broker_consumer_toppar_serve` before `rd_kafka_broker_fetch_toppars`), or may have a second request under way
+//! to a broker for them. `fetch.queue.backoff.ms` came of <https://github.com/confluentinc/librdkafka/issues/2879> and only
+//! shortens how long they are left out.
 #![allow(unsafe_code, reason = "stands before functions of the C client; each block says why it holds")]
 
 use std::cell::RefCell;
@@ -106,6 +111,7 @@ unsafe extern "C" fn __wrap_rd_kafka_broker_consumer_toppar_serve(broker: *mut c
 unsafe extern "C" fn __wrap_rd_kafka_broker_fetch_toppars(broker: *mut c_void, now: i64) -> c_int {
     Wrapped::FetchToppars.enter();
     LEFT_OUT.with_borrow_mut(|left_out| {
+        #[expect(clippy::disallowed_methods, reason = "the client's thread, which has nothing else to do")]
         let sleep = |us: i64| std::thread::sleep(Duration::from_micros(us.unsigned_abs()));
         // SAFETY: seen in this pass, on this thread, which alone takes partitions out of its broker's list and does so
         // between passes.

@@ -64,6 +64,7 @@ impl HeldCopies {
 }
 
 /// `rd_clock()` of the client.
+#[expect(clippy::disallowed_methods, reason = "the client's own time, on its threads")]
 pub fn clock_us() -> i64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the pointer is valid; the clock is there on every Linux.

@@ -8,6 +8,11 @@
 //! The moment comes from one function of the client, which the linker puts ours before (`scripts/build.rs`). What can be
 //! sent is sent in the very pass that asked for the moment, whatever it is; what cannot be sent waits for an answer or
 //! for room in the socket, and either ends the poll. So the moment may be later, and nothing is sent later for it.
+//!
+//! Unnecessary when `rd_kafka_msgq_allow_wakeup_at` asks for no wake-up while a partition has as many requests under way as
+//! it may; for copies that are held ([`super::held_copies`]), when `linger.ms` can be set by topic. We know of no issue that
+//! asks for either; <https://github.com/confluentinc/librdkafka/issues/3692> is an idempotent producer's thread that is busy
+//! after an outage.
 #![allow(unsafe_code, reason = "stands before a function of the C client; each block says why it holds")]
 
 use std::ffi::c_void;

@@ -1,5 +1,6 @@
 //! Errors that pass by themselves, and the loop that asks again until they have passed. Brokers give them while a leader, a
 //! coordinator or a controller moves or loads, and while they start; whoever ended by one would only be started again.
+#![expect(clippy::disallowed_methods, reason = "asks again where no record waits")]
 
 use std::time::{Duration, Instant};
 

@@ -12,6 +12,10 @@
 //! `metadata.recovery.rebootstrap.trigger.ms` at the latest, which is ours for that reason, and adds the bootstrap brokers.
 //! Adding them from outside (`rd_kafka_brokers_add`) would need no linker, but to be done in time it would be done again
 //! and again, and each call leaves a copy of the list and, once brokers are known, another thread.
+//!
+//! Unnecessary when the client asks for its bootstrap brokers again after an answer that names none, and no longer stops the
+//! timer then (`rd_kafka_rebootstrap_tmr_stop` behind `rd_kafka_parse_Metadata`): the issue above, for which
+//! <https://github.com/confluentinc/librdkafka/pull/5303> was open when this was written.
 #![allow(unsafe_code, reason = "stands before functions of the C client; each block says why it holds")]
 
 use std::cell::Cell;

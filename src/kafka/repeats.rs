@@ -2,6 +2,10 @@
 //!
 //! Every request that is repeated goes through one function of librdkafka 2.12, which has ours before it by the linker's
 //! doing (`scripts/build.rs`). Of all clients of the process: whoever asks is told too often rather than too late.
+//!
+//! Unnecessary when the client speaks the second version of transactions (KIP-890: each has an epoch of its own, and an end
+//! that is sent twice cannot be taken for the next one's), <https://github.com/confluentinc/librdkafka/issues/5423>; or when
+//! it tells of requests that it repeats (`rd_kafka_buf_retry`).
 #![allow(unsafe_code, reason = "stands before a function of the C client; each block says why it holds")]
 
 use std::ffi::{c_int, c_void};

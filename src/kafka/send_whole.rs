@@ -6,6 +6,10 @@
 //!
 //! A function of the client has ours before it by the linker's doing (`scripts/build.rs`); where the linker cannot do that,
 //! nobody waits.
+//!
+//! Unnecessary when a batch can be handed over in one call that wakes the thread at its end (it sleeps in
+//! `rd_kafka_transport_io_serve`): `rd_kafka_produce_batch` is that call for one topic, but takes no headers
+//! (<https://github.com/confluentinc/librdkafka/issues/5559>) and wakes at the first record.
 #![allow(unsafe_code, reason = "stands before a function of the C client; each block says why it holds")]
 
 use std::cell::Cell;

@@ -5,6 +5,7 @@
 //! read it again when they get their partitions. Who joins has read offsets back, and once anybody has joined the broker
 //! refuses those of no member: nothing is moved under a lane that scores.
 #![allow(unsafe_code, reason = "librdkafka's C interface; each block says why it holds")]
+#![expect(clippy::disallowed_methods, reason = "the deadline of a start, before a lane runs")]
 
 use std::ffi::{CStr, CString};
 use std::ptr::NonNull;

@@ -345,8 +345,8 @@ fn read_transform(value: &Value, place: &str, problems: &mut Problems) -> Option
             Some(Transform::Index { symbols: symbols?, otherwise: otherwise? })
         }
         _ => {
-            let choices = "write \"number\", \"is_present\", { index = [\"A\", \"B\"] } or { equals = \"A\" }";
-            problems.add(place, format!("is {value}"), choices);
+            let [others @ .., last] = Transform::SPELLINGS;
+            problems.add(place, format!("is {value}"), format!("write {} or {last}", others.join(", ")));
             None
         }
     }

@@ -88,22 +88,17 @@ impl GoldenRecords {
 /// Symbols, answers, a second number, a missing value: what of them a feature's column has not.
 fn lacking(feature: &Feature, column: ArrayView1<'_, f32>) -> Vec<String> {
     let lacks = |value: f32| !column.iter().any(|found| same(*found, value));
-    let mut lacking: Vec<String> = match &feature.transform {
-        Transform::Index { symbols, .. } => {
-            let unseen = symbols.iter().enumerate().filter(|(place, _)| lacks(*place as f32));
-            unseen.map(|(_, symbol)| symbol.clone()).collect()
-        }
-        Transform::Equals(_) | Transform::IsPresent => {
-            let unseen = [0.0, 1.0].into_iter().filter(|answer| lacks(*answer));
-            unseen.map(|answer| format!("the answer {answer}")).collect()
-        }
-        Transform::Number if column.iter().all(|value| same(*value, column[0])) => vec!["a second value".to_owned()],
-        Transform::Number => Vec::new(),
+    let answers = feature.transform.answers();
+    let mut lacking: Vec<String> = if answers.is_empty() {
+        let has_one_value = column.iter().all(|value| same(*value, column[0]));
+        has_one_value.then(|| "a second value".to_owned()).into_iter().collect()
+    } else {
+        answers.into_iter().filter(|(answer, _)| lacks(*answer)).map(|(_, words)| words).collect()
     };
-    let missing = match (&feature.transform, feature.missing) {
-        (Transform::IsPresent, _) | (_, None | Some(Missing::Reject)) => None,
-        (_, Some(Missing::Nan)) => Some(f32::NAN),
-        (_, Some(Missing::Constant(value))) => Some(value),
+    let missing = match feature.missing.filter(|_| feature.transform.of_presence(false).is_none()) {
+        None | Some(Missing::Reject) => None,
+        Some(Missing::Nan) => Some(f32::NAN),
+        Some(Missing::Constant(value)) => Some(value),
     };
     lacking.extend(missing.filter(|value| lacks(*value)).map(|_| "a missing value".to_owned()));
     lacking
@@ -254,12 +249,7 @@ impl Comparison<'_> {
 fn advice(feature: &Feature, expected: f32, got: f32) -> String {
     let missing = "its missing policy";
     let path = "its path";
-    let transform = match &feature.transform {
-        Transform::Index { .. } => "the order of symbols in its transform's index (and otherwise)",
-        Transform::Equals(_) => "the text of its transform's equals",
-        Transform::IsPresent => "its transform (is_present)",
-        Transform::Number => "its transform (number: its unit and scale)",
-    };
+    let transform = feature.transform.look_at();
     let order = if expected.is_nan() == got.is_nan() { [transform, path, missing] } else { [missing, path, transform] };
     format!(
         "look at {}, then at {} and {}; what is expected comes from the training side",

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ndarray::ArrayView1;
 
-use crate::avro::feature::{Missing, Transform};
+use crate::avro::feature::Missing;
 use crate::edge::Clock;
 use crate::error::Fatal;
 use crate::memory;
@@ -134,7 +134,7 @@ fn lost_routing(package: &Package) -> Option<String> {
     let features = package.wanted.features.iter().enumerate();
     let lost: Vec<(usize, &str)> = features
         .filter(|(column, _)| asked.columns.contains(column) && !asked.tracked.contains(column))
-        .filter(|(_, feature)| feature.missing == Some(Missing::Nan) && feature.transform != Transform::IsPresent)
+        .filter(|(_, feature)| feature.missing == Some(Missing::Nan) && feature.transform.of_presence(false).is_none())
         .map(|(column, feature)| (column, feature.name.as_str()))
         .collect();
     if lost.is_empty() {

@@ -4,6 +4,7 @@
 pub const VARIABLE: &str = "ORT_DISABLE_TELEMETRY";
 
 /// Sets the variable, where this is the only thread: the first thing that a program does. Returns whether it is set.
+#[expect(clippy::disallowed_methods, reason = "before there are other threads")]
 pub fn switch_off() -> bool {
     if std::env::var_os(VARIABLE).is_some_and(|value| value == "1") {
         return true;

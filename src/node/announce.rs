@@ -19,6 +19,7 @@ pub(super) fn start(config: &Config, model: &Model, counts: PartitionCounts, adm
     let lanes = config.lanes.len();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
+        commit = env!("SCOREWIRE_COMMIT"),
         node = %kafka.node,
         group = %kafka.group,
         bootstrap = %kafka.bootstrap,

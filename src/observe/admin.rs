@@ -69,6 +69,7 @@ pub fn start(listen: SocketAddr, state: Arc<AdminState>, limits: ConnectionLimit
     let address = listener.local_addr().map_err(failed)?;
     let (stop, stopped) = oneshot::channel();
     let serve = move || runtime.block_on(connections::serve(listener, router(state), limits, stopped));
+    #[expect(clippy::disallowed_methods, reason = "the thread of the port")]
     let thread = std::thread::Builder::new().name("admin".to_owned()).spawn(serve).map_err(failed)?;
     Ok(AdminServer { address, stop: Some(stop), thread: Some(thread) })
 }

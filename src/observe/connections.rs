@@ -1,6 +1,7 @@
 //! Connections to the admin port: so many at once, and each has so long to send a whole request. Where one more comes, the
 //! one that has got on with nothing for longest makes room for it. So those who send nothing, or half of a request, keep
 //! nobody out: a probe sends its request at once, and is answered before it is its turn.
+#![expect(clippy::disallowed_methods, reason = "the admin port's own time: no record passes here")]
 
 use std::io;
 use std::pin::pin;

@@ -20,6 +20,7 @@ pub fn threads_us(prefix: &str) -> Option<u64> {
 /// CPU time of a process on this machine, all its threads, ended ones included, nanoseconds; `None` where there is no
 /// such process. The kernel's own sum, which `/proc/PID/task/*/schedstat` is not (a thread that ended is missing there)
 /// and `/proc/PID/stat` only in steps of 10 ms. A thread that is running right now is counted up to its last tick.
+#[expect(clippy::disallowed_methods, reason = "a process's CPU time is no clock that a record meets")]
 pub fn process_ns(pid: u32) -> Option<u64> {
     #[cfg(target_os = "linux")]
     {

@@ -1,5 +1,6 @@
 //! The log's way to stderr. Whoever logs hands its line over and goes on: a pipe that nobody empties must not stop a lane,
 //! the conductor or a shutdown. One thread writes; what it cannot take in time is dropped, counted, and said.
+#![expect(clippy::disallowed_methods, reason = "the log has a thread of its own, and its end a deadline")]
 
 use std::io::{self, Write};
 use std::sync::OnceLock;

@@ -188,7 +188,7 @@ pub(super) fn model(scrape: &Scrape<'_>, series: &mut Series<'_>) -> fmt::Result
 }
 
 pub(super) fn build(_: &Scrape<'_>, series: &mut Series<'_>) -> fmt::Result {
-    series.info(&[env!("CARGO_PKG_VERSION")])
+    series.info(&[env!("CARGO_PKG_VERSION"), env!("SCOREWIRE_COMMIT")])
 }
 
 pub(super) fn ready(scrape: &Scrape<'_>, series: &mut Series<'_>) -> fmt::Result {

@@ -17,6 +17,8 @@ use crate::values::topics::Topics;
 #[derive(Debug, Serialize)]
 pub struct Status<'a> {
     version: &'static str,
+    /// `unknown` where it was built without git.
+    commit: &'static str,
     node: &'a str,
     group: &'a str,
     #[serde(serialize_with = "by_name")]
@@ -63,6 +65,7 @@ impl<'a> Status<'a> {
         let (liveness, readiness) = (state.liveness(), state.readiness());
         Status {
             version: env!("CARGO_PKG_VERSION"),
+            commit: env!("SCOREWIRE_COMMIT"),
             node: &state.node,
             group: &state.group,
             topics: &state.topics,

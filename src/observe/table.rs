@@ -93,7 +93,7 @@ families {
         "Time of each step of a record's way: topic ends and intake begins at the poll";
     step_latency_quantile_seconds: Gauge [step quantile] "The same times as quantiles since start";
     model: Info [name version sha256 provider] "The model that scores";
-    build: Info [version] "This program";
+    build: Info [version commit] "This program";
     ready: Gauge [] "1 when /readyz says yes";
     alarms: Gauge [] "Alarms that /status tells: an operator should look, though records flow";
     uptime_seconds: Gauge [] "Time since start";

@@ -1,6 +1,7 @@
 //! The desk where schemas are read and compiled, for all lanes of a node: on a thread of its own, so that no lane waits
 //! for a file or a compiler. A lane's questions go there, and its partition waits for the answer as it does for a schema
 //! that is absent; other partitions go on.
+#![expect(clippy::disallowed_methods, reason = "questions and news are few: see SchemaDesk")]
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -3,6 +3,10 @@
 //! The thread that calls [`Lanes::wait`] is the conductor: it turns signals into a drain, notices the end of a
 //! bounded run, and ends the process when a lane hangs. The first fatal error is latched and wins: a lane's thread reports
 //! it before it lets go of anything, since a client may block while it is destroyed.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "here the pipeline's threads begin, one report a lane waits at most, and a process that hangs is left"
+)]
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};

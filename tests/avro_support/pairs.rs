@@ -300,6 +300,7 @@ fn want(feature: &Feature, place: &Place) -> Json {
         Transform::IsPresent => ("present", vec![], None),
         Transform::Equals(text) => ("equals", vec![text.clone()], None),
         Transform::Index { symbols, otherwise } => ("listed", symbols.clone(), *otherwise),
+        other => unreachable!("the oracle does not draw {other:?}"),
     };
     let symbols = match &place.kinds[..] {
         [Type::Enum { symbols, .. }] => symbols.clone(),

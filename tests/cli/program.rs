@@ -95,7 +95,7 @@ fn the_version_names_every_part() {
     let output = scorewire(&folder(), &["--version"]);
     assert_eq!(code(&output), 0);
     let lines: Vec<&str> = stdout(&output).lines().collect();
-    assert_eq!(lines[0], concat!("scorewire ", env!("CARGO_PKG_VERSION")));
+    assert_eq!(lines[0], concat!("scorewire ", env!("CARGO_PKG_VERSION"), " (commit ", env!("SCOREWIRE_COMMIT"), ")"));
     assert!(lines[1].starts_with("librdkafka 2."), "{lines:?}");
     assert!(lines[2].starts_with("onnxruntime "), "{lines:?}");
 }

@@ -106,6 +106,12 @@ fn metrics_follow_the_format_and_the_counters_partition_the_input() {
     assert!(samples["scorewire_resident_memory_bytes"] > 1e6);
     let model = "scorewire_model_info{name=\"card \\\"fraud\\\"\",version=\"3\",sha256=\"ab12\",provider=\"cpu\"}";
     assert_eq!(samples[model], 1.0);
+    let build = format!(
+        "scorewire_build_info{{version=\"{}\",commit=\"{}\"}}",
+        env!("CARGO_PKG_VERSION"),
+        env!("SCOREWIRE_COMMIT")
+    );
+    assert_eq!(samples[&build], 1.0);
     assert_eq!(types["scorewire_records_received"], "counter");
     assert_eq!(types["scorewire_step_latency_seconds"], "histogram");
 }
@@ -158,6 +164,7 @@ fn status_is_one_document_with_everything_in_it() {
     assert!(code == 200 && head.contains("content-type: application/json"), "{head}");
     let status: serde_json::Value = serde_json::from_str(&body).unwrap();
     assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(status["commit"], env!("SCOREWIRE_COMMIT"));
     assert_eq!((&status["group"], &status["topics"]["input"]), (&"group-1".into(), &"enriched-context".into()));
     assert_eq!(status["uptime_seconds"], 1.5);
     assert_eq!((&status["ready"], &status["live"]), (&true.into(), &true.into()));

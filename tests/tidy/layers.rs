@@ -1,5 +1,5 @@
-//! The rules that concern what may know what: the direction of imports, and the fences around libraries, clocks,
-//! threads and fatal errors.
+//! The rules that concern what may know what: the direction of imports, and the fences around libraries, threads of the
+//! pipeline and fatal errors. Clocks, threads and whatever else the house does without everywhere are clippy.toml's.
 
 use super::rules::Finding;
 use super::scan::Source;
@@ -34,50 +34,19 @@ pub const LAYERS: &[(&str, &[&str])] = &[
 
 /// A name that only some places may use.
 struct Fence {
-    /// Consecutive segments of a path; the first one anchored at the path's start where `at_start`.
-    names: &'static [&'static [&'static str]],
-    at_start: bool,
+    /// First segments of a path.
+    names: &'static [&'static str],
     only_in: &'static [&'static str],
     why: &'static str,
 }
 
 const FENCES: &[Fence] = &[
     Fence {
-        names: &[&["rdkafka"], &["rdkafka_sys"]],
-        at_start: true,
+        names: &["rdkafka", "rdkafka_sys"],
         only_in: &["src/kafka/"],
         why: "only src/kafka/ knows the Kafka client",
     },
-    Fence {
-        names: &[&["ort"], &["ort_sys"]],
-        at_start: true,
-        only_in: &["src/model/"],
-        why: "only src/model/ knows ONNX Runtime",
-    },
-    Fence {
-        names: &[&["Instant", "now"], &["SystemTime"], &["elapsed"], &["clock_gettime"]],
-        at_start: false,
-        only_in: &[
-            "src/load/",
-            "src/observe/",
-            "src/pipeline/clock.rs",
-            // The client's own time, on its own thread; and deadlines of steps that no record waits in.
-            "src/kafka/held_copies.rs",
-            "src/kafka/passing.rs",
-            "src/kafka/starting_offsets.rs",
-            "src/kafka/last_records.rs",
-            "src/kafka/ear.rs",
-            "src/kafka/examine.rs",
-        ],
-        why: "time is read once per stage boundary and passed in (edge::Clock)",
-    },
-    Fence {
-        names: &[&["thread", "spawn"], &["thread", "Builder"], &["thread", "scope"], &["spawn_blocking"]],
-        at_start: false,
-        // The last one lives for the time of a start, in which the main thread waits for brokers and hears no signal.
-        only_in: &["src/load/", "src/observe/", "src/pipeline/", "src/cli/signals.rs"],
-        why: "threads begin in one file of src/pipeline/, in src/load/, in src/observe/ and in src/cli/signals.rs",
-    },
+    Fence { names: &["ort", "ort_sys"], only_in: &["src/model/"], why: "only src/model/ knows ONNX Runtime" },
 ];
 
 /// A name that some places may not use.
@@ -171,13 +140,13 @@ fn crate_path<'a>(file: &str, path: &'a [String]) -> Option<&'a [String]> {
     }
 }
 
-/// Libraries, clocks and threads stay behind their fences; tests may climb over.
+/// Libraries stay behind their fences; tests may climb over.
 pub fn fences(source: &Source) -> Vec<Finding> {
     let mut found = Vec::new();
     let paths = source.paths();
     for fence in FENCES.iter().filter(|fence| !fence.only_in.iter().any(|place| source.path.starts_with(place))) {
         for &(line, ref path) in &paths {
-            let is_named = fence.names.iter().any(|name| names(path, name, fence.at_start));
+            let is_named = path.first().is_some_and(|first| fence.names.contains(&first.as_str()));
             if is_named && source.path.starts_with("src/") && !source.lines[line].is_test {
                 found.push((line + 1, format!("`{}`: {}", path.join("::"), fence.why)));
             }
@@ -191,7 +160,7 @@ pub fn bans(source: &Source) -> Vec<Finding> {
     let mut found = Vec::new();
     for ban in BANS.iter().filter(|ban| ban.places.iter().any(|place| source.path.starts_with(place))) {
         for (line, path) in source.paths() {
-            if ban.names.iter().any(|name| names(&path, name, false)) && !source.lines[line].is_test {
+            if ban.names.iter().any(|name| names(&path, name)) && !source.lines[line].is_test {
                 found.push((line + 1, format!("`{}`: {}", path.join("::"), ban.why)));
             }
         }
@@ -199,18 +168,34 @@ pub fn bans(source: &Source) -> Vec<Finding> {
     found
 }
 
+/// What starts threads.
+const STARTS: &[&[&str]] = &[&["thread", "spawn"], &["thread", "Builder"], &["thread", "scope"], &["spawn_blocking"]];
+
 /// More than one file of `src/pipeline/` that starts threads: the second and further ones.
 pub fn thread_starters(sources: &[Source]) -> Vec<String> {
     let starts = |source: &&Source| {
         source.path.starts_with("src/pipeline/")
-            && source.paths().iter().any(|(line, path)| {
-                !source.lines[*line].is_test && FENCES[3].names.iter().any(|name| names(path, name, false))
-            })
+            && source
+                .paths()
+                .iter()
+                .any(|(line, path)| !source.lines[*line].is_test && STARTS.iter().any(|name| names(path, name)))
     };
     sources.iter().filter(starts).skip(1).map(|source| source.path.clone()).collect()
 }
 
-fn names(path: &[String], name: &[&str], at_start: bool) -> bool {
-    let equals = |window: &[String]| window.iter().map(String::as_str).eq(name.iter().copied());
-    if at_start { path.get(..name.len()).is_some_and(equals) } else { path.windows(name.len()).any(equals) }
+/// Whether these are consecutive segments of the path.
+fn names(path: &[String], name: &[&str]) -> bool {
+    path.windows(name.len()).any(|window| window.iter().map(String::as_str).eq(name.iter().copied()))
+}
+
+/// The two crates of the product deny what clippy.toml forbids: Cargo.toml lets tests and benches do it.
+pub fn ban_lints(source: &Source) -> Vec<Finding> {
+    if !["src/lib.rs", "src/main.rs"].contains(&source.path.as_str()) {
+        return Vec::new();
+    }
+    let code: String = source.code().split_whitespace().collect();
+    let denied = code.split_once("deny(").and_then(|(_, rest)| rest.split_once(')')).map_or("", |(inner, _)| inner);
+    let lints = ["clippy::disallowed_methods", "clippy::disallowed_macros", "clippy::disallowed_types"];
+    let missing = lints.iter().filter(|lint| !denied.split(',').any(|part| part == **lint));
+    missing.map(|lint| (1, format!("does not deny `{lint}`: clippy.toml would hold nowhere"))).collect()
 }

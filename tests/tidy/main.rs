@@ -31,8 +31,13 @@ fn imports_point_one_way() {
 }
 
 #[test]
-fn libraries_clocks_and_threads_stay_behind_their_fences() {
+fn libraries_stay_behind_their_fences() {
     hold(layers::fences);
+}
+
+#[test]
+fn what_clippy_forbids_is_denied_where_it_counts() {
+    hold(layers::ban_lints);
 }
 
 #[test]
@@ -44,6 +49,15 @@ fn what_handles_a_record_knows_neither_apache_avro_nor_fatal_and_the_verifier_st
 fn one_file_of_the_pipeline_starts_threads() {
     let others = layers::thread_starters(&Source::read_all(FOLDERS));
     assert!(others.is_empty(), "threads also start in {others:?}");
+}
+
+#[test]
+fn what_stands_before_the_kafka_clients_functions_says_when_it_can_go() {
+    let lacking = rules::wrapped_without_end(include_str!("../../scripts/build.rs"), &Source::read_all(FOLDERS));
+    assert!(
+        lacking.is_empty(),
+        "functions, and how many files of src/kafka/ say `Unnecessary when` of each: {lacking:?}"
+    );
 }
 
 #[test]

@@ -159,3 +159,21 @@ fn is_argued(source: &Source, line: usize) -> bool {
     }
     false
 }
+
+/// The words with which a file tells what would have to change in a library for it to go.
+const UNNECESSARY: &str = "//! Unnecessary when ";
+
+/// Functions of the Kafka client that the linker is told to put ours before, and how many files tell when that can end: one
+/// of each, in the paragraph that begins so.
+pub fn wrapped_without_end(told_to_linker: &str, sources: &[Source]) -> Vec<(String, usize)> {
+    let names = told_to_linker.split('"').filter(|text| text.starts_with("rd_kafka_"));
+    let ends: Vec<String> = sources.iter().filter(|source| source.path.starts_with("src/kafka/")).map(end).collect();
+    let told = names.map(|name| (name, ends.iter().filter(|end| words(end, name).next().is_some()).count()));
+    told.filter(|(_, files)| *files != 1).map(|(name, files)| (name.to_owned(), files)).collect()
+}
+
+/// The paragraph of a file's own documentation that tells when it is unnecessary.
+fn end(source: &Source) -> String {
+    let lines = source.lines.iter().map(|line| line.raw.as_str()).skip_while(|line| !line.starts_with(UNNECESSARY));
+    lines.take_while(|line| line.starts_with("//! ")).collect::<Vec<_>>().join("\n")
+}
