@@ -16,10 +16,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
+use scorewire::lane::clock::SystemClock;
 use scorewire::load::simulate::payloads::POOL_ROWS;
 use scorewire::load::simulate::population::World;
 use scorewire::model::{ModelSettings, ProbeSettings, prepare};
-use scorewire::pipeline::clock::SystemClock;
 use scorewire::values::model::Trees;
 
 #[path = "bare.rs"]

@@ -16,7 +16,7 @@ use std::time::Duration;
 use bare::BareSession;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
 use ndarray::{Array2, ArrayView2, s};
-use scorewire::edge::{Clock, Scorer};
+use scorewire::doors::{Clock, Scorer};
 use scorewire::model::{MANIFEST, Model, ModelSettings, Session, prepare, varied_rows};
 use scorewire::values::model::Trees;
 

@@ -18,35 +18,52 @@
 //!
 //! # Layers
 //!
-//! Imports point one way: `main -> cli -> node -> {avro, model, kafka, observe} -> pipeline -> edge -> values ->
-//! {record, error, memory, failpoint}`, with `load` beside the node, since the verifier must not believe it. `tests/tidy/` holds
-//! this.
+//! Imports point one way, without exceptions: `main -> cli -> {node, load} -> config -> {lane, model, kafka} -> {avro,
+//! observe} -> doors -> values -> {error, memory, failpoint}`. `load` is beside the node, since the verifier must not believe
+//! it. `tests/tidy/` holds this, and that no more than two files import each other in a circle.
 //!
 //! | module | what it knows |
 //! |---|---|
 //! | [`error`] | [`error::Reject`], a record's fate, and [`error::Fatal`], the process's, with its exit code |
-//! | [`record`] | the values that travel: positions, ids, decisions, tags, acknowledgements |
-//! | [`values`] | what several layers speak of, each of one type: the table of topics, limits, settings of the stages, wire forms, providers |
 //! | [`memory`] | what the process holds, as the kernel and the allocator count it |
 //! | [`failpoint`] | test builds only: moments to die at, and mistakes to make on purpose |
-//! | [`edge`] | the doors to the world: `Source`, `Scorer`, `Sink`, `Transactional`, `Clock` |
+//! | [`values`] | what several layers speak of, each of one type: positions, ids, decisions, acknowledgements, the table of topics, limits, settings of the stages, wire forms, providers |
+//! | [`doors`] | the doors to the world: `Source`, `Group`, `Scorer`, `Sink`, `Transactional`, `Clock` |
 //! | [`avro`] | wire forms, schemas, the compiled decode plan and who makes it, container files, the encoding of outcomes |
 //! | [`model`] | package, hash, contract, what ONNX Runtime must not be given, its sessions, probe, the kernel for tree ensembles; alone knows `ort` |
 //! | [`kafka`] | client settings, consumer, producer, why a connection fails, what the cluster says of a configuration, embedded broker; alone knows `rdkafka`, and stands before seven functions of the client (`scripts/build.rs`) |
-//! | [`pipeline`] | the stages, the lane that runs them, and the threads that run lanes |
-//! | [`observe`] | histograms, counters, metrics, health and status over HTTP, logs |
-//! | [`load`] | in rooms: what is simulated, the open-loop generator, the verifier that reads outcomes back, the reports, and the run that joins them |
-//! | [`config`] | what was typed, and the checked plan that comes of it |
+//! | [`lane`] | the stages, who owns which state, and the threads that run lanes; `docs/design.md` draws it |
+//! | [`observe`] | histograms, the table of metrics, health and status over HTTP, logs |
+//! | [`load`] | simulator, open-loop generator, the verifier that reads outcomes back, and the reports of a run |
+//! | [`config`] | the table of keys, what was typed, and the checked plan that comes of it |
 //! | [`node`] | one scoring node: what it verifies before it asks Kafka (`config check` and `model check` too), the real doors wired to lanes, and where its group begins |
 //! | [`cli`] | one file per command |
+//!
+//! # Words
+//!
+//! | word | means |
+//! |---|---|
+//! | record, outcome | a message of the input topic; what becomes of it: an output with its score, or a dead letter |
+//! | lane | one consumer, one producer, one session of the model and one thread, which move records from poll to commit |
+//! | assignment | a partition from when it is handed to a lane, or goes back, until it leaves; acknowledgements name it |
+//! | progress | the next offset to commit of a partition; everything below is finished |
+//! | round (duty cycle) | one bounded pass of a lane through all its parts |
+//! | row batch | the rows of a batch and their scores: all that the model sees |
+//! | park | to keep a received record until its schema is there |
+//! | hand over | to give outcomes to the producer, which sends them when it likes |
+//! | desk | where the model runs on a thread of its own |
+//! | package | a model with its contract, reader's schema, thresholds and golden rows |
+//! | golden rows, golden records | inputs with expected scores; the model must give these before the first record |
+//! | journey | a record's way from the poll to the acknowledgement of its outcome |
+//! | oracle | what tells the load generator the scores to expect |
 //!
 //! # Threads
 //!
 //! | thread | how many | does |
 //! |---|---|---|
 //! | `lane-N` | one per lane, pinned where configured | everything a record needs: poll, decode, score, produce, acknowledgements, commit |
-//! | `lane-N-model` | one per lane with `lanes.layout = "dedicated"`, pinned where configured | the model call alone ([`pipeline::score::Desk`]) |
-//! | `schemas` | 1 | reads and compiles the schemas that lanes ask for while they run ([`pipeline::schema_desk`]) |
+//! | `lane-N-model` | one per lane with `lanes.layout = "dedicated"`, pinned where configured | the model call alone ([`lane::score::Desk`]) |
+//! | `schemas` | 1 | reads and compiles the schemas that lanes ask for while they run ([`lane::schema_desk`]) |
 //! | `rdk:*` | the client's own, two clients per lane | sockets, fetches, produce requests, heartbeats |
 //! | conductor (`run`: the main thread) | 1 | signals, end of a bounded run, first fatal error, watchdog, what is told of dead letters |
 //! | `admin` | 1 | `/metrics`, `/livez`, `/readyz`, `/status`, `/latency.hlog`, and `/`, which lists them |
@@ -56,21 +73,21 @@
 //!
 //! Lanes share nothing that is written: each has its own group member, session of the model, batch buffers and ledger;
 //! compiled plans never change, and a large model is opened once and read by the sessions of all lanes
-//! ([`model::Session`]). A lane is a bounded duty cycle ([`pipeline::lane::Lane::duty_cycle`]); tests drive it by hand, with
-//! a clock they set. In layout `dedicated` only rows and scores ([`pipeline::score::RowBatch`]) cross threads, through two
+//! ([`model::Session`]). A lane is a bounded duty cycle ([`lane::Lane::duty_cycle`]); tests drive it by hand, with
+//! a clock they set. In layout `dedicated` only rows and scores ([`lane::score::RowBatch`]) cross threads, through two
 //! bounded queues; records and the ledger stay with the lane, and a batch that is back ends the lane's wait
-//! ([`edge::Waker`]).
+//! ([`doors::Waker`]).
 //!
 //! # What must never be
 //!
 //! 1. A record below the committed offset without an outcome; a record with two on an undisturbed run.
-//! 2. An offset that moves before every outcome of its record is acknowledged ([`pipeline::ledger`]).
-//! 3. Outcomes of one partition and topic out of source order ([`pipeline::deliver`]); at-least-once, what a broker refused
-//!    comes behind what was sent after it (`pipeline::recover`).
+//! 2. An offset that moves before every outcome of its record is acknowledged ([`lane::ledger`]).
+//! 3. Outcomes of one partition and topic out of source order ([`lane::deliver`]); at-least-once, what a broker refused
+//!    comes behind what was sent after it (`lane::recover`).
 //! 4. A queue without a named limit ([`values::limits`]).
 //! 5. A score that depends on its batch, unless the probe said so at start ([`model`]).
-//! 6. Anything produced or committed for a partition that is no longer ours ([`pipeline::ledger`], [`pipeline::group`]); exactly-once:
-//!    an outcome that readers see without its offset, or the other way round ([`pipeline::commit::ExactlyOnce`]).
+//! 6. Anything produced or committed for a partition that is no longer ours ([`lane::ledger`], `lane::group`); exactly-once:
+//!    an outcome that readers see without its offset, or the other way round ([`lane::commit::ExactlyOnce`]).
 //! 7. A record scored by a model that did not pass its hash, contract, golden rows and golden records, or by a kernel of
 //!    ours that did not give ONNX Runtime's bits at every decision of its trees.
 //! 8. A shutdown that loses or doubles: SIGTERM drains, commits and leaves.
@@ -89,15 +106,14 @@
 pub mod avro;
 pub mod cli;
 pub mod config;
-pub mod edge;
+pub mod doors;
 pub mod error;
 pub mod failpoint;
 pub mod kafka;
+pub mod lane;
 pub mod load;
 pub mod memory;
 pub mod model;
 pub mod node;
 pub mod observe;
-pub mod pipeline;
-pub mod record;
 pub mod values;

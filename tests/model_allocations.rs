@@ -6,7 +6,7 @@ mod model_support;
 
 use model_support::{Draft, settings};
 use ndarray::{Array2, s};
-use scorewire::edge::Scorer;
+use scorewire::doors::Scorer;
 use scorewire::model::ModelSettings;
 
 #[test]

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use scorewire::config::Config;
+use scorewire::lane::clock::SystemClock;
 use scorewire::observe::admin::{self, ModelInfo, Phase};
 use scorewire::observe::connections::ConnectionLimits;
-use scorewire::pipeline::clock::SystemClock;
 
 const STEP: Duration = Duration::from_secs(30);
 

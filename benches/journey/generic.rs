@@ -7,11 +7,11 @@ use apache_avro::types::Value;
 use apache_avro::writer::datum::GenericDatumWriter;
 use scorewire::avro::encode::{OutcomeIdentity, output_schema};
 use scorewire::avro::wire::SINGLE_OBJECT_MAGIC;
-use scorewire::edge::Destination;
+use scorewire::doors::Destination;
+use scorewire::lane::decide::DecisionPolicy;
+use scorewire::lane::score::Rows;
 use scorewire::model::Model;
-use scorewire::pipeline::decide::DecisionPolicy;
-use scorewire::pipeline::score::Rows;
-use scorewire::record::score_of;
+use scorewire::values::record::score_of;
 
 use super::bare::BareSession;
 use super::transaction::value_row;

@@ -7,20 +7,20 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use scorewire::edge::{
+use scorewire::doors::{
     Destination, Outgoing, PartitionLag, Progress, SendError, Sink, Source, SourceEvent, SourceRecord, Standalone,
 };
 use scorewire::error::Fatal;
+use scorewire::lane::clock::SystemClock;
+use scorewire::lane::commit::AtLeastOnce;
+use scorewire::lane::deliver::dead_letter::{DeadLetterHeaders, Place};
+use scorewire::lane::deliver::{Emit, EmitSettings};
+use scorewire::lane::ingest::Intake;
+use scorewire::lane::{Lane, Parts};
 use scorewire::model::{Model, Session};
 use scorewire::observe::stats::LaneStats;
-use scorewire::pipeline::clock::SystemClock;
-use scorewire::pipeline::commit::AtLeastOnce;
-use scorewire::pipeline::deliver::dead_letter::{DeadLetterHeaders, Place};
-use scorewire::pipeline::deliver::{Emit, EmitSettings};
-use scorewire::pipeline::ingest::Intake;
-use scorewire::pipeline::lane::{Lane, Parts};
-use scorewire::record::{Ack, Position, Tag};
 use scorewire::values::limits::Limits;
+use scorewire::values::record::{Ack, Position, Tag};
 use scorewire::values::settings::{HeaderStyle, OutOfRange, PayloadPolicy};
 
 use super::ways::{BATCH_MAX, TIMESTAMP_MS, TOPIC, Way, decoder, encoder, policy};

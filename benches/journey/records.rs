@@ -3,7 +3,7 @@
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
 use scorewire::avro::encode::output_schema;
-use scorewire::edge::Destination;
+use scorewire::doors::Destination;
 use scorewire::load::simulate::payloads::{Framing, Pool};
 use scorewire::load::simulate::population::World;
 

@@ -7,11 +7,11 @@ use scorewire::avro::decoder::Decoder;
 use scorewire::avro::encode::{OutcomeEncoder, OutcomeIdentity};
 use scorewire::avro::planner::Planner;
 use scorewire::avro::schemas::SchemaDirectory;
-use scorewire::edge::{Destination, Scorer};
+use scorewire::doors::{Destination, Scorer};
+use scorewire::lane::decide::DecisionPolicy;
+use scorewire::lane::score::Rows;
 use scorewire::model::{Model, Session};
-use scorewire::pipeline::decide::DecisionPolicy;
-use scorewire::pipeline::score::Rows;
-use scorewire::record::{Decoded, Position, SchemaKey, Scored, TransactionId, score_of};
+use scorewire::values::record::{Decoded, Position, SchemaKey, Scored, TransactionId, score_of};
 use scorewire::values::settings::{PayloadPolicy, ReviewSettings};
 
 use super::bare::BareSession;

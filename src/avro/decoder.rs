@@ -9,9 +9,9 @@ use super::planner::{Answer, Grade, Known, News, Planner, Plans, SchemaNote};
 use super::problem::PlanError;
 use super::schemas::{AvroSchema, SchemaSource};
 use super::wire::detect;
-use crate::edge::Waker;
+use crate::doors::Waker;
 use crate::error::Reject;
-use crate::record::{Decoded, SchemaKey};
+use crate::values::record::{Decoded, SchemaKey};
 use crate::values::schemas::WireForms;
 
 /// Keys that nobody knows, remembered so that a flood of them does not ask for each: twice so many at most. More than

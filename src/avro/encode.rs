@@ -3,8 +3,8 @@
 
 use super::schemas::{AvroSchema, SchemaError};
 use super::wire::SINGLE_OBJECT_MAGIC;
-use crate::record::{Decision, ReviewReason, SchemaKey, Scored, TransactionId};
 use crate::values::model::Provider;
+use crate::values::record::{Decision, ReviewReason, SchemaKey, Scored, TransactionId};
 
 /// Schema of the records on `model-outputs`.
 pub const MODEL_OUTPUT_SCHEMA: &str = include_str!("schemas/model_output.avsc");

@@ -7,7 +7,7 @@ use super::plan::Plan;
 use super::problem::PlanError;
 use super::schemas::AvroSchema;
 use crate::error::Reject;
-use crate::record::TransactionId;
+use crate::values::record::TransactionId;
 
 /// How to find the key in a writer's records.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use super::plan::Plan;
 use super::problem::PlanError;
 use super::schemas::AvroSchema;
 use super::wire::detect;
-use crate::record::{SchemaKey, TransactionId};
+use crate::values::record::{SchemaKey, TransactionId};
 use crate::values::schemas::WireForms;
 
 /// Columns of the plan's row.
@@ -94,8 +94,8 @@ impl OriginReader {
 mod tests {
     use super::*;
     use crate::avro::encode::{OutcomeEncoder, OutcomeIdentity, output_schema, review_schema};
-    use crate::record::{Decision, Decoded, Position, ReviewReason, Scored};
     use crate::values::model::Provider;
+    use crate::values::record::{Decision, Decoded, Position, ReviewReason, Scored};
 
     fn encoder(topic: &str) -> OutcomeEncoder {
         OutcomeEncoder::new(&OutcomeIdentity {

@@ -10,7 +10,7 @@
 use super::ops::{EnumSink, Meaning, Nullable, Op, Range, Sink, TextSink};
 use super::read;
 use crate::error::Reject;
-use crate::record::TransactionId;
+use crate::values::record::TransactionId;
 
 /// Arrays, maps and recursive records open at once in one payload.
 pub const DEPTH_MAX: u32 = 32;

@@ -1,7 +1,7 @@
 //! Plans for writers' schemas: asks where schemas come from and compiles what it finds, once for everybody who asks.
 //!
 //! Finding a schema may read files and compiling one takes milliseconds, so a node's planner has a thread of its own
-//! ([`crate::pipeline`]'s desk for schemas); a [`Decoder`](super::decoder::Decoder) knows the trait [`Plans`] alone. A
+//! ([`crate::lane`]'s desk for schemas); a [`Decoder`](super::decoder::Decoder) knows the trait [`Plans`] alone. A
 //! planner is one too, which answers within the call.
 
 use std::collections::{HashMap, VecDeque};
@@ -11,8 +11,8 @@ use super::feature::Wanted;
 use super::plan::Plan;
 use super::problem::PlanError;
 use super::schemas::{AvroSchema, Lookup, SchemaSource, key_text};
-use crate::edge::Waker;
-use crate::record::SchemaKey;
+use crate::doors::Waker;
+use crate::values::record::SchemaKey;
 
 /// Keys that one decoder has asked for and has no plan for yet, at most; more are asked for when some of them are answered.
 pub const QUESTIONS_MAX: usize = 512;

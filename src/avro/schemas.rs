@@ -14,7 +14,7 @@ pub use super::problem::SchemaError;
 use super::{canonical, text};
 pub use directory::SchemaDirectory;
 
-use crate::record::SchemaKey;
+use crate::values::record::SchemaKey;
 
 /// A schema as it was written, with its fingerprint. It is read as leniently as Java reads a registered one; attributes
 /// that say what a number means are kept even where the specification ignores them.

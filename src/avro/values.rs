@@ -5,7 +5,7 @@ use super::ops::{Meaning, Op, Sink, TextSink, Wire};
 use super::plan::{Found, Plan, skip_fixed_blocks};
 use super::read;
 use crate::error::Reject;
-use crate::record::TransactionId;
+use crate::values::record::TransactionId;
 
 impl Plan {
     /// Takes one step that reads a value, and returns what is left of the payload.

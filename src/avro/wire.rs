@@ -1,7 +1,7 @@
 //! How a payload says which schema wrote it.
 
 use crate::error::Reject;
-use crate::record::SchemaKey;
+use crate::values::record::SchemaKey;
 use crate::values::schemas::WireForms;
 
 /// Header that names the value's schema by GUID or id; the value then has no prefix.

@@ -10,12 +10,12 @@ use apache_avro::types::Value;
 use ndarray::ArrayView2;
 
 use crate::avro::feature::{Feature, Missing, Transform};
-use crate::edge::Scorer;
+use crate::doors::Scorer;
 use crate::error::{Fatal, exit};
 use crate::load::verify::oracle::Oracle;
 use crate::model::{Graph, Package, Runtime, Session, SessionSettings};
-use crate::record::score_of;
 use crate::values::model::Provider;
+use crate::values::record::score_of;
 
 /// Scores one record at a time.
 pub struct PackageOracle {

@@ -4,9 +4,9 @@
 use super::output;
 use crate::config::Config;
 use crate::error::Fatal;
+use crate::lane::clock::SystemClock;
 use crate::model::{Model, TreeNode, list_of_classes};
 use crate::node::Prepared;
-use crate::pipeline::clock::SystemClock;
 
 /// A node's model and schemas, verified, and the warnings about them told; returns how many there were.
 ///

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
-use crate::edge::Clock;
+use crate::doors::Clock;
 use crate::kafka::settings::{GroupProtocol, KafkaSettings, Membership, WithoutOffsets};
 use crate::model::ProbeSettings;
 use crate::observe::admin::{AdminState, CONTACT_GRACE, ModelInfo, Phase};

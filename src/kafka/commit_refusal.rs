@@ -5,7 +5,7 @@ use rdkafka::types::RDKafkaRespErr as Err;
 use super::native::name_and_words;
 use super::passing::passes;
 use super::rights;
-use crate::edge::CommitRefusal;
+use crate::doors::CommitRefusal;
 
 /// The group moves on: the member's word for its own place in it is out of date.
 const OF_REBALANCES: [Err; 6] = [

@@ -24,7 +24,7 @@ use super::offsets::QUERY_TIMEOUT;
 use super::settings::{KafkaSettings, consumer_settings};
 use super::unread::WayOut;
 use super::wakeup::Wakeup;
-use crate::edge::{Complaint, Contact, Group, PartitionLag, Progress, Source, SourceEvent, SourceRecord, Waker};
+use crate::doors::{Complaint, Contact, Group, PartitionLag, Progress, Source, SourceEvent, SourceRecord, Waker};
 use crate::error::{Fatal, exit};
 
 /// Records taken with one call of the client, at most.

@@ -16,7 +16,7 @@ use rdkafka::types::RDKafkaRespErr as Err;
 use super::consumer::KafkaSource;
 use super::inbox::inbox;
 use super::native::{NO_ERROR, describe};
-use crate::edge::Contact;
+use crate::doors::Contact;
 
 /// Between two looks of a lane without partitions for its input: 2 s in calls of [`KafkaSource::look_for_input`], which come
 /// every [`crate::values::limits::KEEP_AWAKE_EVERY`].

@@ -3,7 +3,7 @@
 use rdkafka::types::RDKafkaRespErr as Err;
 
 use super::native::{name_and_words, words};
-use crate::record::{Hope, Undelivered};
+use crate::values::record::{Hope, Undelivered};
 
 /// What a delivery report with an error says.
 pub(super) fn undelivered(err: Err) -> Undelivered {

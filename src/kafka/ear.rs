@@ -16,7 +16,7 @@ use super::client_threads::{self, OnThreads};
 use super::identity::Identity;
 use super::native::Conf;
 use super::settings::value_of;
-use crate::edge::Complaint;
+use crate::doors::Complaint;
 
 /// Causes that are kept of one client: one for each broker, and brokers are few.
 const CAUSES_MAX: usize = 64;

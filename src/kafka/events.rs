@@ -14,7 +14,7 @@ use super::message::KafkaRecord;
 use super::native::{NO_ERROR, PartitionList, describe, words};
 use super::rights;
 use super::unread::Unread;
-use crate::edge::{Progress, SourceEvent, SourceRecord};
+use crate::doors::{Progress, SourceEvent, SourceRecord};
 use crate::error::Fatal;
 
 /// The last event of each partition that no record has followed yet.

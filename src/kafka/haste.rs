@@ -16,7 +16,7 @@ use rdkafka::bindings as rd;
 
 use super::consumer::KafkaSource;
 use super::native::PartitionList;
-use crate::edge::Progress;
+use crate::doors::Progress;
 
 /// How often the second round of a rebalance is expected after the first, in calls of [`KafkaSource::hasten`], which come
 /// every [`crate::values::limits::KEEP_AWAKE_EVERY`]: the second that the client would wait, and some.

@@ -12,7 +12,7 @@ use super::commit_refusal::commit_refusal;
 use super::contact::on_statistics;
 use super::native::{CallbackState, Conf, entries, log_error, to_result};
 use super::rights;
-use crate::edge::SourceEvent;
+use crate::doors::SourceEvent;
 
 /// What the callbacks leave behind for the owner.
 #[derive(Default)]

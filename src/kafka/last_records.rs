@@ -13,7 +13,7 @@ use super::passing::{code_of, passes};
 use super::settings::KafkaSettings;
 use super::settings::ways::reader_settings;
 use crate::error::{Fatal, exit};
-use crate::record::Position;
+use crate::values::record::Position;
 
 /// How long the cluster may take for one answer, and to send the next record.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);

@@ -9,8 +9,8 @@ use rdkafka::bindings as rd;
 use rdkafka::types::RDKafkaRespErr;
 
 use super::native::NO_ERROR;
-use crate::edge::SourceRecord;
-use crate::record::Position;
+use crate::doors::SourceRecord;
+use crate::values::record::Position;
 
 /// One message of the consumer. Key and value live in the fetch buffer that it keeps alive.
 pub struct KafkaRecord {

@@ -16,7 +16,7 @@ use rdkafka::types::{RDKafkaConfRes, RDKafkaRespErr, RDKafkaType};
 
 use super::settings::trust;
 use super::{causes, ear};
-use crate::edge::Progress;
+use crate::doors::Progress;
 use crate::error::{Fatal, exit};
 
 pub const NO_ERROR: RDKafkaRespErr = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR;

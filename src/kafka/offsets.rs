@@ -11,7 +11,7 @@ use rdkafka::types::RDKafkaRespErr as Err;
 use super::consumer::KafkaSource;
 use super::native::{Client, PartitionList, describe, timeout_ms, to_result};
 use super::{passing, rights};
-use crate::edge::Progress;
+use crate::doors::Progress;
 use crate::error::{Fatal, exit};
 
 /// How long a question that cannot wait for an answer later may take.

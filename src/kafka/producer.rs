@@ -18,9 +18,9 @@ use super::message::KafkaRecord;
 use super::native::{CallbackState, Client, Conf, NO_ERROR, c_string, describe, timeout_ms};
 use super::send_whole::Handover;
 use super::settings::{KafkaSettings, PasswordFiles, producer_settings, transaction_settings};
-use crate::edge::{Complaint, Destination, Outgoing, SendError, Sink, SourceRecord};
+use crate::doors::{Complaint, Destination, Outgoing, SendError, Sink, SourceRecord};
 use crate::error::{Fatal, exit};
-use crate::record::{Ack, Tag};
+use crate::values::record::{Ack, Tag};
 use crate::values::settings::ForwardHeaders;
 use crate::values::topics::{PartitionCounts, Topics};
 

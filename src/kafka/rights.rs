@@ -89,7 +89,7 @@ mod tests {
     use rdkafka::types::RDKafkaApiKey;
 
     use super::*;
-    use crate::edge::{Group, Source, SourceEvent};
+    use crate::doors::{Group, Source, SourceEvent};
     use crate::kafka::consumer::KafkaSource;
     use crate::kafka::settings::{GroupProtocol, KafkaSettings};
 

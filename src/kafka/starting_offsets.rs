@@ -21,7 +21,7 @@ use super::passing::passes;
 use super::settings::KafkaSettings;
 use super::settings::ways::reader_settings;
 use super::{admin, inquiry, rights};
-use crate::edge::Progress;
+use crate::doors::Progress;
 use crate::error::{Fatal, exit};
 
 /// How long the answer to a commit is waited for before the broker is asked what it holds.

@@ -17,7 +17,7 @@ use super::passing::{self, SinceStart};
 use super::producer::KafkaSink;
 use super::settings::DOUBT_AFTER;
 use super::{repeats, rights};
-use crate::edge::{Progress, Sink, TransactionError, Transactional};
+use crate::doors::{Progress, Sink, TransactionError, Transactional};
 use crate::error::{Fatal, exit};
 use crate::failpoint::{Bug, planted};
 

@@ -16,7 +16,7 @@ use super::consumer::KafkaSource;
 use super::native::{PartitionList, describe, take_error};
 use super::offsets::{END, FIRST};
 use super::settings::KafkaSettings;
-use crate::edge::{Progress, SourceEvent, Stop, Why};
+use crate::doors::{Progress, SourceEvent, Stop, Why};
 
 /// How long one question may hold the lane up.
 const ANSWER_MAX: Duration = Duration::from_secs(1);

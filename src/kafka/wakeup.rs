@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rdkafka::bindings as rd;
 
-use crate::edge::Waker;
+use crate::doors::Waker;
 
 /// What wakers share with the consumer whose queue they wake.
 ///
@@ -60,7 +60,7 @@ impl Wakeup {
 
 #[cfg(test)]
 mod tests {
-    use crate::edge::Source;
+    use crate::doors::Source;
     use crate::kafka::consumer::KafkaSource;
     use crate::kafka::settings::KafkaSettings;
     use std::time::Duration;

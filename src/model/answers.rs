@@ -1,6 +1,6 @@
 //! What a model's answers look like as numbers: are they probabilities, and what are they likely to be if not.
 
-use crate::record::{SCORE_SLACK, score_of};
+use crate::values::record::{SCORE_SLACK, score_of};
 
 /// The range of some answers.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ndarray::{Array2, s};
 
-use crate::edge::Clock;
+use crate::doors::Clock;
 use crate::error::Fatal;
 use crate::model::package::Package;
 use crate::model::probe::answer;

@@ -6,7 +6,7 @@ use ndarray::Array2;
 use crate::avro::feature::Feature;
 use crate::model::answers::AnswerRange;
 use crate::model::problem::Problems;
-use crate::record::score_of;
+use crate::values::record::score_of;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Golden {

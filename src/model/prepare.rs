@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ndarray::ArrayView1;
 
 use crate::avro::feature::Missing;
-use crate::edge::Clock;
+use crate::doors::Clock;
 use crate::error::Fatal;
 use crate::memory;
 use crate::model::curve::ProbeSettings;

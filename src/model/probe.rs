@@ -3,7 +3,7 @@
 
 use ndarray::{Array2, ArrayView2, s};
 
-use crate::edge::{Clock, Scorer};
+use crate::doors::{Clock, Scorer};
 use crate::error::{Fatal, exit};
 use crate::model::answers::AnswerRange;
 use crate::model::curve::{CurvePoint, ProbeSettings, choose_cap, measure_curve, sizes};
@@ -12,7 +12,7 @@ use crate::model::golden_records;
 use crate::model::package::Package;
 use crate::model::sequence::Sequence;
 use crate::model::session::{Placement, Session};
-use crate::record::{SCORE_SLACK, score_of};
+use crate::values::record::{SCORE_SLACK, score_of};
 
 /// What the probe found; for the log, `/status` and metrics.
 #[derive(Clone, Debug, PartialEq)]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use ndarray::ArrayView2;
 
-use crate::edge::{ScoreError, Scorer};
+use crate::doors::{ScoreError, Scorer};
 use crate::error::Fatal;
 use crate::model::open::{builder, check_outlets, choose_way_back, fixed_rows, learn_shape, placement, refused};
 use crate::model::package::Package;

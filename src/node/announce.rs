@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::starting::pairs;
 use crate::config::{Config, show};
-use crate::edge::Progress;
+use crate::doors::Progress;
 use crate::error::Fatal;
 use crate::kafka;
 use crate::model::Model;

@@ -9,11 +9,11 @@ use crate::avro::planner::{Grade, Known, Planner, SchemaNote};
 use crate::avro::schemas::{Lookup, SchemaDirectory, SchemaError, SchemaSource, key_text};
 use crate::config::Config;
 use crate::error::{Fatal, exit};
+use crate::lane::ingest;
+use crate::lane::schema_desk::{Counter, SchemaDesk};
 use crate::model::Package;
 use crate::observe::stats::LaneStats;
-use crate::pipeline::ingest;
-use crate::pipeline::schema_desk::{Counter, SchemaDesk};
-use crate::record::SchemaKey;
+use crate::values::record::SchemaKey;
 use crate::values::schemas::OnUnknown;
 
 /// What was found at start.

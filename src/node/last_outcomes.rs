@@ -9,8 +9,8 @@ use crate::config::{Config, DeliveryMode};
 use crate::error::{Fatal, exit};
 use crate::kafka::last_records::{ReadRecord, Stretch, TopicReader};
 use crate::kafka::starting_offsets::{self, Kept};
-use crate::pipeline::decide::{DecisionPolicy, sample_hash};
-use crate::record::{Decision, Position};
+use crate::lane::decide::{DecisionPolicy, sample_hash};
+use crate::values::record::{Decision, Position};
 use crate::values::settings::Thresholds;
 use crate::values::topics::{Destination, PartitionCounts};
 

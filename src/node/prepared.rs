@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::decoding::{self, Preloaded};
 use crate::config::Config;
-use crate::edge::Clock;
+use crate::doors::Clock;
 use crate::error::Fatal;
 use crate::model::{self, Model, ModelSettings, ProbeSettings};
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::edge::Stop;
+use crate::doors::Stop;
 
 /// A partition that stopped with an alarm.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use super::held_up::{StoppedPartition, WaitingPartition};
 use super::state::AdminState;
 use super::stats::{LaneStats, ShownPartition};
 use crate::error::Reject;
-use crate::record::{Decision, ReviewReason};
+use crate::values::record::{Decision, ReviewReason};
 
 /// A field of a lane.
 #[derive(Clone, Copy, Debug)]

@@ -12,10 +12,10 @@ use super::latency::{QUANTILES, Step, StepTimes, quantile_us};
 use super::log_writer;
 use super::state::AdminState;
 use super::stats::{LaneStats, PartitionState, ShownPartition, merged_times};
-use crate::edge::Why;
+use crate::doors::Why;
 use crate::error::Reject;
 use crate::memory;
-use crate::record::{Decision, ReviewReason};
+use crate::values::record::{Decision, ReviewReason};
 
 /// Upper bounds of the latency histogram, microseconds.
 const BUCKETS_US: [u64; 20] = [

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::cells::Mark;
 use super::dead_letter_share::SharedShare;
 use super::stats::LaneStats;
-use crate::edge::Clock;
+use crate::doors::Clock;
 use crate::memory;
 use crate::values::limits::Limits;
 use crate::values::topics::Topics;

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering::Acquire};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use crate::edge::{Complaint, Contact, PartitionLag, Progress};
+use crate::doors::{Complaint, Contact, PartitionLag, Progress};
 use crate::error::Reject;
 use crate::observe::cells::{Counter, Mark};
 use crate::observe::doing::LastStep;
@@ -12,7 +12,7 @@ use crate::observe::held_up::HeldUp;
 use crate::observe::latency::{SharedTimes, StepTimes};
 use crate::observe::reject_examples::RejectExamples;
 use crate::observe::table::metrics;
-use crate::record::{Decision, ReviewReason};
+use crate::values::record::{Decision, ReviewReason};
 
 pub use crate::observe::cells::held;
 

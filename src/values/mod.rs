@@ -2,6 +2,7 @@
 
 pub mod limits;
 pub mod model;
+pub mod record;
 pub mod schemas;
 pub mod settings;
 pub mod topics;

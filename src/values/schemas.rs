@@ -1,6 +1,6 @@
 //! How payloads may say which schema wrote them, and what happens where nobody knows it.
 
-use crate::record::SchemaKey;
+use crate::values::record::SchemaKey;
 
 /// Which wire forms the configuration accepts. An id and a GUID count in both places: in the header `__value_schema_id` and
 /// before the value.

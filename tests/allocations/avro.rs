@@ -10,8 +10,8 @@ use scorewire::avro::decoder::Decoder;
 use scorewire::avro::encode::{OutcomeEncoder, OutcomeIdentity};
 use scorewire::avro::feature::{Feature, Missing, Transform, Wanted};
 use scorewire::avro::schemas::{AvroSchema, Lookup, SchemaSource};
-use scorewire::record::{Decision, Position, ReviewReason, SchemaKey, Scored};
 use scorewire::values::model::Provider;
+use scorewire::values::record::{Decision, Position, ReviewReason, SchemaKey, Scored};
 use scorewire::values::schemas::WireForms;
 
 fn allocations(work: impl FnOnce()) -> u64 {

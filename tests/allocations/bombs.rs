@@ -13,7 +13,7 @@ use crate::counting::held_max;
 use scorewire::avro::plan::Plan;
 use scorewire::avro::planner::{Answer, News, Planner, Plans};
 use scorewire::avro::schemas::{AvroSchema, SchemaDirectory};
-use scorewire::record::SchemaKey;
+use scorewire::values::record::SchemaKey;
 use scorewire::values::schemas::OnUnknown;
 
 /// The most that one schema may take while it is read and compiled, whatever is in it.

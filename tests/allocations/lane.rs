@@ -10,15 +10,15 @@ use std::time::Duration;
 use crate::counting;
 use crate::fakes::record::{Data, FakeRecord};
 use crate::fakes::{self, ManualClock, Payment, Setup, payload};
-use scorewire::edge::{
+use scorewire::doors::{
     Destination, Group, Outgoing, PartitionLag, Progress, SendError, Sink, Source, SourceEvent, SourceRecord,
 };
 use scorewire::error::Fatal;
+use scorewire::lane::commit::AtLeastOnce;
+use scorewire::lane::score::Desk;
+use scorewire::lane::{Lane, Parts};
 use scorewire::observe::stats::LaneStats;
-use scorewire::pipeline::commit::AtLeastOnce;
-use scorewire::pipeline::lane::{Lane, Parts};
-use scorewire::pipeline::score::Desk;
-use scorewire::record::{Ack, Position};
+use scorewire::values::record::{Ack, Position};
 use scorewire::values::settings::{Layout, OutOfRange};
 
 const BATCH: usize = 64;

@@ -6,8 +6,8 @@ use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
 use scorewire::avro::encode::{OutcomeEncoder, OutcomeIdentity, OutputForm, output_schema, review_schema};
 use scorewire::avro::schemas::AvroSchema;
-use scorewire::record::{Decision, Decoded, Position, ReviewReason, SchemaKey, Scored, TransactionId};
 use scorewire::values::model::Provider;
+use scorewire::values::record::{Decision, Decoded, Position, ReviewReason, SchemaKey, Scored, TransactionId};
 
 fn identity() -> OutcomeIdentity {
     OutcomeIdentity {

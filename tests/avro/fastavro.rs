@@ -14,7 +14,7 @@ use crate::avro_support::pairs::{Pair, Rule};
 use crate::avro_support::{Found, compile, decode};
 use scorewire::avro::feature::{Missing, Transform};
 use scorewire::error::Reject;
-use scorewire::record::TransactionId;
+use scorewire::values::record::TransactionId;
 use serde_json::Value as Json;
 
 const PAIRS: u64 = 4_000;

@@ -5,7 +5,7 @@
 use crate::avro_support::{self, bytes, decode, feature, features, long, plan, text, wanted};
 use scorewire::avro::feature::{Feature, Missing, Transform, Wanted};
 use scorewire::error::Reject;
-use scorewire::record::TransactionId;
+use scorewire::values::record::TransactionId;
 
 /// One field `x` of a type.
 fn one(kind: &str) -> String {

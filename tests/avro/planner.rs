@@ -10,7 +10,7 @@ use scorewire::avro::decoder::{Decoder, Stop};
 use scorewire::avro::planner::Planner;
 use scorewire::avro::schemas::{AvroSchema, SchemaDirectory};
 use scorewire::error::Reject;
-use scorewire::record::SchemaKey;
+use scorewire::values::record::SchemaKey;
 use scorewire::values::schemas::{OnUnknown, WireForms};
 
 const INT: &str = r#"{"type":"record","name":"T","fields":[{"name":"x","type":"int"}]}"#;

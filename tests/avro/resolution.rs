@@ -8,7 +8,7 @@ use crate::avro_support::{self, compile, decode, feature, features, long, text, 
 use proptest::prelude::*;
 use scorewire::avro::feature::{Feature, Missing, Transform, Wanted};
 use scorewire::error::Reject;
-use scorewire::record::TransactionId;
+use scorewire::values::record::TransactionId;
 
 fn record(fields: &str) -> String {
     format!(r#"{{"type":"record","name":"T","namespace":"n","fields":[{fields}]}}"#)

@@ -13,7 +13,7 @@ use scorewire::avro::plan::Plan;
 use scorewire::avro::problem::PlanError;
 use scorewire::avro::schemas::AvroSchema;
 use scorewire::error::Reject;
-use scorewire::record::TransactionId;
+use scorewire::values::record::TransactionId;
 
 /// The same cases in every run; `PROPTEST_RNG_SEED` and `PROPTEST_CASES` explore others.
 pub fn cases(cases: u32) -> ProptestConfig {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use apache_avro::types::Value;
 use scorewire::avro::feature::{Feature, Missing, Transform, Wanted};
-use scorewire::record::TransactionId;
+use scorewire::values::record::TransactionId;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::random::{Random, Record, Type};

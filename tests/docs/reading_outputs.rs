@@ -8,8 +8,8 @@ use std::process::Command;
 use crate::common::{Job, RealKafka, Transactions, scorewire};
 use crate::support::{Page, python, root};
 use scorewire::error::Reject;
+use scorewire::lane::deliver::dead_letter::{DeadLetterHeaders, Place};
 use scorewire::load::simulate::payloads::Framing;
-use scorewire::pipeline::deliver::dead_letter::{DeadLetterHeaders, Place};
 use scorewire::values::settings::HeaderStyle;
 use serde_json::Value as Json;
 

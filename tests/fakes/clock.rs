@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use scorewire::edge::Clock;
+use scorewire::doors::Clock;
 
 /// Where the wall clock stands when the monotonic one stands at 0: 2026-01-01, microseconds.
 pub const WALL_START_US: i64 = 1_767_225_600_000_000;

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use scorewire::edge::Destination;
+use scorewire::doors::Destination;
 use scorewire::observe::doing::Doing;
 use scorewire::observe::stats::LaneStats;
-use scorewire::record::Position;
+use scorewire::values::record::Position;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {

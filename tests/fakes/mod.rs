@@ -1,7 +1,7 @@
 //! Fakes that fail precisely: a source, a sink, a model, a clock and a schema source that do what a test says and
 //! nothing else, and a lane built on them with the real decoder and encoder between.
 //!
-//! The fakes keep the promises of the doors in `edge.rs` as librdkafka keeps them, and panic where the lane breaks
+//! The fakes keep the promises of the doors in `src/doors/` as librdkafka keeps them, and panic where the lane breaks
 //! its own: a commit beside another one, a partition released that was not assigned, a wrong acknowledgement.
 
 // Every test binary compiles this module and uses a part of it.

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use scorewire::edge::SourceRecord;
-use scorewire::record::Position;
+use scorewire::doors::SourceRecord;
+use scorewire::values::record::Position;
 
 /// Name and value, in order; names may repeat.
 pub type Headers = Vec<(String, Option<Vec<u8>>)>;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use scorewire::avro::schemas::{AvroSchema, Lookup, SchemaSource};
-use scorewire::record::SchemaKey;
+use scorewire::values::record::SchemaKey;
 
 /// Ids it was told about are found, pending ones wait, all others are unknown. Clones share the answers.
 #[derive(Clone, Debug, Default)]

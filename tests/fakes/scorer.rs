@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use ndarray::ArrayView2;
-use scorewire::edge::{ScoreError, Scorer};
+use scorewire::doors::{ScoreError, Scorer};
 
 /// What a row asks the model to do; travels as a feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use scorewire::edge::{Destination, Outgoing, SendError, Sink, SourceRecord};
+use scorewire::doors::{Destination, Outgoing, SendError, Sink, SourceRecord};
 use scorewire::error::Fatal;
-use scorewire::record::{Ack, Hope, Position, Tag, Undelivered};
+use scorewire::values::record::{Ack, Hope, Position, Tag, Undelivered};
 
 use super::journal::{Entry, Journal};
 use super::record::{FakeRecord, Headers};

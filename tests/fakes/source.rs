@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use scorewire::edge::{CommitRefusal, Contact, Group, PartitionLag, Progress, Source, SourceEvent, Stop, Waker, Why};
+use scorewire::doors::{CommitRefusal, Contact, Group, PartitionLag, Progress, Source, SourceEvent, Stop, Waker, Why};
 use scorewire::error::{Fatal, exit};
-use scorewire::record::Position;
+use scorewire::values::record::Position;
 
 use super::clock::ManualClock;
 use super::journal::{Entry, Journal};

@@ -7,9 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use scorewire::edge::{Destination, Progress, TransactionError, Transactional};
+use scorewire::doors::{Destination, Progress, TransactionError, Transactional};
 use scorewire::error::Fatal;
-use scorewire::pipeline::commit::ExactlyOnce;
+use scorewire::lane::commit::ExactlyOnce;
 
 use super::clock::ManualClock;
 use super::sink::{FakeSink, PURGED, Sent, SinkState, Stand};

@@ -8,17 +8,17 @@ use scorewire::avro::decoder::Decoder;
 use scorewire::avro::encode::{OutcomeEncoder, OutcomeIdentity};
 use scorewire::avro::planner::Planner;
 use scorewire::avro::schemas::SchemaSource;
-use scorewire::edge::{Destination, SourceEvent, SourceRecord};
+use scorewire::doors::{Destination, SourceEvent, SourceRecord};
 use scorewire::error::Fatal;
+use scorewire::lane::commit::{AtLeastOnce, Commit, ExactlyOnce};
+use scorewire::lane::decide::DecisionPolicy;
+use scorewire::lane::deliver::dead_letter::{DeadLetterHeaders, Place};
+use scorewire::lane::deliver::{Emit, EmitSettings};
+use scorewire::lane::ingest::Intake;
+use scorewire::lane::schema_desk::SchemaDesk;
+use scorewire::lane::score::Desk;
+use scorewire::lane::{Lane, Parts};
 use scorewire::observe::stats::LaneStats;
-use scorewire::pipeline::commit::{AtLeastOnce, Commit, ExactlyOnce};
-use scorewire::pipeline::decide::DecisionPolicy;
-use scorewire::pipeline::deliver::dead_letter::{DeadLetterHeaders, Place};
-use scorewire::pipeline::deliver::{Emit, EmitSettings};
-use scorewire::pipeline::ingest::Intake;
-use scorewire::pipeline::lane::{Lane, Parts};
-use scorewire::pipeline::schema_desk::SchemaDesk;
-use scorewire::pipeline::score::Desk;
 use scorewire::values::limits::Limits;
 use scorewire::values::settings::{
     Deadline, HeaderStyle, Layout, OutOfRange, PayloadPolicy, ReviewSettings, Thresholds,

@@ -9,13 +9,13 @@ use std::time::Duration;
 use crate::common::kafka::ANSWER;
 use crate::common::{self, Job, Outcome, ReadRecord, RealKafka, TestRecord, Transactions, unique_name, wait_until};
 use apache_avro::types::Value;
-use scorewire::edge::{Destination, Group, Outgoing, Part, SendError, Sink, Source, SourceEvent, SourceRecord};
+use scorewire::doors::{Destination, Group, Outgoing, Part, SendError, Sink, Source, SourceEvent, SourceRecord};
 use scorewire::kafka::consumer::KafkaSource;
 use scorewire::kafka::message::KafkaRecord;
 use scorewire::kafka::producer::KafkaSink;
 use scorewire::kafka::settings::{KafkaSettings, StartAt};
 use scorewire::load::simulate::payloads::Framing;
-use scorewire::record::Tag;
+use scorewire::values::record::Tag;
 use scorewire::values::settings::ForwardHeaders;
 use scorewire::values::topics::{PartitionCounts, Topics};
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::common::{Job, Node, OwnKafka, STEP, TestRecord, Transactions, wait_until};
-use scorewire::edge::{Group, Source, SourceEvent};
+use scorewire::doors::{Group, Source, SourceEvent};
 use scorewire::error::exit;
 use scorewire::kafka::consumer::KafkaSource;
 use scorewire::kafka::settings::{KafkaSettings, PasswordFiles};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::common::kafka::ANSWER;
 use crate::common::{RealKafka, TestRecord, unique_name, wait_until};
-use scorewire::edge::{Group, Progress, Source, SourceEvent, SourceRecord};
+use scorewire::doors::{Group, Progress, Source, SourceEvent, SourceRecord};
 use scorewire::kafka::consumer::KafkaSource;
 use scorewire::kafka::message::KafkaRecord;
 use scorewire::kafka::settings::{KafkaSettings, StartAt};

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::fakes::{self, Entry, Payment, Setup, World};
-use scorewire::edge::{Destination, SourceEvent};
+use scorewire::doors::{Destination, SourceEvent};
 use scorewire::values::limits::{HEARD_OF_LOSS, Limits};
 
 /// Every third payment is in the review band, every fifth is poison.

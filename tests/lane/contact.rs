@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::fakes::{Setup, World, cannot_be_read_on};
-use scorewire::edge::{Contact, SourceEvent, Why};
+use scorewire::doors::{Contact, SourceEvent, Why};
 use scorewire::observe::stats::{PartitionState, ShownPartition};
 use scorewire::values::limits::PUBLISH_EVERY;
 
@@ -17,7 +17,7 @@ fn shown(world: &mut World) -> Vec<(i32, i64, PartitionState)> {
 }
 
 fn now_ms(world: &World) -> u64 {
-    use scorewire::edge::Clock;
+    use scorewire::doors::Clock;
     world.clock.now_ns() / 1_000_000
 }
 

@@ -5,7 +5,7 @@
 
 use crate::fakes::record::Headers;
 use crate::fakes::{self, Payment, Sent, Setup, World, payload};
-use scorewire::edge::Destination;
+use scorewire::doors::Destination;
 use scorewire::error::{Reject, exit};
 use scorewire::values::limits::Limits;
 use scorewire::values::settings::{HeaderStyle, PayloadPolicy};

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::fakes::sink::REFUSED;
 use crate::fakes::{Entry, Payment, Sent, Setup, World};
-use scorewire::edge::{Destination, SourceEvent};
+use scorewire::doors::{Destination, SourceEvent};
 use scorewire::error::{Fatal, exit};
 use scorewire::observe::latency::Step;
 use scorewire::values::limits::Limits;

@@ -1,11 +1,11 @@
 //! `docs/design.md` draws the lane's state machines as they are.
 
-use scorewire::pipeline::commit::{CommitState, ProducerState, TransactionState};
-use scorewire::pipeline::group::State as GroupState;
-use scorewire::pipeline::ledger::Flow;
-use scorewire::pipeline::machine::Machine;
-use scorewire::pipeline::shutdown::State as ShutdownState;
-use scorewire::pipeline::stall_guard::State as DoubtState;
+use scorewire::lane::commit::{CommitState, ProducerState, TransactionState};
+use scorewire::lane::ledger::Flow;
+use scorewire::lane::state::machine::Machine;
+use scorewire::lane::state::membership::State as GroupState;
+use scorewire::lane::state::shutdown::State as ShutdownState;
+use scorewire::lane::state::stall_guard::State as DoubtState;
 
 /// The arrows of a drawing: from, to.
 type Arrows = Vec<(String, String)>;

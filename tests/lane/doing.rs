@@ -4,9 +4,9 @@
 //! Each door is asked which step would have been named, had it not come back.
 
 use crate::fakes::{self, Entry, Payment, Setup, World, payload};
-use scorewire::edge::SourceEvent;
+use scorewire::doors::SourceEvent;
+use scorewire::lane::commit::Commit;
 use scorewire::observe::doing::Doing;
-use scorewire::pipeline::commit::Commit;
 
 #[track_caller]
 fn assert_named<D>(world: &World<D>, doing: Doing, pick: impl Fn(&Entry) -> bool) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::fakes::source::Answers;
 use crate::fakes::{self, Entry, Payment, Setup, World, payload};
-use scorewire::edge::{Destination, SourceEvent};
+use scorewire::doors::{Destination, SourceEvent};
 use scorewire::values::limits::Limits;
 
 /// The records whose outcome was delivered are those below the committed offset, and no other.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::fakes::sink::REFUSED;
 use crate::fakes::transactions::{Call, ExactlyOnceWorld as Eos, Failure, assert_atomic};
 use crate::fakes::{Entry, Payment, Setup, payload};
-use scorewire::edge::{Destination, SourceEvent, TransactionError};
+use scorewire::doors::{Destination, SourceEvent, TransactionError};
 use scorewire::error::exit;
 use scorewire::values::limits::Limits;
 

@@ -10,7 +10,7 @@ use crate::fakes::transactions::{Call, DOUBT_AFTER, ExactlyOnceWorld, Failure, a
 use crate::fakes::{self, Mode, Payment, Setup, payload};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use scorewire::edge::{SourceEvent, TransactionError};
+use scorewire::doors::{SourceEvent, TransactionError};
 use scorewire::values::limits::Limits;
 
 const PARTITIONS: i32 = 3;

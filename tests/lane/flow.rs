@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use crate::fakes::record::Headers;
 use crate::fakes::{self, Entry, Mode, Outcome, Payment, Setup, payload};
-use scorewire::edge::Destination;
+use scorewire::doors::Destination;
 use scorewire::error::Reject;
-use scorewire::record::Decision;
 use scorewire::values::limits::Limits;
+use scorewire::values::record::Decision;
 use scorewire::values::settings::{Deadline, DeadlineFrom, PayloadPolicy};
 
 #[test]

@@ -3,7 +3,7 @@
 
 use crate::fakes::record::Headers;
 use crate::fakes::{Payment, Sent, Setup, World, payload};
-use scorewire::edge::Destination;
+use scorewire::doors::Destination;
 use scorewire::values::settings::PayloadPolicy;
 
 const TRACE: &str = "traceparent";

@@ -5,7 +5,7 @@
 use std::sync::atomic::Ordering;
 
 use crate::fakes::{Mode, Payment, Setup, World};
-use scorewire::edge::Destination;
+use scorewire::doors::Destination;
 use scorewire::error::{Reject, exit};
 use scorewire::values::limits::Limits;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::fakes::source::Answers;
 use crate::fakes::{Entry, Payment, Setup};
-use scorewire::edge::{Destination, SourceEvent};
+use scorewire::doors::{Destination, SourceEvent};
 use scorewire::error::exit;
 use scorewire::values::limits::Limits;
 

@@ -13,9 +13,9 @@ use std::time::Duration;
 use crate::fakes::{self, Entry, Mode, Payment, Sent, Setup, World, payload};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use scorewire::edge::{Destination, SourceEvent};
-use scorewire::record::Position;
+use scorewire::doors::{Destination, SourceEvent};
 use scorewire::values::limits::Limits;
+use scorewire::values::record::Position;
 
 const PARTITIONS: i32 = 3;
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::fakes::source::Answers;
 use crate::fakes::transactions::{Call, ExactlyOnceWorld};
 use crate::fakes::{Entry, Payment, Setup, World, cannot_be_read_on, payload};
-use scorewire::edge::{Destination, SourceEvent, TransactionError, Why};
+use scorewire::doors::{Destination, SourceEvent, TransactionError, Why};
 use scorewire::values::limits::{HEARD_OF_LOSS, KEEP_AWAKE_EVERY, Limits, STOOD_STILL};
 
 fn released(world: &World, partition: i32) -> bool {

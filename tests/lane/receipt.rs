@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::fakes::clock::WALL_START_US;
 use crate::fakes::{Payment, Setup, World, payload};
-use scorewire::edge::Clock;
+use scorewire::doors::Clock;
 use scorewire::observe::latency::{Step, StepTimes};
 use scorewire::values::limits::Limits;
 use scorewire::values::settings::{Deadline, DeadlineFrom};

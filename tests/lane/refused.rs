@@ -13,10 +13,10 @@ use crate::fakes::transactions::{ExactlyOnceWorld, assert_atomic};
 use crate::fakes::{self, FakeSink, FakeSource, Outcome, Payment, Sent, Setup, World, payload};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use scorewire::edge::Destination;
-use scorewire::pipeline::commit::Commit;
-use scorewire::record::{Hope, Position, Undelivered};
+use scorewire::doors::Destination;
+use scorewire::lane::commit::Commit;
 use scorewire::values::limits::Limits;
+use scorewire::values::record::{Hope, Position, Undelivered};
 
 const NEVER: Undelivered =
     Undelivered { hope: Hope::Never, code: 10, name: "MSG_SIZE_TOO_LARGE", text: "Broker: Message size too large" };

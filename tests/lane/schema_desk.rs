@@ -10,12 +10,12 @@ use crate::fakes::{FakeLane, FakeSchemas, FakeSink, Payment, Setup, World, paylo
 use scorewire::avro::decoder::{Decoder, Stop};
 use scorewire::avro::planner::Planner;
 use scorewire::avro::schemas::{Lookup, SchemaSource};
-use scorewire::edge::{Destination, SourceEvent};
+use scorewire::doors::{Destination, SourceEvent};
 use scorewire::error::{Fatal, Reject, exit};
-use scorewire::pipeline::schema_desk::SchemaDesk;
-use scorewire::pipeline::threads::Lanes;
-use scorewire::record::SchemaKey;
+use scorewire::lane::schema_desk::SchemaDesk;
+use scorewire::lane::threads::Lanes;
 use scorewire::values::limits::{Limits, SCHEMA_MOMENT};
+use scorewire::values::record::SchemaKey;
 use scorewire::values::schemas::WireForms;
 use scorewire::values::settings::Cores;
 

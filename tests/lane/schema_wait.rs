@@ -4,7 +4,7 @@
 //! "Cannot decode" is a dead letter; "cannot fetch the schema" makes the partition wait and is never a dead letter.
 
 use crate::fakes::{self, Entry, Payment, Setup, World, payload};
-use scorewire::edge::{Destination, SourceEvent};
+use scorewire::doors::{Destination, SourceEvent};
 use scorewire::values::limits::Limits;
 
 fn put_waiting(world: &World, partition: i32, count: usize) {

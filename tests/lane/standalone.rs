@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use crate::fakes::record::Data;
 use crate::fakes::{FakeRecord, FakeScorer, FakeSink, Journal, ManualClock, Payment, Setup};
-use scorewire::edge::{Destination, PartitionLag, Progress, Source, SourceEvent, Standalone};
+use scorewire::doors::{Destination, PartitionLag, Progress, Source, SourceEvent, Standalone};
 use scorewire::error::Fatal;
+use scorewire::lane::commit::AtLeastOnce;
+use scorewire::lane::{Lane, Parts};
 use scorewire::observe::stats::LaneStats;
-use scorewire::pipeline::commit::AtLeastOnce;
-use scorewire::pipeline::lane::{Lane, Parts};
-use scorewire::record::Position;
+use scorewire::values::record::Position;
 use scorewire::values::settings::OutOfRange;
 
 /// Records of some partitions, each read once from a first offset to its last.

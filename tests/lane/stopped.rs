@@ -6,12 +6,12 @@ use std::sync::atomic::Ordering;
 
 use crate::fakes::world::TOPIC;
 use crate::fakes::{FakeSink, FakeSource, Payment, Setup, World, cannot_be_read_on, payload};
-use scorewire::edge::{Destination, SourceEvent, Why};
+use scorewire::doors::{Destination, SourceEvent, Why};
 use scorewire::error::Reject;
+use scorewire::lane::commit::Commit;
 use scorewire::observe::stats::PartitionState;
-use scorewire::pipeline::commit::Commit;
-use scorewire::record::{Hope, Undelivered};
 use scorewire::values::limits::PUBLISH_EVERY;
+use scorewire::values::record::{Hope, Undelivered};
 use scorewire::values::settings::OutOfRange;
 
 fn goes_on() -> Setup {
@@ -180,7 +180,7 @@ fn exactly_once_a_jump_moves_positions_and_nothing_else() {
 
 #[test]
 fn a_partition_that_waits_for_a_schema_is_shown_with_the_schema_and_since_when() {
-    use scorewire::edge::Clock;
+    use scorewire::doors::Clock;
     let mut world = Setup::default().build();
     world.source.put(0, Payment::new("w", 0.5).schema_id(payload::PENDING_ID).encode());
     world.cycle();

@@ -9,14 +9,14 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use crate::fakes::{self, FakeLane, FakeSink, FakeSource, ManualClock, Payment, Setup, World};
-use scorewire::edge::{CommitRefusal, Destination, SourceEvent};
+use scorewire::doors::{CommitRefusal, Destination, SourceEvent};
 use scorewire::error::{Fatal, exit};
+use scorewire::lane::commit::{Commit, Round};
+use scorewire::lane::deliver::Failed;
+use scorewire::lane::ledger::Fate;
+use scorewire::lane::threads::{Conductor, Lanes};
 use scorewire::observe::doing::Doing;
 use scorewire::observe::stats::LaneStats;
-use scorewire::pipeline::commit::{Commit, Round};
-use scorewire::pipeline::deliver::Failed;
-use scorewire::pipeline::ledger::Fate;
-use scorewire::pipeline::threads::{Conductor, Lanes};
 use scorewire::values::limits::Limits;
 use scorewire::values::settings::{Cores, Layout};
 

@@ -9,8 +9,8 @@ use scorewire::load::verify::faults::FaultKind;
 use scorewire::load::verify::inject::{Injector, Tap};
 use scorewire::load::verify::outcome::{Fate, Outcome};
 use scorewire::load::verify::projection::{Field, Projection, without_prefix};
-use scorewire::record::{Decision, Decoded, Position, SchemaKey, Scored, TransactionId};
 use scorewire::values::model::Provider;
+use scorewire::values::record::{Decision, Decoded, Position, SchemaKey, Scored, TransactionId};
 
 const LAYOUT: Layout = Layout { input: 2, destinations: [2, 2, 2] };
 

@@ -15,7 +15,7 @@ use scorewire::load::simulate::population::World;
 use scorewire::load::simulate::simulator::Simulator;
 use scorewire::load::simulate::transaction::{FEATURES, id_of, id_text};
 use scorewire::model::Package;
-use scorewire::record::TransactionId;
+use scorewire::values::record::TransactionId;
 use scorewire::values::schemas::{OnUnknown, WireForms};
 use tempfile::TempDir;
 

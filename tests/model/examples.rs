@@ -5,7 +5,7 @@ use crate::model_support::{SteppingClock, settings};
 use crate::packages;
 use ndarray::{Array2, s};
 use scorewire::avro::feature::Missing;
-use scorewire::edge::Scorer;
+use scorewire::doors::Scorer;
 use scorewire::load::simulate::transaction::{FEATURES, SCHEMA};
 use scorewire::model::{Model, Package, prepare};
 

@@ -3,7 +3,7 @@
 
 use crate::model_support::{Draft, data, onnx, settings, sha256};
 use ndarray::{Array2, s};
-use scorewire::edge::Scorer;
+use scorewire::doors::Scorer;
 use scorewire::model::{Model, ModelSettings, Session, TreeNode, varied_rows};
 use scorewire::values::model::Trees;
 

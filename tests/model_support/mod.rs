@@ -6,7 +6,7 @@ pub mod onnx;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use scorewire::edge::Clock;
+use scorewire::doors::Clock;
 use scorewire::error::Fatal;
 use scorewire::model::{MANIFEST, Model, ModelSettings, prepare};
 use sha2::{Digest, Sha256};

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use scorewire::config::Config;
+use scorewire::lane::clock::SystemClock;
 use scorewire::observe::admin::{self, AdminServer, ModelInfo, Phase};
 use scorewire::observe::connections::ConnectionLimits;
 use scorewire::observe::stats::LaneStats;
-use scorewire::pipeline::clock::SystemClock;
 use tokio::net::TcpSocket;
 
 /// Far above what any step takes.

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::support::Bench;
-use scorewire::edge::{Clock, Stop, Why};
+use scorewire::doors::{Clock, Stop, Why};
 use scorewire::error::Reject;
 use scorewire::observe::dead_letter_share::{Change, ShareWatch, Totals};
 use scorewire::observe::held_up::{StoppedPartition, WaitingPartition};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::{Bench, HandClock, get};
-use scorewire::edge::{Clock, PartitionLag};
+use scorewire::doors::{Clock, PartitionLag};
 use scorewire::error::{Reject, exit};
 use scorewire::load::{NodeProbe, PipelineProbe};
 use scorewire::observe::admin::{self, ModelInfo};

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use scorewire::config::Config;
-use scorewire::edge::Clock;
+use scorewire::doors::Clock;
 use scorewire::observe::admin::{self, AdminServer, ModelInfo, Phase};
 use scorewire::observe::connections::ConnectionLimits;
 use scorewire::observe::dead_letter_share::SharedShare;

@@ -1,5 +1,5 @@
 //! The rules that concern what may know what: the direction of imports, and the fences around libraries, threads of the
-//! pipeline and fatal errors. Clocks, threads and whatever else the house does without everywhere are clippy.toml's.
+//! lane and fatal errors. Clocks, threads and whatever else the house does without everywhere are clippy.toml's.
 
 use super::rules::Finding;
 use super::scan::Source;
@@ -9,25 +9,18 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("failpoint", &[]),
     ("memory", &[]),
-    ("record", &["error"]),
-    ("values", &["error", "record"]),
-    ("edge", &["error", "record", "values"]),
-    ("avro", &["error", "record", "values", "edge"]),
-    ("observe", &["error", "memory", "record", "values", "edge"]),
-    ("model", &["error", "memory", "record", "values", "edge", "avro"]),
-    ("kafka", &["error", "failpoint", "record", "values", "edge"]),
-    ("pipeline", &["error", "failpoint", "record", "values", "edge", "avro", "observe"]),
-    ("config", &["error", "record", "values", "edge", "model", "observe", "kafka"]),
-    ("load", &["error", "record", "values", "edge", "avro", "observe", "kafka"]),
-    // Where the real doors meet the pipeline.
-    ("node", &["error", "record", "values", "edge", "avro", "model", "observe", "kafka", "pipeline", "config"]),
-    (
-        "cli",
-        &[
-            "error", "record", "values", "edge", "avro", "model", "observe", "kafka", "pipeline", "config", "load",
-            "node",
-        ],
-    ),
+    ("values", &["error"]),
+    ("doors", &["error", "values"]),
+    ("avro", &["error", "values", "doors"]),
+    ("observe", &["error", "memory", "values", "doors"]),
+    ("model", &["error", "memory", "values", "doors", "avro"]),
+    ("kafka", &["error", "failpoint", "values", "doors"]),
+    ("lane", &["error", "failpoint", "values", "doors", "avro", "observe"]),
+    ("config", &["error", "values", "doors", "model", "observe", "kafka"]),
+    ("load", &["error", "values", "doors", "avro", "observe", "kafka"]),
+    // Where the real doors meet the lane.
+    ("node", &["error", "values", "doors", "avro", "model", "observe", "kafka", "lane", "config"]),
+    ("cli", &["error", "values", "doors", "avro", "model", "observe", "kafka", "lane", "config", "load", "node"]),
     ("main", &["error", "cli"]),
     ("lib", &[]),
 ];
@@ -67,21 +60,21 @@ const BANS: &[Ban] = &[
         names: &[&["apache_avro"], &["Fatal"]],
         why: "decoding trusts only its own plan (apache_avro accepts truncated and trailing bytes) and rejects records",
     },
-    Ban { places: &["src/pipeline/"], names: &[&["apache_avro"]], why: "apache_avro is never on a record's way" },
+    Ban { places: &["src/lane/"], names: &[&["apache_avro"]], why: "apache_avro is never on a record's way" },
     Ban {
         places: &[
-            "src/pipeline/ingest/decode",
-            "src/pipeline/ingest/inbox",
-            "src/pipeline/score/",
-            "src/pipeline/decide",
-            "src/pipeline/deliver/emit",
+            "src/lane/ingest/decode",
+            "src/lane/ingest/inbox",
+            "src/lane/score/",
+            "src/lane/decide",
+            "src/lane/deliver/emit",
         ],
         names: &[&["Fatal"]],
         why: "what handles one record rejects it, and never ends the process",
     },
     Ban {
         places: &["src/load/verify/"],
-        names: &[&["crate", "pipeline"], &["crate", "avro"], &["crate", "model"]],
+        names: &[&["crate", "lane"], &["crate", "avro"], &["crate", "model"]],
         why: "the verifier may not share a mistake with what it verifies",
     },
     Ban { places: &["src/load/simulate/"], names: &[&["load", "send"]], why: ROOMS_OF_LOAD },
@@ -171,10 +164,10 @@ pub fn bans(source: &Source) -> Vec<Finding> {
 /// What starts threads.
 const STARTS: &[&[&str]] = &[&["thread", "spawn"], &["thread", "Builder"], &["thread", "scope"], &["spawn_blocking"]];
 
-/// More than one file of `src/pipeline/` that starts threads: the second and further ones.
+/// More than one file of `src/lane/` that starts threads: the second and further ones.
 pub fn thread_starters(sources: &[Source]) -> Vec<String> {
     let starts = |source: &&Source| {
-        source.path.starts_with("src/pipeline/")
+        source.path.starts_with("src/lane/")
             && source
                 .paths()
                 .iter()

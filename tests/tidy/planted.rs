@@ -10,27 +10,27 @@ fn lines_found(rule: fn(&Source) -> Vec<Finding>, path: &str, text: &str) -> Vec
 
 #[test]
 fn an_import_against_the_direction_is_found() {
-    let upwards = "use crate::pipeline::lane::Lane;";
-    assert_eq!(lines_found(imports, "src/edge.rs", upwards), [1]);
+    let upwards = "use crate::lane::Lane;";
+    assert_eq!(lines_found(imports, "src/doors/mod.rs", upwards), [1]);
     assert_eq!(lines_found(imports, "src/avro/decode.rs", "use crate::{\n    error::Reject,\n    kafka::X,\n};"), [3]);
-    assert_eq!(lines_found(imports, "src/pipeline/lane.rs", "fn f() -> crate::kafka::consumer::C {}"), [1]);
+    assert_eq!(lines_found(imports, "src/lane/drive.rs", "fn f() -> crate::kafka::consumer::C {}"), [1]);
     assert_eq!(lines_found(imports, "src/model/session.rs", "use super::super::load::X;"), [1]);
-    assert_eq!(lines_found(imports, "src/kafka/producer.rs", "use crate::values::settings::X;"), [1]);
-    assert_eq!(lines_found(imports, "src/values/topics.rs", "use crate::edge::X;"), [1]);
-    assert_eq!(lines_found(imports, "src/error.rs", "use super::record::X;"), [1]);
-    assert_eq!(lines_found(imports, "src/main.rs", "use scorewire::pipeline::lane;"), [1]);
+    assert_eq!(lines_found(imports, "src/kafka/producer.rs", "use crate::observe::stats::X;"), [1]);
+    assert_eq!(lines_found(imports, "src/values/topics.rs", "use crate::doors::X;"), [1]);
+    assert_eq!(lines_found(imports, "src/error.rs", "use super::values::X;"), [1]);
+    assert_eq!(lines_found(imports, "src/main.rs", "use scorewire::lane::drive;"), [1]);
     assert_eq!(lines_found(imports, "src/surprise/mod.rs", ""), [1], "a new folder needs a place");
 }
 
 #[test]
 fn an_import_with_the_direction_is_fine() {
     for (path, text) in [
-        ("src/cli/run.rs", "use crate::pipeline::lane::Lane;"),
-        ("src/pipeline/deliver/emit.rs", "use crate::{avro::encode::Encoder, edge::{Sink, Source}};"),
-        ("src/pipeline/deliver/emit.rs", "use super::batch::Batch;"),
+        ("src/cli/run.rs", "use crate::lane::Lane;"),
+        ("src/lane/deliver/emit.rs", "use crate::{avro::encode::Encoder, doors::{Sink, Source}};"),
+        ("src/lane/deliver/emit.rs", "use super::batch::Batch;"),
         ("src/model/deep/inner.rs", "use super::super::contract::Contract;"),
         ("src/kafka/producer.rs", "use crate::values::settings::ForwardHeaders;"),
-        ("src/edge.rs", "// use crate::pipeline::lane::Lane;\nconst S: &str = \"crate::pipeline\";"),
+        ("src/doors/mod.rs", "// use crate::lane::Lane;\nconst S: &str = \"crate::lane\";"),
         ("src/avro/plan.rs", "#[cfg(test)]\nmod tests {\n    use crate::load::simulate::simulator::Simulator;\n}"),
     ] {
         assert!(lines_found(imports, path, text).is_empty(), "{path}: {text}");
@@ -47,7 +47,7 @@ fn what_jumps_a_fence_is_found() {
         assert!(lines_found(fences, "src/avro/wire.rs", &in_test).is_empty(), "in tests: {text}");
     }
     assert!(lines_found(fences, "src/kafka/consumer.rs", "use rdkafka::Message;").is_empty());
-    assert_eq!(lines_found(fences, "src/pipeline/lane.rs", "\nort::init()"), [2]);
+    assert_eq!(lines_found(fences, "src/lane/drive.rs", "\nort::init()"), [2]);
     assert!(lines_found(fences, "src/avro/wire.rs", "let port = \"rdkafka::X\"; // ort::init()").is_empty());
     assert!(lines_found(fences, "src/avro/wire.rs", "fn f(port: Port, report: Sort) {}").is_empty());
 }
@@ -55,10 +55,10 @@ fn what_jumps_a_fence_is_found() {
 #[test]
 fn a_banned_name_is_found() {
     assert_eq!(lines_found(bans, "src/avro/decode/read.rs", "use apache_avro::Schema;"), [1]);
-    assert_eq!(lines_found(bans, "src/pipeline/lane.rs", "apache_avro::from_avro_datum()"), [1]);
+    assert_eq!(lines_found(bans, "src/lane/drive.rs", "apache_avro::from_avro_datum()"), [1]);
     assert!(lines_found(bans, "src/avro/compile.rs", "use apache_avro::Schema;").is_empty());
-    assert_eq!(lines_found(bans, "src/pipeline/deliver/emit.rs", "use crate::error::{Fatal, Reject};"), [1]);
-    assert!(lines_found(bans, "src/pipeline/lane.rs", "use crate::error::{Fatal, Reject};").is_empty());
+    assert_eq!(lines_found(bans, "src/lane/deliver/emit.rs", "use crate::error::{Fatal, Reject};"), [1]);
+    assert!(lines_found(bans, "src/lane/drive.rs", "use crate::error::{Fatal, Reject};").is_empty());
     assert_eq!(lines_found(bans, "src/load/verify/verifier.rs", "use crate::{\nerror::X, avro::wire\n};"), [2]);
     assert_eq!(lines_found(bans, "src/load/verify/faults.rs", "use crate::load::run::plan::LoadPlan;"), [1]);
     assert!(lines_found(bans, "src/load/run/review.rs", "use crate::load::{report::X, verify::Y};").is_empty());
@@ -78,14 +78,14 @@ fn a_crate_that_does_not_deny_what_is_forbidden_is_found() {
 fn a_second_file_that_starts_threads_is_found() {
     for text in ["thread::spawn(f);", "use std::{io, thread::{self, Builder}};"] {
         assert_eq!(
-            thread_starters(&[Source::parse("src/pipeline/a.rs", text), Source::parse("src/pipeline/b.rs", text)])
+            thread_starters(&[Source::parse("src/lane/a.rs", text), Source::parse("src/lane/b.rs", text)])
                 .len(),
             1
         );
     }
     let source = |path: &str| Source::parse(path, "thread::spawn(f);");
-    let pipeline = [source("src/load/a.rs"), source("src/pipeline/a.rs"), source("src/pipeline/b.rs")];
-    assert_eq!(thread_starters(&pipeline), ["src/pipeline/b.rs"]);
+    let pipeline = [source("src/load/a.rs"), source("src/lane/a.rs"), source("src/lane/b.rs")];
+    assert_eq!(thread_starters(&pipeline), ["src/lane/b.rs"]);
     assert!(thread_starters(&pipeline[..2]).is_empty());
 }
 

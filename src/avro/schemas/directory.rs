@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 use super::file_name::{key_of, looks_like_id};
 use super::types::Types;
 use super::{AvroSchema, Lookup, SchemaError, SchemaSource, key_text, text};
-use crate::record::SchemaKey;
+use crate::values::record::SchemaKey;
 use crate::values::schemas::OnUnknown;
 
 /// Every `*.avsc` of one folder, and schemas known from elsewhere.

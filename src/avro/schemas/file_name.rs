@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::SchemaError;
-use crate::record::SchemaKey;
+use crate::values::record::SchemaKey;
 
 /// The registry id of `17.avsc` and `NAME.id-17.avsc`, the GUID of `0af3....avsc` and `NAME-0af3....avsc` (in the usual
 /// 8-4-4-4-12 form). Any other name, such as `payments-v2.avsc` or `card-2026-01-15.avsc`, carries none.

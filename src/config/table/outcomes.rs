@@ -3,7 +3,7 @@
 use super::kinds::{Integer, Own, Place, Share, Text, Word, Words, any_text};
 use super::{Draft, Given, Key, Reread, Section, apart};
 use crate::config::read::Reader;
-use crate::record::{Described, described_by};
+use crate::values::record::{Described, described_by};
 use crate::values::settings::{Deadline, DeadlineFrom, ForwardHeaders, HeaderStyle, PayloadPolicy, Thresholds};
 
 const PAYLOAD: Words<PayloadPolicy> = &[("raw", PayloadPolicy::Raw), ("omit", PayloadPolicy::Omit)];

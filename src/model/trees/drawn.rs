@@ -7,7 +7,7 @@ use super::ensemble::Ensemble;
 use super::file::File;
 use super::forest::Forest;
 use super::operator::TreeOperator;
-use crate::edge::Clock;
+use crate::doors::Clock;
 use crate::model::open::builder;
 use crate::model::runtime::Runtime;
 use crate::model::sequence::Sequence;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ort::session::builder::SessionBuilder;
 
-use crate::edge::Clock;
+use crate::doors::Clock;
 use crate::model::trees::check::{Proof, prove};
 use crate::model::trees::ensemble::{Ensemble, Node};
 use crate::model::trees::file::File;

@@ -1,0 +1,194 @@
+//! The dead letter's headers: why, where and by which model a record was rejected. Codes and positions only, never
+//! a value from the payload.
+
+use std::ffi::{CStr, CString};
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use crate::avro::wire::{SCHEMA_ID_HEADER, detect};
+use crate::doors::SourceRecord;
+use crate::error::Reject;
+use crate::observe::reject_examples::RejectExample;
+use crate::values::record::{Decoded, Position};
+use crate::values::schemas::WireForms;
+use crate::values::settings::HeaderStyle;
+
+const FIELDS: usize = 14;
+
+/// Suffixes in the order they are written. The other styles spell those they have a word for in their own way.
+const SUFFIXES: [&str; FIELDS] = [
+    "reason",
+    "stage",
+    "message",
+    "topic",
+    "partition",
+    "offset",
+    "schema_id",
+    "model_version",
+    "attempt",
+    "timestamp",
+    "node",
+    "lane",
+    "epoch",
+    "source_timestamp",
+];
+const ATTEMPT: usize = 8;
+
+/// Kafka Connect's names (`DeadLetterQueueReporter`), where it has one.
+fn connect(suffix: &str) -> &str {
+    match suffix {
+        "reason" => "exception.class.name",
+        "message" => "exception.message",
+        other => other,
+    }
+}
+
+/// KIP-1034's names, where it has one.
+fn streams(suffix: &str) -> &str {
+    match suffix {
+        "reason" => "exception",
+        other => other,
+    }
+}
+
+/// Who rejects: outputs name the same two.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub node: String,
+    pub lane: u32,
+}
+
+/// Writes the headers of one dead letter at a time into reused memory.
+pub struct DeadLetterHeaders {
+    names: [CString; FIELDS],
+    topic: String,
+    model_version: String,
+    place: Place,
+    features: Vec<String>,
+    text: String,
+    ends: [usize; FIELDS],
+}
+
+impl DeadLetterHeaders {
+    /// `features`: the contract's names in order, so that a reject can say which one it is about.
+    pub fn new(
+        style: HeaderStyle,
+        topic: &str,
+        model_version: &str,
+        place: Place,
+        features: Vec<String>,
+    ) -> DeadLetterHeaders {
+        let names = SUFFIXES.map(|suffix| {
+            let name = match style {
+                HeaderStyle::Scorewire => format!("__scorewire.errors.{suffix}"),
+                HeaderStyle::Connect => format!("__connect.errors.{}", connect(suffix)),
+                HeaderStyle::Streams => format!("__streams.errors.{}", streams(suffix)),
+            };
+            CString::new(name).expect("constant names hold no NUL")
+        });
+        DeadLetterHeaders {
+            names,
+            topic: topic.to_owned(),
+            model_version: model_version.to_owned(),
+            place,
+            features,
+            text: String::with_capacity(512),
+            ends: [0; FIELDS],
+        }
+    }
+
+    /// Prepares the headers of one record. `epoch`: the slot that it came through, as outputs name theirs.
+    pub fn fill(
+        &mut self,
+        record: &impl SourceRecord,
+        reject: Reject,
+        decoded: Option<&Decoded>,
+        epoch: u32,
+        now_ms: i64,
+    ) {
+        let attempt = self.earlier_attempts(record).saturating_add(1);
+        let position = record.position();
+        self.text.clear();
+        for (suffix, end) in SUFFIXES.iter().zip(&mut self.ends) {
+            let text = &mut self.text;
+            // Writing to a string cannot fail.
+            let _ = match *suffix {
+                "reason" => write!(text, "{}", reject.reason()),
+                "stage" => write!(text, "{}", reject.stage().name()),
+                "message" => write_message(text, reject, &self.features),
+                "topic" => write!(text, "{}", self.topic),
+                "partition" => write!(text, "{}", position.partition),
+                "offset" => write!(text, "{}", position.offset),
+                "schema_id" => match decoded {
+                    Some(decoded) => write!(text, "{}", decoded.schema),
+                    None => write_schema(text, record),
+                },
+                "model_version" => write!(text, "{}", self.model_version),
+                "attempt" => write!(text, "{attempt}"),
+                "timestamp" => write!(text, "{now_ms}"),
+                "node" => write!(text, "{}", self.place.node),
+                "lane" => write!(text, "{}", self.place.lane),
+                "epoch" => write!(text, "{epoch}"),
+                // The dead letter's own is another where the broker would not take this one.
+                _ if record.timestamp_ms() < 0 => Ok(()),
+                _ => write!(text, "{}", record.timestamp_ms()),
+            };
+            *end = self.text.len();
+        }
+    }
+
+    /// Replaces `out` by `topic-partition-offset`: where the record is found.
+    pub fn write_position(&self, at: Position, out: &mut Vec<u8>) {
+        out.clear();
+        // Writing to memory cannot fail.
+        let _ = write!(out, "{}-{}-{}", self.topic, at.partition, at.offset);
+    }
+
+    /// The record that the headers were prepared for, for people. Once in a while.
+    pub fn example(&self) -> RejectExample {
+        let text = |suffix: &str| {
+            let index = SUFFIXES.iter().position(|known| *known == suffix)?;
+            let start = if index == 0 { 0 } else { self.ends[index - 1] };
+            self.text.get(start..self.ends[index])
+        };
+        let text = |suffix| text(suffix).unwrap_or_default();
+        RejectExample {
+            at: format!("{}-{}-{}", text("topic"), text("partition"), text("offset")),
+            schema: text("schema_id").to_owned(),
+            message: text("message").to_owned(),
+        }
+    }
+
+    fn earlier_attempts(&self, record: &impl SourceRecord) -> u32 {
+        let name = self.names[ATTEMPT].to_str().unwrap_or_default();
+        let text = record.header(name).and_then(|value| std::str::from_utf8(value).ok());
+        text.and_then(|text| text.parse().ok()).unwrap_or(0)
+    }
+
+    /// The headers prepared last.
+    pub fn list(&self) -> [(&CStr, &[u8]); FIELDS] {
+        std::array::from_fn(|index| {
+            let start = if index == 0 { 0 } else { self.ends[index - 1] };
+            (self.names[index].as_c_str(), &self.text.as_bytes()[start..self.ends[index]])
+        })
+    }
+}
+
+fn write_message(text: &mut String, reject: Reject, features: &[String]) -> std::fmt::Result {
+    match reject.feature() {
+        Some(index) => match features.get(usize::from(index)) {
+            Some(name) => write!(text, "{} in feature {name}", reject.reason()),
+            None => write!(text, "{} in feature number {index}", reject.reason()),
+        },
+        None => write!(text, "{} at {}", reject.reason(), reject.stage().name()),
+    }
+}
+
+/// What the record says of its schema, when decoding did not get further.
+fn write_schema(text: &mut String, record: &impl SourceRecord) -> std::fmt::Result {
+    let value = record.value().unwrap_or_default();
+    match detect(record.header(SCHEMA_ID_HEADER), value, WireForms::default()) {
+        Ok((key, _)) => write!(text, "{key}"),
+        Err(_) => Ok(()),
+    }
+}

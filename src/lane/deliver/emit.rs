@@ -1,0 +1,304 @@
+//! From a decided record to its outcomes: the output (with a review copy before it) or the dead letter, in source
+//! order. Stops where the sink is full and goes on there next time; nothing is dropped, doubled or overtaken. What the
+//! broker refuses for good is another outcome the next time ([`Refusals`]).
+
+use std::ffi::{CStr, CString};
+
+use super::dead_letter::DeadLetterHeaders;
+use super::refusals::{Refusals, Resort};
+use super::stopwatch::{Stopwatch, Stopwatches};
+use crate::avro::encode::OutcomeEncoder;
+use crate::doors::{Destination, Outgoing, Part, SendError, Sink, SourceRecord};
+use crate::error::Reject;
+use crate::failpoint::{Bug, planted};
+use crate::lane::ledger::{Assignment, Fate, Ledger};
+use crate::lane::score::{Batch, Decided, Item, Verdict};
+use crate::observe::stats::LaneStats;
+use crate::values::record::{Decision, ReviewReason, Tag};
+use crate::values::settings::PayloadPolicy;
+
+const MODEL_VERSION_HEADER: &CStr = c"scorewire.model.version";
+const DECISION_HEADER: &CStr = c"scorewire.decision";
+
+/// How far ahead of the broker's clock a timestamp may be (`message.timestamp.after.max.ms`, by default an hour), less
+/// what the two clocks may be apart.
+const AHEAD_MAX_MS: i64 = 55 * 60 * 1_000;
+
+/// How far the batch got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Emitted {
+    All,
+    /// The sink is full; call again after serving it.
+    Full,
+}
+
+/// What the configuration and the package say about outcomes.
+pub struct EmitSettings {
+    pub encoder: OutcomeEncoder,
+    pub headers: DeadLetterHeaders,
+    pub model_version: CString,
+    /// Partitions of the input topic: where an output topic has as many, records keep theirs.
+    pub input_partitions: i32,
+    pub outcome_bytes_max: usize,
+    pub review_payload: PayloadPolicy,
+    pub dead_letter_payload: PayloadPolicy,
+}
+
+/// How far a batch is handed over.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Cursor {
+    /// The item to go on with, and whether its review copy is out.
+    next: usize,
+    review_sent: bool,
+}
+
+/// Hands batches over, one after the other.
+pub struct Emit {
+    settings: EmitSettings,
+    at: Cursor,
+    value: Vec<u8>,
+    id: Vec<u8>,
+    refusals: Refusals,
+}
+
+/// Where the outcomes of a record go, and when its batch was scored.
+struct Way<'a, K> {
+    assignment: &'a mut Assignment,
+    stopwatch: &'a mut Stopwatch,
+    sink: &'a mut K,
+    stats: &'a LaneStats,
+    scored_ns: u64,
+    scored_us: i64,
+}
+
+impl<K> Way<'_, K> {
+    /// Tells the ledger what to wait for, before the first outcome is handed over.
+    fn announce<R>(&mut self, item: &Item<R>, outcomes: u8, fate: Fate) {
+        self.assignment.announce(item.sequence, outcomes, fate);
+        self.stopwatch.announced(item.sequence, item.receipt.ns, self.scored_ns);
+    }
+}
+
+impl Emit {
+    pub fn new(settings: EmitSettings) -> Emit {
+        let (value, id) = (Vec::with_capacity(4096), Vec::with_capacity(256));
+        Emit { settings, at: Cursor::default(), value, id, refusals: Refusals::default() }
+    }
+
+    pub(super) fn encoder(&self) -> &OutcomeEncoder {
+        &self.settings.encoder
+    }
+
+    pub(super) fn refusals(&mut self) -> &mut Refusals {
+        &mut self.refusals
+    }
+
+    /// Starts a fresh batch.
+    pub(super) fn begin(&mut self) {
+        self.at = Cursor::default();
+    }
+
+    /// Hands over what is left of the batch. Items whose assignment is gone are skipped: they were handed back.
+    pub(super) fn run<R: SourceRecord, K: Sink<R>>(
+        &mut self,
+        batch: &mut Batch<R>,
+        ledger: &mut Ledger,
+        stopwatches: &mut Stopwatches,
+        sink: &mut K,
+        stats: &LaneStats,
+    ) -> Result<Emitted, SendError> {
+        let (scored_ns, scored_us) = (batch.rows.scored_ns, batch.rows.scored_us);
+        // Neighbours of one assignment share a look-up.
+        let (mut run, mut assigned) = (None, None);
+        while self.at.next < batch.items.len() {
+            let item = &mut batch.items[self.at.next];
+            if run != Some(item.assignment) {
+                run = Some(item.assignment);
+                assigned = ledger.of_id(item.assignment).map(|found| (found, stopwatches.of(item.assignment)));
+            }
+            if let Some((assignment, stopwatch)) = &mut assigned {
+                if self.refusals.is_active() && !self.refusals.admit(item.record.position(), sink.in_flight()) {
+                    return Ok(Emitted::Full);
+                }
+                let mut way = Way { assignment, stopwatch, sink, stats, scored_ns, scored_us };
+                match self.one(item, &mut way) {
+                    Ok(()) => {}
+                    Err(SendError::Full) if planted(Bug::DropOnQueueFull) => {
+                        way.assignment.acknowledge(item.sequence);
+                    }
+                    Err(SendError::Full) => return Ok(Emitted::Full),
+                    Err(other) => return Err(other),
+                }
+            }
+            self.at = Cursor { next: self.at.next + 1, review_sent: false };
+        }
+        Ok(Emitted::All)
+    }
+
+    fn one<R: SourceRecord, K: Sink<R>>(&mut self, item: &mut Item<R>, way: &mut Way<'_, K>) -> Result<(), SendError> {
+        let reject = match item.verdict {
+            Verdict::Rejected(reject) => reject,
+            Verdict::Row(_) => unreachable!("a batch that leaves is decided"),
+            Verdict::Decided(_) if self.refusals.resort(item.record.position()) >= Resort::DeadLetter => {
+                Reject::OutcomeRefused
+            }
+            Verdict::Decided(decided) => match self.scored(item, &decided, way) {
+                // Too large for the broker: the record's fate is a dead letter after all.
+                Err(SendError::TooLarge) => Reject::OutcomeTooLarge,
+                other => return other,
+            },
+        };
+        item.verdict = Verdict::Rejected(reject);
+        self.rejected(item, reject, way)
+    }
+
+    /// The review copy, where there is one, and then the output.
+    fn scored<R: SourceRecord, K: Sink<R>>(
+        &mut self,
+        item: &mut Item<R>,
+        decided: &Decided,
+        way: &mut Way<'_, K>,
+    ) -> Result<(), SendError> {
+        if !self.at.review_sent {
+            let review = decided.review.filter(|_| !self.refusals.refuses_copy(item.record.position()));
+            way.announce(item, 1 + u8::from(review.is_some()), Fate::Scored);
+            if let Some(reason) = review {
+                self.review_copy(item, decided, reason, way)?;
+                self.at.review_sent = true;
+                way.stats.reviews[reason.index()].add(1);
+            }
+        }
+        self.settings.encoder.encode_output(&item.scored(decided, way.scored_us), &mut self.value);
+        let key_bytes = item.record.key().map_or(0, <[u8]>::len);
+        if key_bytes + self.value.len() > self.settings.outcome_bytes_max {
+            return Err(SendError::TooLarge);
+        }
+        let headers = self.headers(decided.decision);
+        let outcome = Outgoing {
+            destination: Destination::Outputs,
+            tag: Tag::new(item.assignment, item.sequence),
+            partition: self.kept_partition::<R, K>(way.sink, Destination::Outputs, item.record.position().partition),
+            key: Part::OfSource,
+            value: Part::Own(&self.value),
+            timestamp_ms: Some(way.scored_us / 1_000),
+            headers: &headers,
+            forward: true,
+            last: true,
+        };
+        way.sink.send(&outcome, &mut item.record)?;
+        way.stats.decisions[decided.decision.index()].add(1);
+        way.stats.late.add(u64::from(item.late));
+        Ok(())
+    }
+
+    /// With the payload by policy and where it fits, otherwise without: a copy for people costs no score.
+    fn review_copy<R: SourceRecord, K: Sink<R>>(
+        &mut self,
+        item: &mut Item<R>,
+        decided: &Decided,
+        reason: ReviewReason,
+        way: &mut Way<'_, K>,
+    ) -> Result<(), SendError> {
+        self.settings.encoder.write_id_text(&item.scored(decided, way.scored_us), &mut self.id);
+        let mut with_payload = self.settings.review_payload == PayloadPolicy::Raw;
+        loop {
+            let scored = item.scored(decided, way.scored_us);
+            let payload = with_payload.then_some(scored.payload);
+            self.settings.encoder.encode_review(&scored, reason, payload, &mut self.value);
+            let headers = self.headers(decided.decision);
+            let outcome = Outgoing {
+                destination: Destination::Review,
+                tag: Tag::new(item.assignment, item.sequence).copy(),
+                partition: None,
+                key: Part::Own(&self.id),
+                value: Part::Own(&self.value),
+                timestamp_ms: Some(scored.scored_us / 1_000),
+                headers: &headers,
+                forward: true,
+                last: false,
+            };
+            let fits = self.id.len() + self.value.len() <= self.settings.outcome_bytes_max;
+            let sent = if fits { way.sink.send(&outcome, &mut item.record) } else { Err(SendError::TooLarge) };
+            match sent {
+                Err(SendError::TooLarge) if with_payload => with_payload = false,
+                other => return other,
+            }
+        }
+    }
+
+    /// Headers of an output, beside those that travel from the source: consumers route without decoding.
+    fn headers(&self, decision: Decision) -> [(&CStr, &[u8]); 2] {
+        [(MODEL_VERSION_HEADER, self.settings.model_version.as_bytes()), (DECISION_HEADER, decision.name().as_bytes())]
+    }
+
+    fn kept_partition<R: SourceRecord, K: Sink<R>>(&self, sink: &K, to: Destination, partition: i32) -> Option<i32> {
+        let count = sink.partitions(to);
+        (count == self.settings.input_partitions && partition < count).then_some(partition)
+    }
+
+    fn rejected<R: SourceRecord, K: Sink<R>>(
+        &mut self,
+        item: &mut Item<R>,
+        reject: Reject,
+        way: &mut Way<'_, K>,
+    ) -> Result<(), SendError> {
+        let fate = Fate::Rejected(reject);
+        if self.at.review_sent {
+            // Announced with two outcomes, and two it stays: the copy that is out, and the dead letter.
+            way.assignment.change_fate(item.sequence, fate);
+        } else {
+            way.announce(item, 1, fate);
+        }
+        self.settings.headers.fill(&item.record, reject, item.decoded.as_ref(), item.assignment, way.scored_us / 1_000);
+        if way.stats.reject_examples.wants(reject) {
+            way.stats.reject_examples.keep(reject, self.settings.headers.example());
+        }
+        let headers = self.settings.headers.list();
+        let destination = match reject {
+            Reject::ModelFailed => Destination::Timeouts,
+            _ => Destination::DeadLetters,
+        };
+        let at = item.record.position();
+        let now_ms = way.scored_us / 1_000;
+        let rest = key_and_header_bytes(&item.record);
+        let value_bytes = item.record.value().map_or(0, <[u8]>::len);
+        let limit = self.settings.outcome_bytes_max;
+        let keep = self.settings.dead_letter_payload == PayloadPolicy::Raw && rest + value_bytes <= limit;
+        let is_stub = self.refusals.resort(at) >= Resort::Stub || rest > limit;
+        let outcome = Outgoing {
+            destination,
+            tag: Tag::new(item.assignment, item.sequence),
+            partition: self.kept_partition::<R, K>(way.sink, destination, at.partition),
+            key: Part::OfSource,
+            value: if keep { Part::OfSource } else { Part::Null },
+            timestamp_ms: timestamp_that_is_taken(item.record.timestamp_ms(), now_ms),
+            headers: &headers,
+            forward: true,
+            last: true,
+        };
+        let sent = if is_stub { Err(SendError::TooLarge) } else { way.sink.send(&outcome, &mut item.record) };
+        match sent {
+            // Too large or refused even as a dead letter: what is left is why, and where the record is found.
+            Err(SendError::TooLarge) => {
+                self.settings.headers.write_position(at, &mut self.id);
+                // A compacted topic takes nothing without key, and forgets what has no value.
+                let (key, value, timestamp_ms) = (Part::Own(&self.id), Part::Own(&[]), Some(now_ms));
+                let stub = Outgoing { key, value, timestamp_ms, forward: false, ..outcome };
+                way.sink.send(&stub, &mut item.record)
+            }
+            other => other,
+        }
+    }
+}
+
+/// The record's own timestamp, unless it is so far ahead that brokers refuse it by default.
+fn timestamp_that_is_taken(source_ms: i64, now_ms: i64) -> Option<i64> {
+    (source_ms >= 0).then(|| if source_ms.saturating_sub(now_ms) > AHEAD_MAX_MS { now_ms } else { source_ms })
+}
+
+/// What a dead letter carries besides its value: counted for rejects only, because parsing headers costs.
+fn key_and_header_bytes(record: &impl SourceRecord) -> usize {
+    let mut bytes = record.key().map_or(0, <[u8]>::len);
+    record.each_header(&mut |name, value| bytes += name.len() + value.map_or(0, <[u8]>::len));
+    bytes
+}

@@ -1,0 +1,360 @@
+//! A lane: what it is made of, and the bounded duty cycle that moves records through all stages: collect, score, decide,
+//! deliver, commit. All of it runs on one thread; the model alone may have a thread of its own (layout `dedicated`).
+//!
+//! Each part keeps its state to itself. What concerns several parts at once has a file of its own: what the group says
+//! ([`super::group`]), partitions that go back (`recover.rs`) or cannot be read on (`stops.rs`), and the stop of the lane
+//! ([`super::shutdown`]).
+//!
+//! Invariants, in every state: a record counted as received is in exactly one place (parked, in a batch, in
+//! flight, finished); only assignments in the ledger are produced for, committed and acknowledged; progress moves only after
+//! acknowledgement.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::doors::{Clock, Group, Scorer, Sink, Source};
+use crate::error::{Fatal, exit};
+use crate::failpoint::{self, Point};
+use crate::lane::commit::{Commit, Round};
+use crate::lane::decide::{Decide, DecisionPolicy};
+use crate::lane::deliver::{Deliver, Emit, HandedOver};
+use crate::lane::ingest::{Closed, Decoding, Ingest, Intake, Permission};
+use crate::lane::ledger::{Flow, Ledger};
+use crate::lane::score::{Desk, Gone, RowBatch, Score};
+use crate::lane::state::membership::Membership;
+use crate::lane::state::shutdown::Shutdown;
+use crate::lane::telemetry::Telemetry;
+use crate::observe::doing::Doing;
+use crate::observe::latency::Step;
+use crate::observe::stats::LaneStats;
+use crate::values::limits::{Limits, SINK_WAIT};
+use crate::values::settings::OutOfRange;
+
+/// The parts a lane is made of.
+pub struct Parts<S: Source, M, K, D, C> {
+    pub source: S,
+    pub scorer: M,
+    pub sink: K,
+    pub commit: D,
+    pub clock: C,
+    pub intake: Intake<S::Record>,
+    pub policy: DecisionPolicy,
+    pub emit: Emit,
+    /// Rows of one batch.
+    pub batch_rows: usize,
+    pub limits: Limits,
+    pub stats: Arc<LaneStats>,
+    pub out_of_range: OutOfRange,
+    /// End offset per partition where the run is bounded: reached, finished and committed, the lane is at its end.
+    pub until: Option<Vec<i64>>,
+}
+
+pub struct Lane<S: Source, M, K, D, C> {
+    // Field order: whatever holds records is dropped before the source, whose client is freed after the last of them.
+    pub(super) score: Score<S::Record, M, C>,
+    pub(super) ingest: Ingest<S::Record>,
+    pub(super) decide: Decide,
+    pub(super) deliver: Deliver<K>,
+    pub(super) source: S,
+    pub(super) commit: D,
+    pub(super) ledger: Ledger,
+    pub(super) group: Membership,
+    pub(super) shutdown: Shutdown,
+    pub(super) telemetry: Telemetry,
+    pub(super) limits: Limits,
+    pub(super) clock: C,
+}
+
+impl<S, M, K, D, C> Lane<S, M, K, D, C>
+where
+    S: Source + Group,
+    M: Scorer,
+    K: Sink<S::Record>,
+    D: Commit<S, K>,
+    C: Clock,
+{
+    /// A lane that calls its model itself.
+    pub fn new(parts: Parts<S, M, K, D, C>) -> Lane<S, M, K, D, C> {
+        Lane::build(parts, Score::inline)
+    }
+
+    /// A lane whose model has a thread of its own: nothing is scored unless somebody serves [`Lane::take_desk`].
+    pub fn dedicated(parts: Parts<S, M, K, D, C>) -> Lane<S, M, K, D, C>
+    where
+        C: Clone,
+    {
+        let at_desk = (parts.clock.clone(), parts.source.waker(), Arc::clone(&parts.stats));
+        Lane::build(parts, |scorer, rows, failures_max| Score::dedicated(scorer, rows, failures_max, at_desk))
+    }
+
+    fn build(
+        parts: Parts<S, M, K, D, C>,
+        place: impl FnOnce(M, usize, u32) -> Score<S::Record, M, C>,
+    ) -> Lane<S, M, K, D, C> {
+        let Parts { source, scorer, sink, commit, clock, intake, policy, emit, limits, stats, .. } = parts;
+        let rows = parts.batch_rows.min(limits.batch_rows_max).max(1);
+        stats.complaint.get_or_init(|| source.complaint());
+        Lane {
+            score: place(scorer, rows, limits.model_failures_max),
+            ingest: Ingest::new(intake, &source, rows, &limits),
+            decide: Decide::new(policy),
+            deliver: Deliver::new(emit, sink),
+            source,
+            commit,
+            ledger: Ledger::default(),
+            group: Membership::new(parts.out_of_range),
+            shutdown: Shutdown::new(parts.until),
+            telemetry: Telemetry::new(stats),
+            limits,
+            clock,
+        }
+    }
+
+    /// The model's side of a dedicated lane, once.
+    pub fn take_desk(&mut self) -> Option<Desk<M, C>> {
+        self.score.take_desk()
+    }
+
+    /// One bounded round: events, one batch at most, acknowledgements, commit.
+    ///
+    /// # Errors
+    /// Why the lane cannot go on.
+    pub fn duty_cycle(&mut self) -> Result<(), Fatal> {
+        let start_ns = self.clock.now_ns();
+        self.answer_events(start_ns)?;
+        self.recover(start_ns)?;
+        let mut acknowledged = false;
+        if self.deliver.is_stuck() {
+            // First what the broker said meanwhile: a partition that went back gets nothing more of this batch.
+            acknowledged = self.settle()?;
+            if !self.commit.is_broken() {
+                self.hand_over()?;
+            }
+        }
+        self.advance()?;
+        self.collect(start_ns)?;
+        acknowledged |= self.settle()?;
+        let now_ns = self.clock.now_ns();
+        self.deliver.heard(acknowledged, now_ns);
+        self.commit_if_due(now_ns)?;
+        self.finish_revoke(now_ns)?;
+        self.keep_awake(now_ns);
+        self.show(now_ns);
+        Ok(())
+    }
+
+    /// Takes a batch in as far as the limits allow, and sends it on.
+    fn collect(&mut self, now_ns: u64) -> Result<(), Fatal> {
+        if self.shutdown.is_stopping() {
+            return self.serve_clients();
+        }
+        let in_doubt = self.group.stays_in_doubt(now_ns, || self.source.still_owns());
+        let is_closing = !self.commit.takes_outcomes();
+        let has_moved = !in_doubt && !self.deliver.is_stuck() && !is_closing && self.serve_parked(now_ns)?;
+        let (records, bytes, room) = (self.ledger.open_records(), self.ledger.open_bytes(), self.score.room());
+        let closed = if in_doubt {
+            Closed::InDoubt
+        } else if self.deliver.is_stuck() || !self.commit.takes_outcomes() || room == 0 {
+            Closed::Stuck
+        } else {
+            Closed::Not
+        };
+        let was_holding = self.ingest.gate().is_holding();
+        match self.ingest.gate().ask(now_ns, (records, bytes), closed, room) {
+            Permission::Take(room) => {
+                self.take(now_ns, room, if has_moved { Duration::ZERO } else { self.limits.idle_wait })
+            }
+            Permission::Hold => {
+                let is_limit = !was_holding && self.commit.takes_outcomes();
+                self.telemetry.stats.backpressure_stalls.add(u64::from(is_limit));
+                self.serve_clients()
+            }
+            Permission::Pause => {
+                if !in_doubt {
+                    self.telemetry.intake_paused(records, bytes, self.clock.wall_us());
+                }
+                self.telemetry.stats.doing.set(Doing::Consumer);
+                self.source.pause(&self.ledger.partitions(Flow::is_open))
+            }
+            Permission::Resume => {
+                self.telemetry.intake_flows();
+                self.telemetry.stats.doing.set(Doing::Consumer);
+                self.source.resume(&self.ledger.partitions(|flow| flow.is_open() && !flow.is_paused()))
+            }
+        }
+    }
+
+    /// Waits for acknowledgements; a source whose partitions are paused is polled too, for the group's sake.
+    fn serve_clients(&mut self) -> Result<(), Fatal> {
+        self.deliver.sink().hold_copies(Duration::ZERO);
+        if self.shutdown.is_stopping() || self.ingest.is_paused() {
+            self.telemetry.stats.doing.set(Doing::Polling);
+            self.ingest.poll(&mut self.source, &self.clock, (Duration::ZERO, 1))?;
+        }
+        let is_scoring = !self.deliver.is_stuck()
+            && self.commit.takes_outcomes()
+            && self.score.wait(SINK_WAIT.min(self.limits.idle_wait));
+        self.telemetry.stats.doing.set(Doing::Acks);
+        self.deliver.wait::<S::Record>(if is_scoring { Duration::ZERO } else { SINK_WAIT })
+    }
+
+    fn take(&mut self, now_ns: u64, room: usize, wait: Duration) -> Result<(), Fatal> {
+        if let Some(poll) = self.ingest.poll_due(now_ns, (wait, room)) {
+            self.telemetry.stats.doing.set(Doing::Polling);
+            let polled_ns = self.ingest.poll(&mut self.source, &self.clock, poll)?;
+            // Before anything of it is looked at: a partition may have been lost with this very poll.
+            self.answer_events(polled_ns)?;
+        }
+        if !self.ingest.is_taken_in() {
+            self.take_in(room)?;
+        }
+        self.advance()
+    }
+
+    /// Decodes what was polled into the open batch.
+    fn take_in(&mut self, room: usize) -> Result<(), Fatal> {
+        let now_ns = self.clock.now_ns();
+        if self.group.is_in_doubt(now_ns) {
+            return Ok(());
+        }
+        self.telemetry.stats.doing.set(Doing::Decoding);
+        let into = Decoding {
+            ledger: &mut self.ledger,
+            batch: self.score.open(),
+            times: &mut self.telemetry.times,
+            clock: &self.clock,
+            now_ns,
+        };
+        let taken = self.ingest.take_in(room, self.deliver.refusals(), into);
+        self.telemetry.stats.received.add(taken.received);
+        if taken.received > 0 {
+            self.telemetry.stats.received_ms.set(now_ns / 1_000_000);
+            failpoint::pass(Point::AfterReceive);
+        }
+        self.pause_waiting(now_ns)?;
+        taken.stops.into_iter().try_for_each(|at| self.stop_before(at))
+    }
+
+    /// Takes in the answers on schemas, and tries again what waits for them. Returns whether something of it moved on.
+    fn serve_parked(&mut self, now_ns: u64) -> Result<bool, Fatal> {
+        let mut has_moved = false;
+        if self.ingest.may_retry(now_ns) {
+            self.telemetry.stats.doing.set(Doing::Decoding);
+            let into = Decoding {
+                ledger: &mut self.ledger,
+                batch: self.score.open(),
+                times: &mut self.telemetry.times,
+                clock: &self.clock,
+                now_ns: self.clock.now_ns(),
+            };
+            let (resume, moved) = self.ingest.retry_parked(into);
+            has_moved = moved;
+            if !resume.is_empty() {
+                tracing::info!(partitions = ?resume, "the schema is there: the partitions flow again");
+                self.telemetry.stats.doing.set(Doing::Consumer);
+                self.source.resume(&resume)?;
+            }
+            self.advance()?;
+        }
+        self.pause_waiting(now_ns)?;
+        Ok(has_moved)
+    }
+
+    fn pause_waiting(&mut self, now_ns: u64) -> Result<(), Fatal> {
+        let pause = self.ingest.pause_waiting(&mut self.ledger, now_ns, &self.clock);
+        if pause.is_empty() {
+            return Ok(());
+        }
+        self.telemetry.stats.doing.set(Doing::Consumer);
+        self.source.pause(&pause)
+    }
+
+    /// Sends to the model what may go, and lets leave what is back. Part of every duty cycle; tests that drive the
+    /// model's side by hand call it when that has answered.
+    ///
+    /// # Errors
+    /// Why the lane cannot go on.
+    pub fn advance(&mut self) -> Result<(), Fatal> {
+        while !self.deliver.is_stuck() && self.commit.takes_outcomes() {
+            self.telemetry.stats.doing.set(Doing::Model);
+            if !self.score.advance(&self.clock).map_err(|Gone| scoring_thread_gone())? {
+                break;
+            }
+            self.telemetry.count_scored(self.score.leaving());
+            failpoint::pass(Point::AfterScore);
+            check_answer(&self.score.leaving().rows, self.limits.model_failures_max)?;
+            self.decide.batch(self.score.leaving(), self.deliver.encoder());
+            self.deliver.begin();
+            self.telemetry.stats.doing.set(Doing::Producing);
+            self.commit.begin(self.deliver.sink())?;
+            self.hand_over()?;
+        }
+        Ok(())
+    }
+
+    /// Hands the rest of the leaving batch to the sink.
+    fn hand_over(&mut self) -> Result<(), Fatal> {
+        self.telemetry.stats.doing.set(Doing::Producing);
+        if self.deliver.refusals().is_active() && !self.hears_of_suspects()? {
+            return Ok(());
+        }
+        let batch = self.score.leaving();
+        match self.deliver.hand_over(batch, &mut self.ledger, &self.telemetry.stats)? {
+            HandedOver::Part => return Ok(()),
+            HandedOver::Refused => return self.commit.refused(),
+            HandedOver::All => {}
+        }
+        failpoint::pass(Point::AfterProduce);
+        let now_ns = self.clock.now_ns();
+        let emitted_ns = now_ns.saturating_sub(batch.rows.scored_ns);
+        self.telemetry.times.record(Step::Emit, emitted_ns, batch.items.len() as u64);
+        self.deliver.handed_over(now_ns);
+        let first_ns = batch.decodes.first().map_or(now_ns, |decode| decode.start_ns);
+        // The source's memory is free again: outcomes were copied.
+        self.score.left();
+        self.telemetry.stats.duty_cycle_ns_max.raise_to(self.clock.now_ns().saturating_sub(first_ns));
+        Ok(())
+    }
+
+    fn commit_if_due(&mut self, now_ns: u64) -> Result<(), Fatal> {
+        let (commit, round) = self.commit_round(now_ns);
+        commit.commit_if_due(round)
+    }
+
+    /// What a commit is made with now.
+    pub(super) fn commit_round(&mut self, now_ns: u64) -> (&mut D, Round<'_, S, K>) {
+        let round = Round {
+            is_handed_over: !self.deliver.is_stuck(),
+            is_taken_in: self.ingest.is_taken_in(),
+            is_awaited: self.group.is_revoking() || self.shutdown.is_stopping(),
+            source: &mut self.source,
+            sink: self.deliver.sink(),
+            ledger: &mut self.ledger,
+            stats: &self.telemetry.stats,
+            now_ns,
+        };
+        (&mut self.commit, round)
+    }
+}
+
+/// All that a lane knows of it; why, its thread says.
+pub(super) fn scoring_thread_gone() -> Fatal {
+    Fatal::new(exit::INTERNAL, "the model's thread ended before its lane", "this is a bug: please report it")
+}
+
+/// Says what the model failed on.
+fn check_answer(rows: &RowBatch, failures_max: u32) -> Result<(), Fatal> {
+    if rows.calls_failed == 0 && !rows.broken {
+        return Ok(());
+    }
+    let error = rows.error.as_deref().unwrap_or_default();
+    tracing::warn!(calls = rows.calls_failed, error, "the model failed; rows were tried one by one");
+    if !rows.broken {
+        return Ok(());
+    }
+    Err(Fatal::new(
+        exit::MODEL,
+        format!("the model failed {failures_max} times in a row: {error}"),
+        "nothing of the last batch went out; check the model package with `scorewire model check`",
+    ))
+}

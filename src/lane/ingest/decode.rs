@@ -1,0 +1,196 @@
+//! From a received record to a row of the batch, a reject, or a wait for its schema.
+
+use std::collections::VecDeque;
+
+use crate::avro::decoder::{Decoder, Stop};
+use crate::avro::planner::{Grade, SchemaNote};
+use crate::avro::wire::SCHEMA_ID_HEADER;
+use crate::doors::{SourceRecord, Waker};
+use crate::error::Reject;
+use crate::lane::ledger::{Assignment, Flow};
+use crate::lane::score::{Batch, Item, Verdict};
+use crate::observe::stats::LaneStats;
+use crate::values::record::{Decoded, Receipt, SchemaKey};
+
+/// Schemas that `/status` names at most.
+const SCHEMA_ALARMS_MAX: usize = 64;
+
+/// A record whose schema is not there yet, or that stands behind one. It counts as received.
+struct Parked<R> {
+    record: R,
+    assignment: u32,
+    sequence: u64,
+    receipt: Receipt,
+    /// Of the first of an assignment: what it waits for.
+    schema: Option<SchemaKey>,
+}
+
+pub struct Intake<R> {
+    decoder: Decoder,
+    payload_bytes_max: usize,
+    /// In the order received. They count as in flight, and their partition is paused soon.
+    parked: VecDeque<Parked<R>>,
+}
+
+impl<R: SourceRecord> Intake<R> {
+    pub fn new(decoder: Decoder, payload_bytes_max: usize) -> Intake<R> {
+        Intake { decoder, payload_bytes_max, parked: VecDeque::new() }
+    }
+
+    /// Takes a fresh record in, polled at `receipt`. Where the plan of its schema is not there its assignment begins to park.
+    pub(super) fn admit(&mut self, record: R, to: &mut Assignment, receipt: Receipt, batch: &mut Batch<R>) {
+        let sequence = to.receive(record.position(), record.size());
+        let arrived = Parked { record, assignment: to.id(), sequence, receipt, schema: None };
+        if !matches!(to.flow(), Flow::Flowing) {
+            self.ask_ahead(&arrived.record);
+            self.parked.push_back(arrived);
+        } else if let Some(waits) = self.decode(arrived, batch) {
+            to.park(receipt.ns);
+            self.parked.push_back(waits);
+        }
+    }
+
+    /// The schema that an assignment waits for, and whether the answer is on its way.
+    pub(super) fn waits_for(&self, assignment: u32) -> Option<(SchemaKey, bool)> {
+        let first = self.parked.iter().find(|parked| parked.assignment == assignment)?;
+        Some((first.schema?, self.decoder.is_coming(first.schema?)))
+    }
+
+    /// Why records wait for this schema, for the log.
+    pub(super) fn why_waiting(&self, schema: SchemaKey) -> String {
+        self.decoder.why_waiting(schema)
+    }
+
+    /// Takes in what was answered. Returns whether records that wait may have a plan now.
+    pub(super) fn take_news(&mut self) -> bool {
+        self.decoder.take_news()
+    }
+
+    /// Ends the lane's wait when there is something to take in.
+    pub(super) fn set_waker(&mut self, waker: Waker) {
+        self.decoder.set_waker(waker);
+    }
+
+    /// Tells what there is to tell of schemas, each once.
+    pub(super) fn tell(&mut self, stats: &LaneStats) {
+        while let Some(note) = self.decoder.take_note() {
+            log(&note);
+            show(stats, note);
+        }
+        stats.incomplete_records.set(self.decoder.incomplete_records());
+    }
+
+    /// Tries again what waits for a schema, at most `room` records. Returns the assignments that wait no longer.
+    pub(super) fn retry(&mut self, room: usize, batch: &mut Batch<R>) -> Vec<u32> {
+        let mut waiting: Vec<u32> = Vec::new();
+        let mut tried: Vec<u32> = Vec::new();
+        let mut still = VecDeque::new();
+        let mut left = room;
+        while let Some(parked) = self.parked.pop_front() {
+            let assignment = parked.assignment;
+            let is_behind = waiting.contains(&assignment);
+            if left == 0 || is_behind {
+                if !is_behind {
+                    waiting.push(assignment);
+                }
+                still.push_back(parked);
+                continue;
+            }
+            left -= 1;
+            if tried.last() != Some(&assignment) {
+                tried.push(assignment);
+            }
+            if let Some(waits) = self.decode(parked, batch) {
+                waiting.push(assignment);
+                still.push_back(waits);
+            }
+        }
+        self.parked = still;
+        tried.retain(|assignment| !waiting.contains(assignment));
+        tried
+    }
+
+    /// Lets schemas that nobody knew be asked for once more.
+    pub(super) fn ask_again(&mut self) {
+        self.decoder.retry_unknown();
+    }
+
+    pub(super) fn has_parked(&self) -> bool {
+        !self.parked.is_empty()
+    }
+
+    /// Forgets what waits of an assignment. Returns the sequence number of its first record.
+    pub(super) fn drop_parked(&mut self, assignment: u32) -> Option<u64> {
+        let first = self.parked.iter().find(|parked| parked.assignment == assignment).map(|parked| parked.sequence);
+        self.parked.retain(|parked| parked.assignment != assignment);
+        first
+    }
+
+    /// Decodes into the next free row. Gives the record back when its schema is not there yet.
+    fn decode(&mut self, arrived: Parked<R>, batch: &mut Batch<R>) -> Option<Parked<R>> {
+        let (decoded, verdict) = match self.judge_payload(&arrived.record, batch) {
+            Ok(decoded) => {
+                batch.rows.filled += 1;
+                (Some(decoded), Verdict::Row(batch.rows.filled - 1))
+            }
+            Err(Stop::Reject(reject)) => (None, Verdict::Rejected(reject)),
+            Err(Stop::Wait(schema)) => return Some(Parked { schema: Some(schema), ..arrived }),
+        };
+        let Parked { record, assignment, sequence, receipt, .. } = arrived;
+        batch.items.push(Item { record, assignment, sequence, receipt, decoded, verdict, late: false });
+        None
+    }
+
+    /// The record stands behind another one: its schema is asked for with that one's.
+    fn ask_ahead(&mut self, record: &R) {
+        let Some(value) = record.value().filter(|value| value.len() <= self.payload_bytes_max) else { return };
+        let header = if self.decoder.needs_header() { record.header(SCHEMA_ID_HEADER) } else { None };
+        self.decoder.ask_ahead(header, value);
+    }
+
+    fn judge_payload(&mut self, record: &R, batch: &mut Batch<R>) -> Result<Decoded, Stop> {
+        let value = record.value().ok_or(Stop::Reject(Reject::Tombstone))?;
+        if value.len() > self.payload_bytes_max {
+            return Err(Stop::Reject(Reject::Oversized));
+        }
+        let header = if self.decoder.needs_header() { record.header(SCHEMA_ID_HEADER) } else { None };
+        let row = batch.rows.features.row_mut(batch.rows.filled);
+        self.decoder.decode(header, value, row)
+    }
+}
+
+/// One line for the log.
+pub fn log(note: &SchemaNote) {
+    let (key, text) = (&note.key, sentence(note));
+    match note.grade {
+        Grade::Refused => tracing::error!(schema = %key, "{text}"),
+        Grade::Unknown | Grade::OtherRecord | Grade::Incomplete | Grade::Remark => {
+            tracing::warn!(schema = %key, "{text}")
+        }
+    }
+}
+
+/// The same for whoever keeps no log.
+pub fn sentence(note: &SchemaNote) -> String {
+    match note.grade {
+        Grade::Refused | Grade::Unknown | Grade::OtherRecord => {
+            format!("records of this schema are dead letters: {}", note.text)
+        }
+        Grade::Incomplete | Grade::Remark => note.text.clone(),
+    }
+}
+
+/// Keeps what an operator should look at for `/status`.
+pub fn show(stats: &LaneStats, note: SchemaNote) {
+    let alarm = match note.grade {
+        Grade::Refused => format!("records are dead letters: {}", note.text),
+        Grade::Incomplete => note.text,
+        Grade::Unknown | Grade::OtherRecord | Grade::Remark => return,
+    };
+    if let Ok(mut alarms) = stats.schema_alarms.lock()
+        && alarms.len() < SCHEMA_ALARMS_MAX
+        && !alarms.contains(&alarm)
+    {
+        alarms.push(alarm);
+    }
+}

@@ -1,0 +1,246 @@
+//! What comes in: polled records, those that wait for a schema, and the gate that lets the rest wait in Kafka.
+//!
+//! Invariant: what was polled is in the inbox, parked, or in the open batch; what is parked or in a batch is in the ledger.
+
+mod decode;
+mod gate;
+mod inbox;
+
+use std::time::Duration;
+
+pub use self::decode::{Intake, log, sentence, show};
+pub use self::gate::{Closed, Permission};
+
+use self::gate::Gate;
+use self::inbox::Inbox;
+use crate::doors::{Clock, Source, SourceRecord};
+use crate::error::Fatal;
+use crate::lane::deliver::Refusals;
+use crate::lane::ledger::{Flow, Ledger};
+use crate::lane::score::{Batch, DecodeSpan};
+use crate::observe::latency::{Step, StepTimes};
+use crate::observe::stats::LaneStats;
+use crate::values::limits::{Limits, SCHEMA_MOMENT, nanoseconds};
+use crate::values::record::{Position, SchemaKey};
+
+/// What records are decoded with.
+pub(super) struct Decoding<'a, R, C> {
+    pub(super) ledger: &'a mut Ledger,
+    /// Takes them.
+    pub(super) batch: &'a mut Batch<R>,
+    pub(super) times: &'a mut StepTimes,
+    pub(super) clock: &'a C,
+    /// When it begins.
+    pub(super) now_ns: u64,
+}
+
+/// What came of taking records in.
+#[derive(Debug, Default)]
+pub(super) struct TakenIn {
+    pub received: u64,
+    /// Records before which their partitions stop, the first of each.
+    pub stops: Vec<Position>,
+}
+
+/// When what waits for schemas is tried again.
+#[derive(Debug)]
+struct SchemaRetry {
+    next_ns: u64,
+    every_ns: u64,
+    /// The batch was too small for all that waited.
+    rest: bool,
+}
+
+pub struct Ingest<R> {
+    inbox: Inbox<R>,
+    intake: Intake<R>,
+    gate: Gate,
+    retry: SchemaRetry,
+    bytes_max: usize,
+    last_poll_ns: u64,
+    /// However much is left of an earlier poll.
+    poll_at_least_every_ns: u64,
+}
+
+impl<R: SourceRecord> Ingest<R> {
+    /// For polls of so many records. What the schemas' answers end is the wait of `source`.
+    pub(super) fn new<S>(mut intake: Intake<R>, source: &S, records: usize, limits: &Limits) -> Ingest<R>
+    where
+        S: Source<Record = R>,
+    {
+        intake.set_waker(source.waker());
+        Ingest {
+            inbox: Inbox::with_capacity(records),
+            intake,
+            gate: Gate::new(limits),
+            retry: SchemaRetry { next_ns: 0, every_ns: nanoseconds(limits.schema_retry), rest: false },
+            bytes_max: limits.in_flight_bytes_max,
+            last_poll_ns: 0,
+            poll_at_least_every_ns: nanoseconds(limits.pause_after),
+        }
+    }
+
+    /// Nothing that was polled waits to be taken in.
+    pub(super) fn is_taken_in(&self) -> bool {
+        self.inbox.is_empty()
+    }
+
+    pub(super) fn gate(&mut self) -> &mut Gate {
+        &mut self.gate
+    }
+
+    /// All partitions are paused.
+    pub(super) fn is_paused(&self) -> bool {
+        self.gate.is_paused()
+    }
+
+    /// How long and for how much to poll, if that is to be done now: with nothing left of an earlier poll, or once in a while
+    /// all the same, since the group must go on seeing us.
+    pub(super) fn poll_due(&self, now_ns: u64, idle: (Duration, usize)) -> Option<(Duration, usize)> {
+        if self.inbox.is_empty() {
+            return Some(idle);
+        }
+        let is_due = now_ns.saturating_sub(self.last_poll_ns) >= self.poll_at_least_every_ns;
+        is_due.then_some((Duration::ZERO, 1))
+    }
+
+    /// Returns when it polled.
+    pub(super) fn poll<S: Source<Record = R>>(
+        &mut self,
+        source: &mut S,
+        clock: &impl Clock,
+        (wait, room): (Duration, usize),
+    ) -> Result<u64, Fatal> {
+        self.last_poll_ns = self.inbox.fill(clock, |records| source.poll(wait, room, records))?;
+        Ok(self.last_poll_ns)
+    }
+
+    /// Decodes what arrived into the batch, at most `room` records. Records of partitions that are not ours any more, or
+    /// that were seen before a rewind, are dropped: they are below no commit and come again where they belong.
+    pub(super) fn take_in(&mut self, room: usize, refusals: &Refusals, into: Decoding<'_, R, impl Clock>) -> TakenIn {
+        let Decoding { ledger, batch, times, clock, now_ns } = into;
+        let (items, rows) = (batch.items.len(), batch.rows.filled);
+        let mut left = self.inbox.fitting(room.min(batch.room()), ledger.open_bytes(), self.bytes_max);
+        let mut taken = TakenIn::default();
+        while left > 0 {
+            let (receipt, records) = self.inbox.take(left);
+            left -= records.len();
+            // Neighbours of one partition share a look-up.
+            let (mut run, mut assigned) = (None, None);
+            for record in records {
+                let at = record.position();
+                if run != Some(at.partition) {
+                    run = Some(at.partition);
+                    assigned = ledger.of_partition(at.partition);
+                }
+                let Some(assignment) = assigned.as_deref_mut().filter(|assignment| assignment.takes(at)) else {
+                    continue;
+                };
+                if refusals.stops_before(at) {
+                    taken.stops.push(at);
+                    continue;
+                }
+                taken.received += 1;
+                times.record_topic(record.timestamp_ms(), receipt.us);
+                self.intake.admit(record, assignment, receipt, batch);
+            }
+        }
+        note_decoded(batch, (items, rows), now_ns, clock, times);
+        taken.stops.sort_unstable();
+        taken.stops.dedup_by_key(|at| at.partition);
+        taken
+    }
+
+    /// Whether what waits for schemas is to be tried again now: an answer came, or it is time to ask once more.
+    pub(super) fn may_retry(&mut self, now_ns: u64) -> bool {
+        let mut is_due = self.intake.take_news() || self.retry.rest;
+        if now_ns >= self.retry.next_ns {
+            self.retry.next_ns = now_ns + self.retry.every_ns;
+            self.intake.ask_again();
+            is_due = true;
+        }
+        is_due && self.intake.has_parked()
+    }
+
+    /// Tries what waits for schemas again. Whatever the limits say: it counts as in flight already, and may be all that
+    /// does. Returns the partitions that were paused for it and flow again, and whether something moved on.
+    pub(super) fn retry_parked(&mut self, into: Decoding<'_, R, impl Clock>) -> (Vec<i32>, bool) {
+        let Decoding { ledger, batch, times, clock, now_ns } = into;
+        let (items, rows, room) = (batch.items.len(), batch.rows.filled, batch.room());
+        let mut resume = Vec::new();
+        for id in self.intake.retry(room, batch) {
+            let Some(assignment) = ledger.of_id(id) else { continue };
+            if assignment.flow_again() && !self.gate.is_paused() {
+                resume.push(assignment.partition());
+            }
+        }
+        // The batch was too small for all of them, or had no room at all.
+        let moved = batch.items.len() - items;
+        self.retry.rest = moved == room;
+        note_decoded(batch, (items, rows), now_ns, clock, times);
+        (resume, moved > 0)
+    }
+
+    /// Marks partitions as paused whose schema is not there, or whose answer takes longer than a moment, and returns them.
+    pub(super) fn pause_waiting(&mut self, ledger: &mut Ledger, now_ns: u64, clock: &impl Clock) -> Vec<i32> {
+        if !self.intake.has_parked() {
+            return Vec::new();
+        }
+        let mut pause = Vec::new();
+        for assignment in ledger.iter_mut() {
+            let &Flow::Parking { since_ns } = assignment.flow() else { continue };
+            let Some((schema, is_coming)) = self.intake.waits_for(assignment.id()) else { continue };
+            if is_coming && now_ns.saturating_sub(since_ns) < nanoseconds(SCHEMA_MOMENT) {
+                continue;
+            }
+            assignment.pause(clock.wall_us());
+            let (partition, why) = (assignment.partition(), self.intake.why_waiting(schema));
+            tracing::warn!(partition, %schema, "the partition waits for a schema, and the others go on: {why}");
+            pause.push(partition);
+        }
+        pause
+    }
+
+    /// The schema that an assignment waits for, and why that is not there.
+    pub(super) fn waits_for(&self, assignment: u32) -> Option<(SchemaKey, String)> {
+        let (schema, _) = self.intake.waits_for(assignment)?;
+        Some((schema, self.intake.why_waiting(schema)))
+    }
+
+    /// Drops what was taken from the source of a partition and not yet sent: polled records, and those parked behind a
+    /// schema. Returns how many of these were received.
+    pub(super) fn forget(&mut self, partition: i32, ledger: &mut Ledger) -> usize {
+        let was_in_inbox = self.inbox.forget(partition);
+        let Some(assignment) = ledger.of_partition(partition) else { return 0 };
+        if was_in_inbox {
+            assignment.forget_unread();
+        }
+        let first = self.intake.drop_parked(assignment.id());
+        first.map_or(0, |sequence| assignment.forget_from(sequence))
+    }
+
+    /// Tells what there is to tell of schemas, each once.
+    pub(super) fn tell(&mut self, stats: &LaneStats) {
+        self.intake.tell(stats);
+    }
+}
+
+/// Notes when what has just been decoded was: the records of the open batch from `items` on, `rows` before them.
+fn note_decoded<R>(
+    batch: &mut Batch<R>,
+    (items, rows): (usize, usize),
+    start_ns: u64,
+    clock: &impl Clock,
+    times: &mut StepTimes,
+) {
+    let fresh = &batch.items[items..];
+    if fresh.is_empty() {
+        return;
+    }
+    let span = DecodeSpan { start_ns, decoded_ns: clock.now_ns(), rows: (batch.rows.filled - rows) as u64 };
+    for item in fresh {
+        times.record(Step::Intake, span.start_ns.saturating_sub(item.receipt.ns), 1);
+    }
+    times.record(Step::Decode, span.decoded_ns.saturating_sub(span.start_ns), fresh.len() as u64);
+    batch.decodes.push(span);
+}

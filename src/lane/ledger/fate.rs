@@ -1,0 +1,10 @@
+//! What becomes of records.
+
+use crate::error::Reject;
+
+/// What became of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    Scored,
+    Rejected(Reject),
+}

@@ -1,0 +1,226 @@
+//! What a lane owns of its topic and how far that is finished. The one place that knows offsets: everybody else names an
+//! assignment and a record's sequence number in it, and passes on whole [`Progress`].
+//!
+//! Invariants: a partition has one assignment at most; progress moves only over records that are acknowledged in full; what
+//! was confirmed is at most what was requested, and that at most what is finished.
+
+mod acks;
+mod assignment;
+mod fate;
+mod removed;
+
+pub use assignment::{Assignment, Flow};
+pub use fate::Fate;
+
+use self::removed::Removed;
+use crate::doors::{Progress, Stop};
+use crate::failpoint;
+use crate::values::record::Tag;
+
+/// Where a partition begins anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restart {
+    /// At its own progress, after a failed delivery that `counts` or does not.
+    OwnProgress { counts: bool },
+    /// Where the group stands.
+    AtCommitted(Progress),
+}
+
+/// A partition that begins anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Restarted {
+    pub to: Progress,
+    /// Records of the old assignment that were not finished.
+    pub handed_back: u64,
+    /// Failed deliveries in a row.
+    pub failures: u32,
+    /// Records are taken in again.
+    pub is_open: bool,
+    /// The source was paused for this partition alone.
+    pub was_paused: bool,
+}
+
+#[derive(Debug, Default)]
+pub struct Ledger {
+    assignments: Vec<Assignment>,
+    next_id: u32,
+    /// Index of the assignment found last: records and acknowledgements come partition by partition.
+    last: usize,
+    removed: Removed,
+}
+
+impl Ledger {
+    pub fn open(&mut self, at: Progress) {
+        self.begin(at);
+    }
+
+    fn begin(&mut self, at: Progress) -> &mut Assignment {
+        debug_assert!(self.assignments.iter().all(|assignment| assignment.partition() != at.partition));
+        let id = self.next_id;
+        // Ids come round after a million assignments; none of those is still in flight by then.
+        self.next_id = if id == Tag::SLOT_MAX { 0 } else { id + 1 };
+        self.assignments.push(Assignment::new(id, at));
+        self.assignments.last_mut().expect("pushed just now")
+    }
+
+    /// The partition is not the lane's any more.
+    pub fn close(&mut self, partition: i32) -> Option<Assignment> {
+        let closed = self.end(partition)?;
+        failpoint::commit_late(partition, closed.commits.confirmed);
+        Some(closed)
+    }
+
+    /// The lane leaves.
+    pub fn clear(&mut self) {
+        self.assignments.clear();
+    }
+
+    fn end(&mut self, partition: i32) -> Option<Assignment> {
+        let index = self.assignments.iter().position(|assignment| assignment.partition() == partition)?;
+        Some(self.assignments.swap_remove(index))
+    }
+
+    /// The partition's assignment ends, and the next one begins. One that is asked back or that has stopped stays so; with
+    /// `stops_again` it comes to where it stopped once more, and flows until then.
+    pub fn restart(&mut self, partition: i32, restart: Restart, stops_again: bool) -> Option<Restarted> {
+        let old = self.end(partition)?;
+        let (to, commits, failures) = match restart {
+            Restart::OwnProgress { counts: true } => (old.finished_to(), old.commits, old.failures_with_this_one()),
+            Restart::OwnProgress { counts: false } => (old.finished_to(), old.commits, old.failures()),
+            Restart::AtCommitted(to) => (to, old.commits_at(to), 0),
+        };
+        let was_paused = old.flow().is_paused() || old.flow().is_stopped();
+        let flow = match old.flow() {
+            Flow::Revoking => Flow::Revoking,
+            Flow::Stopped { .. } if !stops_again => old.flow().clone(),
+            _ => Flow::Flowing,
+        };
+        let (handed_back, is_open) = (old.open() as u64, flow.is_open());
+        self.begin(to).carry_on(flow, commits, failures);
+        Some(Restarted { to, handed_back, failures, is_open, was_paused })
+    }
+
+    /// Looks once for a run of neighbours.
+    pub fn of_id(&mut self, id: u32) -> Option<&mut Assignment> {
+        if self.assignments.get(self.last).is_none_or(|assignment| assignment.id() != id) {
+            self.last = self.assignments.iter().position(|assignment| assignment.id() == id)?;
+        }
+        Some(&mut self.assignments[self.last])
+    }
+
+    /// The same by partition.
+    pub fn of_partition(&mut self, partition: i32) -> Option<&mut Assignment> {
+        if self.assignments.get(self.last).is_none_or(|assignment| assignment.partition() != partition) {
+            self.last = self.assignments.iter().position(|assignment| assignment.partition() == partition)?;
+        }
+        Some(&mut self.assignments[self.last])
+    }
+
+    pub fn has(&self, id: u32) -> bool {
+        self.assignments.iter().any(|assignment| assignment.id() == id)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Assignment> {
+        self.assignments.iter()
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Assignment> {
+        self.assignments.iter_mut()
+    }
+
+    pub fn len(&self) -> usize {
+        self.assignments.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.assignments.is_empty()
+    }
+
+    /// Partitions whose flow is as asked.
+    pub fn partitions(&self, is: impl Fn(&Flow) -> bool) -> Vec<i32> {
+        let found = self.assignments.iter().filter(|assignment| is(assignment.flow()));
+        found.map(Assignment::partition).collect()
+    }
+
+    /// All of them, in order.
+    pub fn held(&self) -> Vec<i32> {
+        let mut held = self.partitions(|_| true);
+        held.sort_unstable();
+        held
+    }
+
+    /// Records received and not finished, and their bytes.
+    pub fn open_records(&self) -> usize {
+        self.assignments.iter().map(Assignment::open).sum()
+    }
+
+    pub fn open_bytes(&self) -> usize {
+        self.assignments.iter().map(Assignment::open_bytes).sum()
+    }
+
+    /// Moves idle partitions past what is no record. `position`: where the source stands, with nothing of what it handed
+    /// out still on its way here.
+    pub fn pass_markers(&mut self, mut position: impl FnMut(i32) -> Option<i64>) {
+        for assignment in self.assignments.iter_mut().filter(|assignment| assignment.open() == 0) {
+            let position = position(assignment.partition());
+            assignment.pass_markers(position);
+        }
+    }
+
+    /// Whether there is progress that the group was not told of.
+    pub fn has_progress(&self) -> bool {
+        self.assignments.iter().any(|assignment| assignment.unrequested().is_some())
+    }
+
+    /// All of that; it counts as requested from here on, until [`Ledger::confirm`] or [`Ledger::refuse`].
+    pub fn take_progress(&mut self) -> Vec<Progress> {
+        let mut progress = Vec::new();
+        for assignment in &mut self.assignments {
+            if let Some(to) = assignment.unrequested() {
+                assignment.commits.requested = to.offset;
+                progress.push(to);
+            }
+        }
+        progress.extend(failpoint::late_commits().map(|(partition, offset)| Progress { partition, offset }));
+        progress
+    }
+
+    /// The group holds what was requested of these partitions.
+    pub fn confirm(&mut self, partitions: &[i32]) {
+        for assignment in self.assignments.iter_mut().filter(|of| partitions.contains(&of.partition())) {
+            assignment.commits.confirmed = assignment.commits.requested;
+        }
+    }
+
+    /// It does not: it is to be requested again.
+    pub fn refuse(&mut self, partitions: &[i32]) {
+        for assignment in self.assignments.iter_mut().filter(|of| partitions.contains(&of.partition())) {
+            assignment.commits.requested = assignment.commits.confirmed;
+        }
+    }
+
+    /// Where the group has the lane's partitions, as far as the lane knows.
+    pub fn last_commits(&self) -> Vec<Progress> {
+        self.assignments.iter().map(Assignment::last_commit).collect()
+    }
+
+    /// Nothing is under way, and the group knows it: of partitions whose flow is as asked.
+    pub fn is_settled(&self, of: impl Fn(&Flow) -> bool) -> bool {
+        self.assignments.iter().filter(|assignment| of(assignment.flow())).all(Assignment::is_settled)
+    }
+
+    /// Bounded runs: every partition is finished and committed up to the end seen at start. One that has stopped has no end:
+    /// the run says so by its exit code.
+    pub fn is_at_end(&self, until: &[i64]) -> bool {
+        self.assignments.iter().all(|assignment| {
+            let index = usize::try_from(assignment.partition()).ok();
+            let end = index.and_then(|index| until.get(index)).copied().unwrap_or(0);
+            assignment.flow().is_stopped() || assignment.has_seen(end) && assignment.is_settled()
+        })
+    }
+
+    /// Counts what `stop` says was removed unread. Returns how many of the offsets were not counted before.
+    pub fn count_removed(&mut self, partition: i32, stop: &Stop) -> u64 {
+        stop.first_kept().map_or(0, |first| self.removed.note(partition, stop.next, first))
+    }
+}

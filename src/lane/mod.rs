@@ -1,0 +1,24 @@
+//! The lane: its stages, the parts that own its state, and the threads that run lanes. `docs/design.md` tells how it is built.
+
+pub mod clock;
+pub mod commit;
+pub mod decide;
+pub mod deliver;
+mod drive;
+mod group;
+pub mod ingest;
+pub mod ledger;
+mod recover;
+pub mod reject_report;
+mod reports;
+mod run_end;
+pub mod schema_desk;
+pub mod score;
+mod show;
+mod shutdown;
+pub mod state;
+mod stops;
+mod telemetry;
+pub mod threads;
+
+pub use drive::{Lane, Parts};

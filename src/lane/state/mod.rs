@@ -1,0 +1,6 @@
+//! Where a lane stands: in its group, in its stop, after a stall; and what its state machines have in common.
+
+pub mod machine;
+pub mod membership;
+pub mod shutdown;
+pub mod stall_guard;
