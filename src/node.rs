@@ -7,12 +7,11 @@ mod last_outcomes;
 mod prepared;
 mod starting;
 
-use std::ffi::CString;
 use std::sync::Arc;
 use std::time::Duration;
 
 use self::announce::Why;
-use crate::avro::encode::{OutcomeEncoder, OutcomeIdentity};
+use crate::avro::decoder::Decoder;
 use crate::config::{Config, DeliveryMode, descriptors};
 use crate::doors::Clock;
 use crate::error::{Fatal, exit};
@@ -22,19 +21,15 @@ use crate::kafka::producer::KafkaSink;
 use crate::kafka::settings::transactional_id;
 use crate::lane::clock::SystemClock;
 use crate::lane::commit::{AtLeastOnce, Commit, ExactlyOnce};
-use crate::lane::decide::DecisionPolicy;
-use crate::lane::deliver::dead_letter::{DeadLetterHeaders, Place};
-use crate::lane::deliver::{Emit, EmitSettings};
-use crate::lane::ingest::Intake;
 use crate::lane::reject_report::RejectReport;
 use crate::lane::threads::{Conductor, Lanes};
-use crate::lane::{Lane, Parts};
+use crate::lane::{Lane, LaneDoors, LanePackage, LaneSettings};
 use crate::model::{Model, Session};
 use crate::observe::admin::{self, AdminServer, ModelInfo, Phase};
 use crate::observe::connections::ConnectionLimits;
 use crate::observe::dead_letter_share::SharedShare;
 use crate::observe::stats::LaneStats;
-use crate::values::settings::Layout;
+use crate::values::settings::Thresholds;
 use crate::values::topics::{PartitionCounts, TopicRole};
 
 pub use prepared::Prepared;
@@ -254,49 +249,34 @@ struct Shared {
 }
 
 impl Shared {
-    fn emit(&self, lane: usize, counts: PartitionCounts) -> Result<Emit, Fatal> {
-        let (config, package) = (&self.config, &self.model.package);
-        let stages = config.stage_settings(&package.thresholds);
-        let place = Place { node: config.kafka.node.clone(), lane: u32::try_from(lane).unwrap_or(u32::MAX) };
-        let encoder = OutcomeEncoder::new(&OutcomeIdentity {
-            review_threshold: stages.thresholds.review,
-            decline_threshold: stages.thresholds.decline,
-            thresholds_version: stages.thresholds.version.clone(),
-            node: place.node.clone(),
-            lane: place.lane,
-            model_name: package.name.clone(),
-            model_version: package.version.clone(),
-            model_sha256: package.sha256.clone(),
-            provider: self.model.report.placement.provider,
+    fn settings(&self, lane: usize, counts: PartitionCounts, until: Option<Vec<i64>>) -> LaneSettings {
+        let config = &self.config;
+        LaneSettings {
+            node: config.kafka.node.clone(),
+            lane: u32::try_from(lane).unwrap_or(u32::MAX),
             topic: config.topics.input().clone(),
-            fallback: false,
-        });
-        let features = package.wanted.features.iter().map(|feature| feature.name.clone()).collect();
-        let style = stages.dead_letters.header_style;
-        let model_version = CString::new(package.version.as_str())
-            .map_err(|_| Fatal::new(exit::MODEL, "the model's version holds a NUL byte", "correct model.toml"))?;
-        Ok(Emit::new(EmitSettings {
-            encoder,
-            headers: DeadLetterHeaders::new(style, config.topics.input(), &package.version, place, features),
-            model_version,
             input_partitions: counts[TopicRole::Input],
-            outcome_bytes_max: config.limits.outcome_bytes_max,
-            review_payload: stages.review.payload,
-            dead_letter_payload: stages.dead_letters.payload,
-        }))
+            review: config.review.clone(),
+            dead_letters: config.dead_letters.clone(),
+            deadline: config.deadline,
+            limits: config.limits.clone(),
+            layout: config.layout,
+            out_of_range: config.out_of_range,
+            until,
+        }
     }
 
-    fn sink(&self, made: &Made) -> Result<KafkaSink, Fatal> {
+    fn sink(&self, _: usize, counts: &PartitionCounts) -> Result<KafkaSink, Fatal> {
         let config = &self.config;
-        KafkaSink::new(&config.kafka, &config.topics, &made.counts, &config.forward_headers)
+        KafkaSink::new(&config.kafka, &config.topics, counts, &config.forward_headers)
     }
 
     /// It has fenced its predecessor when it is there: before the consumer reads where to go on.
-    fn transactional_sink(&self, made: &Made) -> Result<KafkaSink, Fatal> {
+    fn transactional_sink(&self, lane: usize, counts: &PartitionCounts) -> Result<KafkaSink, Fatal> {
         let config = &self.config;
-        let id = transactional_id(&config.kafka, made.index);
+        let id = transactional_id(&config.kafka, lane);
         let named = (id.as_str(), config.limits.commit_timeout);
-        KafkaSink::transactional(&config.kafka, named, &config.topics, &made.counts, &config.forward_headers)
+        KafkaSink::transactional(&config.kafka, named, &config.topics, counts, &config.forward_headers)
     }
 
     /// Everything a lane owns, made on its own thread: the session first, so that a member that cannot score never
@@ -304,42 +284,40 @@ impl Shared {
     fn build_lane<D>(
         &self,
         made: Made,
-        make_sink: fn(&Shared, &Made) -> Result<KafkaSink, Fatal>,
+        make_sink: fn(&Shared, usize, &PartitionCounts) -> Result<KafkaSink, Fatal>,
         commit: D,
     ) -> Result<NodeLane<D>, Fatal>
     where
         D: Commit<KafkaSource, KafkaSink>,
     {
         let config = &self.config;
-        let scorer = self.model.session()?;
-        let emit = self.emit(made.index, made.counts)?;
-        let stages = config.stage_settings(&self.model.package.thresholds);
-        let policy = DecisionPolicy::new(stages.thresholds, &stages.review, stages.deadline);
-        let sink = make_sink(self, &made)?;
-        let Made { index, until, stats, plans, clock, .. } = made;
-        let intake = Intake::new(decoding::decoder(config, plans), config.limits.payload_bytes_max);
+        let Made { index, counts, until, stats, plans, clock } = made;
+        let thresholds = config.effective_thresholds(&self.model.package.thresholds);
+        let package = package(&self.model, decoding::decoder(config, plans), thresholds)?;
+        let sink = make_sink(self, index, &counts)?;
         let (topic, timeout) = (config.topics.input(), config.limits.offsets_timeout());
         let source = KafkaSource::subscribe(&config.kafka, index, topic, until.is_some(), timeout)?;
-        let parts = Parts {
-            source,
-            scorer,
-            sink,
-            commit,
-            clock,
-            intake,
-            policy,
-            emit,
-            batch_rows: self.model.report.batch_rows_cap,
-            limits: config.limits.clone(),
-            stats,
-            out_of_range: config.out_of_range,
-            until,
-        };
-        Ok(match config.layout {
-            Layout::Inline => Lane::new(parts),
-            Layout::Dedicated => Lane::dedicated(parts),
-        })
+        Lane::build(package, self.settings(index, counts, until), LaneDoors { source, sink, commit, clock, stats })
     }
+}
+
+/// A package as one lane has it, with a session of its own.
+///
+/// # Errors
+/// When ONNX Runtime opens no further session.
+pub fn package(model: &Model, decoder: Decoder, thresholds: &Thresholds) -> Result<LanePackage<Session>, Fatal> {
+    let package = &model.package;
+    Ok(LanePackage {
+        name: package.name.clone(),
+        version: package.version.clone(),
+        sha256: package.sha256.clone(),
+        provider: model.report.placement.provider,
+        thresholds: thresholds.clone(),
+        features: package.wanted.features.iter().map(|feature| feature.name.clone()).collect(),
+        decoder,
+        scorer: model.session()?,
+        batch_rows: model.report.batch_rows_cap,
+    })
 }
 
 /// What outsiders may know of the model that `lanes` lanes run.

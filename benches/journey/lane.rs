@@ -2,7 +2,6 @@
 //! acknowledged with the next poll; nobody keeps the progress.
 
 use std::cell::{Cell, RefCell};
-use std::ffi::CString;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,17 +12,15 @@ use scorewire::doors::{
 use scorewire::error::Fatal;
 use scorewire::lane::clock::SystemClock;
 use scorewire::lane::commit::AtLeastOnce;
-use scorewire::lane::deliver::dead_letter::{DeadLetterHeaders, Place};
-use scorewire::lane::deliver::{Emit, EmitSettings};
-use scorewire::lane::ingest::Intake;
-use scorewire::lane::{Lane, Parts};
+use scorewire::lane::{Lane, LaneDoors, LanePackage, LaneSettings};
 use scorewire::model::{Model, Session};
+use scorewire::node;
 use scorewire::observe::stats::LaneStats;
 use scorewire::values::limits::Limits;
 use scorewire::values::record::{Ack, Position, Tag};
-use scorewire::values::settings::{HeaderStyle, OutOfRange, PayloadPolicy};
+use scorewire::values::settings::{DeadLetterSettings, HeaderStyle, Layout, OutOfRange, PayloadPolicy};
 
-use super::ways::{BATCH_MAX, TIMESTAMP_MS, TOPIC, Way, decoder, encoder, policy};
+use super::ways::{BATCH_MAX, TIMESTAMP_MS, TOPIC, Way, decoder, review};
 use super::{Cursor, Outcomes, Records};
 
 const PARTITIONS: i32 = 4;
@@ -165,7 +162,6 @@ impl LaneWay {
         let per_poll = Rc::new(Cell::new(1));
         let outcomes = Rc::new(RefCell::new(Outcomes::default()));
         let stats = Arc::new(LaneStats::default());
-        let limits = Limits::default();
         let source = MemorySource {
             records,
             cursor: Cursor::new(records.len()),
@@ -175,22 +171,35 @@ impl LaneWay {
             turn: 0,
         };
         let from = (0..PARTITIONS).map(|partition| Progress { partition, offset: 0 });
-        let lane = Lane::new(Parts {
-            source: Standalone::new(source, from.collect()),
-            scorer: model.session().unwrap_or_else(|fatal| panic!("{fatal}")),
-            sink: MemorySink { outcomes: Rc::clone(&outcomes), tags: Vec::new() },
-            commit: AtLeastOnce::new(&limits),
-            // The real one: reading it is part of what the lane costs.
-            clock: SystemClock::new(),
-            intake: Intake::new(decoder(model), limits.payload_bytes_max),
-            policy: policy(model),
-            emit: emit(model, &limits),
-            batch_rows: BATCH_MAX,
-            limits,
-            stats: Arc::clone(&stats),
+        let package = node::package(model, decoder(model), &model.package.thresholds);
+        let package = package.unwrap_or_else(|fatal| panic!("{fatal}"));
+        let settings = LaneSettings {
+            node: "bench".into(),
+            lane: 0,
+            topic: TOPIC.into(),
+            input_partitions: PARTITIONS,
+            review: review(),
+            dead_letters: DeadLetterSettings {
+                payload: PayloadPolicy::Raw,
+                header_style: HeaderStyle::Scorewire,
+                alarm_share_per_million: 1_000_000,
+            },
+            deadline: None,
+            limits: Limits::default(),
+            layout: Layout::Inline,
             out_of_range: OutOfRange::default(),
             until: None,
-        });
+        };
+        let doors = LaneDoors {
+            source: Standalone::new(source, from.collect()),
+            sink: MemorySink { outcomes: Rc::clone(&outcomes), tags: Vec::new() },
+            commit: AtLeastOnce::new(&settings.limits),
+            // The real one: reading it is part of what the lane costs.
+            clock: SystemClock::new(),
+            stats: Arc::clone(&stats),
+        };
+        let lane = Lane::build(LanePackage { batch_rows: BATCH_MAX, ..package }, settings, doors);
+        let lane = lane.unwrap_or_else(|fatal| panic!("{fatal}"));
         LaneWay { lane, per_poll, outcomes, stats }
     }
 
@@ -230,19 +239,4 @@ impl Way for LaneWay {
     fn answers(&self) -> Vec<(String, f64)> {
         self.outcomes.borrow().answers()
     }
-}
-
-fn emit(model: &Model, limits: &Limits) -> Emit {
-    let package = &model.package;
-    let place = Place { node: "bench".into(), lane: 0 };
-    let features = package.wanted.features.iter().map(|feature| feature.name.clone()).collect();
-    Emit::new(EmitSettings {
-        encoder: encoder(model),
-        headers: DeadLetterHeaders::new(HeaderStyle::Scorewire, TOPIC, &package.version, place, features),
-        model_version: CString::new(package.version.as_str()).unwrap(),
-        input_partitions: PARTITIONS,
-        outcome_bytes_max: limits.outcome_bytes_max,
-        review_payload: PayloadPolicy::Raw,
-        dead_letter_payload: PayloadPolicy::Raw,
-    })
 }

@@ -72,8 +72,11 @@ pub fn encoder(model: &Model) -> OutcomeEncoder {
 }
 
 pub fn policy(model: &Model) -> DecisionPolicy {
-    let review = ReviewSettings { sample_per_million: SAMPLE_PER_MILLION, payload: PayloadPolicy::Raw };
-    DecisionPolicy::new(model.package.thresholds.clone(), &review, None)
+    DecisionPolicy::new(model.package.thresholds.clone(), &review(), None)
+}
+
+pub fn review() -> ReviewSettings {
+    ReviewSettings { sample_per_million: SAMPLE_PER_MILLION, payload: PayloadPolicy::Raw }
 }
 
 /// ONNX Runtime alone, on rows decoded before. They are copied into one reused buffer first, so that they lie as near

@@ -96,9 +96,9 @@ fn check(args: &CheckArgs) -> Result<u8, Fatal> {
 fn describe(config: &Config, prepared: &Prepared) -> String {
     let mut lines = verify::of_model(&prepared.model);
     let package = &prepared.model.package;
-    let thresholds = config.stage_settings(&package.thresholds).thresholds;
+    let thresholds = config.effective_thresholds(&package.thresholds);
     let whose = if config.thresholds.is_some() { "of this configuration" } else { "of the package" };
-    let (review, decline, version) = (thresholds.review, thresholds.decline, thresholds.version);
+    let (review, decline, version) = (thresholds.review, thresholds.decline, &thresholds.version);
     lines.extend([
         ("package", package.dir.display().to_string()),
         ("library", prepared.model.runtime.path().display().to_string()),

@@ -18,7 +18,7 @@ use crate::values::model::{Provider, Trees};
 use crate::values::schemas::{OnUnknown, WireForms};
 use crate::values::settings::{
     Cores, DeadLetterSettings, Deadline, ForwardHeaders, HeaderStyle, Layout, OutOfRange, PayloadPolicy,
-    ReviewSettings, StageSettings, Thresholds,
+    ReviewSettings, Thresholds,
 };
 use crate::values::topics::Topics;
 
@@ -235,15 +235,9 @@ impl Config {
         }
     }
 
-    /// What the stages are told, with the package's thresholds where the configuration says none.
-    pub fn stage_settings(&self, package: &Thresholds) -> StageSettings {
-        StageSettings {
-            thresholds: self.thresholds.as_ref().unwrap_or(package).clone(),
-            review: self.review.clone(),
-            dead_letters: self.dead_letters.clone(),
-            deadline: self.deadline,
-            forward_headers: self.forward_headers.clone(),
-        }
+    /// The package's thresholds, unless the configuration has its own.
+    pub fn effective_thresholds<'a>(&'a self, package: &'a Thresholds) -> &'a Thresholds {
+        self.thresholds.as_ref().unwrap_or(package)
     }
 }
 

@@ -9,16 +9,15 @@
 //! flight, finished); only assignments in the ledger are produced for, committed and acknowledged; progress moves only after
 //! acknowledgement.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::doors::{Clock, Group, Scorer, Sink, Source};
 use crate::error::{Fatal, exit};
 use crate::failpoint::{self, Point};
 use crate::lane::commit::{Commit, Round};
-use crate::lane::decide::{Decide, DecisionPolicy};
-use crate::lane::deliver::{Deliver, Emit, HandedOver};
-use crate::lane::ingest::{Closed, Decoding, Ingest, Intake, Permission};
+use crate::lane::decide::Decide;
+use crate::lane::deliver::{Deliver, HandedOver};
+use crate::lane::ingest::{Closed, Decoding, Ingest, Permission};
 use crate::lane::ledger::{Flow, Ledger};
 use crate::lane::score::{Desk, Gone, RowBatch, Score};
 use crate::lane::state::membership::Membership;
@@ -26,29 +25,9 @@ use crate::lane::state::shutdown::Shutdown;
 use crate::lane::telemetry::Telemetry;
 use crate::observe::doing::Doing;
 use crate::observe::latency::Step;
-use crate::observe::stats::LaneStats;
 use crate::values::limits::{Limits, SINK_WAIT};
-use crate::values::settings::OutOfRange;
 
-/// The parts a lane is made of.
-pub struct Parts<S: Source, M, K, D, C> {
-    pub source: S,
-    pub scorer: M,
-    pub sink: K,
-    pub commit: D,
-    pub clock: C,
-    pub intake: Intake<S::Record>,
-    pub policy: DecisionPolicy,
-    pub emit: Emit,
-    /// Rows of one batch.
-    pub batch_rows: usize,
-    pub limits: Limits,
-    pub stats: Arc<LaneStats>,
-    pub out_of_range: OutOfRange,
-    /// End offset per partition where the run is bounded: reached, finished and committed, the lane is at its end.
-    pub until: Option<Vec<i64>>,
-}
-
+/// What a lane is made of; [`Lane::build`] does it.
 pub struct Lane<S: Source, M, K, D, C> {
     // Field order: whatever holds records is dropped before the source, whose client is freed after the last of them.
     pub(super) score: Score<S::Record, M, C>,
@@ -73,43 +52,6 @@ where
     D: Commit<S, K>,
     C: Clock,
 {
-    /// A lane that calls its model itself.
-    pub fn new(parts: Parts<S, M, K, D, C>) -> Lane<S, M, K, D, C> {
-        Lane::build(parts, Score::inline)
-    }
-
-    /// A lane whose model has a thread of its own: nothing is scored unless somebody serves [`Lane::take_desk`].
-    pub fn dedicated(parts: Parts<S, M, K, D, C>) -> Lane<S, M, K, D, C>
-    where
-        C: Clone,
-    {
-        let at_desk = (parts.clock.clone(), parts.source.waker(), Arc::clone(&parts.stats));
-        Lane::build(parts, |scorer, rows, failures_max| Score::dedicated(scorer, rows, failures_max, at_desk))
-    }
-
-    fn build(
-        parts: Parts<S, M, K, D, C>,
-        place: impl FnOnce(M, usize, u32) -> Score<S::Record, M, C>,
-    ) -> Lane<S, M, K, D, C> {
-        let Parts { source, scorer, sink, commit, clock, intake, policy, emit, limits, stats, .. } = parts;
-        let rows = parts.batch_rows.min(limits.batch_rows_max).max(1);
-        stats.complaint.get_or_init(|| source.complaint());
-        Lane {
-            score: place(scorer, rows, limits.model_failures_max),
-            ingest: Ingest::new(intake, &source, rows, &limits),
-            decide: Decide::new(policy),
-            deliver: Deliver::new(emit, sink),
-            source,
-            commit,
-            ledger: Ledger::default(),
-            group: Membership::new(parts.out_of_range),
-            shutdown: Shutdown::new(parts.until),
-            telemetry: Telemetry::new(stats),
-            limits,
-            clock,
-        }
-    }
-
     /// The model's side of a dedicated lane, once.
     pub fn take_desk(&mut self) -> Option<Desk<M, C>> {
         self.score.take_desk()

@@ -1,5 +1,6 @@
 //! The lane: its stages, the parts that own its state, and the threads that run lanes. `docs/design.md` tells how it is built.
 
+mod build;
 pub mod clock;
 pub mod commit;
 pub mod decide;
@@ -21,4 +22,5 @@ mod stops;
 mod telemetry;
 pub mod threads;
 
-pub use drive::{Lane, Parts};
+pub use build::{LaneDoors, LanePackage, LaneSettings};
+pub use drive::Lane;

@@ -63,15 +63,6 @@ pub enum ForwardHeaders {
     Only(Vec<String>),
 }
 
-#[derive(Clone, Debug, PartialEq)]
-pub struct StageSettings {
-    pub thresholds: Thresholds,
-    pub review: ReviewSettings,
-    pub dead_letters: DeadLetterSettings,
-    pub deadline: Option<Deadline>,
-    pub forward_headers: ForwardHeaders,
-}
-
 /// What happens to a partition whose next records were removed before they were read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum OutOfRange {

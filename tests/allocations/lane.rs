@@ -16,10 +16,10 @@ use scorewire::doors::{
 use scorewire::error::Fatal;
 use scorewire::lane::commit::AtLeastOnce;
 use scorewire::lane::score::Desk;
-use scorewire::lane::{Lane, Parts};
+use scorewire::lane::{Lane, LaneDoors};
 use scorewire::observe::stats::LaneStats;
 use scorewire::values::record::{Ack, Position};
-use scorewire::values::settings::{Layout, OutOfRange};
+use scorewire::values::settings::Layout;
 
 const BATCH: usize = 64;
 
@@ -199,25 +199,16 @@ fn lane(layout: Layout, clock: &ManualClock, stats: &Arc<LaneStats>) -> TestLane
     let mut setup =
         Setup { review_threshold: 0.4, decline_threshold: 0.8, sample_per_million: 100_000, ..Setup::default() };
     setup.limits.payload_bytes_max = 1_000;
-    let parts = Parts {
+    let doors = LaneDoors {
         source: EndlessSource { kinds: kinds(), handed_out: 0, assigned: false, commit: None, commits: 0 },
-        scorer: fakes::FakeScorer::default(),
         sink: CountingSink { waiting: Vec::with_capacity(16 * BATCH), to: [0; 4], bytes: 0, sends: 0 },
         commit: AtLeastOnce::new(&setup.limits),
         clock: clock.clone(),
-        intake: setup.intake(&setup.schemas()),
-        policy: setup.policy(),
-        emit: setup.emit(),
-        batch_rows: BATCH,
-        limits: setup.limits.clone(),
         stats: Arc::clone(stats),
-        out_of_range: OutOfRange::default(),
-        until: None,
     };
-    match layout {
-        Layout::Inline => Lane::new(parts),
-        Layout::Dedicated => Lane::dedicated(parts),
-    }
+    (setup.batch_rows, setup.layout) = (BATCH, layout);
+    let package = setup.package(fakes::FakeScorer::default(), setup.decoder(&setup.schemas()));
+    Lane::build(package, setup.settings(), doors).unwrap()
 }
 
 /// Both sides of a dedicated lane run on this thread, which is the one that counts.

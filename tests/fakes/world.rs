@@ -1,27 +1,21 @@
 //! A lane on fakes, and the checks that hold in every state.
 
-use std::ffi::CString;
 use std::sync::Arc;
 use std::time::Duration;
 
 use scorewire::avro::decoder::Decoder;
-use scorewire::avro::encode::{OutcomeEncoder, OutcomeIdentity};
 use scorewire::avro::planner::Planner;
 use scorewire::avro::schemas::SchemaSource;
-use scorewire::doors::{Destination, SourceEvent, SourceRecord};
+use scorewire::doors::{Destination, SourceEvent};
 use scorewire::error::Fatal;
 use scorewire::lane::commit::{AtLeastOnce, Commit, ExactlyOnce};
-use scorewire::lane::decide::DecisionPolicy;
-use scorewire::lane::deliver::dead_letter::{DeadLetterHeaders, Place};
-use scorewire::lane::deliver::{Emit, EmitSettings};
-use scorewire::lane::ingest::Intake;
 use scorewire::lane::schema_desk::SchemaDesk;
 use scorewire::lane::score::Desk;
-use scorewire::lane::{Lane, Parts};
+use scorewire::lane::{Lane, LaneDoors, LanePackage, LaneSettings};
 use scorewire::observe::stats::LaneStats;
 use scorewire::values::limits::Limits;
 use scorewire::values::settings::{
-    Deadline, HeaderStyle, Layout, OutOfRange, PayloadPolicy, ReviewSettings, Thresholds,
+    DeadLetterSettings, Deadline, HeaderStyle, Layout, OutOfRange, PayloadPolicy, ReviewSettings, Thresholds,
 };
 
 use super::clock::ManualClock;
@@ -96,56 +90,56 @@ impl Default for Setup {
 }
 
 impl Setup {
-    fn thresholds(&self) -> Thresholds {
-        Thresholds { review: self.review_threshold, decline: self.decline_threshold, version: "t1".into() }
+    /// A package that holds this scorer.
+    pub fn package<M>(&self, scorer: M, decoder: Decoder) -> LanePackage<M> {
+        LanePackage {
+            name: "fake".into(),
+            version: MODEL_VERSION.into(),
+            sha256: "0".repeat(64),
+            provider: Provider::Cpu,
+            thresholds: Thresholds {
+                review: self.review_threshold,
+                decline: self.decline_threshold,
+                version: "t1".into(),
+            },
+            features: payload::wanted().features.into_iter().map(|feature| feature.name).collect(),
+            decoder,
+            scorer,
+            batch_rows: self.batch_rows,
+        }
     }
 
-    pub fn policy(&self) -> DecisionPolicy {
-        let review = ReviewSettings { sample_per_million: self.sample_per_million, payload: self.review_payload };
-        DecisionPolicy::new(self.thresholds(), &review, self.deadline)
-    }
-
-    pub fn emit(&self) -> Emit {
-        let thresholds = self.thresholds();
-        let encoder = OutcomeEncoder::new(&OutcomeIdentity {
-            review_threshold: thresholds.review,
-            decline_threshold: thresholds.decline,
-            thresholds_version: thresholds.version.clone(),
+    pub fn settings(&self) -> LaneSettings {
+        LaneSettings {
             node: "node".into(),
             lane: 0,
-            model_name: "fake".into(),
-            model_version: MODEL_VERSION.into(),
-            model_sha256: "0".repeat(64),
-            provider: Provider::Cpu,
             topic: TOPIC.into(),
-            fallback: false,
-        });
-        let place = Place { node: "node".into(), lane: 0 };
-        let features = payload::wanted().features.into_iter().map(|feature| feature.name).collect();
-        Emit::new(EmitSettings {
-            encoder,
-            headers: DeadLetterHeaders::new(self.header_style, TOPIC, MODEL_VERSION, place, features),
-            model_version: CString::new(MODEL_VERSION).unwrap(),
             input_partitions: self.partitions,
-            outcome_bytes_max: self.limits.outcome_bytes_max,
-            review_payload: self.review_payload,
-            dead_letter_payload: self.dead_letter_payload,
-        })
+            review: ReviewSettings { sample_per_million: self.sample_per_million, payload: self.review_payload },
+            dead_letters: DeadLetterSettings {
+                payload: self.dead_letter_payload,
+                header_style: self.header_style,
+                alarm_share_per_million: 1_000_000,
+            },
+            deadline: self.deadline,
+            limits: self.limits.clone(),
+            layout: self.layout,
+            out_of_range: self.out_of_range,
+            until: self.until.clone(),
+        }
     }
 
-    pub fn intake<R: SourceRecord>(&self, schemas: &FakeSchemas) -> Intake<R> {
+    pub fn decoder(&self, schemas: &FakeSchemas) -> Decoder {
         let source = Box::new(schemas.clone());
-        let decoder = Decoder::new(payload::reader(), payload::wanted(), source, WireForms::default()).unwrap();
-        Intake::new(decoder, self.limits.payload_bytes_max)
+        Decoder::new(payload::reader(), payload::wanted(), source, WireForms::default()).unwrap()
     }
 
-    /// A desk that makes plans when it is told to, and an intake that asks there.
-    pub fn intake_at_desk<R: SourceRecord>(&self, source: Box<dyn SchemaSource + Send>) -> (Intake<R>, SchemaDesk) {
+    /// A desk that makes plans when it is told to, and a decoder that asks there.
+    pub fn decoder_at_desk(&self, source: Box<dyn SchemaSource + Send>) -> (Decoder, SchemaDesk) {
         let planner = Planner::new(payload::reader(), payload::wanted(), source).unwrap();
         let known = planner.known();
         let mut desk = SchemaDesk::new(planner);
-        let decoder = Decoder::with(known, Box::new(desk.counter()), WireForms::default());
-        (Intake::new(decoder, self.limits.payload_bytes_max), desk)
+        (Decoder::with(known, Box::new(desk.counter()), WireForms::default()), desk)
     }
 
     /// One schema is known, one is pending, and all others are unknown.
@@ -186,31 +180,21 @@ impl Setup {
         for partition in 0..self.partitions {
             source.state().logs.entry(partition).or_default();
         }
-        let (intake, schema_desk) = if self.schemas_by_hand {
-            let (intake, desk) = self.intake_at_desk(Box::new(schemas.clone()));
-            (intake, Some(desk))
+        let (decoder, schema_desk) = if self.schemas_by_hand {
+            let (decoder, desk) = self.decoder_at_desk(Box::new(schemas.clone()));
+            (decoder, Some(desk))
         } else {
-            (self.intake(&schemas), None)
+            (self.decoder(&schemas), None)
         };
-        let parts = Parts {
+        let doors = LaneDoors {
             source: source.clone(),
-            scorer: FakeScorer(scorer.clone()),
             sink: sink.clone(),
             commit: commit(Arc::clone(&stats)),
             clock: clock.clone(),
-            intake,
-            policy: self.policy(),
-            emit: self.emit(),
-            batch_rows: self.batch_rows,
-            limits: self.limits.clone(),
             stats: Arc::clone(&stats),
-            out_of_range: self.out_of_range,
-            until: self.until.clone(),
         };
-        let lane = match self.layout {
-            Layout::Inline => Lane::new(parts),
-            Layout::Dedicated => Lane::dedicated(parts),
-        };
+        let package = self.package(FakeScorer(scorer.clone()), decoder);
+        let lane = Lane::build(package, self.settings(), doors).expect("a lane");
         World {
             setup: self,
             clock,

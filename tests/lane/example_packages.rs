@@ -4,71 +4,35 @@
 //! already.
 
 use std::collections::BTreeMap;
-use std::ffi::CString;
 use std::sync::Arc;
 
-use crate::fakes::{self, FakeRecord, FakeSink, FakeSource, Journal, ManualClock, Outcome};
+use crate::fakes::{self, FakeSink, FakeSource, Journal, ManualClock, Outcome, Setup};
 use crate::model_support::{SteppingClock, settings};
 use crate::packages;
 use scorewire::avro::decoder::Decoder;
-use scorewire::avro::encode::{OutcomeEncoder, OutcomeIdentity};
 use scorewire::avro::schemas::SchemaDirectory;
 use scorewire::doors::{Destination, SourceEvent};
 use scorewire::lane::commit::AtLeastOnce;
-use scorewire::lane::decide::DecisionPolicy;
-use scorewire::lane::deliver::dead_letter::{DeadLetterHeaders, Place};
-use scorewire::lane::deliver::{Emit, EmitSettings};
-use scorewire::lane::ingest::Intake;
-use scorewire::lane::{Lane, Parts};
+use scorewire::lane::{Lane, LaneDoors, LanePackage};
 use scorewire::load::simulate::transaction::id_text;
 use scorewire::model::{Model, Session, prepare};
+use scorewire::node;
 use scorewire::observe::stats::LaneStats;
-use scorewire::values::limits::Limits;
-use scorewire::values::model::Provider;
 use scorewire::values::schemas::{OnUnknown, WireForms};
-use scorewire::values::settings::{HeaderStyle, OutOfRange, PayloadPolicy, ReviewSettings};
+use scorewire::values::settings::Layout;
 
 const PARTITIONS: i32 = 2;
 
 type PackageLane = Lane<FakeSource, Session, FakeSink, AtLeastOnce, ManualClock>;
 
 /// As `run` makes it for a package: single-object encoding of its own schema.
-fn intake(model: &Model, limits: &Limits) -> (Intake<FakeRecord>, u64) {
+fn decoder(model: &Model) -> (Decoder, u64) {
     let reader = Arc::clone(&model.package.reader);
     let fingerprint = reader.fingerprint();
     let mut directory = SchemaDirectory::without_folder(OnUnknown::DeadLetter);
     directory.add(Arc::clone(&reader));
     let wanted = model.package.wanted.clone();
-    let decoder = Decoder::new(reader, wanted, Box::new(directory), WireForms::default()).unwrap();
-    (Intake::new(decoder, limits.payload_bytes_max), fingerprint)
-}
-
-fn emit(model: &Model, limits: &Limits) -> Emit {
-    let package = &model.package;
-    let encoder = OutcomeEncoder::new(&OutcomeIdentity {
-        review_threshold: package.thresholds.review,
-        decline_threshold: package.thresholds.decline,
-        thresholds_version: package.thresholds.version.clone(),
-        node: "node".into(),
-        lane: 0,
-        model_name: package.name.clone(),
-        model_version: package.version.clone(),
-        model_sha256: package.sha256.clone(),
-        provider: Provider::Cpu,
-        topic: fakes::world::TOPIC.into(),
-        fallback: false,
-    });
-    let place = Place { node: "node".into(), lane: 0 };
-    let features = package.wanted.features.iter().map(|feature| feature.name.clone()).collect();
-    Emit::new(EmitSettings {
-        encoder,
-        headers: DeadLetterHeaders::new(HeaderStyle::Scorewire, fakes::world::TOPIC, &package.version, place, features),
-        model_version: CString::new(package.version.as_str()).unwrap(),
-        input_partitions: PARTITIONS,
-        outcome_bytes_max: limits.outcome_bytes_max,
-        review_payload: PayloadPolicy::Raw,
-        dead_letter_payload: PayloadPolicy::Raw,
-    })
+    (Decoder::new(reader, wanted, Box::new(directory), WireForms::default()).unwrap(), fingerprint)
 }
 
 struct Journey {
@@ -83,29 +47,23 @@ struct Journey {
 
 impl Journey {
     fn new(model: &Model, batch_rows: usize) -> Journey {
-        let (journal, clock, limits) = (Journal::default(), ManualClock::default(), Limits::default());
+        let (journal, clock) = (Journal::default(), ManualClock::default());
         let (source, sink) = (FakeSource::new(journal.clone()), FakeSink::new(journal, PARTITIONS));
         for partition in 0..PARTITIONS {
             source.state().logs.entry(partition).or_default();
         }
         source.tell(SourceEvent::Assigned((0..PARTITIONS).collect()));
-        let (intake, fingerprint) = intake(model, &limits);
-        let review = ReviewSettings { sample_per_million: 0, payload: PayloadPolicy::Raw };
-        let lane = Lane::new(Parts {
+        let (decoder, fingerprint) = decoder(model);
+        let package = node::package(model, decoder, &model.package.thresholds).unwrap();
+        let settings = Setup { partitions: PARTITIONS, layout: Layout::Inline, ..Setup::default() }.settings();
+        let doors = LaneDoors {
             source: source.clone(),
-            scorer: model.session().unwrap(),
             sink: sink.clone(),
-            commit: AtLeastOnce::new(&limits),
+            commit: AtLeastOnce::new(&settings.limits),
             clock: clock.clone(),
-            intake,
-            policy: DecisionPolicy::new(model.package.thresholds.clone(), &review, None),
-            emit: emit(model, &limits),
-            batch_rows,
-            limits,
             stats: Arc::new(LaneStats::default()),
-            out_of_range: OutOfRange::default(),
-            until: None,
-        });
+        };
+        let lane = Lane::build(LanePackage { batch_rows, ..package }, settings, doors).unwrap();
         Journey { source, sink, clock, lane, fingerprint, next: 0 }
     }
 

@@ -9,10 +9,10 @@ use crate::fakes::{FakeRecord, FakeScorer, FakeSink, Journal, ManualClock, Payme
 use scorewire::doors::{Destination, PartitionLag, Progress, Source, SourceEvent, Standalone};
 use scorewire::error::Fatal;
 use scorewire::lane::commit::AtLeastOnce;
-use scorewire::lane::{Lane, Parts};
+use scorewire::lane::{Lane, LaneDoors};
 use scorewire::observe::stats::LaneStats;
 use scorewire::values::record::Position;
-use scorewire::values::settings::OutOfRange;
+use scorewire::values::settings::Layout;
 
 /// Records of some partitions, each read once from a first offset to its last.
 struct Pages {
@@ -86,25 +86,19 @@ impl Source for Pages {
 
 #[test]
 fn every_record_up_to_the_end_has_its_outcome_and_the_lane_is_at_its_end() {
-    let (clock, setup, sink) = (ManualClock::default(), Setup::default(), FakeSink::new(Journal::default(), 2));
+    let (clock, sink) = (ManualClock::default(), FakeSink::new(Journal::default(), 2));
+    let setup = Setup { layout: Layout::Inline, until: Some(vec![30, 30]), ..Setup::default() };
     let stats = Arc::new(LaneStats::default());
     let from = |partition| Progress { partition, offset: 0 };
-    let parts = Parts {
+    let doors = LaneDoors {
         source: Standalone::new(Pages::new(2, 30), vec![from(0), from(1)]),
-        scorer: FakeScorer::default(),
         sink: sink.clone(),
         commit: AtLeastOnce::new(&setup.limits),
         clock: clock.clone(),
-        intake: setup.intake(&setup.schemas()),
-        policy: setup.policy(),
-        emit: setup.emit(),
-        batch_rows: setup.batch_rows,
-        limits: setup.limits.clone(),
         stats: Arc::clone(&stats),
-        out_of_range: OutOfRange::default(),
-        until: Some(vec![30, 30]),
     };
-    let mut lane = Lane::new(parts);
+    let package = setup.package(FakeScorer::default(), setup.decoder(&setup.schemas()));
+    let mut lane = Lane::build(package, setup.settings(), doors).unwrap();
     sink.state().auto_ack = true;
     for _ in 0..1_000 {
         clock.advance(Duration::from_millis(10));

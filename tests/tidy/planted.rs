@@ -78,8 +78,7 @@ fn a_crate_that_does_not_deny_what_is_forbidden_is_found() {
 fn a_second_file_that_starts_threads_is_found() {
     for text in ["thread::spawn(f);", "use std::{io, thread::{self, Builder}};"] {
         assert_eq!(
-            thread_starters(&[Source::parse("src/lane/a.rs", text), Source::parse("src/lane/b.rs", text)])
-                .len(),
+            thread_starters(&[Source::parse("src/lane/a.rs", text), Source::parse("src/lane/b.rs", text)]).len(),
             1
         );
     }
