@@ -11,7 +11,7 @@
 
 use std::time::Duration;
 
-use crate::doors::{Clock, Group, Scorer, Sink, Source};
+use crate::doors::{Clock, Group, ScoreError, ScoreErrorKind, Scorer, Sink, Source};
 use crate::error::{Fatal, exit};
 use crate::failpoint::{self, Point};
 use crate::lane::commit::{Commit, Round};
@@ -289,8 +289,14 @@ fn check_answer(rows: &RowBatch, failures_max: u32) -> Result<(), Fatal> {
     if rows.calls_failed == 0 && !rows.broken {
         return Ok(());
     }
-    let error = rows.error.as_deref().unwrap_or_default();
-    tracing::warn!(calls = rows.calls_failed, error, "the model failed; rows were tried one by one");
+    let calls = rows.calls_failed;
+    let error = rows.error.as_ref().map_or("", |error| &error.text);
+    match &rows.error {
+        Some(ScoreError { kind: ScoreErrorKind::Unavailable, retry_after, .. }) => {
+            tracing::warn!(calls, error, ?retry_after, "the model is not to be had; its rows go out as failed");
+        }
+        _ => tracing::warn!(calls, error, "the model failed; rows were tried one by one"),
+    }
     if !rows.broken {
         return Ok(());
     }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use ndarray::ArrayView2;
 use scorewire::doors::{ScoreError, Scorer};
@@ -28,6 +29,8 @@ pub const WIDTH: usize = 4;
 pub struct ScorerState {
     /// Every call fails while this is set.
     pub broken: Arc<AtomicBool>,
+    /// Every call says that the model is not to be had.
+    pub unavailable: Arc<AtomicBool>,
     pub calls: Arc<AtomicUsize>,
     /// Rows of each call, while `keep_rows`.
     pub rows: Arc<Mutex<Vec<Vec<Vec<f32>>>>>,
@@ -72,6 +75,9 @@ impl Scorer for FakeScorer {
         }
         if self.0.broken.load(Ordering::SeqCst) {
             return Err(ScoreError::rows("the fake is told to fail"));
+        }
+        if self.0.unavailable.load(Ordering::SeqCst) {
+            return Err(ScoreError::unavailable("the fake is told to be away", Some(Duration::from_secs(1))));
         }
         for (row, score) in rows.rows().into_iter().zip(scores) {
             *score = match row[1] as i32 {

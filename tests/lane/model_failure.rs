@@ -34,6 +34,22 @@ fn a_row_the_model_cannot_take_costs_its_neighbours_nothing() {
 }
 
 #[test]
+fn a_model_that_is_not_to_be_had_is_asked_once_for_a_batch_and_the_lane_goes_on() {
+    let mut world = Setup::default().build();
+    world.scorer.unavailable.store(true, Ordering::SeqCst);
+    world.put_payments(0, 6);
+    let calls = world.scorer.call_count();
+    world.cycle();
+    assert_eq!(world.scorer.call_count() - calls, 1, "other rows would fare no better");
+    assert_eq!(world.offsets(Destination::Timeouts, 0), [0, 1, 2, 3, 4, 5]);
+    assert_eq!(world.stats.model_failures.get(), 1);
+    world.scorer.unavailable.store(false, Ordering::SeqCst);
+    world.put_payments(0, 2);
+    world.cycle();
+    assert_eq!(world.offsets(Destination::Outputs, 0), [6, 7]);
+}
+
+#[test]
 fn a_model_that_fails_on_everything_ends_the_process_and_nothing_of_the_batch_goes_out() {
     let limits = Limits { model_failures_max: 5, ..Limits::default() };
     let mut world = Setup { limits, ..Setup::default() }.build();

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use ndarray::ArrayView2;
 
-use crate::doors::SourceRecord;
+use crate::doors::{ScoreError, SourceRecord};
 use crate::error::Reject;
 use crate::values::record::{Decision, Decoded, Receipt, ReviewReason, Scored};
 
@@ -112,9 +112,9 @@ pub struct RowBatch {
     pub scores: Vec<f64>,
     /// Rows that the model failed on when each was tried alone, in order.
     pub failed: Vec<usize>,
-    /// Model calls that failed, and the runtime's words on the last of them.
+    /// Model calls that failed, and what the last of them said.
     pub calls_failed: u32,
-    pub error: Option<String>,
+    pub error: Option<ScoreError>,
     /// The model failed too often in a row: nothing of this batch may go out.
     pub broken: bool,
     /// Monotonic and wall clock before and after scoring.

@@ -62,8 +62,9 @@ impl<M: Scorer> Model<M> {
             Err(error) => {
                 self.failures_in_a_row += 1;
                 rows.calls_failed += 1;
-                rows.error = Some(error.text);
-                Err(error.kind)
+                let kind = error.kind;
+                rows.error = Some(error);
+                Err(kind)
             }
         }
     }
