@@ -102,15 +102,15 @@ impl Checked {
         for (index, ((lane, stats), plans)) in config.lanes.iter().zip(&stats).zip(plans).enumerate() {
             let (shared, until, lane_stats) = (Arc::clone(&shared), until.clone(), Arc::clone(stats));
             let (name, stats) = (format!("lane-{index}"), Arc::clone(stats));
-            let made = Made { index, counts, until, stats: lane_stats, plans, clock };
+            let inputs = LaneInputs { index, counts, until, stats: lane_stats, plans, clock };
             match config.delivery {
                 DeliveryMode::AtLeastOnce => lanes.start(name, lane.cores, stats, move || {
                     let commit = AtLeastOnce::new(&shared.config.limits);
-                    shared.build_lane(made, Shared::sink, commit)
+                    shared.build_lane(inputs, Shared::sink, commit)
                 })?,
                 DeliveryMode::ExactlyOnce => lanes.start(name, lane.cores, stats, move || {
-                    let commit = ExactlyOnce::new(&shared.config.limits, clock, Arc::clone(&made.stats));
-                    shared.build_lane(made, Shared::transactional_sink, commit)
+                    let commit = ExactlyOnce::new(&shared.config.limits, clock, Arc::clone(&inputs.stats));
+                    shared.build_lane(inputs, Shared::transactional_sink, commit)
                 })?,
             }
         }
@@ -233,7 +233,7 @@ impl RunningNode {
 }
 
 /// What one lane is made with.
-struct Made {
+struct LaneInputs {
     index: usize,
     counts: PartitionCounts,
     until: Option<Vec<i64>>,
@@ -283,7 +283,7 @@ impl Shared {
     /// joins the group.
     fn build_lane<D>(
         &self,
-        made: Made,
+        inputs: LaneInputs,
         make_sink: fn(&Shared, usize, &PartitionCounts) -> Result<KafkaSink, Fatal>,
         commit: D,
     ) -> Result<NodeLane<D>, Fatal>
@@ -291,7 +291,7 @@ impl Shared {
         D: Commit<KafkaSource, KafkaSink>,
     {
         let config = &self.config;
-        let Made { index, counts, until, stats, plans, clock } = made;
+        let LaneInputs { index, counts, until, stats, plans, clock } = inputs;
         let thresholds = config.effective_thresholds(&self.model.package.thresholds);
         let package = package(&self.model, decoding::decoder(config, plans), thresholds)?;
         let sink = make_sink(self, index, &counts)?;

@@ -19,7 +19,7 @@ use crate::lane::decide::Decide;
 use crate::lane::deliver::{Deliver, HandedOver};
 use crate::lane::ingest::{Closed, Decoding, Ingest, Permission};
 use crate::lane::ledger::{Flow, Ledger};
-use crate::lane::score::{Desk, Gone, RowBatch, Score};
+use crate::lane::score::{Desk, RowBatch, Score, ScorerGone};
 use crate::lane::state::membership::Membership;
 use crate::lane::state::shutdown::Shutdown;
 use crate::lane::telemetry::Telemetry;
@@ -219,7 +219,7 @@ where
     pub fn advance(&mut self) -> Result<(), Fatal> {
         while !self.deliver.is_stuck() && self.commit.takes_outcomes() {
             self.telemetry.stats.doing.set(Doing::Model);
-            if !self.score.advance(&self.clock).map_err(|Gone| scoring_thread_gone())? {
+            if !self.score.advance(&self.clock).map_err(|ScorerGone| scoring_thread_gone())? {
                 break;
             }
             self.telemetry.count_scored(self.score.leaving());

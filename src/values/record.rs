@@ -199,14 +199,14 @@ pub struct Scored<'a> {
     pub score: f64,
     pub decision: Decision,
     pub late: bool,
-    /// Which of the lane's assignments of the partition scored it: the slot of its tag.
+    /// Which of the lane's assignments of the partition scored it: its number in the tag.
     pub epoch: u32,
     /// Wall clock, microseconds since the epoch; received is when it was polled.
     pub received_us: i64,
     pub scored_us: i64,
 }
 
-/// Names an outcome on its way through the producer and back: which assignment of which partition (slot), and
+/// Names an outcome on its way through the producer and back: which assignment of which partition, and
 /// which record of it in the order received (sequence), and whether it is its copy for review. Packed into the client's
 /// message opaque, so that no box is needed per message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -215,12 +215,12 @@ pub struct Tag(u64);
 impl Tag {
     const SEQUENCE_BITS: u32 = 43;
     const COPY: u64 = 1 << Self::SEQUENCE_BITS;
-    const SLOT_SHIFT: u32 = Self::SEQUENCE_BITS + 1;
-    pub const SLOT_MAX: u32 = (1 << (64 - Self::SLOT_SHIFT)) - 1;
+    const ASSIGNMENT_SHIFT: u32 = Self::SEQUENCE_BITS + 1;
+    pub const ASSIGNMENT_MAX: u32 = (1 << (64 - Self::ASSIGNMENT_SHIFT)) - 1;
 
-    pub fn new(slot: u32, sequence: u64) -> Tag {
-        debug_assert!(slot <= Self::SLOT_MAX && sequence < 1 << Self::SEQUENCE_BITS);
-        Tag((u64::from(slot) << Self::SLOT_SHIFT) | sequence)
+    pub fn new(assignment: u32, sequence: u64) -> Tag {
+        debug_assert!(assignment <= Self::ASSIGNMENT_MAX && sequence < 1 << Self::SEQUENCE_BITS);
+        Tag((u64::from(assignment) << Self::ASSIGNMENT_SHIFT) | sequence)
     }
 
     /// The same record's copy for review.
@@ -232,8 +232,8 @@ impl Tag {
         self.0 & Self::COPY != 0
     }
 
-    pub fn slot(self) -> u32 {
-        (self.0 >> Self::SLOT_SHIFT) as u32
+    pub fn assignment(self) -> u32 {
+        (self.0 >> Self::ASSIGNMENT_SHIFT) as u32
     }
 
     pub fn sequence(self) -> u64 {
@@ -327,12 +327,12 @@ mod tests {
 
     #[test]
     fn a_tag_keeps_slot_and_sequence_apart() {
-        let last = Tag::new(Tag::SLOT_MAX, (1 << 43) - 1);
+        let last = Tag::new(Tag::ASSIGNMENT_MAX, (1 << 43) - 1);
         for tag in [last, last.copy()] {
-            assert_eq!((tag.slot(), tag.sequence()), (Tag::SLOT_MAX, (1 << 43) - 1));
+            assert_eq!((tag.assignment(), tag.sequence()), (Tag::ASSIGNMENT_MAX, (1 << 43) - 1));
         }
         let tag = Tag::from_bits(Tag::new(7, 42).copy().to_bits());
-        assert_eq!((tag.slot(), tag.sequence(), tag.is_copy()), (7, 42, true));
+        assert_eq!((tag.assignment(), tag.sequence(), tag.is_copy()), (7, 42, true));
         assert!(!Tag::new(7, 42).is_copy() && !last.is_copy());
     }
 }

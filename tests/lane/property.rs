@@ -282,7 +282,7 @@ fn in_flight(world: &World) -> Vec<usize> {
 fn assert_order(sent: &[Sent], undisturbed: bool) {
     let mut last: BTreeMap<(u8, i32, u32), i64> = BTreeMap::new();
     for outcome in sent {
-        let slot = if undisturbed { 0 } else { outcome.tag.slot() };
+        let slot = if undisturbed { 0 } else { outcome.tag.assignment() };
         let key = (outcome.destination as u8, outcome.source.partition, slot);
         let before = last.insert(key, outcome.source.offset);
         assert!(before.is_none_or(|before| before < outcome.source.offset), "out of order: {before:?} {outcome:?}");

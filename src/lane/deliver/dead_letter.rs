@@ -97,7 +97,7 @@ impl DeadLetterHeaders {
         }
     }
 
-    /// Prepares the headers of one record. `epoch`: the slot that it came through, as outputs name theirs.
+    /// Prepares the headers of one record. `epoch`: the assignment that it came in, as outputs name theirs.
     pub fn fill(
         &mut self,
         record: &impl SourceRecord,

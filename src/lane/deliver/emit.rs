@@ -62,7 +62,7 @@ pub struct Emit {
 }
 
 /// Where the outcomes of a record go, and when its batch was scored.
-struct Way<'a, K> {
+struct Outlet<'a, K> {
     assignment: &'a mut Assignment,
     stopwatch: &'a mut Stopwatch,
     sink: &'a mut K,
@@ -71,7 +71,7 @@ struct Way<'a, K> {
     scored_us: i64,
 }
 
-impl<K> Way<'_, K> {
+impl<K> Outlet<'_, K> {
     /// Tells the ledger what to wait for, before the first outcome is handed over.
     fn announce<R>(&mut self, item: &Item<R>, outcomes: u8, fate: Fate) {
         self.assignment.announce(item.sequence, outcomes, fate);
@@ -120,11 +120,11 @@ impl Emit {
                 if self.refusals.is_active() && !self.refusals.admit(item.record.position(), sink.in_flight()) {
                     return Ok(Emitted::Full);
                 }
-                let mut way = Way { assignment, stopwatch, sink, stats, scored_ns, scored_us };
-                match self.one(item, &mut way) {
+                let mut outlet = Outlet { assignment, stopwatch, sink, stats, scored_ns, scored_us };
+                match self.one(item, &mut outlet) {
                     Ok(()) => {}
                     Err(SendError::Full) if planted(Bug::DropOnQueueFull) => {
-                        way.assignment.acknowledge(item.sequence);
+                        outlet.assignment.acknowledge(item.sequence);
                     }
                     Err(SendError::Full) => return Ok(Emitted::Full),
                     Err(other) => return Err(other),
@@ -135,21 +135,25 @@ impl Emit {
         Ok(Emitted::All)
     }
 
-    fn one<R: SourceRecord, K: Sink<R>>(&mut self, item: &mut Item<R>, way: &mut Way<'_, K>) -> Result<(), SendError> {
+    fn one<R: SourceRecord, K: Sink<R>>(
+        &mut self,
+        item: &mut Item<R>,
+        outlet: &mut Outlet<'_, K>,
+    ) -> Result<(), SendError> {
         let reject = match item.verdict {
             Verdict::Rejected(reject) => reject,
             Verdict::Row(_) => unreachable!("a batch that leaves is decided"),
             Verdict::Decided(_) if self.refusals.resort(item.record.position()) >= Resort::DeadLetter => {
                 Reject::OutcomeRefused
             }
-            Verdict::Decided(decided) => match self.scored(item, &decided, way) {
+            Verdict::Decided(decided) => match self.scored(item, &decided, outlet) {
                 // Too large for the broker: the record's fate is a dead letter after all.
                 Err(SendError::TooLarge) => Reject::OutcomeTooLarge,
                 other => return other,
             },
         };
         item.verdict = Verdict::Rejected(reject);
-        self.rejected(item, reject, way)
+        self.rejected(item, reject, outlet)
     }
 
     /// The review copy, where there is one, and then the output.
@@ -157,18 +161,18 @@ impl Emit {
         &mut self,
         item: &mut Item<R>,
         decided: &Decided,
-        way: &mut Way<'_, K>,
+        outlet: &mut Outlet<'_, K>,
     ) -> Result<(), SendError> {
         if !self.at.review_sent {
             let review = decided.review.filter(|_| !self.refusals.refuses_copy(item.record.position()));
-            way.announce(item, 1 + u8::from(review.is_some()), Fate::Scored);
+            outlet.announce(item, 1 + u8::from(review.is_some()), Fate::Scored);
             if let Some(reason) = review {
-                self.review_copy(item, decided, reason, way)?;
+                self.review_copy(item, decided, reason, outlet)?;
                 self.at.review_sent = true;
-                way.stats.reviews[reason.index()].add(1);
+                outlet.stats.reviews[reason.index()].add(1);
             }
         }
-        self.settings.encoder.encode_output(&item.scored(decided, way.scored_us), &mut self.value);
+        self.settings.encoder.encode_output(&item.scored(decided, outlet.scored_us), &mut self.value);
         let key_bytes = item.record.key().map_or(0, <[u8]>::len);
         if key_bytes + self.value.len() > self.settings.outcome_bytes_max {
             return Err(SendError::TooLarge);
@@ -177,17 +181,17 @@ impl Emit {
         let outcome = Outgoing {
             destination: Destination::Outputs,
             tag: Tag::new(item.assignment, item.sequence),
-            partition: self.kept_partition::<R, K>(way.sink, Destination::Outputs, item.record.position().partition),
+            partition: self.kept_partition::<R, K>(outlet.sink, Destination::Outputs, item.record.position().partition),
             key: Part::OfSource,
             value: Part::Own(&self.value),
-            timestamp_ms: Some(way.scored_us / 1_000),
+            timestamp_ms: Some(outlet.scored_us / 1_000),
             headers: &headers,
             forward: true,
             last: true,
         };
-        way.sink.send(&outcome, &mut item.record)?;
-        way.stats.decisions[decided.decision.index()].add(1);
-        way.stats.late.add(u64::from(item.late));
+        outlet.sink.send(&outcome, &mut item.record)?;
+        outlet.stats.decisions[decided.decision.index()].add(1);
+        outlet.stats.late.add(u64::from(item.late));
         Ok(())
     }
 
@@ -197,12 +201,12 @@ impl Emit {
         item: &mut Item<R>,
         decided: &Decided,
         reason: ReviewReason,
-        way: &mut Way<'_, K>,
+        outlet: &mut Outlet<'_, K>,
     ) -> Result<(), SendError> {
-        self.settings.encoder.write_id_text(&item.scored(decided, way.scored_us), &mut self.id);
+        self.settings.encoder.write_id_text(&item.scored(decided, outlet.scored_us), &mut self.id);
         let mut with_payload = self.settings.review_payload == PayloadPolicy::Raw;
         loop {
-            let scored = item.scored(decided, way.scored_us);
+            let scored = item.scored(decided, outlet.scored_us);
             let payload = with_payload.then_some(scored.payload);
             self.settings.encoder.encode_review(&scored, reason, payload, &mut self.value);
             let headers = self.headers(decided.decision);
@@ -218,7 +222,7 @@ impl Emit {
                 last: false,
             };
             let fits = self.id.len() + self.value.len() <= self.settings.outcome_bytes_max;
-            let sent = if fits { way.sink.send(&outcome, &mut item.record) } else { Err(SendError::TooLarge) };
+            let sent = if fits { outlet.sink.send(&outcome, &mut item.record) } else { Err(SendError::TooLarge) };
             match sent {
                 Err(SendError::TooLarge) if with_payload => with_payload = false,
                 other => return other,
@@ -240,18 +244,24 @@ impl Emit {
         &mut self,
         item: &mut Item<R>,
         reject: Reject,
-        way: &mut Way<'_, K>,
+        outlet: &mut Outlet<'_, K>,
     ) -> Result<(), SendError> {
         let fate = Fate::Rejected(reject);
         if self.at.review_sent {
             // Announced with two outcomes, and two it stays: the copy that is out, and the dead letter.
-            way.assignment.change_fate(item.sequence, fate);
+            outlet.assignment.change_fate(item.sequence, fate);
         } else {
-            way.announce(item, 1, fate);
+            outlet.announce(item, 1, fate);
         }
-        self.settings.headers.fill(&item.record, reject, item.decoded.as_ref(), item.assignment, way.scored_us / 1_000);
-        if way.stats.reject_examples.wants(reject) {
-            way.stats.reject_examples.keep(reject, self.settings.headers.example());
+        self.settings.headers.fill(
+            &item.record,
+            reject,
+            item.decoded.as_ref(),
+            item.assignment,
+            outlet.scored_us / 1_000,
+        );
+        if outlet.stats.reject_examples.wants(reject) {
+            outlet.stats.reject_examples.keep(reject, self.settings.headers.example());
         }
         let headers = self.settings.headers.list();
         let destination = match reject {
@@ -259,7 +269,7 @@ impl Emit {
             _ => Destination::DeadLetters,
         };
         let at = item.record.position();
-        let now_ms = way.scored_us / 1_000;
+        let now_ms = outlet.scored_us / 1_000;
         let rest = key_and_header_bytes(&item.record);
         let value_bytes = item.record.value().map_or(0, <[u8]>::len);
         let limit = self.settings.outcome_bytes_max;
@@ -268,7 +278,7 @@ impl Emit {
         let outcome = Outgoing {
             destination,
             tag: Tag::new(item.assignment, item.sequence),
-            partition: self.kept_partition::<R, K>(way.sink, destination, at.partition),
+            partition: self.kept_partition::<R, K>(outlet.sink, destination, at.partition),
             key: Part::OfSource,
             value: if keep { Part::OfSource } else { Part::Null },
             timestamp_ms: timestamp_that_is_taken(item.record.timestamp_ms(), now_ms),
@@ -276,7 +286,7 @@ impl Emit {
             forward: true,
             last: true,
         };
-        let sent = if is_stub { Err(SendError::TooLarge) } else { way.sink.send(&outcome, &mut item.record) };
+        let sent = if is_stub { Err(SendError::TooLarge) } else { outlet.sink.send(&outcome, &mut item.record) };
         match sent {
             // Too large or refused even as a dead letter: what is left is why, and where the record is found.
             Err(SendError::TooLarge) => {
@@ -284,7 +294,7 @@ impl Emit {
                 // A compacted topic takes nothing without key, and forgets what has no value.
                 let (key, value, timestamp_ms) = (Part::Own(&self.id), Part::Own(&[]), Some(now_ms));
                 let stub = Outgoing { key, value, timestamp_ms, forward: false, ..outcome };
-                way.sink.send(&stub, &mut item.record)
+                outlet.sink.send(&stub, &mut item.record)
             }
             other => other,
         }

@@ -140,10 +140,10 @@ impl<K> Deliver<K> {
         // was handed back.
         let (mut run, mut assigned) = (None, None);
         for ack in self.acks.drain(..) {
-            if run != Some(ack.tag.slot()) {
-                run = Some(ack.tag.slot());
-                let found = ledger.of_id(ack.tag.slot());
-                assigned = found.map(|found| (found, self.stopwatches.of(ack.tag.slot())));
+            if run != Some(ack.tag.assignment()) {
+                run = Some(ack.tag.assignment());
+                let found = ledger.of_id(ack.tag.assignment());
+                assigned = found.map(|found| (found, self.stopwatches.of(ack.tag.assignment())));
             }
             let Some((assignment, stopwatch)) = &mut assigned else { continue };
             if let Err(why) = ack.result {
@@ -166,7 +166,7 @@ impl<K> Deliver<K> {
     pub(super) fn hear(&mut self, late: Vec<Ack>, ledger: &mut Ledger) -> Failures {
         let mut failures = Failures::default();
         for ack in self.acks.drain(..).chain(late) {
-            if let (Err(why), Some(assignment)) = (ack.result, ledger.of_id(ack.tag.slot())) {
+            if let (Err(why), Some(assignment)) = (ack.result, ledger.of_id(ack.tag.assignment())) {
                 failures.note(assignment, ack.tag, why);
             }
         }

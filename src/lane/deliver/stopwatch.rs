@@ -7,7 +7,7 @@ use crate::observe::latency::{Step, StepTimes};
 
 /// Neighbours with the same stamps, on the lane's clock in nanoseconds.
 #[derive(Clone, Copy, Debug)]
-struct Run {
+struct StampRun {
     /// Sequence number of the first, and how many there are.
     first: u64,
     records: u64,
@@ -19,7 +19,7 @@ struct Run {
     is_sent: bool,
 }
 
-impl Run {
+impl StampRun {
     fn end(&self) -> u64 {
         self.first + self.records
     }
@@ -29,7 +29,7 @@ impl Run {
 #[derive(Debug, Default)]
 pub(super) struct Stopwatch {
     /// In order.
-    runs: VecDeque<Run>,
+    runs: VecDeque<StampRun>,
 }
 
 impl Stopwatch {
@@ -47,7 +47,7 @@ impl Stopwatch {
                 return;
             }
         }
-        let run = Run { first: sequence, records: 1, missing: 1, received_ns, sent_ns: scored_ns, is_sent: false };
+        let run = StampRun { first: sequence, records: 1, missing: 1, received_ns, sent_ns: scored_ns, is_sent: false };
         self.runs.push_back(run);
     }
 

@@ -8,7 +8,7 @@ use crate::values::record::Receipt;
 
 /// Neighbours that came with one poll.
 #[derive(Clone, Copy, Debug)]
-struct Run {
+struct PollRun {
     records: usize,
     receipt: Receipt,
 }
@@ -17,7 +17,7 @@ struct Run {
 pub struct Inbox<R> {
     records: Vec<R>,
     /// All of `records` in order; none is empty.
-    runs: VecDeque<Run>,
+    runs: VecDeque<PollRun>,
 }
 
 impl<R: SourceRecord> Inbox<R> {
@@ -36,7 +36,7 @@ impl<R: SourceRecord> Inbox<R> {
         let ns = clock.now_ns();
         let records = self.records.len() - before;
         if records > 0 {
-            self.runs.push_back(Run { records, receipt: Receipt { ns, us: clock.wall_us() } });
+            self.runs.push_back(PollRun { records, receipt: Receipt { ns, us: clock.wall_us() } });
         }
         Ok(ns)
     }

@@ -58,7 +58,7 @@ impl Ledger {
         debug_assert!(self.assignments.iter().all(|assignment| assignment.partition() != at.partition));
         let id = self.next_id;
         // Ids come round after a million assignments; none of those is still in flight by then.
-        self.next_id = if id == Tag::SLOT_MAX { 0 } else { id + 1 };
+        self.next_id = if id == Tag::ASSIGNMENT_MAX { 0 } else { id + 1 };
         self.assignments.push(Assignment::new(id, at));
         self.assignments.last_mut().expect("pushed just now")
     }

@@ -6,7 +6,7 @@ use super::batch::RowBatch;
 
 /// Nobody serves the model any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Gone;
+pub struct ScorerGone;
 
 /// A scorer that answers later, in the order asked.
 pub trait AnswersLater: Send {
@@ -15,13 +15,13 @@ pub trait AnswersLater: Send {
 
     /// # Errors
     /// When nobody is there to answer.
-    fn send(&mut self, rows: RowBatch) -> Result<(), Gone>;
+    fn send(&mut self, rows: RowBatch) -> Result<(), ScorerGone>;
 
     /// The first batch that is scored, if one is.
     ///
     /// # Errors
     /// When nobody is there to answer.
-    fn take_back(&mut self) -> Result<Option<RowBatch>, Gone>;
+    fn take_back(&mut self) -> Result<Option<RowBatch>, ScorerGone>;
 
     /// Batches are away, and the end of one can be waited for.
     fn is_busy(&self) -> bool;

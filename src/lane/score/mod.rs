@@ -12,7 +12,7 @@ use std::time::Duration;
 
 pub use self::batch::{Batch, Decided, DecodeSpan, Item, RowBatch, Rows, Verdict};
 pub use self::desk::Desk;
-pub use self::later::{AnswersLater, Gone};
+pub use self::later::{AnswersLater, ScorerGone};
 
 use self::batch::Batches;
 use self::model::Model;
@@ -88,7 +88,7 @@ impl<R, M: Scorer, C: Clock> Score<R, M, C> {
     ///
     /// # Errors
     /// When nobody serves the model any more.
-    pub fn advance(&mut self, clock: &C) -> Result<bool, Gone> {
+    pub fn advance(&mut self, clock: &C) -> Result<bool, ScorerGone> {
         let batches = &mut self.batches;
         match &mut self.place {
             Place::Inline(_) if batches.open.items.is_empty() => Ok(false),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crossbeam::channel::{Receiver, Sender, TryRecvError, bounded};
 
 use super::batch::RowBatch;
-use super::later::{AnswersLater, Gone};
+use super::later::{AnswersLater, ScorerGone};
 
 /// Batches at a desk: one that the model works on, and a full one behind it, so that it need not wait for the lane.
 pub(super) const AT_DESK_MAX: usize = 2;
@@ -39,18 +39,18 @@ impl AnswersLater for Queues {
         self.away == 0 || full && self.away < AT_DESK_MAX
     }
 
-    fn send(&mut self, rows: RowBatch) -> Result<(), Gone> {
+    fn send(&mut self, rows: RowBatch) -> Result<(), ScorerGone> {
         self.away += 1;
-        self.to.send(rows).map_err(|_| Gone)
+        self.to.send(rows).map_err(|_| ScorerGone)
     }
 
-    fn take_back(&mut self) -> Result<Option<RowBatch>, Gone> {
+    fn take_back(&mut self) -> Result<Option<RowBatch>, ScorerGone> {
         let back = match self.back.take() {
             Some(rows) => Some(rows),
             None => match self.from.try_recv() {
                 Ok(rows) => Some(rows),
                 Err(TryRecvError::Empty) => None,
-                Err(TryRecvError::Disconnected) => return Err(Gone),
+                Err(TryRecvError::Disconnected) => return Err(ScorerGone),
             },
         };
         self.away -= usize::from(back.is_some());
