@@ -26,10 +26,11 @@ mod wire;
 
 pub use classes::{Class, list as list_of_classes};
 pub use curve::{CurvePoint, ProbeSettings, choose_cap};
+pub use open::{Placement, SessionSettings};
 pub use package::{MANIFEST, Package};
 pub use prepare::{Model, ModelSettings, prepare};
 pub use probe::varied_rows;
 pub use runtime::Runtime;
-pub use session::{Placement, Session, SessionSettings};
+pub use session::Session;
 pub use telemetry::switch_off as switch_telemetry_off;
 pub use trees::{Graph, TreeNode};

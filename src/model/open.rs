@@ -11,8 +11,40 @@ use crate::model::package::Package;
 use crate::model::problem::Problems;
 use crate::model::runner::{Answers, FreeAnswer, Runner};
 use crate::model::runtime::Runtime;
-use crate::model::session::{AnswerShape, Placement, SessionSettings};
 use crate::values::model::Provider;
+
+/// How a session is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionSettings {
+    pub provider: Provider,
+    /// Rows of one call at most; larger batches are cut.
+    pub rows_max: usize,
+    /// Every call is filled up to this many rows, so that a record's score cannot depend on its batch.
+    pub pad_rows: Option<usize>,
+}
+
+/// Where the graph's nodes ended up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placement {
+    /// The provider really used: the one asked for if at least one node runs there.
+    pub provider: Provider,
+    /// Nodes that run there, of all.
+    pub nodes: usize,
+    pub nodes_total: usize,
+}
+
+/// The shapes a model answers in, learned from its answers (declared shapes are hints).
+#[derive(Clone, Debug, PartialEq)]
+pub struct AnswerShape {
+    /// For one row.
+    pub one: Vec<i64>,
+    /// For more; the first dimension is the number of rows.
+    pub many: Vec<i64>,
+    /// Answers per row.
+    pub columns: usize,
+    /// The one that is the score.
+    pub column: usize,
+}
 
 pub fn fixed_rows(declared: Option<usize>, settings: SessionSettings, warnings: &mut Vec<String>) -> Option<usize> {
     let Some(declared) = declared else { return settings.pad_rows };

@@ -174,7 +174,7 @@ fn read_golden_records(
         "put what is expected of the golden records there, or correct golden.expected",
         problems,
     );
-    GoldenRecords::read(&bytes?, &expected?, files, contract, reader?, problems)
+    GoldenRecords::read(&bytes?, &expected?, files, (&contract.wanted, contract.tolerance), reader?, problems)
 }
 
 fn check_hash(bytes: &[u8], contract: &Contract, problems: &mut Problems) -> bool {

@@ -10,11 +10,12 @@ use crate::doors::Clock;
 use crate::error::Fatal;
 use crate::memory;
 use crate::model::curve::ProbeSettings;
+use crate::model::open::SessionSettings;
 use crate::model::open::builder;
 use crate::model::package::{Package, list};
 use crate::model::probe::{ProbeReport, check_golden, probe, warm_up};
 use crate::model::runtime::Runtime;
-use crate::model::session::{Opened, Session, SessionSettings};
+use crate::model::session::{Opened, Session};
 use crate::model::trees::{Graph, TreeNode};
 use crate::values::model::{Provider, Trees};
 
