@@ -150,7 +150,7 @@ fn check_range(
         return Ok(range);
     }
     let (kind, fix) = range.likely();
-    let (dir, output, numbers) = (package.dir.display(), &package.output_tensor, range.numbers());
+    let (dir, output, numbers) = (package.dir.display(), &package.output.tensor, range.numbers());
     let (outside, clamped) = (range.share(range.outside), range.share(range.clamped));
     let what = format!(
         "model package {dir}: `{output}` does not answer probabilities: {outside} answers to varied golden rows are \

@@ -70,7 +70,7 @@ impl Opened {
         let mut warnings = Vec::new();
         let rows_fixed = fixed_rows(rows_declared, settings, &mut warnings);
         let rows_max = rows_fixed.unwrap_or(settings.rows_max.max(1));
-        let output = package.output_tensor.clone();
+        let output = package.output.tensor.clone();
         // Two shapes are learned from one row and three, whatever the largest batch will be.
         let rows_learned = rows_max.max(3);
         let mut runner = Runner::new(loaded.clone(), &input, &output, width, rows_learned).map_err(refused)?;
