@@ -36,7 +36,7 @@ impl Config {
     /// Reads and checks the connection alone, for commands that score nothing: no group and no package is needed.
     ///
     /// # Errors
-    /// All problems of `[kafka]`, `[topics]` and `[log]`, and every unknown key.
+    /// All problems of `delivery`, `[kafka]`, `[topics]`, `[admin]` and `[log]`, and every unknown key.
     pub fn load_connection(sources: &Sources, machine: &Machine) -> Result<Connection, ConfigError> {
         let mut problems = Vec::new();
         let raw = RawConfig::read(sources, &mut problems);

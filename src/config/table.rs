@@ -93,10 +93,12 @@ pub fn read(reader: &mut Reader<'_>, draft: &mut Draft, wanted: Reading) {
     }
 }
 
-/// Whether [`Reading::Connection`] reads it: what says where Kafka is and how to log, and the package whose records `load` makes.
+/// Whether [`Reading::Connection`] reads it: what says where Kafka is and how to log, the package whose records `load`
+/// makes, and what `load` tells of the node.
 fn is_of_connection(key: &str) -> bool {
     let section = key.split_once('.').map_or("", |(section, _)| section);
-    ["kafka", "topics", "admin", "log"].contains(&section) || ["model.package", "model.onnxruntime"].contains(&key)
+    ["kafka", "topics", "admin", "log"].contains(&section)
+        || ["delivery", "model.package", "model.onnxruntime"].contains(&key)
 }
 
 /// Every key with its value; `null` where nothing is set.
