@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::config::machine::Machine;
 use crate::config::problem::ConfigError;
-use crate::config::raw::{FlagValue, Sources};
+use crate::config::sources::{FlagValue, Sources};
 use crate::config::{Config, Connection, Loaded};
 use crate::error::Fatal;
 use crate::observe::log;

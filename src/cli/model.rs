@@ -97,7 +97,7 @@ fn json(prepared: &Prepared) -> serde_json::Value {
         "output": {
             "tensor": tensor,
             "column": column,
-            "classes": package.classes.iter().map(class).collect::<Vec<_>>(),
+            "classes": package.output.classes.iter().map(class).collect::<Vec<_>>(),
         },
         "schemas_usable": prepared.schemas.usable(),
         "schemas_refused": prepared.schemas.refused(),

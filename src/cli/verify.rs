@@ -46,7 +46,7 @@ pub fn of_model(model: &Model) -> Vec<(&'static str, String)> {
 /// Which of the model's answers is the score.
 fn score(model: &Model) -> String {
     let (tensor, columns, column) = model.output();
-    let classes = &model.package.classes;
+    let classes = &model.package.output.classes;
     match classes.get(column).filter(|_| classes.len() == columns) {
         _ if columns == 1 => format!("`{tensor}`, its only column"),
         Some(class) => format!(
@@ -94,7 +94,7 @@ pub fn trees(model: &Model) -> String {
     match &model.graph.nodes[..] {
         [] => "by ONNX Runtime, if there are any".to_owned(),
         nodes => {
-            let direct = model.graph.direct(&model.package.output_tensor).map(|_| "asked directly".to_owned());
+            let direct = model.graph.direct(&model.package.output.tensor).map(|_| "asked directly".to_owned());
             nodes.iter().map(node).chain(direct).collect::<Vec<_>>().join("; ")
         }
     }

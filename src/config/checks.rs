@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::plan::{Config, DeliveryMode};
 use super::problem::Problem;
 use super::raw::RawConfig;
 use super::read::Reader;
-use super::{Config, DeliveryMode, security};
+use super::security;
 use crate::kafka::settings::{CLASSIC_PROPERTIES, GroupProtocol, Membership};
 
 /// librdkafka's defaults for properties that the checks need when they are not set.

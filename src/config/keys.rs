@@ -1,6 +1,8 @@
 //! The names of everything that can be configured.
 
+use super::nearest::nearest;
 pub use super::table::KEYS;
+use super::table::{self, Reread};
 
 /// Sections whose keys are librdkafka's own property names.
 pub const PROPERTY_SECTIONS: &[&str] = &["kafka.properties", "kafka.consumer.properties", "kafka.producer.properties"];
@@ -38,20 +40,13 @@ pub fn nearest_key(path: &str) -> Option<&'static str> {
     nearest(path, KEYS.iter().copied().chain(sections).chain(PROPERTY_SECTIONS.iter().copied()))
 }
 
-/// The candidate closest to `path`: the same last word in another section, one that begins so, or few letters away.
-pub fn nearest<'a>(path: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
-    let distance_max = (path.len() / 4).max(2);
-    candidates
-        .map(|name| {
-            let distance = strsim::damerau_levenshtein(path, name);
-            let moved = path.contains('.') && last(path) == last(name);
-            let cut = path.contains('.') && name.strip_prefix(path).is_some_and(|rest| rest.starts_with('_'));
-            (if moved || cut { distance.min(distance_max) } else { distance }, name)
-        })
-        .filter(|(distance, _)| *distance <= distance_max)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
+/// When another value of this key or client property holds; `None` where it names neither.
+pub fn reread(path: &str) -> Option<Reread> {
+    match name(path) {
+        Named::Key => table::keys().find(|key| key.name == path).map(|key| key.reread),
+        Named::Property(_, name) => Some(table::reread(name)),
+        Named::Section | Named::Unknown => None,
+    }
 }
 
 #[cfg(test)]

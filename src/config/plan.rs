@@ -1,31 +1,156 @@
-//! From what was typed to a checked [`Config`]: key by key by the table, then the values against each other in
-//! [`super::checks`].
+//! The checked plan of a process, and its defaults.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use super::machine::Machine;
-use super::problem::Problem;
-use super::raw::RawConfig;
-use super::read::Reader;
-use super::table::{self, Draft, Reading};
-use super::{Config, checks, security};
+use crate::kafka::settings::{GroupProtocol, KafkaSettings, Membership, WithoutOffsets};
+use crate::model::ProbeSettings;
+use crate::observe::log::{LogConfig, LogFormat};
+use crate::values::limits::Limits;
+use crate::values::model::{Provider, Trees};
+use crate::values::schemas::{OnUnknown, WireForms};
+use crate::values::settings::{
+    Cores, DeadLetterSettings, Deadline, ForwardHeaders, HeaderStyle, Layout, OutOfRange, PayloadPolicy,
+    ReviewSettings, Thresholds,
+};
+use crate::values::topics::Topics;
 
-/// Builds the plan. With problems the returned configuration is not to be used.
-pub fn plan(raw: &RawConfig, machine: &Machine) -> (Config, Vec<Problem>, Vec<String>) {
-    let (mut reader, config) = read(raw, machine, Reading::Whole);
-    checks::check(&mut reader, &config);
-    (config, reader.problems, reader.warnings)
+/// Where `/metrics` and its neighbours listen unless told otherwise.
+pub const ADMIN_LISTEN: &str = "127.0.0.1:9464";
+
+/// One lane: a set of partitions, its own consumer, model session and threads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct LaneConfig {
+    pub cores: Cores,
 }
 
-/// Builds the connection alone.
-pub fn connection(raw: &RawConfig, machine: &Machine) -> (Config, Vec<Problem>) {
-    let (mut reader, config) = read(raw, machine, Reading::Connection);
-    security::check(&mut reader, &config);
-    (config, reader.problems)
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelConfig {
+    /// Directory of the model package.
+    pub package: PathBuf,
+    /// ONNX Runtime's shared library; `None` looks in the usual places.
+    pub onnxruntime: Option<PathBuf>,
+    pub provider: Provider,
+    pub trees: Trees,
+    /// Longest model call that the batch cap is chosen for, microseconds.
+    pub batch_slice_us: u64,
+    /// Longest model call accepted when no batch size fits the slice, microseconds.
+    pub batch_latency_us_max: u64,
+    /// A batch cap that overrides the measured one.
+    pub batch_rows: Option<usize>,
 }
 
-fn read<'a>(raw: &'a RawConfig, machine: &'a Machine, wanted: Reading) -> (Reader<'a>, Config) {
-    let mut reader = Reader { raw, machine, problems: Vec::new(), warnings: Vec::new() };
-    let mut draft = Draft::new(Config::new("", "", ""));
-    draft.config.kafka.node = machine.host.clone();
-    table::read(&mut reader, &mut draft, wanted);
-    (reader, draft.config)
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SchemasConfig {
+    /// Directory of `.avsc` files with ids.
+    pub directory: Option<PathBuf>,
+    pub on_unknown: OnUnknown,
+    /// The header comes first, then id, GUID, fingerprint and raw.
+    pub wire_forms: WireForms,
+    /// The writer's schema of raw payloads.
+    pub raw_schema: Option<PathBuf>,
+}
+
+/// How outcomes and offsets become durable together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryMode {
+    /// Outcomes first, then their offsets.
+    AtLeastOnce,
+    /// Both in one transaction per lane and commit interval.
+    ExactlyOnce,
+}
+
+impl DeliveryMode {
+    pub fn words(self) -> &'static str {
+        match self {
+            DeliveryMode::AtLeastOnce => "at least once",
+            DeliveryMode::ExactlyOnce => "exactly once",
+        }
+    }
+}
+
+/// The checked plan of a process.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    pub delivery: DeliveryMode,
+    pub kafka: KafkaSettings,
+    /// What happens where the next records of a partition were removed unread.
+    pub out_of_range: OutOfRange,
+    pub topics: Topics,
+    /// Never empty.
+    pub lanes: Vec<LaneConfig>,
+    pub layout: Layout,
+    pub model: ModelConfig,
+    pub schemas: SchemasConfig,
+    /// Overrides the package's own thresholds.
+    pub thresholds: Option<Thresholds>,
+    pub review: ReviewSettings,
+    pub dead_letters: DeadLetterSettings,
+    pub deadline: Option<Deadline>,
+    pub forward_headers: ForwardHeaders,
+    pub limits: Limits,
+    /// `None`: no HTTP at all.
+    pub admin_listen: Option<SocketAddr>,
+    pub log: LogConfig,
+}
+
+impl Config {
+    /// Everything at its default, around the three things that have none.
+    pub fn new(bootstrap: &str, group: &str, package: impl Into<PathBuf>) -> Config {
+        // `model check` measures with the same.
+        let probe = ProbeSettings::default();
+        Config {
+            delivery: DeliveryMode::AtLeastOnce,
+            kafka: KafkaSettings {
+                bootstrap: bootstrap.to_owned(),
+                group: group.to_owned(),
+                node: Machine::current().host,
+                start_at: None,
+                without_offsets: WithoutOffsets::Refuse,
+                group_protocol: GroupProtocol::Classic,
+                membership: Membership::Dynamic,
+                properties: Default::default(),
+                consumer_properties: Default::default(),
+                producer_properties: Default::default(),
+                password_files: Default::default(),
+            },
+            out_of_range: OutOfRange::Stop,
+            topics: Topics::default(),
+            lanes: vec![LaneConfig::default()],
+            layout: Layout::default(),
+            model: ModelConfig {
+                package: package.into(),
+                onnxruntime: None,
+                provider: Provider::Cpu,
+                trees: Trees::Auto,
+                batch_slice_us: probe.slice.as_micros() as u64,
+                batch_latency_us_max: probe.latency_max.as_micros() as u64,
+                batch_rows: None,
+            },
+            schemas: SchemasConfig {
+                directory: None,
+                on_unknown: OnUnknown::DeadLetter,
+                wire_forms: WireForms::default(),
+                raw_schema: None,
+            },
+            thresholds: None,
+            review: ReviewSettings { sample_per_million: 1_000, payload: PayloadPolicy::Raw },
+            dead_letters: DeadLetterSettings {
+                payload: PayloadPolicy::Raw,
+                header_style: HeaderStyle::Scorewire,
+                alarm_share_per_million: 50_000,
+            },
+            deadline: None,
+            forward_headers: ForwardHeaders::All,
+            limits: Limits::default(),
+            admin_listen: ADMIN_LISTEN.parse().ok(),
+            log: LogConfig { format: LogFormat::Text, level: "info".to_owned() },
+        }
+    }
+
+    /// The package's thresholds, unless the configuration has its own.
+    pub fn effective_thresholds<'a>(&'a self, package: &'a Thresholds) -> &'a Thresholds {
+        self.thresholds.as_ref().unwrap_or(package)
+    }
 }

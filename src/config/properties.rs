@@ -1,6 +1,6 @@
 //! Which librdkafka properties may pass, and why the others may not.
 
-use super::keys::nearest;
+use super::nearest::nearest;
 
 /// Which client a property belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

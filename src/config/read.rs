@@ -11,6 +11,8 @@ use super::raw::{RawConfig, Setting, Value, list_item};
 /// Typed access to a configuration. Every method returns `None` for what is absent or wrong; what is wrong is noted.
 pub struct Reader<'a> {
     pub raw: &'a RawConfig,
+    /// Every name there is.
+    pub keys: &'static [&'static str],
     /// What values are held against.
     pub machine: &'a Machine,
     pub problems: Vec<Problem>,
@@ -26,7 +28,7 @@ impl<'a> Reader<'a> {
     }
 
     pub fn setting(&self, key: &str) -> Option<&'a Setting> {
-        debug_assert!(super::table::KEYS.contains(&key), "{key} is missing from the table");
+        debug_assert!(self.keys.contains(&key), "{key} is missing from the table");
         self.raw.get(key)
     }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
-use super::Config;
 use super::keys::PROPERTY_SECTIONS;
+use super::plan::Config;
 use super::read::Reader;
 
 /// A section, and the properties that hold for its client: those for both, and its own over them.

@@ -1,12 +1,18 @@
 //! The effective configuration as text: every key, where its value comes from, and secrets masked.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
+use super::keys::PROPERTY_SECTIONS;
+use super::load::Loaded;
+use super::plan::Config;
 use super::problem::Origin;
 use super::secret::MASK;
 use super::table::{self, DELIVERY, LAYOUTS, word};
-use super::{Config, Loaded};
+use crate::doors::Clock;
 use crate::kafka::settings::is_secret;
+use crate::observe::admin::{AdminState, CONTACT_GRACE, ModelInfo, Phase};
+use crate::observe::stats::LaneStats;
 
 /// Keys in the order of the table with their values; `null` where nothing is set. Client properties
 /// follow, the secret ones masked.
@@ -33,7 +39,7 @@ pub fn toml(loaded: &Loaded) -> String {
     let mut section = "";
     let values = values(&loaded.config);
     for (key, value) in &values {
-        let property = super::keys::PROPERTY_SECTIONS.iter().find(|name| key.starts_with(&format!("{name}.")));
+        let property = PROPERTY_SECTIONS.iter().find(|name| key.starts_with(&format!("{name}.")));
         let (table, name) = match property {
             Some(table) => (*table, format!("\"{}\"", &key[table.len() + 1..])),
             None => key.split_once('.').map_or(("", key.clone()), |(table, name)| (table, name.to_owned())),
@@ -59,7 +65,7 @@ pub fn json(config: &Config) -> serde_json::Value {
     let mut root = serde_json::Map::new();
     for (key, value) in values(config) {
         let mut place = &mut root;
-        let property = super::keys::PROPERTY_SECTIONS.iter().find(|name| key.starts_with(&format!("{name}.")));
+        let property = PROPERTY_SECTIONS.iter().find(|name| key.starts_with(&format!("{name}.")));
         let (path, name) = match property {
             Some(table) => (*table, &key[table.len() + 1..]),
             None => key.split_once('.').unwrap_or(("", &key)),
@@ -89,4 +95,30 @@ pub fn limits_json(config: &Config) -> serde_json::Value {
     let limits = table::values(config).into_iter();
     let limits = limits.filter_map(|(key, value)| Some((key.strip_prefix("limits.")?.to_owned(), value)));
     limits.collect::<serde_json::Map<_, _>>().into()
+}
+
+impl Config {
+    /// What the HTTP endpoints show of a process that runs this plan from now on.
+    pub fn admin_state(
+        &self,
+        lanes: Vec<Arc<LaneStats>>,
+        model: ModelInfo,
+        phase: Arc<Phase>,
+        clock: Arc<dyn Clock + Send + Sync>,
+    ) -> AdminState {
+        AdminState {
+            node: self.kafka.node.clone(),
+            group: self.kafka.group.clone(),
+            topics: self.topics.clone(),
+            lanes,
+            model,
+            limits: self.limits.clone(),
+            contact_timeout: self.kafka.session_timeout() + CONTACT_GRACE,
+            limits_shown: limits_json(self),
+            phase,
+            dead_letter_share: Default::default(),
+            started_ns: clock.now_ns(),
+            clock,
+        }
+    }
 }

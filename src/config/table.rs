@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 mod draft;
 mod kafka;
+mod key;
 mod kinds;
 mod lanes;
 mod limits;
@@ -19,65 +20,11 @@ mod schemas;
 mod topics;
 
 pub use draft::Draft;
-use kinds::Kind;
-pub(super) use {kafka::DELIVERY, kinds::word, lanes::LAYOUTS};
+pub use key::{Given, Key, Reading, Reread, Section};
+pub(super) use {kafka::DELIVERY, kinds::word, lanes::LAYOUTS, properties::reread};
 
-use super::Config;
+use super::plan::Config;
 use super::read::Reader;
-
-/// A key.
-pub struct Key {
-    /// Dotted.
-    pub name: &'static str,
-    /// What its values are, and where the plan keeps them.
-    kind: &'static dyn Kind,
-    pub given: Given,
-    pub reread: Reread,
-    /// Its lines of the reference before its own, each after a line break.
-    text: &'static str,
-}
-
-/// What holds where a key is not given, and so how the reference has it.
-#[derive(Clone, Copy, Debug)]
-pub enum Given {
-    /// The default, which the reference shows.
-    Default,
-    /// Nothing, or what the reference's text says: the reference has an example, switched off.
-    Maybe(Example),
-    /// A problem.
-    Required { example: Example, by: Reading, fix: &'static str },
-}
-
-/// A value as TOML.
-type Example = &'static str;
-
-/// What is read of a configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reading {
-    /// Where Kafka is, for commands that score nothing.
-    Connection,
-    /// All of it.
-    Whole,
-}
-
-/// When a value that was changed holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reread {
-    /// From the next start on.
-    AtStart,
-    /// From the next connection on, while the process runs.
-    EachConnection,
-}
-
-/// Keys that stand together in the reference.
-pub struct Section {
-    /// Its lines of the reference before those of its keys, the header with them: each after a line break, save the first of
-    /// all.
-    head: &'static str,
-    pub keys: &'static [Key],
-    /// Puts together what takes more than one of its keys.
-    finish: fn(&mut Reader<'_>, &mut Draft),
-}
 
 /// All there is.
 pub const SECTIONS: &[Section] = &[
@@ -131,15 +78,6 @@ pub fn keys() -> impl Iterator<Item = &'static Key> {
     SECTIONS.iter().flat_map(|section| section.keys)
 }
 
-/// When another value of this key or client property holds; `None` where it names neither.
-pub fn reread(path: &str) -> Option<Reread> {
-    match super::keys::name(path) {
-        super::keys::Named::Key => keys().find(|key| key.name == path).map(|key| key.reread),
-        super::keys::Named::Property(_, name) => Some(properties::reread(name)),
-        _ => None,
-    }
-}
-
 /// Reads what is wanted, in the order of the table.
 pub fn read(reader: &mut Reader<'_>, draft: &mut Draft, wanted: Reading) {
     for section in SECTIONS {
@@ -155,10 +93,12 @@ pub fn read(reader: &mut Reader<'_>, draft: &mut Draft, wanted: Reading) {
     }
 }
 
-/// Whether [`Reading::Connection`] reads it: what says where Kafka is and how to log, and the package whose records `load` makes.
+/// Whether [`Reading::Connection`] reads it: what says where Kafka is and how to log, the package whose records `load`
+/// makes, and what `load` tells of the node.
 fn is_of_connection(key: &str) -> bool {
     let section = key.split_once('.').map_or("", |(section, _)| section);
-    ["kafka", "topics", "admin", "log"].contains(&section) || ["model.package", "model.onnxruntime"].contains(&key)
+    ["kafka", "topics", "admin", "log"].contains(&section)
+        || ["delivery", "model.package", "model.onnxruntime"].contains(&key)
 }
 
 /// Every key with its value; `null` where nothing is set.
@@ -196,17 +136,3 @@ fn toml(value: &serde_json::Value) -> String {
         value => value.to_string(),
     }
 }
-
-impl Key {
-    fn read(&self, reader: &mut Reader<'_>, draft: &mut Draft, wanted: Reading) {
-        if let Given::Required { by, fix, .. } = self.given
-            && by <= wanted
-        {
-            reader.require(self.name, fix);
-        }
-        self.kind.read(self.name, reader, draft);
-    }
-}
-
-/// Where the keys of a section have nothing to do with each other.
-fn apart(_: &mut Reader<'_>, _: &mut Draft) {}

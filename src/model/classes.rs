@@ -3,9 +3,7 @@
 
 use std::fmt;
 
-use crate::model::contract::Contract;
 use crate::model::fields::{attribute, graph, node};
-use crate::model::problem::Problems;
 use crate::model::wire::{Fields, Malformed};
 
 /// One class: what the training's labels were.
@@ -118,41 +116,8 @@ fn labels(attribute: &[u8]) -> Result<Vec<Class>, Malformed> {
     })
 }
 
-/// The column that the contract asks for, by its number or by its class. `None` where it is not there, and `problems` says
-/// why. `of_outputs`: every output of the model with its classes.
-pub fn column<'a>(
-    contract: &Contract,
-    classes: &[Class],
-    of_outputs: impl Fn() -> Vec<(&'a str, Vec<Class>)>,
-    problems: &mut Problems,
-) -> Option<Option<usize>> {
-    let Some(class) = &contract.class else { return Some(contract.column) };
-    if let Some(column) = classes.iter().position(|known| known == class) {
-        return Some(Some(column));
-    }
-    if !classes.is_empty() {
-        let what = format!("is {class}; the model's classes are {}", list(classes));
-        problems.add("output.class", what, format!("write class = {}", nearest(class, classes)));
-        return None;
-    }
-    let tensor = &contract.output_tensor;
-    let what = format!("is {class}, and `{tensor}` has no columns of classes that the model names");
-    let fix = match of_outputs().iter().find(|(_, classes)| classes.contains(class)) {
-        Some((other, classes)) => {
-            format!("write output.tensor = {other:?}, whose classes are {}; or column, counted from 0", list(classes))
-        }
-        None => {
-            "write column instead of class: the place of the fraud class in the training's order (model.classes_ in \
-                 Python), counted from 0"
-                .to_owned()
-        }
-    };
-    problems.add("output.class", what, fix);
-    None
-}
-
 /// The class that was probably meant, as TOML writes it; all of them where none is near.
-fn nearest(class: &Class, known: &[Class]) -> String {
+pub fn nearest(class: &Class, known: &[Class]) -> String {
     let bare = |class: &Class| match class {
         Class::Number(number) => number.to_string(),
         Class::Text(text) => text.to_lowercase(),

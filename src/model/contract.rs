@@ -49,8 +49,8 @@ use std::collections::BTreeSet;
 use toml::{Table, Value};
 
 use crate::avro::feature::{Feature, Missing, Transform, Wanted};
-use crate::model::classes::Class;
 use crate::model::golden_records::RecordFiles;
+use crate::model::output_role::OutputRole;
 use crate::model::problem::Problems;
 use crate::model::section::Section;
 use crate::values::settings::Thresholds;
@@ -67,10 +67,7 @@ pub struct Contract {
     /// Lower-case hexadecimal.
     pub sha256: String,
     pub input_tensor: Option<String>,
-    pub output_tensor: String,
-    pub column: Option<usize>,
-    /// Instead of a column.
-    pub class: Option<Class>,
+    pub output: OutputRole,
     pub schema_file: String,
     pub wanted: Wanted,
     pub thresholds: Thresholds,
@@ -100,7 +97,7 @@ impl Contract {
             true => top.table("input", problems).and_then(|section| read_input(section, problems)),
             false => top.get("input").and(None),
         };
-        let output = top.table("output", problems).map(|section| read_output(section, problems));
+        let output = top.table("output", problems).map(|section| OutputRole::read(section, problems));
         let transaction = top.table("transaction", problems).map(|section| read_transaction(section, problems));
         let thresholds = top.table("thresholds", problems).map(|section| read_thresholds(section, problems));
         let golden = top.table("golden", problems).map(|section| read_golden(section, problems));
@@ -110,7 +107,6 @@ impl Contract {
         let is_whole = problems.count() == before;
 
         let (name, version, model_file, sha256) = model??;
-        let (output_tensor, column, class) = output??;
         let (schema_file, transaction_id, event_time) = transaction??;
         let (golden_file, tolerance, golden_records) = golden??;
         Some(Contract {
@@ -119,9 +115,7 @@ impl Contract {
             model_file,
             sha256,
             input_tensor: input,
-            output_tensor,
-            column,
-            class,
+            output: output??,
             schema_file,
             wanted: Wanted { features, transaction_id, event_time },
             thresholds: thresholds??,
@@ -168,36 +162,6 @@ fn read_input(mut section: Section<'_>, problems: &mut Problems) -> Option<Strin
     let tensor = section.optional_text("tensor", "the input's name", problems);
     section.finish(problems);
     tensor
-}
-
-/// The tensor, and the column or the class.
-type Output = (String, Option<usize>, Option<Class>);
-
-fn read_output(mut section: Section<'_>, problems: &mut Problems) -> Option<Output> {
-    let tensor = section.text("tensor", "the output's name", problems);
-    let column = match section.get("column") {
-        None => None,
-        Some(Value::Integer(column)) if (0..=i64::from(u16::MAX)).contains(column) => usize::try_from(*column).ok(),
-        Some(other) => {
-            problems.add(section.place("column"), format!("is {other}"), "write the class's column, counted from 0");
-            None
-        }
-    };
-    let class = match section.get("class") {
-        None => None,
-        Some(Value::Integer(number)) => Some(Class::Number(*number)),
-        Some(Value::String(text)) => Some(Class::Text(text.clone())),
-        Some(other) => {
-            let fix = "write the training's label of fraud: a text, such as \"fraud\", or an integer, such as 1";
-            problems.add(section.place("class"), format!("is {other}"), fix);
-            None
-        }
-    };
-    if column.is_some() && class.is_some() {
-        problems.add(section.place("class"), "stands beside output.column", "keep one of the two");
-    }
-    section.finish(problems);
-    Some((tensor?, column, class))
 }
 
 fn read_transaction(

@@ -8,7 +8,6 @@ use ndarray::{Array2, s};
 use crate::doors::Clock;
 use crate::error::Fatal;
 use crate::model::package::Package;
-use crate::model::probe::answer;
 use crate::model::session::Session;
 use crate::values::limits::Limits;
 
@@ -101,7 +100,7 @@ pub fn measure_curve(
             let rows = sizes[index];
             if round == 0 {
                 // A size's first call makes its values and faults its memory in.
-                answer(session, package, pool.slice(s![..rows, ..]), &mut vec![0.0; rows])?;
+                session.answer(package, pool.slice(s![..rows, ..]), &mut vec![0.0; rows])?;
             }
             measure(session, package, pool, rows, clock, &mut times[index])?;
             if index == 0 {
@@ -147,7 +146,7 @@ fn measure(
         }
         let batch = pool.slice(s![at..at + rows, ..]);
         let start = clock.now_ns();
-        answer(session, package, batch, &mut scores)?;
+        session.answer(package, batch, &mut scores)?;
         let call_ns = clock.now_ns().saturating_sub(start);
         times.push(call_ns);
         spent += call_ns;

@@ -10,11 +10,10 @@ use std::fmt::Display;
 use ndarray::{Array2, ArrayView1};
 
 use crate::avro::container::Container;
-use crate::avro::feature::{Feature, Missing, Transform};
+use crate::avro::feature::{Feature, Missing, Transform, Wanted};
 use crate::avro::plan::Plan;
 use crate::avro::schemas::{AvroSchema, SchemaError};
 use crate::error::Reject;
-use crate::model::contract::Contract;
 use crate::model::golden::Golden;
 use crate::model::problem::{Problem, Problems};
 
@@ -41,18 +40,19 @@ pub struct GoldenRecords {
 }
 
 impl GoldenRecords {
-    /// Decodes the records of the file `bytes` by the contract and holds them against what `text` expects.
+    /// Decodes the records of the file `bytes` by what the contract wants of them, and holds them against what `text` expects,
+    /// whose scores are to be met within `tolerance`.
     pub fn read(
         bytes: &[u8],
         text: &str,
         files: &RecordFiles,
-        contract: &Contract,
+        (wanted, tolerance): (&Wanted, f64),
         reader: &AvroSchema,
         problems: &mut Problems,
     ) -> Option<GoldenRecords> {
-        let features = &contract.wanted.features;
-        let expected = Golden::parse(text, &files.expected, features, contract.tolerance, problems)?;
-        let got = match decode(bytes, files, contract, reader) {
+        let features = &wanted.features;
+        let expected = Golden::parse(text, &files.expected, features, tolerance, problems)?;
+        let got = match decode(bytes, files, wanted, reader) {
             Ok(got) => got,
             Err(Problem { place, what, fix }) => {
                 problems.add(place, what, fix);
@@ -123,15 +123,10 @@ pub fn warning(records: Option<&GoldenRecords>) -> Option<String> {
 /// A record's row, as the product makes it, or why it would be a dead letter.
 type Decoded = Result<Vec<f32>, Reject>;
 
-fn decode(
-    bytes: &[u8],
-    files: &RecordFiles,
-    contract: &Contract,
-    reader: &AvroSchema,
-) -> Result<Vec<Decoded>, Problem> {
+fn decode(bytes: &[u8], files: &RecordFiles, wanted: &Wanted, reader: &AvroSchema) -> Result<Vec<Decoded>, Problem> {
     let of_schema = |error: SchemaError| Problem { place: error.place, what: error.what, fix: error.fix };
     let container = Container::read(bytes, &files.records).map_err(of_schema)?;
-    let plan = Plan::compile(&container.writer, reader, &contract.wanted).map_err(|error| Problem {
+    let plan = Plan::compile(&container.writer, reader, wanted).map_err(|error| Problem {
         place: format!("{}: {}", files.records, error.place),
         what: error.what,
         fix: error.fix,

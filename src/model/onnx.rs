@@ -7,7 +7,7 @@ use std::ops::Range;
 use crate::model::classes::{self, Class};
 use crate::model::fields::{attribute, function, graph, model, node, sparse_tensor, tensor, value_info};
 use crate::model::trees::{Hostile, descent, is_tree_node};
-use crate::model::wire::{Field, Fields, Malformed, put_bytes};
+use crate::model::wire::{Field, Fields, Malformed, put_bytes, text_of};
 
 /// Operators that come with every build of ONNX Runtime. Others would have to be loaded from a library beside the
 /// model, which the model's hash says nothing about.
@@ -73,18 +73,6 @@ pub fn inspect(file: &[u8]) -> Result<Inspection, Malformed> {
         return Err(Malformed);
     }
     Ok(found)
-}
-
-/// A message's text field, the last one where there are several; empty where there is none.
-pub(super) fn text_of(message: &[u8], number: u32) -> Result<String, Malformed> {
-    let mut text = String::new();
-    for field in Fields::new(message) {
-        let field = field?;
-        if field.number == number {
-            text = field.text()?.to_owned();
-        }
-    }
-    Ok(text)
 }
 
 impl Inspection {

@@ -6,13 +6,44 @@ use ort::session::builder::{AutoDevicePolicy, GraphOptimizationLevel, SessionBui
 use ort::value::{Outlet, TensorElementType, ValueType};
 
 use crate::error::{Fatal, exit};
-use crate::model::classes;
 use crate::model::package::Package;
 use crate::model::problem::Problems;
 use crate::model::runner::{Answers, FreeAnswer, Runner};
 use crate::model::runtime::Runtime;
-use crate::model::session::{AnswerShape, Placement, SessionSettings};
 use crate::values::model::Provider;
+
+/// How a session is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionSettings {
+    pub provider: Provider,
+    /// Rows of one call at most; larger batches are cut.
+    pub rows_max: usize,
+    /// Every call is filled up to this many rows, so that a record's score cannot depend on its batch.
+    pub pad_rows: Option<usize>,
+}
+
+/// Where the graph's nodes ended up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placement {
+    /// The provider really used: the one asked for if at least one node runs there.
+    pub provider: Provider,
+    /// Nodes that run there, of all.
+    pub nodes: usize,
+    pub nodes_total: usize,
+}
+
+/// The shapes a model answers in, learned from its answers (declared shapes are hints).
+#[derive(Clone, Debug, PartialEq)]
+pub struct AnswerShape {
+    /// For one row.
+    pub one: Vec<i64>,
+    /// For more; the first dimension is the number of rows.
+    pub many: Vec<i64>,
+    /// Answers per row.
+    pub columns: usize,
+    /// The one that is the score.
+    pub column: usize,
+}
 
 pub fn fixed_rows(declared: Option<usize>, settings: SessionSettings, warnings: &mut Vec<String>) -> Option<usize> {
     let Some(declared) = declared else { return settings.pad_rows };
@@ -82,7 +113,7 @@ pub fn refused(package: &Package, provider: Provider, error: &ort::Error) -> Fat
 pub fn check_outlets(session: &OrtSession, package: &Package) -> Result<(String, Option<usize>), Fatal> {
     let mut problems = Problems::default();
     let input = check_input(session.inputs(), package, &mut problems);
-    let output = session.outputs().iter().find(|output| output.name() == package.output_tensor);
+    let output = session.outputs().iter().find(|output| output.name() == package.output.tensor);
     let is_float = |outlet: &Outlet| {
         matches!(outlet.dtype(), ValueType::Tensor { ty: TensorElementType::Float32 | TensorElementType::Float64, .. })
     };
@@ -91,7 +122,7 @@ pub fn check_outlets(session: &OrtSession, package: &Package) -> Result<(String,
     match output {
         None => problems.add(
             "output.tensor",
-            format!("the model has no output `{}`", package.output_tensor),
+            format!("the model has no output `{}`", package.output.tensor),
             format!("name one of: {floats}"),
         ),
         Some(output) if !is_float(output) => problems.add(
@@ -196,50 +227,16 @@ pub fn learn_shape(
     let per_row = one.shape.iter().product::<i64>() / rows_fixed.unwrap_or(1) as i64;
     let columns = columns.filter(|columns| *columns as i64 == per_row);
     let Some(columns) = columns else {
-        let what = format!("{count} rows give `{}` the shape {:?}", package.output_tensor, many.shape);
+        let what = format!("{count} rows give `{}` the shape {:?}", package.output.tensor, many.shape);
         let fix = "name an output with one answer per row ([N], [N, 1] or [N, classes]), or put a Reshape node to [-1, 1] \
                    behind this one";
         problems.add("output.tensor", what, fix);
         return Err(problems.check(&package.dir).err().unwrap_or_else(unreachable_problem));
     };
-    let column = choose_column(package, columns, &mut problems);
+    let column = package.output.column_among(columns, &mut problems);
     problems.check(&package.dir)?;
     let double = matches!(many.answers, Answers::Double(_));
     Ok((AnswerShape { one: one.shape, many: many.shape, columns, column }, double))
-}
-
-/// Which of an output's columns is the score; whichever where `problems` says that none can be.
-fn choose_column(package: &Package, columns: usize, problems: &mut Problems) -> usize {
-    let classes = &package.classes;
-    let place = if package.is_class_named { "output.class" } else { "output.column" };
-    let fits = classes.len() == columns;
-    match package.column {
-        Some(_) if package.is_class_named && !fits => {
-            let (named, classes) = (classes.len(), classes::list(classes));
-            let what = format!("the output has {columns} columns, and the model names {named} classes: {classes}");
-            problems.add(place, what, "write column instead, counted from 0; leave both out where there is one column");
-        }
-        Some(column) if column < columns => return column,
-        None if columns == 1 => return 0,
-        Some(column) => {
-            let fix = match columns {
-                1 => "leave column out: there is one column".to_owned(),
-                _ => format!("columns 0 to {} are there", columns - 1),
-            };
-            problems.add(place, format!("is {column}, the output has {columns} columns"), fix);
-        }
-        None => {
-            let fix = match fits {
-                true => format!(
-                    "write output.class with the class that is fraud; the model's classes are {}",
-                    classes::list(classes)
-                ),
-                false => "write which column is the probability of fraud, counted from 0".to_owned(),
-            };
-            problems.add(place, format!("is missing, and the output has {columns} columns"), fix);
-        }
-    }
-    0
 }
 
 fn unreachable_problem() -> Fatal {

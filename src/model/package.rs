@@ -13,12 +13,12 @@ use crate::avro::feature::Wanted;
 use crate::avro::plan::Plan;
 use crate::avro::schemas::AvroSchema;
 use crate::error::{Fatal, exit};
-use crate::model::classes::{self, Class};
 use crate::model::contract::Contract;
 use crate::model::golden::Golden;
 use crate::model::golden_records::GoldenRecords;
-use crate::model::onnx::{self, ZipMap};
-use crate::model::problem::Problems;
+use crate::model::onnx;
+use crate::model::output_role::OutputRole;
+use crate::model::problem::{Problems, list};
 use crate::model::trees::Asked;
 use crate::values::settings::Thresholds;
 
@@ -48,14 +48,8 @@ pub struct Package {
     /// Worth knowing, no reason to stop.
     pub warnings: Vec<String>,
     pub(crate) input_tensor: Option<String>,
-    /// The tensor to read: the contract's, or what stands before its ZipMap.
-    pub(crate) output_tensor: String,
-    /// The contract's, or that of the class it names.
-    pub(crate) column: Option<usize>,
-    /// Whether the contract names the class instead of the column.
-    pub(crate) is_class_named: bool,
-    /// The names of the output's columns; empty where the model has none.
-    pub classes: Vec<Class>,
+    /// Which of the model's answers is the score, as its graph has it.
+    pub output: OutputRole,
     /// What the model's trees ask of a row.
     pub(crate) asked: Asked,
     /// What ONNX Runtime is given.
@@ -132,10 +126,7 @@ fn read(dir: &Path, problems: &mut Problems) -> Option<Package> {
         golden_records,
         warnings,
         input_tensor: contract.input_tensor,
-        output_tensor: model.output_tensor,
-        column: model.column,
-        is_class_named: contract.class.is_some(),
-        classes: model.classes,
+        output: model.output,
         asked: model.asked,
         model: model.bytes,
     })
@@ -174,7 +165,7 @@ fn read_golden_records(
         "put what is expected of the golden records there, or correct golden.expected",
         problems,
     );
-    GoldenRecords::read(&bytes?, &expected?, files, contract, reader?, problems)
+    GoldenRecords::read(&bytes?, &expected?, files, (&contract.wanted, contract.tolerance), reader?, problems)
 }
 
 fn check_hash(bytes: &[u8], contract: &Contract, problems: &mut Problems) -> bool {
@@ -194,9 +185,7 @@ fn check_hash(bytes: &[u8], contract: &Contract, problems: &mut Problems) -> boo
 /// A model that may be opened.
 struct Checked {
     bytes: Vec<u8>,
-    output_tensor: String,
-    column: Option<usize>,
-    classes: Vec<Class>,
+    output: OutputRole,
     asked: Asked,
     warnings: Vec<String>,
 }
@@ -236,47 +225,13 @@ fn check_model(bytes: Vec<u8>, contract: &Contract, problems: &mut Problems) -> 
     if found.compiled_contexts {
         problems.add(place, "holds a compiled context of one provider", "export the plain model instead");
     }
-    if !found.outputs.contains_key(&contract.output_tensor) {
-        let names = list(found.outputs.keys().map(String::as_str));
-        let what = format!("the model has no output `{}`", contract.output_tensor);
-        problems.add("output.tensor", what, format!("name one of its outputs: {names}"));
-        return None;
-    }
-    let classes = found.classes(&contract.output_tensor, &bytes);
-    let of_others = || found.outputs.keys().map(|name| (name.as_str(), found.classes(name, &bytes))).collect();
-    let column = classes::column(contract, &classes, of_others, problems)?;
-    let zip_map = found.zip_map(&contract.output_tensor);
-    let output_tensor = zip_map.map_or(&contract.output_tensor, |zip_map| &zip_map.input).clone();
-    // A class that is named says all there is to say.
-    let warnings = zip_map.filter(|_| contract.class.is_none()).map(|zip_map| of_zip_map(zip_map, column, &classes));
-    let (bytes, warnings) = match zip_map {
-        Some(zip_map) => (found.without(zip_map, &bytes), warnings.into_iter().collect()),
-        None => (bytes, Vec::new()),
+    let output = contract.output.resolve(&found, &bytes, problems)?;
+    let warnings = output.warning().into_iter().collect();
+    let bytes = match found.zip_map(&contract.output.tensor) {
+        Some(zip_map) => found.without(zip_map, &bytes),
+        None => bytes,
     };
-    Some(Checked { bytes, output_tensor, column, classes, asked, warnings })
-}
-
-fn of_zip_map(zip_map: &ZipMap, column: Option<usize>, classes: &[Class]) -> String {
-    let class = column.and_then(|column| Some((column, classes.get(column)?)));
-    let read = class.map(|(column, class)| format!("output.column = {column} is class {class}; "));
-    format!(
-        "output `{}` is a list of maps (ZipMap); it is left out and `{}`, which it is made of, read instead. {}the model's \
-         classes are {}: write output.class instead of output.column, which names one of them, or export with zipmap=False",
-        zip_map.output,
-        zip_map.input,
-        read.unwrap_or_default(),
-        classes::list(classes)
-    )
-}
-
-/// Names in a row, the first twelve of them.
-pub fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    const SHOWN: usize = 12;
-    let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
-    match names.len() {
-        0..=SHOWN => names.join(", "),
-        many => format!("{} and {} more", names[..SHOWN].join(", "), many - SHOWN),
-    }
+    Some(Checked { bytes, output, asked, warnings })
 }
 
 fn read_text(dir: &Path, name: &str, fix: &str, problems: &mut Problems) -> Option<String> {

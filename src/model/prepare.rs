@@ -10,11 +10,13 @@ use crate::doors::Clock;
 use crate::error::Fatal;
 use crate::memory;
 use crate::model::curve::ProbeSettings;
+use crate::model::open::SessionSettings;
 use crate::model::open::builder;
-use crate::model::package::{Package, list};
+use crate::model::package::Package;
 use crate::model::probe::{ProbeReport, check_golden, probe, warm_up};
+use crate::model::problem::list;
 use crate::model::runtime::Runtime;
-use crate::model::session::{Opened, Session, SessionSettings};
+use crate::model::session::{Opened, Session};
 use crate::model::trees::{Graph, TreeNode};
 use crate::values::model::{Provider, Trees};
 
@@ -163,7 +165,7 @@ fn exchange_trees(runtime: &Runtime, package: &Package, clock: &dyn Clock) -> Gr
 }
 
 fn log_trees(graph: &Graph, package: &Package) {
-    let direct = graph.direct(&package.output_tensor).is_some();
+    let direct = graph.direct(&package.output.tensor).is_some();
     for node in &graph.nodes {
         match node {
             TreeNode::Kernel { trees, instructions, proof, proof_time } => tracing::info!(
@@ -208,7 +210,7 @@ impl Model {
     /// The output that is read, its columns, and which of them is the score.
     pub fn output(&self) -> (&str, usize, usize) {
         let (columns, column) = self.opened.columns();
-        (&self.package.output_tensor, columns, column)
+        (&self.package.output.tensor, columns, column)
     }
 
     /// What ONNX Runtime holds for the sessions of `lanes` lanes.

@@ -1,17 +1,18 @@
 //! What is asked of a model before the first record: does it answer as it did when it was exported, does a row's
 //! score depend on its batch, how large should batches be on this machine, and does it answer probabilities.
 
-use ndarray::{Array2, ArrayView2, s};
+use ndarray::{Array2, s};
 
-use crate::doors::{Clock, Scorer};
+use crate::doors::Clock;
 use crate::error::{Fatal, exit};
 use crate::model::answers::AnswerRange;
 use crate::model::curve::{CurvePoint, ProbeSettings, choose_cap, measure_curve, sizes};
 use crate::model::golden::Golden;
 use crate::model::golden_records;
+use crate::model::open::Placement;
 use crate::model::package::Package;
 use crate::model::sequence::Sequence;
-use crate::model::session::{Placement, Session};
+use crate::model::session::Session;
 use crate::values::record::{SCORE_SLACK, score_of};
 
 /// What the probe found; for the log, `/status` and metrics.
@@ -59,11 +60,11 @@ pub fn check_golden(session: &mut Session, package: &Package) -> Result<f64, Fat
 /// Each row alone and all in one batch.
 fn check_scores(session: &mut Session, package: &Package, golden: &Golden, kind: &str) -> Result<f64, Fatal> {
     let mut together = vec![0.0; golden.scores.len()];
-    answer_afresh(session, package, golden.rows.view(), &mut together)?;
+    session.answer_afresh(package, golden.rows.view(), &mut together)?;
     let mut difference_max = 0.0f64;
     for (index, &expected) in golden.scores.iter().enumerate() {
         let mut alone = [0.0];
-        answer_afresh(session, package, golden.rows.slice(s![index..=index, ..]), &mut alone)?;
+        session.answer_afresh(package, golden.rows.slice(s![index..=index, ..]), &mut alone)?;
         for (answer, how) in [(alone[0], "alone"), (together[index], "in a batch of all")] {
             // What is no score is told as it came.
             let got = score_of(answer).unwrap_or(answer);
@@ -86,31 +87,6 @@ fn check_scores(session: &mut Session, package: &Package, golden: &Golden, kind:
         }
     }
     Ok(difference_max)
-}
-
-pub(super) fn answer(
-    session: &mut Session,
-    package: &Package,
-    rows: ArrayView2<'_, f32>,
-    scores: &mut [f64],
-) -> Result<(), Fatal> {
-    session.score(rows, scores).map_err(|error| {
-        let what =
-            format!("model package {}: the model fails on {} rows: {error}", package.dir.display(), rows.nrows());
-        Fatal::new(exit::MODEL, what, "export the model anew; a plain runtime should score the golden rows too")
-    })
-}
-
-/// [`answer`] with nothing left of earlier calls: what the model does not write is NaN.
-fn answer_afresh(
-    session: &mut Session,
-    package: &Package,
-    rows: ArrayView2<'_, f32>,
-    scores: &mut [f64],
-) -> Result<(), Fatal> {
-    session.blank_answers();
-    scores.fill(f64::NAN);
-    answer(session, package, rows, scores)
 }
 
 /// Rows like the golden ones and yet all different: each is a golden row, one value in sixteen taken from another, all
@@ -136,13 +112,13 @@ pub fn varied_rows(golden: &Array2<f32>, rows: usize) -> Array2<f32> {
 fn is_invariant(session: &mut Session, package: &Package, pool: &Array2<f32>) -> Result<bool, Fatal> {
     let mut alone = vec![0.0; INVARIANCE_ROWS];
     for (index, score) in alone.iter_mut().enumerate() {
-        answer(session, package, pool.slice(s![index..=index, ..]), std::slice::from_mut(score))?;
+        session.answer(package, pool.slice(s![index..=index, ..]), std::slice::from_mut(score))?;
     }
     let mut scores = vec![0.0; INVARIANCE_ROWS];
     for size in INVARIANCE_SIZES {
         for start in (0..INVARIANCE_ROWS).step_by(size) {
             let end = (start + size).min(INVARIANCE_ROWS);
-            answer(session, package, pool.slice(s![start..end, ..]), &mut scores[start..end])?;
+            session.answer(package, pool.slice(s![start..end, ..]), &mut scores[start..end])?;
         }
         if scores.iter().zip(&alone).any(|(one, other)| one.to_bits() != other.to_bits()) {
             return Ok(false);
@@ -167,14 +143,14 @@ fn check_range(
     while answers.len() < pool.nrows() && clock.now_ns().saturating_sub(start_ns) < RANGE_BUDGET_NS {
         let (from, to) = (answers.len(), (answers.len() + batch_rows).min(pool.nrows()));
         answers.resize(to, f64::NAN);
-        answer_afresh(session, package, pool.slice(s![from..to, ..]), &mut answers[from..])?;
+        session.answer_afresh(package, pool.slice(s![from..to, ..]), &mut answers[from..])?;
     }
     let range = AnswerRange::of(&answers);
     if range.outside == 0 {
         return Ok(range);
     }
     let (kind, fix) = range.likely();
-    let (dir, output, numbers) = (package.dir.display(), &package.output_tensor, range.numbers());
+    let (dir, output, numbers) = (package.dir.display(), &package.output.tensor, range.numbers());
     let (outside, clamped) = (range.share(range.outside), range.share(range.clamped));
     let what = format!(
         "model package {dir}: `{output}` does not answer probabilities: {outside} answers to varied golden rows are \
@@ -234,7 +210,7 @@ pub fn warm_up(session: &mut Session, package: &Package, rows_max: usize) -> Res
     let pool = varied_rows(&package.golden.rows, rows_max);
     let mut scores = vec![0.0; rows_max];
     for rows in sizes(rows_max) {
-        answer(session, package, pool.slice(s![..rows, ..]), &mut scores)?;
+        session.answer(package, pool.slice(s![..rows, ..]), &mut scores)?;
     }
     Ok(())
 }

@@ -11,46 +11,16 @@ use std::sync::Arc;
 use ndarray::ArrayView2;
 
 use crate::doors::{ScoreError, Scorer};
-use crate::error::Fatal;
-use crate::model::open::{builder, check_outlets, choose_way_back, fixed_rows, learn_shape, placement, refused};
+use crate::error::{Fatal, exit};
+use crate::model::open::{
+    AnswerShape, Placement, SessionSettings, builder, check_outlets, choose_way_back, fixed_rows, learn_shape,
+    placement, refused,
+};
 use crate::model::package::Package;
 use crate::model::runner::{Answers, Runner};
 use crate::model::runtime::Runtime;
 use crate::model::trees::{Graph, Loaded, TreeKernel};
 use crate::values::model::Provider;
-
-/// How a session is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SessionSettings {
-    pub provider: Provider,
-    /// Rows of one call at most; larger batches are cut.
-    pub rows_max: usize,
-    /// Every call is filled up to this many rows, so that a record's score cannot depend on its batch.
-    pub pad_rows: Option<usize>,
-}
-
-/// Where the graph's nodes ended up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Placement {
-    /// The provider really used: the one asked for if at least one node runs there.
-    pub provider: Provider,
-    /// Nodes that run there, of all.
-    pub nodes: usize,
-    pub nodes_total: usize,
-}
-
-/// The shapes a model answers in, learned from its answers (declared shapes are hints).
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct AnswerShape {
-    /// For one row.
-    pub one: Vec<i64>,
-    /// For more; the first dimension is the number of rows.
-    pub many: Vec<i64>,
-    /// Answers per row.
-    pub columns: usize,
-    /// The one that is the score.
-    pub column: usize,
-}
 
 /// Files larger than this are opened once for all lanes.
 const OWN_BYTES_MAX: usize = 256 << 10;
@@ -85,8 +55,8 @@ impl Opened {
     /// an output of floats with one score per row, in the contract's column.
     ///
     /// # Errors
-    /// [`exit::MODEL`](crate::error::exit::MODEL) when the model does not fit its contract,
-    /// [`exit::SYSTEM`](crate::error::exit::SYSTEM) when the provider is not there.
+    /// [`exit::MODEL`] when the model does not fit its contract,
+    /// [`exit::SYSTEM`] when the provider is not there.
     pub fn open(
         runtime: &Runtime,
         package: &Package,
@@ -100,7 +70,7 @@ impl Opened {
         let mut warnings = Vec::new();
         let rows_fixed = fixed_rows(rows_declared, settings, &mut warnings);
         let rows_max = rows_fixed.unwrap_or(settings.rows_max.max(1));
-        let output = package.output_tensor.clone();
+        let output = package.output.tensor.clone();
         // Two shapes are learned from one row and three, whatever the largest batch will be.
         let rows_learned = rows_max.max(3);
         let mut runner = Runner::new(loaded.clone(), &input, &output, width, rows_learned).map_err(refused)?;
@@ -142,7 +112,7 @@ impl Opened {
     /// For one lane, with memory for its calls.
     ///
     /// # Errors
-    /// [`exit::MODEL`](crate::error::exit::MODEL) when ONNX Runtime gives no values.
+    /// [`exit::MODEL`] when ONNX Runtime gives no values.
     pub fn session(self: &Arc<Opened>, package: &Package) -> Result<Session, Fatal> {
         let refused = |error: ort::Error| refused(package, self.settings.provider, &error);
         let mut runner =
@@ -205,9 +175,33 @@ impl Session {
         self.opened.rows_fixed
     }
 
-    /// Forgets the last call's answers, so that whatever the next one leaves unwritten comes out as NaN.
-    pub(super) fn blank_answers(&mut self) {
+    /// The scores of these rows, as [`Scorer::score`] gives them.
+    ///
+    /// # Errors
+    /// [`exit::MODEL`] when the model fails on them.
+    pub(super) fn answer(
+        &mut self,
+        package: &Package,
+        rows: ArrayView2<'_, f32>,
+        scores: &mut [f64],
+    ) -> Result<(), Fatal> {
+        self.score(rows, scores).map_err(|error| {
+            let what =
+                format!("model package {}: the model fails on {} rows: {error}", package.dir.display(), rows.nrows());
+            Fatal::new(exit::MODEL, what, "export the model anew; a plain runtime should score the golden rows too")
+        })
+    }
+
+    /// [`Session::answer`] with nothing left of earlier calls: what the model does not write is NaN.
+    pub(super) fn answer_afresh(
+        &mut self,
+        package: &Package,
+        rows: ArrayView2<'_, f32>,
+        scores: &mut [f64],
+    ) -> Result<(), Fatal> {
         self.runner.blank_answers();
+        scores.fill(f64::NAN);
+        self.answer(package, rows, scores)
     }
 
     /// One call: at most `rows_max` rows, or exactly the fixed number.

@@ -171,6 +171,18 @@ impl Field<'_> {
     }
 }
 
+/// A message's text field, the last one where there are several; empty where there is none.
+pub fn text_of(message: &[u8], number: u32) -> Result<String, Malformed> {
+    let mut text = String::new();
+    for field in Fields::new(message) {
+        let field = field?;
+        if field.number == number {
+            text = field.text()?.to_owned();
+        }
+    }
+    Ok(text)
+}
+
 /// Appends a field that is a number.
 pub fn put_number(out: &mut Vec<u8>, number: u32, value: u64) {
     put_varint(out, u64::from(number) << 3);

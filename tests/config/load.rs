@@ -8,7 +8,7 @@ use std::path::Path;
 use scorewire::config::keys::{self, KEYS};
 use scorewire::config::machine::Machine;
 use scorewire::config::problem::{ConfigError, Origin, Problem};
-use scorewire::config::raw::{FlagValue, Sources};
+use scorewire::config::sources::{FlagValue, Sources};
 use scorewire::config::{Config, DeliveryMode, LaneConfig, Loaded, REFERENCE, show};
 use scorewire::error::{Fatal, exit};
 use scorewire::kafka::settings::{GroupProtocol, Membership, StartAt};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use scorewire::config::Config;
 use scorewire::config::machine::Machine;
-use scorewire::config::raw::Sources;
+use scorewire::config::sources::Sources;
 
 /// The warnings about lanes on three cores with this quota.
 fn warnings(quota_millis: Option<u64>, lanes: &str) -> Vec<String> {

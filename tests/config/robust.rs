@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use proptest::prelude::*;
 use scorewire::config::keys::KEYS;
 use scorewire::config::machine::Machine;
-use scorewire::config::raw::{FlagValue, Sources};
+use scorewire::config::sources::{FlagValue, Sources};
 use scorewire::config::{Config, REFERENCE};
 
 /// What is told about these sources; `None` when they hold.

@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex};
 
 use scorewire::config::machine::Machine;
 use scorewire::config::properties::{self, Side};
-use scorewire::config::raw::{FlagValue, RawConfig, Sources};
+use scorewire::config::raw::RawConfig;
 use scorewire::config::secret::Secret;
+use scorewire::config::sources::{FlagValue, Sources};
 use scorewire::config::{Config, LogConfig, LogFormat, show};
 use scorewire::error::Fatal;
 use scorewire::kafka::settings::{PasswordFiles, SECRET_PROPERTIES};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use scorewire::config::machine::Machine;
 use scorewire::config::problem::ConfigError;
-use scorewire::config::raw::Sources;
+use scorewire::config::sources::Sources;
 use scorewire::config::{Config, Loaded};
 use tempfile::TempDir;
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use scorewire::config::keys;
 use scorewire::config::table::{self, Given, Reread};
 use scorewire::config::{Config, REFERENCE, show};
 
@@ -42,14 +43,14 @@ fn every_key_stands_in_the_reference_with_its_default_and_is_shown() {
 /// What is said to be read again without a restart is told where it stands.
 #[test]
 fn only_the_file_of_a_password_is_read_again_while_the_process_runs() {
-    assert!(table::keys().all(|key| table::reread(key.name) == Some(Reread::AtStart)));
+    assert!(table::keys().all(|key| keys::reread(key.name) == Some(Reread::AtStart)));
     for section in scorewire::config::keys::PROPERTY_SECTIONS {
-        let of = |name: &str| table::reread(&format!("{section}.{name}"));
+        let of = |name: &str| keys::reread(&format!("{section}.{name}"));
         assert_eq!(of("sasl.password_file"), Some(Reread::EachConnection));
         for name in ["sasl.password", "ssl.key.password_file", "sasl.username"] {
             assert_eq!(of(name), Some(Reread::AtStart), "{name}");
         }
     }
-    assert_eq!(table::reread("kafka"), None);
+    assert_eq!(keys::reread("kafka"), None);
     assert!(REFERENCE.contains("The file of sasl.password (PLAIN, SCRAM) is read again for each new connection"));
 }

@@ -11,7 +11,7 @@ use crate::support::{Page, root};
 use scorewire::config::Config;
 use scorewire::config::keys::KEYS;
 use scorewire::config::machine::Machine;
-use scorewire::config::raw::{FlagValue, Sources};
+use scorewire::config::sources::{FlagValue, Sources};
 use scorewire::observe::metrics::{METRICS, Metric};
 
 /// Commands of a page: in blocks for a shell, and quoted in its text.

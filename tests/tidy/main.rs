@@ -1,6 +1,7 @@
 //! The house rules as a test: layers, fences, sizes, and reasons for exceptions. Reads the sources as text, so it knows
 //! nothing of types; where a rule is in the way of something good, change the rule here and say why.
 
+mod circles;
 mod layers;
 mod planted;
 mod rules;
@@ -28,6 +29,12 @@ fn hold(rule: fn(&Source) -> Vec<Finding>) {
 #[test]
 fn imports_point_one_way() {
     hold(layers::imports);
+}
+
+#[test]
+fn files_import_each_other_in_pairs_at_most() {
+    let circles = circles::circles(&Source::read_all(FOLDERS));
+    assert!(circles.is_empty(), "\n  {}\n", circles.join("\n  "));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Every rule shown to fail where it must, and to hold where a careless one would cry: on planted sources.
 
+use super::circles::circles;
 use super::layers::{ban_lints, bans, fences, imports, thread_starters};
 use super::rules::{self, Finding};
 use super::scan::Source;
@@ -37,6 +38,68 @@ fn an_import_with_the_direction_is_fine() {
     }
     let below_tests = "#[cfg(test)]\nmod tests {\n}\nuse crate::cli::X;";
     assert_eq!(lines_found(imports, "src/avro/plan.rs", below_tests), [4], "after the tests the rule holds again");
+}
+
+/// What is found among files of `src/lane/`, each a name and its text.
+fn circles_of(files: &[(&str, &str)]) -> Vec<String> {
+    let parse = |(name, text): &(&str, &str)| Source::parse(&format!("src/lane/{name}.rs"), text);
+    let module = (!files.iter().any(|(name, _)| *name == "mod")).then(|| Source::parse("src/lane/mod.rs", "mod a;"));
+    circles(&files.iter().map(parse).chain(module).collect::<Vec<_>>())
+}
+
+#[test]
+fn a_circle_of_three_files_is_found_with_its_arrows() {
+    let ring = [
+        ("a", "use super::b::B;"),
+        ("b", "use crate::lane::c;\nfn f() { c::f() }"),
+        ("deep/mod", "use crate::lane::a;"),
+        ("c", "impl X for super::a::{A, Z} {}"),
+    ];
+    let found = circles_of(&ring);
+    let words = "3 files import each other in a circle: src/lane/a.rs, src/lane/b.rs, src/lane/c.rs\n    \
+        src/lane/a.rs -> src/lane/b.rs: B\n    src/lane/b.rs -> src/lane/c.rs: c\n    src/lane/c.rs -> src/lane/a.rs: A, Z";
+    assert_eq!(found, [words]);
+
+    // What a module passes on comes from the file that has it, under whatever name.
+    let passed = [
+        ("mod", "mod a;\nmod b;\nmod c;\npub use {a::A, b::{self, B}};\npub(super) use c::make as build;"),
+        ("a", "use super::B;"),
+        ("b", "use crate::lane::build;"),
+        ("c", "use super::{A as First, A};"),
+    ];
+    assert!(circles_of(&passed)[0].starts_with("3 files import each other in a circle: src/lane/a.rs, src/lane/b.rs"));
+
+    // A parent that needs its children, which need it.
+    let parent =
+        [("mod", "use a::A;\nuse self::b::B;\npub struct Lane;"), ("a", "use super::Lane;"), ("b", "use super::*;")];
+    assert!(circles_of(&parent)[0].starts_with("3 files"), "{:?}", circles_of(&parent));
+    let two_rings = [("a", "use super::b::B;"), ("b", "use super::{a::A, c::C};"), ("c", "use super::b::B;")];
+    assert_eq!(circles_of(&two_rings).len(), 1, "two pairs that share a file are a knot of three");
+}
+
+#[test]
+fn what_is_no_circle_of_three_is_fine() {
+    for files in [
+        &[("a", "use super::b::B;"), ("b", "use super::a::A;"), ("c", "use super::a::A;")][..],
+        &[
+            ("a", "use super::b::B;"),
+            ("b", "use super::c::C;"),
+            ("c", "#[cfg(test)]\nmod tests {\n    use super::super::a::A;\n}"),
+        ],
+        &[
+            ("a", "use super::b::B;"),
+            ("b", "use super::c::C;"),
+            ("c", "// use super::a::A;\nconst S: &str = \"crate::lane::a\";"),
+        ],
+        // A module passes on what its children have; they take it of each other.
+        &[("mod", "pub use a::A;\npub use b::B;"), ("a", "use super::B;"), ("b", "")],
+        // To be seen by a place is not to need it.
+        &[("mod", "use a::A;\nuse b::B;"), ("a", "pub(super) struct A;"), ("b", "pub(in crate::lane) fn b(self) {}")],
+        // The same names from elsewhere.
+        &[("a", "use super::b::B;"), ("b", "use super::c::C;"), ("c", "use ndarray::a::A;\nfn f() { a::g() }")],
+    ] {
+        assert_eq!(circles_of(files), [""; 0], "{files:?}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A plan in the making.
 
-use crate::config::Config;
+use crate::config::plan::Config;
 use crate::values::settings::DeadlineFrom;
 
 /// A plan, and values of keys that only make one together.

@@ -1,8 +1,9 @@
 //! What stands before the sections, and `[kafka]`.
 
+use super::key::{Given, Key, Reading, Reread, Section, apart};
 use super::kinds::{Place, Text, Word, Words, any_text};
-use super::{Given, Key, Reading, Reread, Section, apart, properties};
-use crate::config::DeliveryMode;
+use super::properties;
+use crate::config::plan::DeliveryMode;
 use crate::config::read::Reader;
 use crate::kafka::settings::{GroupProtocol, Membership, StartAt, WithoutOffsets};
 use crate::values::settings::OutOfRange;

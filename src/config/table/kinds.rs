@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::Draft;
+use super::draft::Draft;
 use crate::config::read::Reader;
 
 pub trait Kind: Sync {

@@ -1,8 +1,9 @@
 //! `[lanes]`.
 
+use super::draft::Draft;
+use super::key::{Given, Key, Reread, Section};
 use super::kinds::{Integer, Own, Place, Word, Words};
-use super::{Draft, Given, Key, Reread, Section};
-use crate::config::LaneConfig;
+use crate::config::plan::LaneConfig;
 use crate::config::read::Reader;
 use crate::values::settings::{Cores, Layout};
 

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::draft::Draft;
+use super::key::{Given, Key, Reread, Section, apart};
 use super::kinds::{Integer, Place};
-use super::{Draft, Given, Key, Reread, Section, apart};
 
 pub const LIMITS: Section = Section {
     head: "

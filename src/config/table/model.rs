@@ -1,7 +1,7 @@
 //! `[model]`.
 
+use super::key::{Given, Key, Reading, Reread, Section, apart};
 use super::kinds::{Integer, Path, Place, Word, Words, any_path};
-use super::{Given, Key, Reading, Reread, Section, apart};
 use crate::values::model::{Provider, Trees};
 
 const PROVIDERS: Words<Provider> = &[("cpu", Provider::Cpu), ("cuda", Provider::Cuda)];

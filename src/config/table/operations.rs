@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 
+use super::draft::Draft;
+use super::key::{Given, Key, Reread, Section, apart};
 use super::kinds::{Own, Place, Text, Word, Words};
-use super::{Draft, Given, Key, Reread, Section, apart};
-use crate::config::LogFormat;
 use crate::config::read::Reader;
+use crate::observe::log::LogFormat;
 
 const LOG_FORMATS: Words<LogFormat> = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
 

@@ -1,7 +1,8 @@
 //! `[thresholds]`, `[review]`, `[dead_letters]`, `[deadline]`, `[headers]`: what becomes of a scored record.
 
+use super::draft::Draft;
+use super::key::{Given, Key, Reread, Section, apart};
 use super::kinds::{Integer, Own, Place, Share, Text, Word, Words, any_text};
-use super::{Draft, Given, Key, Reread, Section, apart};
 use crate::config::read::Reader;
 use crate::values::record::{Described, described_by};
 use crate::values::settings::{Deadline, DeadlineFrom, ForwardHeaders, HeaderStyle, PayloadPolicy, Thresholds};

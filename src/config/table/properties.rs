@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::{Draft, Reread, Section, apart};
+use super::draft::Draft;
+use super::key::{Reread, Section, apart};
 use crate::config::problem::Origin;
 use crate::config::properties;
 use crate::config::raw::Value;

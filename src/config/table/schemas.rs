@@ -1,7 +1,8 @@
 //! `[schemas]`.
 
+use super::draft::Draft;
+use super::key::{Given, Key, Reread, Section, apart};
 use super::kinds::{Own, Path, Place, Word, Words};
-use super::{Draft, Given, Key, Reread, Section, apart};
 use crate::config::read::Reader;
 use crate::values::schemas::{OnUnknown, WireForms};
 

@@ -1,7 +1,8 @@
 //! `[topics]`: a key for each of [`TOPICS`].
 
+use super::draft::Draft;
+use super::key::{Given, Key, Reread, Section, apart};
 use super::kinds::Kind;
-use super::{Draft, Given, Key, Reread, Section, apart};
 use crate::config::read::Reader;
 use crate::values::topics::{self, Topic};
 

@@ -4,8 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::model::fields::{element, graph, node, tensor, value_info};
-use crate::model::onnx::text_of;
-use crate::model::wire::{Fields, Malformed, Value};
+use crate::model::wire::{Fields, Malformed, Value, text_of};
 
 /// Names of the tensors that hold the very bits of the one called `name`, which is among them. `bytes`: a graph.
 pub fn aliases(bytes: &[u8], name: &str) -> Result<BTreeSet<String>, Malformed> {

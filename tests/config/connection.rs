@@ -1,0 +1,27 @@
+//! What commands that score nothing read of a configuration.
+
+use scorewire::config::machine::Machine;
+use scorewire::config::problem::ConfigError;
+use scorewire::config::sources::Sources;
+use scorewire::config::{Config, Connection, DeliveryMode};
+
+fn connection(text: &str) -> Result<Connection, ConfigError> {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("scorewire.toml");
+    std::fs::write(&file, format!("{text}[kafka]\nbootstrap = \"b:9092\"\n")).unwrap();
+    Config::load_connection(&Sources { file: Some(file), ..Sources::default() }, &Machine::current())
+}
+
+#[test]
+fn the_nodes_delivery_is_the_one_that_is_configured() {
+    for (text, delivery) in [
+        ("", DeliveryMode::AtLeastOnce),
+        ("delivery = \"at_least_once\"\n", DeliveryMode::AtLeastOnce),
+        // Without kafka.node: a node needs it for that, and whoever sends records does not.
+        ("delivery = \"exactly_once\"\n", DeliveryMode::ExactlyOnce),
+    ] {
+        assert_eq!(connection(text).unwrap().delivery, delivery, "{text:?}");
+    }
+    let problems = connection("delivery = \"at_most_once\"\n").expect_err("no such word").problems;
+    assert_eq!(problems.iter().map(|problem| problem.key.as_str()).collect::<Vec<_>>(), ["delivery"]);
+}
