@@ -53,7 +53,7 @@ fn what_handles_a_record_knows_neither_apache_avro_nor_fatal_and_the_verifier_st
 }
 
 #[test]
-fn one_file_of_the_pipeline_starts_threads() {
+fn one_file_of_the_lane_starts_threads() {
     let others = layers::thread_starters(&Source::read_all(FOLDERS));
     assert!(others.is_empty(), "threads also start in {others:?}");
 }
@@ -65,6 +65,11 @@ fn what_stands_before_the_kafka_clients_functions_says_when_it_can_go() {
         lacking.is_empty(),
         "functions, and how many files of src/kafka/ say `Unnecessary when` of each: {lacking:?}"
     );
+}
+
+#[test]
+fn no_struct_of_the_lane_owns_too_much() {
+    hold(rules::lane_fields);
 }
 
 #[test]

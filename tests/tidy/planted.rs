@@ -103,6 +103,19 @@ fn what_is_no_circle_of_three_is_fine() {
 }
 
 #[test]
+fn a_struct_of_the_lane_that_owns_too_much_is_found() {
+    let of = |fields: usize| {
+        let fields: String =
+            (0..fields).map(|n| format!("    /// Said.\n    pub(super) field_{n}: Vec<u8>,\n")).collect();
+        format!("//! A.\npub struct Knot<T> {{\n{fields}}}\n")
+    };
+    let most = rules::LANE_FIELDS_MAX;
+    assert_eq!(lines_found(rules::lane_fields, "src/lane/a.rs", &of(most + 1)), [2]);
+    assert!(lines_found(rules::lane_fields, "src/lane/a.rs", &of(most)).is_empty());
+    assert!(lines_found(rules::lane_fields, "src/load/a.rs", &of(most + 1)).is_empty());
+}
+
+#[test]
 fn what_jumps_a_fence_is_found() {
     for text in ["use rdkafka::Message;", "use ort::{session::Session};", "use {std::io, rdkafka_sys::types};"] {
         assert_eq!(lines_found(fences, "src/avro/wire.rs", text), [1], "{text}");

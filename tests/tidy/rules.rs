@@ -37,6 +37,40 @@ pub fn function_size(source: &Source) -> Vec<Finding> {
     functions.map(|function| (function.line + 1, says(&function.name, function.length))).collect()
 }
 
+/// A struct of the lane with more fields has more than one owner in it.
+pub const LANE_FIELDS_MAX: usize = 12;
+
+/// Structs of `src/lane/` that own too much.
+pub fn lane_fields(source: &Source) -> Vec<Finding> {
+    if !source.path.starts_with("src/lane/") {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    let mut open: Option<(usize, String, usize)> = None;
+    for (index, line) in source.lines.iter().enumerate() {
+        let code = line.code.trim_end();
+        if let Some((start, name, fields)) = &mut open {
+            let is_field =
+                code.strip_prefix("    ").is_some_and(|rest| !rest.starts_with([' ', '#', '}']) && rest.contains(": "));
+            *fields += usize::from(is_field);
+            if code == "}" {
+                if *fields > LANE_FIELDS_MAX {
+                    found.push((
+                        *start,
+                        format!("`{name}` has {fields} fields; a struct of the lane has at most {LANE_FIELDS_MAX}"),
+                    ));
+                }
+                open = None;
+            }
+        } else if !code.starts_with(' ') && code.ends_with('{') {
+            let name = words(code, "struct").next().map(|at| code[at + "struct".len()..].trim());
+            let name = name.map(|rest| rest.chars().take_while(|c| c.is_alphanumeric()).collect::<String>());
+            open = name.map(|name| (index + 1, name, 0));
+        }
+    }
+    found
+}
+
 /// A reader learns from the first line what a file is for.
 pub fn opening_doc(source: &Source) -> Vec<Finding> {
     let first = source.lines.first().map_or("", |line| line.raw.as_str());
