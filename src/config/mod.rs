@@ -5,6 +5,7 @@
 
 use std::sync::LazyLock;
 
+pub mod allow_list;
 pub mod cgroup;
 pub mod checks;
 pub mod descriptors;
@@ -14,7 +15,6 @@ pub mod machine;
 mod nearest;
 mod plan;
 pub mod problem;
-pub mod properties;
 pub mod raw;
 mod read;
 pub mod secret;

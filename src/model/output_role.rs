@@ -8,8 +8,8 @@ use crate::model::onnx::Inspection;
 use crate::model::problem::{Problems, list};
 use crate::model::section::Section;
 
-/// The part of the model's answer that is the score. Read by the contract it has a tensor and a column;
-/// [`OutputRole::resolve`] adds what the graph knows of them.
+/// The part of the model's answer that is the score. As the contract has it, it names a tensor and a column; resolved
+/// against the graph, it knows the column's neighbours and what was taken off.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutputRole {
     /// The tensor to read: the contract's, or what its ZipMap is made of.

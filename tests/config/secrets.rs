@@ -7,8 +7,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use scorewire::config::allow_list::{self, Side};
 use scorewire::config::machine::Machine;
-use scorewire::config::properties::{self, Side};
 use scorewire::config::raw::RawConfig;
 use scorewire::config::secret::Secret;
 use scorewire::config::sources::{FlagValue, Sources};
@@ -45,7 +45,7 @@ fn sources(file: PathBuf) -> Sources {
 
 /// Some secrets belong to logins that the client cannot do.
 fn passes(property: &str) -> bool {
-    properties::check(property, Side::Both).is_ok()
+    allow_list::check(property, Side::Both).is_ok()
 }
 
 #[test]

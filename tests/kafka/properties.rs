@@ -1,6 +1,6 @@
 //! The list of properties that pass, held against the client as it is compiled: what it cannot do does not pass.
 
-use scorewire::config::properties::{self, Side, check};
+use scorewire::config::allow_list::{self, Side, check};
 use scorewire::kafka::native::Conf;
 
 /// Whether the client takes any of these values for a property: one that is not compiled in takes none.
@@ -11,7 +11,7 @@ fn takes_any(name: &str) -> bool {
 
 #[test]
 fn every_property_that_passes_is_compiled_into_the_client() {
-    for (name, _) in properties::allowed() {
+    for (name, _) in allow_list::allowed() {
         assert!(takes_any(name), "{name}: the client takes no value for it");
     }
     for name in ["https.ca.location", "sasl.oauthbearer.client.id"] {
@@ -22,10 +22,10 @@ fn every_property_that_passes_is_compiled_into_the_client() {
 
 #[test]
 fn the_values_that_pass_are_those_that_the_client_takes() {
-    for (name, values) in properties::choices() {
+    for (name, values) in allow_list::choices() {
         for value in values {
             let in_any_case = [(*value).to_owned(), value.to_ascii_lowercase(), value.to_ascii_uppercase()];
-            for value in in_any_case.iter().filter(|value| properties::check_value(name, value).is_ok()) {
+            for value in in_any_case.iter().filter(|value| allow_list::check_value(name, value).is_ok()) {
                 assert!(Conf::new(&[]).unwrap().set(name, value).is_ok(), "{name} = {value}");
             }
         }

@@ -186,12 +186,12 @@ impl Kind for Path {
 pub fn any_path(_: &mut Reader<'_>, _: &'static str, _: &path::Path) {}
 
 /// A kind that only one key has.
-pub struct Own {
+pub struct OwnKind {
     pub read: fn(&mut Reader<'_>, &'static str, &mut Draft),
     pub show: fn(&Draft) -> Value,
 }
 
-impl Kind for Own {
+impl Kind for OwnKind {
     fn read(&self, key: &'static str, reader: &mut Reader<'_>, draft: &mut Draft) {
         (self.read)(reader, key, draft);
     }

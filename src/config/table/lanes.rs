@@ -2,7 +2,7 @@
 
 use super::draft::Draft;
 use super::key::{Given, Key, Reread, Section};
-use super::kinds::{Integer, Own, Place, Word, Words};
+use super::kinds::{Integer, OwnKind, Place, Word, Words};
 use crate::config::plan::LaneConfig;
 use crate::config::read::Reader;
 use crate::values::settings::{Cores, Layout};
@@ -33,7 +33,7 @@ pub const LANES: Section = Section {
         },
         Key {
             name: "lanes.cores",
-            kind: &Own {
+            kind: &OwnKind {
                 read: |reader, key, draft| draft.cores = reader.list_of(key, "a core number").unwrap_or_default(),
                 show: |draft| draft.cores.clone().into(),
             },

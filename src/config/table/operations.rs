@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::draft::Draft;
 use super::key::{Given, Key, Reread, Section, apart};
-use super::kinds::{Own, Place, Text, Word, Words};
+use super::kinds::{OwnKind, Place, Text, Word, Words};
 use crate::config::read::Reader;
 use crate::observe::log::LogFormat;
 
@@ -14,7 +14,7 @@ pub const ADMIN: Section = Section {
     head: "\n\n[admin]",
     keys: &[Key {
         name: "admin.listen",
-        kind: &Own {
+        kind: &OwnKind {
             read: listen,
             show: |draft| {
                 draft.config.admin_listen.map_or_else(|| "off".to_owned(), |address| address.to_string()).into()

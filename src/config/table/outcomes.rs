@@ -2,7 +2,7 @@
 
 use super::draft::Draft;
 use super::key::{Given, Key, Reread, Section, apart};
-use super::kinds::{Integer, Own, Place, Share, Text, Word, Words, any_text};
+use super::kinds::{Integer, OwnKind, Place, Share, Text, Word, Words, any_text};
 use crate::config::read::Reader;
 use crate::values::record::{Described, described_by};
 use crate::values::settings::{Deadline, DeadlineFrom, ForwardHeaders, HeaderStyle, PayloadPolicy, Thresholds};
@@ -149,7 +149,7 @@ pub const HEADERS: Section = Section {
     head: "\n\n[headers]",
     keys: &[Key {
         name: "headers.forward",
-        kind: &Own {
+        kind: &OwnKind {
             read: forward,
             show: |draft| match &draft.config.forward_headers {
                 ForwardHeaders::All => vec!["*"].into(),

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::draft::Draft;
 use super::key::{Reread, Section, apart};
+use crate::config::allow_list;
 use crate::config::problem::Origin;
-use crate::config::properties;
 use crate::config::raw::Value;
 use crate::config::read::Reader;
 use crate::kafka::settings::secrets::{PASSWORD, PasswordFiles, is_secret, read_secret};
@@ -78,7 +78,7 @@ pub fn read(reader: &mut Reader<'_>, draft: &mut Draft) {
 
 /// The properties of one section that pass the allow-list, secrets read from their files; and the file of the password.
 fn client_properties(reader: &mut Reader<'_>, section: &str) -> (BTreeMap<String, String>, Option<PathBuf>) {
-    let client = properties::Side::of_section(section);
+    let client = allow_list::Side::of_section(section);
     let raw = reader.raw;
     let (mut passed, mut password_file) = (BTreeMap::new(), None);
     for (written, setting) in raw.properties(section) {
@@ -86,7 +86,7 @@ fn client_properties(reader: &mut Reader<'_>, section: &str) -> (BTreeMap<String
         let Value::Property(value) = &setting.value else { continue };
         let secret_file = written.strip_suffix("_file").filter(|name| is_secret(name));
         let name = secret_file.unwrap_or(written);
-        if let Err(refusal) = properties::check(name, client) {
+        if let Err(refusal) = allow_list::check(name, client) {
             reader.problem(&key, refusal.what, refusal.fix);
             continue;
         }
@@ -100,7 +100,7 @@ fn client_properties(reader: &mut Reader<'_>, section: &str) -> (BTreeMap<String
             None => Some(value.expose().to_owned()),
         };
         let Some(value) = value else { continue };
-        if let Err(refusal) = properties::check_value(name, &value) {
+        if let Err(refusal) = allow_list::check_value(name, &value) {
             reader.problem(&key, refusal.what, refusal.fix);
             continue;
         }

@@ -2,7 +2,7 @@
 
 use super::draft::Draft;
 use super::key::{Given, Key, Reread, Section, apart};
-use super::kinds::{Own, Path, Place, Word, Words};
+use super::kinds::{OwnKind, Path, Place, Word, Words};
 use crate::config::read::Reader;
 use crate::values::schemas::{OnUnknown, WireForms};
 
@@ -36,7 +36,7 @@ pub const SCHEMAS: Section = Section {
         },
         Key {
             name: "schemas.wire_forms",
-            kind: &Own { read: wire_forms, show: |draft| accepted(draft.config.schemas.wire_forms).into() },
+            kind: &OwnKind { read: wire_forms, show: |draft| accepted(draft.config.schemas.wire_forms).into() },
             given: Given::Default,
             reread: Reread::AtStart,
             text: r#"

@@ -99,7 +99,7 @@ impl Span {
         let value = match thresholds.len() {
             many if many > 0 && sequence.below(16) > 0 => {
                 let threshold = thresholds[sequence.below(many)];
-                Way::ALL[sequence.below(3)].value(threshold)
+                SplitValue::ALL[sequence.below(3)].value(threshold)
             }
             _ => ODD[sequence.below(ODD.len())],
         };
@@ -113,22 +113,22 @@ impl Span {
 
 /// What a row may bring to a split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+enum SplitValue {
     At,
     Below,
     Above,
     Missing,
 }
 
-impl Way {
-    const ALL: [Way; 4] = [Way::At, Way::Below, Way::Above, Way::Missing];
+impl SplitValue {
+    const ALL: [SplitValue; 4] = [SplitValue::At, SplitValue::Below, SplitValue::Above, SplitValue::Missing];
 
     fn value(self, threshold: f32) -> f32 {
         match self {
-            Way::At => threshold,
-            Way::Below => threshold.next_down(),
-            Way::Above => threshold.next_up(),
-            Way::Missing => f32::NAN,
+            SplitValue::At => threshold,
+            SplitValue::Below => threshold.next_down(),
+            SplitValue::Above => threshold.next_up(),
+            SplitValue::Missing => f32::NAN,
         }
     }
 }
@@ -157,8 +157,8 @@ impl Draft {
     }
 }
 
-/// A decision: a leaf to reach (with [`Way::At`]), or what to bring to a split.
-type Decision = (u32, Way);
+/// A decision: a leaf to reach (with [`SplitValue::At`]), or what to bring to a split.
+type Decision = (u32, SplitValue);
 
 /// One tree, and which of its decisions no row has taken so far.
 struct Plan<'a> {
@@ -185,8 +185,8 @@ impl<'a> Plan<'a> {
         let mut plan = Plan { tree, parents, open: Vec::new(), taken, leaves_unreachable: 0 };
         for (at, node) in (0..).zip(tree) {
             let ways = match *node {
-                Node::Leaf(_) => &Way::ALL[..1],
-                Node::Split { .. } => &Way::ALL[..],
+                Node::Leaf(_) => &SplitValue::ALL[..1],
+                Node::Split { .. } => &SplitValue::ALL[..],
             };
             for &way in ways.iter().filter(|way| differs(*node, **way)) {
                 let can_be = plan.meets((at, way), row);
@@ -245,21 +245,21 @@ impl<'a> Plan<'a> {
         let mut at = 0;
         while let Node::Split { feature, threshold, nan_left, left, right } = self.tree[at] {
             let value = row[feature as usize];
-            for way in Way::ALL {
+            for way in SplitValue::ALL {
                 let brought = way.value(threshold);
                 self.taken[at][way as usize] |= value == brought || value.is_nan() && brought.is_nan();
             }
             let goes_left = value <= threshold || value.is_nan() && nan_left;
             at = if goes_left { left as usize } else { right as usize };
         }
-        self.taken[at][Way::At as usize] = true;
+        self.taken[at][SplitValue::At as usize] = true;
     }
 }
 
 /// Whether a way brings another value than the threshold itself: infinity has no neighbour on the far side.
-fn differs(node: Node, way: Way) -> bool {
+fn differs(node: Node, way: SplitValue) -> bool {
     match node {
-        Node::Split { threshold, .. } => way == Way::At || way.value(threshold) != threshold,
+        Node::Split { threshold, .. } => way == SplitValue::At || way.value(threshold) != threshold,
         Node::Leaf(_) => true,
     }
 }
