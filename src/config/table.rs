@@ -1,7 +1,7 @@
 //! The table of keys: one entry each, from which follow its name, how it is read, how it is shown, and its lines of the
 //! reference. The order of the table is the order of the reference, of `config show`, and of what is wrong.
 //!
-//! A new key is an entry here and a field where it is used; `SCOREWIRE_REWRITE_DOCS=1 cargo test --all-features --test config table` then
+//! A new key is an entry here and a field where it is used; `SCOREWIRE_REWRITE_DOCS=1 cargo test --all-features --locked --test config table` then
 //! writes the reference's copy anew.
 
 use std::fmt::Write as _;

@@ -164,17 +164,13 @@ where
             ledger: &mut self.ledger,
             batch: self.score.open(),
             times: &mut self.telemetry.times,
+            stats: &self.telemetry.stats,
             clock: &self.clock,
             now_ns,
         };
-        let taken = self.ingest.take_in(room, self.deliver.refusals(), into);
-        self.telemetry.stats.received.add(taken.received);
-        if taken.received > 0 {
-            self.telemetry.stats.received_ms.set(now_ns / 1_000_000);
-            failpoint::pass(Point::AfterReceive);
-        }
+        let stops = self.ingest.take_in(room, self.deliver.refusals(), into);
         self.pause_waiting(now_ns)?;
-        taken.stops.into_iter().try_for_each(|at| self.stop_before(at))
+        stops.into_iter().try_for_each(|at| self.stop_before(at))
     }
 
     /// Takes in the answers on schemas, and tries again what waits for them. Returns whether something of it moved on.
@@ -186,6 +182,7 @@ where
                 ledger: &mut self.ledger,
                 batch: self.score.open(),
                 times: &mut self.telemetry.times,
+                stats: &self.telemetry.stats,
                 clock: &self.clock,
                 now_ns: self.clock.now_ns(),
             };

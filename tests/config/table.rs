@@ -15,7 +15,7 @@ fn the_copy_of_the_reference_is_what_the_program_prints() {
     }
     let copy = std::fs::read_to_string(path).unwrap();
     let same = copy.lines().zip(REFERENCE.lines()).take_while(|(copy, printed)| copy == printed).count();
-    let help = "SCOREWIRE_REWRITE_DOCS=1 cargo test --all-features --test config table writes it anew";
+    let help = "SCOREWIRE_REWRITE_DOCS=1 cargo test --all-features --locked --test config table writes it anew";
     assert!(copy == *REFERENCE, "{} differs from line {} on: {help}", path.display(), same + 1);
 }
 

@@ -10,7 +10,7 @@ use scorewire::observe::metrics::{METRICS, Metric};
 
 const PAGE: &str = "docs/metrics.md";
 const REWRITE: &str = "SCOREWIRE_REWRITE_DOCS";
-const COMMAND: &str = "SCOREWIRE_REWRITE_DOCS=1 cargo test --all-features --test docs metrics";
+const COMMAND: &str = "SCOREWIRE_REWRITE_DOCS=1 cargo test --all-features --locked --test docs metrics";
 
 /// What stands before and behind the table.
 const MARKS: [&str; 2] = ["<!-- the table: begin -->\n", "<!-- the table: end -->\n"];

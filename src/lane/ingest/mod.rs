@@ -15,6 +15,7 @@ use self::gate::Gate;
 use self::inbox::Inbox;
 use crate::doors::{Clock, Source, SourceRecord};
 use crate::error::Fatal;
+use crate::failpoint::{self, Point};
 use crate::lane::deliver::Refusals;
 use crate::lane::ledger::{Flow, Ledger};
 use crate::lane::score::{Batch, DecodeSpan};
@@ -29,17 +30,10 @@ pub(super) struct Decoding<'a, R, C> {
     /// Takes them.
     pub(super) batch: &'a mut Batch<R>,
     pub(super) times: &'a mut StepTimes,
+    pub(super) stats: &'a LaneStats,
     pub(super) clock: &'a C,
     /// When it begins.
     pub(super) now_ns: u64,
-}
-
-/// What came of taking records in.
-#[derive(Debug, Default)]
-pub(super) struct TakenIn {
-    pub received: u64,
-    /// Records before which their partitions stop, the first of each.
-    pub stops: Vec<Position>,
 }
 
 /// When what waits for schemas is tried again.
@@ -117,11 +111,17 @@ impl<R: SourceRecord> Ingest<R> {
 
     /// Decodes what arrived into the batch, at most `room` records. Records of partitions that are not ours any more, or
     /// that were seen before a rewind, are dropped: they are below no commit and come again where they belong.
-    pub(super) fn take_in(&mut self, room: usize, refusals: &Refusals, into: Decoding<'_, R, impl Clock>) -> TakenIn {
-        let Decoding { ledger, batch, times, clock, now_ns } = into;
+    /// Returns those before which their partitions stop, the first of each.
+    pub(super) fn take_in(
+        &mut self,
+        room: usize,
+        refusals: &Refusals,
+        into: Decoding<'_, R, impl Clock>,
+    ) -> Vec<Position> {
+        let Decoding { ledger, batch, times, stats, clock, now_ns } = into;
         let (items, rows) = (batch.items.len(), batch.rows.filled);
         let mut left = self.inbox.fitting(room.min(batch.room()), ledger.open_bytes(), self.bytes_max);
-        let mut taken = TakenIn::default();
+        let (mut received, mut stops) = (0, Vec::new());
         while left > 0 {
             let (receipt, records) = self.inbox.take(left);
             left -= records.len();
@@ -137,18 +137,23 @@ impl<R: SourceRecord> Ingest<R> {
                     continue;
                 };
                 if refusals.stops_before(at) {
-                    taken.stops.push(at);
+                    stops.push(at);
                     continue;
                 }
-                taken.received += 1;
+                received += 1;
                 times.record_topic(record.timestamp_ms(), receipt.us);
                 self.intake.admit(record, assignment, receipt, batch);
             }
         }
         note_decoded(batch, (items, rows), now_ns, clock, times);
-        taken.stops.sort_unstable();
-        taken.stops.dedup_by_key(|at| at.partition);
-        taken
+        stats.received.add(received);
+        if received > 0 {
+            stats.received_ms.set(now_ns / 1_000_000);
+            failpoint::pass(Point::AfterReceive);
+        }
+        stops.sort_unstable();
+        stops.dedup_by_key(|at| at.partition);
+        stops
     }
 
     /// Whether what waits for schemas is to be tried again now: an answer came, or it is time to ask once more.
@@ -165,7 +170,7 @@ impl<R: SourceRecord> Ingest<R> {
     /// Tries what waits for schemas again. Whatever the limits say: it counts as in flight already, and may be all that
     /// does. Returns the partitions that were paused for it and flow again, and whether something moved on.
     pub(super) fn retry_parked(&mut self, into: Decoding<'_, R, impl Clock>) -> (Vec<i32>, bool) {
-        let Decoding { ledger, batch, times, clock, now_ns } = into;
+        let Decoding { ledger, batch, times, clock, now_ns, .. } = into;
         let (items, rows, room) = (batch.items.len(), batch.rows.filled, batch.room());
         let mut resume = Vec::new();
         for id in self.intake.retry(room, batch) {
