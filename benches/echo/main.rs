@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use rdkafka::bindings as rd;
 use rdkafka::types::{RDKafkaRespErr as Code, RDKafkaType};
-use scorewire::kafka::send_whole::Handover;
+use scorewire::kafka::batch_hand_over::Handover;
 use scorewire::kafka::settings::{KafkaSettings, StartAt, consumer_settings, producer_settings};
 
 #[global_allocator]

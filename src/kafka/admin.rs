@@ -54,15 +54,15 @@ pub(super) fn topics(
 ) -> Result<Vec<Result<Topic, Refused>>, Refused> {
     let owned = c_strings(names)?;
     let mut pointers: Vec<*const c_char> = owned.iter().map(|name| name.as_ptr()).collect();
-    let call = Call::of(client, Op::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, timeout)?;
-    call.with_operations()?;
+    let request = Request::of(client, Op::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, timeout)?;
+    request.with_operations()?;
     // SAFETY: the names live during the call, which copies them; the list is ours and freed once. The result lives as long as
     // its event.
     let event = unsafe {
         let list = rd::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len());
-        rd::rd_kafka_DescribeTopics(client.as_ptr(), list, call.options.as_ptr(), call.queue.as_ptr());
+        rd::rd_kafka_DescribeTopics(client.as_ptr(), list, request.options.as_ptr(), request.queue.as_ptr());
         rd::rd_kafka_TopicCollection_destroy(list);
-        call.answer()?
+        request.answer()?
     };
     // SAFETY: the event is alive, and everything that is read belongs to it.
     let said: Vec<_> = unsafe {
@@ -110,13 +110,13 @@ unsafe fn read_topic(topic: *const rd::rd_kafka_TopicDescription_t) -> (String, 
 pub(super) fn group(client: &Client, name: &str, timeout: Duration) -> Result<Group, Refused> {
     let owned = c_strings(&[name])?;
     let mut pointers: Vec<*const c_char> = owned.iter().map(|name| name.as_ptr()).collect();
-    let call = Call::of(client, Op::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS, timeout)?;
-    call.with_operations()?;
+    let request = Request::of(client, Op::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS, timeout)?;
+    request.with_operations()?;
     // SAFETY: the name lives during the call, which copies it; the result lives as long as its event.
     unsafe {
-        let (options, queue) = (call.options.as_ptr(), call.queue.as_ptr());
+        let (options, queue) = (request.options.as_ptr(), request.queue.as_ptr());
         rd::rd_kafka_DescribeConsumerGroups(client.as_ptr(), pointers.as_mut_ptr(), 1, options, queue);
-        let event = call.answer()?;
+        let event = request.answer()?;
         let result = rd::rd_kafka_event_DescribeConsumerGroups_result(event.0.as_ptr());
         let mut count = 0;
         let first = rd::rd_kafka_DescribeConsumerGroups_result_groups(result, &mut count);
@@ -143,16 +143,16 @@ pub(super) fn settings(
     timeout: Duration,
 ) -> Result<Vec<Result<Settings, Refused>>, Refused> {
     let owned = c_strings(names)?;
-    let call = Call::of(client, Op::RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeout)?;
+    let request = Request::of(client, Op::RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeout)?;
     // SAFETY: the resources are ours, copied by the call, and freed once; the result lives as long as its event.
     let event = unsafe {
         let topic = rd::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC;
         let mut asked: Vec<_> =
             owned.iter().map(|name| rd::rd_kafka_ConfigResource_new(topic, name.as_ptr())).collect();
-        let (options, queue) = (call.options.as_ptr(), call.queue.as_ptr());
+        let (options, queue) = (request.options.as_ptr(), request.queue.as_ptr());
         rd::rd_kafka_DescribeConfigs(client.as_ptr(), asked.as_mut_ptr(), asked.len(), options, queue);
         rd::rd_kafka_ConfigResource_destroy_array(asked.as_mut_ptr(), asked.len());
-        call.answer()?
+        request.answer()?
     };
     // SAFETY: the event is alive, and everything that is read belongs to it.
     let said: Vec<_> = unsafe {
@@ -196,26 +196,26 @@ pub(super) fn transactions(client: &Client, timeout: Duration) -> Result<(), (Re
 }
 
 /// One request on its way.
-struct Call {
+struct Request {
     options: NonNull<rd::rd_kafka_AdminOptions_t>,
     queue: NonNull<rd::rd_kafka_queue_t>,
     timeout: Duration,
 }
 
-struct Event(NonNull<rd::rd_kafka_event_t>);
+struct AnswerEvent(NonNull<rd::rd_kafka_event_t>);
 
-impl Call {
-    fn of(client: &Client, op: Op, timeout: Duration) -> Result<Call, Refused> {
+impl Request {
+    fn of(client: &Client, op: Op, timeout: Duration) -> Result<Request, Refused> {
         let (client, mut text) = (client.as_ptr(), [0 as c_char; 128]);
         // SAFETY: the client is alive; both objects are ours and freed in `drop`; the buffer's length is passed along.
         unsafe {
             let options = NonNull::new(rd::rd_kafka_AdminOptions_new(client, op)).expect("librdkafka allocates");
             let queue = NonNull::new(rd::rd_kafka_queue_new(client)).expect("librdkafka allocates");
-            let call = Call { options, queue, timeout };
+            let request = Request { options, queue, timeout };
             let wait = timeout_ms(timeout);
             let set =
                 rd::rd_kafka_AdminOptions_set_request_timeout(options.as_ptr(), wait, text.as_mut_ptr(), text.len());
-            to_result(set).map(|()| call)
+            to_result(set).map(|()| request)
         }
     }
 
@@ -228,19 +228,19 @@ impl Call {
         set.map_err(|(code, _)| code)
     }
 
-    fn answer(&self) -> Result<Event, Refused> {
+    fn answer(&self) -> Result<AnswerEvent, Refused> {
         // A little longer than the request itself may take, whose own end is the better answer.
         let wait = self.timeout + Duration::from_millis(500);
         // SAFETY: the queue is ours; the event is ours from here on, and freed once.
         unsafe {
             let event = rd::rd_kafka_queue_poll(self.queue.as_ptr(), timeout_ms(wait));
-            let event = Event(NonNull::new(event).ok_or(Err::RD_KAFKA_RESP_ERR__TIMED_OUT as i32)?);
+            let event = AnswerEvent(NonNull::new(event).ok_or(Err::RD_KAFKA_RESP_ERR__TIMED_OUT as i32)?);
             to_result(rd::rd_kafka_event_error(event.0.as_ptr())).map(|()| event)
         }
     }
 }
 
-impl Drop for Call {
+impl Drop for Request {
     fn drop(&mut self) {
         // SAFETY: both are ours, freed once.
         unsafe {
@@ -250,7 +250,7 @@ impl Drop for Call {
     }
 }
 
-impl Drop for Event {
+impl Drop for AnswerEvent {
     fn drop(&mut self) {
         // SAFETY: ours, freed once.
         unsafe { rd::rd_kafka_event_destroy(self.0.as_ptr()) };

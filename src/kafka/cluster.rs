@@ -6,8 +6,8 @@ use rdkafka::types::RDKafkaRespErr as Code;
 
 use super::inquiry::{Answer, Inquiry};
 use super::native::describe;
-use super::passing::{self, SinceStart};
-use super::settings::ways::{reader_settings, writer_settings};
+use super::retriable::{self, SinceStart};
+use super::settings::connection::{reader_settings, writer_settings};
 use super::settings::{KafkaSettings, value_of};
 use super::{rights, wrapped};
 use crate::error::{Fatal, exit};
@@ -57,9 +57,9 @@ struct Found {
 fn find(inquiry: &Inquiry, topics: &[(&str, &str)], timeout: Duration) -> Result<Found, Fatal> {
     let mut found = Found { counts: Vec::new(), brokers: 0, missing: Vec::new() };
     for &(name, operation) in topics {
-        let passing = |trouble: &Trouble| passing::words(trouble.code()).filter(|_| !inquiry.is_hopeless());
+        let passing = |trouble: &Trouble| retriable::words(trouble.code()).filter(|_| !inquiry.is_hopeless());
         let what = format!("find topic {name}");
-        let asked = passing::ask_until(&SinceStart::now(), timeout, passing, &what, |left| {
+        let asked = retriable::ask_until(&SinceStart::now(), timeout, passing, &what, |left| {
             let answer = inquiry.ask(Some(name), left).map_err(Trouble::Cluster)?;
             found.brokers = answer.brokers.len();
             partitions_of(&answer)

@@ -3,7 +3,7 @@
 use rdkafka::types::RDKafkaRespErr as Err;
 
 use super::native::name_and_words;
-use super::passing::passes;
+use super::retriable::is_retriable;
 use super::rights;
 use crate::doors::CommitRefusal;
 
@@ -35,7 +35,7 @@ pub(super) fn commit_refusal(code: i32) -> CommitRefusal {
         FENCED
     } else if rights::is_denied(code) {
         DENIED
-    } else if passes(code) {
+    } else if is_retriable(code) {
         PASSES
     } else {
         OTHER

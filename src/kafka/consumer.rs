@@ -12,17 +12,17 @@ use rdkafka::types::{RDKafkaRespErr as Err, RDKafkaType};
 
 use super::commit_refusal::commit_refusal;
 use super::contact::Input;
-use super::ear::Ear;
 use super::events::Events;
-use super::haste::Haste;
+use super::fast_rebalance::FastRebalance;
 use super::inbox::{self, Inbox};
+use super::log_listener::LogListener;
 use super::login::Login;
 use super::message::{HandedOut, KafkaRecord};
 use super::native::{CallbackState, Client, Conf, NO_ERROR, PartitionList, c_string, describe};
 use super::native::{take_error, timeout_ms, to_result};
 use super::offsets::QUERY_TIMEOUT;
+use super::out_of_range::OffsetReset;
 use super::settings::{KafkaSettings, consumer_settings};
-use super::unread::WayOut;
 use super::wakeup::Wakeup;
 use crate::doors::{Complaint, Contact, Group, PartitionLag, Progress, Source, SourceEvent, SourceRecord, Waker};
 use crate::error::{Fatal, exit};
@@ -38,12 +38,12 @@ pub struct KafkaSource {
     pub(super) wakeup: Arc<Wakeup>,
     pub(super) topic: CString,
     pub(super) group: String,
-    pub(super) way_out: WayOut,
+    pub(super) offset_reset: OffsetReset,
     pub(super) user: Option<String>,
     pub(super) offsets_timeout: Duration,
     taken: Box<[*mut rd::rd_kafka_message_t]>,
     pub(super) events: Events,
-    pub(super) haste: Haste,
+    pub(super) fast_rebalance: FastRebalance,
     /// The lane was told of a rebalance and has not answered it.
     pub(super) owes_answer: bool,
     pub(super) input: Input,
@@ -75,7 +75,7 @@ impl KafkaSource {
         let inbox = CallbackState::new(Inbox::default());
         inbox::attach(&conf, &inbox);
         let complaint = Arc::default();
-        Ear::of(&list, Some(&complaint)).join(&conf);
+        LogListener::of(&list, Some(&complaint)).join(&conf);
         let client = conf.create(RDKafkaType::RD_KAFKA_CONSUMER)?;
         let subscription = PartitionList::of(&topic, &[-1]);
         // SAFETY: the client is alive; it copies the list and the topic's name. Everything it has to say comes through
@@ -88,7 +88,7 @@ impl KafkaSource {
         };
         // SAFETY: freed in `drop` alone, after `detach`; nothing between here and the value that has this `drop` can fail.
         let wakeup = unsafe { Wakeup::of(queue) };
-        let way_out = WayOut::of(settings, &topic.to_string_lossy());
+        let offset_reset = OffsetReset::of(settings, &topic.to_string_lossy());
         let mut source = KafkaSource {
             client,
             inbox,
@@ -96,12 +96,12 @@ impl KafkaSource {
             wakeup,
             topic,
             group: settings.group.clone(),
-            way_out,
+            offset_reset,
             user: settings.user_of(&settings.consumer_properties).map(str::to_owned),
             offsets_timeout,
             taken: vec![ptr::null_mut(); TAKE_MAX].into_boxed_slice(),
             events: Events::default(),
-            haste: Haste::default(),
+            fast_rebalance: FastRebalance::default(),
             owes_answer: false,
             input: Input::default(),
             complaint,
@@ -110,7 +110,7 @@ impl KafkaSource {
             closed: false,
         };
         source.check(err, "subscribe to the input topic")?;
-        source.haste.expect();
+        source.fast_rebalance.expect();
         Ok(source)
     }
 
@@ -163,7 +163,7 @@ impl KafkaSource {
     /// The client's fetching starts over at these offsets.
     pub(super) fn seek_all(&mut self, to: &[Progress]) -> Result<(), (i32, String)> {
         let list = PartitionList::new(&self.topic, to.iter().copied());
-        self.haste.set(to);
+        self.fast_rebalance.set(to);
         self.seek_list(&list, QUERY_TIMEOUT)?;
         let failed = list.entries().into_iter().find_map(|(_, result)| result.err());
         failed.map_or(Ok(()), |code| Result::Err((code, describe(code))))
@@ -268,7 +268,7 @@ impl Source for KafkaSource {
     fn position(&mut self, partition: i32) -> Option<i64> {
         // The client forgets its position with every seek.
         let told = self.events.position(partition, self.client_position(partition));
-        told.or_else(|| self.haste.set_to(partition))
+        told.or_else(|| self.fast_rebalance.set_to(partition))
     }
 
     fn lag(&mut self, partition: i32) -> PartitionLag {
@@ -304,7 +304,7 @@ impl Group for KafkaSource {
         result.map_err(|(_, text)| self.failure("take partitions over", &text))?;
         self.owes_answer = false;
         self.nudge();
-        self.haste.own(&first);
+        self.fast_rebalance.own(&first);
         if !first.is_empty() {
             self.input.missing = None;
         }
@@ -318,7 +318,7 @@ impl Group for KafkaSource {
         let result = unsafe { take_error(rd::rd_kafka_incremental_unassign(self.client.as_ptr(), list.as_ptr())) };
         result.map_err(|(_, text)| self.failure("give partitions back", &text))?;
         self.owes_answer = false;
-        self.haste.disown(partitions);
+        self.fast_rebalance.disown(partitions);
         self.nudge();
         Ok(())
     }

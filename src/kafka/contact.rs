@@ -45,7 +45,7 @@ impl KafkaSource {
     /// A partition of it says that the input is there. A lane that has none asks: no event tells that a topic came back, and
     /// with `group.protocol = "consumer"` none that it went.
     pub(super) fn look_for_input(&mut self) {
-        if !self.haste.owns_nothing() {
+        if !self.fast_rebalance.owns_nothing() {
             self.input.calls = 0;
             return;
         }

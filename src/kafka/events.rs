@@ -12,8 +12,8 @@ use super::consumer::KafkaSource;
 use super::contact::says_no_topic;
 use super::message::KafkaRecord;
 use super::native::{NO_ERROR, PartitionList, describe, words};
+use super::out_of_range::OutOfRange;
 use super::rights;
-use super::unread::Unread;
 use crate::doors::{Progress, SourceEvent, SourceRecord};
 use crate::error::Fatal;
 
@@ -22,7 +22,7 @@ use crate::error::Fatal;
 pub(super) struct Events {
     last: Vec<Event>,
     /// Partitions that are out of range, until somebody has said what is kept.
-    pub(super) unread: Vec<Unread>,
+    pub(super) out_of_range: Vec<OutOfRange>,
 }
 
 struct Event {
@@ -45,7 +45,7 @@ impl Events {
     /// Partitions that start anew.
     pub(super) fn forget(&mut self, partitions: &[i32]) {
         self.last.retain(|event| !partitions.contains(&event.at.partition));
-        self.unread.retain(|unread| !partitions.contains(&unread.at.partition));
+        self.out_of_range.retain(|found| !partitions.contains(&found.at.partition));
     }
 
     /// A record was handed out: from here on the client's position is right again.
@@ -92,7 +92,7 @@ impl KafkaSource {
             | Err::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE => {
                 let is_too_large = record.event() == Err::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
                 let (at, code) = (self.next_of(at.partition, at.offset), record.event() as i32);
-                let stop = Box::new(self.way_out.unreadable(at, code, &record.event_text(), is_too_large));
+                let stop = Box::new(self.offset_reset.unreadable(at, code, &record.event_text(), is_too_large));
                 self.push(SourceEvent::PartitionFailed { partition: at.partition, stop });
                 goes_on = false;
             }
@@ -116,13 +116,13 @@ impl KafkaSource {
         let truncation = Err::RD_KAFKA_RESP_ERR__LOG_TRUNCATION;
         let diverged = record.event() == truncation || text.contains(words(truncation));
         let at = self.next_of(at.partition, at.offset);
-        self.events.unread.retain(|unread| unread.at.partition != at.partition);
-        self.events.unread.push(Unread::new(at, diverged.then_some(text)));
+        self.events.out_of_range.retain(|found| found.at.partition != at.partition);
+        self.events.out_of_range.push(OutOfRange::new(at, diverged.then_some(text)));
     }
 
     /// Where a partition would go on. The client does not always know any more when it tells that it cannot.
     fn next_of(&self, partition: i32, told: i64) -> Progress {
-        let last = || self.client_position(partition).or_else(|| self.haste.set_to(partition)).unwrap_or(-1);
+        let last = || self.client_position(partition).or_else(|| self.fast_rebalance.set_to(partition)).unwrap_or(-1);
         Progress { partition, offset: if told >= 0 { told } else { last() } }
     }
 

@@ -12,9 +12,9 @@ use super::cluster::how_to_create;
 use super::finding::{Finding, Verdict};
 use super::inquiry::{Answer, Broker, Inquiry};
 use super::native::describe;
-use super::passing::passes;
+use super::retriable::is_retriable;
 use super::rights::{self, denied_group, denied_topic, denied_transactions, hidden_topic, is_denied};
-use super::settings::ways::{reader_settings, writer_settings};
+use super::settings::connection::{reader_settings, writer_settings};
 use super::settings::{KafkaSettings, WithoutOffsets, transactional_id};
 use super::topic_settings::{Wanted, judge, kept_ms};
 use crate::error::Fatal;
@@ -250,7 +250,7 @@ impl Plan<'_> {
             match admin::group(&way.inquiry.client, &self.settings.group, self.timeout) {
                 Ok(group) => return Ok(Some((group.members, group.allowed))),
                 Result::Err(code) if code == Err::RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND as i32 => return Ok(None),
-                Result::Err(code) if passes(code) && Instant::now() < deadline => std::thread::sleep(LOOK),
+                Result::Err(code) if is_retriable(code) && Instant::now() < deadline => std::thread::sleep(LOOK),
                 Result::Err(code) => return Result::Err(code),
             }
         }

@@ -9,8 +9,8 @@ use rdkafka::bindings as rd;
 use rdkafka::types::RDKafkaType;
 
 use super::causes::Cause;
-use super::ear::Ear;
 use super::identity::Identity;
+use super::log_listener::LogListener;
 use super::native::{Client, Conf, c_string, describe, timeout_ms, to_result};
 use crate::error::{Fatal, exit};
 
@@ -43,7 +43,7 @@ pub(super) struct Answer {
 
 pub(super) struct Inquiry {
     pub(super) client: Client,
-    ear: &'static Ear,
+    listener: &'static LogListener,
 }
 
 impl Inquiry {
@@ -63,28 +63,29 @@ impl Inquiry {
         let named = |name: &str| own.iter().chain(more).any(|(key, _)| *key == name);
         let mut list: Vec<_> = settings.iter().filter(|(name, _)| !named(name)).cloned().collect();
         list.extend(own.iter().chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        let (conf, ear) = (Conf::new(&list)?, Ear::of(&list, None));
-        ear.join(&conf);
+        let (conf, listener) = (Conf::new(&list)?, LogListener::of(&list, None));
+        listener.join(&conf);
         // A producer's question would create a topic that is not there, where the brokers let it; transactions are a producer's.
         let kind = match list.iter().any(|(name, _)| name == "transactional.id") {
             true => RDKafkaType::RD_KAFKA_PRODUCER,
             false => RDKafkaType::RD_KAFKA_CONSUMER,
         };
         let client = conf.create(kind)?;
-        Ok(Inquiry { client, ear })
+        Ok(Inquiry { client, listener })
     }
 
     pub fn identity(&self) -> &Identity {
-        self.ear.identity()
+        self.listener.identity()
     }
 
     pub fn causes(&self) -> Vec<Cause> {
-        self.ear.causes()
+        self.listener.causes()
     }
 
     /// Whether all brokers of the bootstrap list refuse for good.
     pub fn is_hopeless(&self) -> bool {
-        self.ear.is_hopeless(self.ear.bootstrap().split(',').filter(|address| !address.trim().is_empty()).count())
+        self.listener
+            .is_hopeless(self.listener.bootstrap().split(',').filter(|address| !address.trim().is_empty()).count())
     }
 
     /// Asks any broker, and for no longer than there is hope.
@@ -133,7 +134,7 @@ impl Inquiry {
 
     /// What ends a start to which nobody answered.
     pub fn no_answer(&self, code: i32) -> Fatal {
-        no_answer(self.ear.bootstrap(), self.identity(), &self.causes(), code)
+        no_answer(self.listener.bootstrap(), self.identity(), &self.causes(), code)
     }
 }
 
@@ -181,12 +182,12 @@ fn fixes<'a>(all: impl Iterator<Item = &'a String>) -> String {
 }
 
 /// Adds to a failure why brokers cannot be reached, where the client has said so. What is denied is no matter of reach.
-pub(super) fn explain(fatal: Fatal, ear: &Ear) -> Fatal {
-    let causes = ear.causes();
+pub(super) fn explain(fatal: Fatal, listener: &LogListener) -> Fatal {
+    let causes = listener.causes();
     if causes.is_empty() || fatal.what.contains(" is denied to ") {
         return fatal;
     }
-    let told = causes.iter().map(|cause| cause_at(ear.bootstrap(), cause)).collect::<Vec<_>>();
+    let told = causes.iter().map(|cause| cause_at(listener.bootstrap(), cause)).collect::<Vec<_>>();
     let why: Vec<&str> = told.iter().map(|(what, _)| what.as_str()).collect();
     let fix = fixes(told.iter().map(|(_, fix)| fix));
     Fatal { code: fatal.code, what: format!("{}; {}", fatal.what, why.join("; ")), fix }

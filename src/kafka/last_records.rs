@@ -9,9 +9,9 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 
-use super::passing::{code_of, passes};
+use super::retriable::{code_of, is_retriable};
 use super::settings::KafkaSettings;
-use super::settings::ways::reader_settings;
+use super::settings::connection::reader_settings;
 use crate::error::{Fatal, exit};
 use crate::values::record::Position;
 
@@ -97,7 +97,7 @@ impl<'a> TopicReader<'a> {
                 }
                 // Markers may end it, or compaction has taken its last records.
                 Some(Err(KafkaError::PartitionEOF(partition))) => Some(partition),
-                Some(Err(error)) if !passes(code_of(&error)) => return Err(failed(error)),
+                Some(Err(error)) if !is_retriable(code_of(&error)) => return Err(failed(error)),
                 quiet => {
                     if let Some(Err(error)) = quiet {
                         trouble = error;

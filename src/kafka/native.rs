@@ -15,7 +15,7 @@ use rdkafka::bindings as rd;
 use rdkafka::types::{RDKafkaConfRes, RDKafkaRespErr, RDKafkaType};
 
 use super::settings::trust;
-use super::{causes, ear};
+use super::{causes, log_listener};
 use crate::doors::Progress;
 use crate::error::{Fatal, exit};
 
@@ -101,10 +101,10 @@ impl Conf {
         if let Some(bundle) = trust::missing(settings) {
             conf.set(trust::LOCATION, &bundle)?;
         }
-        // SAFETY: both functions are valid for the life of the program, and touch state of the calling thread and of ears alone.
+        // SAFETY: both functions are valid for the life of the program, and touch state of the calling thread and of listeners alone.
         unsafe {
             rd::rd_kafka_conf_set_log_cb(conf.as_ptr(), Some(log_line));
-            rd::rd_kafka_conf_set_ssl_cert_verify_cb(conf.as_ptr(), Some(ear::on_certificate));
+            rd::rd_kafka_conf_set_ssl_cert_verify_cb(conf.as_ptr(), Some(log_listener::on_certificate));
         }
         Ok(conf)
     }
@@ -171,7 +171,7 @@ unsafe extern "C" fn log_line(_: *const rd::rd_kafka_t, level: c_int, facility: 
     // SAFETY: librdkafka passes NUL-terminated strings that live during the call.
     let (facility, text) =
         unsafe { (CStr::from_ptr(facility).to_string_lossy(), CStr::from_ptr(text).to_string_lossy()) };
-    if ear::line(level, &facility, &text) {
+    if log_listener::line(level, &facility, &text) {
         return;
     }
     match level {

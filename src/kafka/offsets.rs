@@ -10,7 +10,7 @@ use rdkafka::types::RDKafkaRespErr as Err;
 
 use super::consumer::KafkaSource;
 use super::native::{Client, PartitionList, describe, timeout_ms, to_result};
-use super::{passing, rights};
+use super::{retriable, rights};
 use crate::doors::Progress;
 use crate::error::{Fatal, exit};
 
@@ -24,14 +24,14 @@ pub(super) const END: i64 = rd::RD_KAFKA_OFFSET_END as i64;
 
 /// A group and its topic, as failures name them.
 #[derive(Clone, Copy)]
-pub(super) struct Named<'a> {
+pub(super) struct GroupAndTopic<'a> {
     pub topic: &'a CStr,
     pub group: &'a str,
     /// Who the brokers know the client as, where it says a name.
     pub user: Option<&'a str>,
 }
 
-impl Named<'_> {
+impl GroupAndTopic<'_> {
     pub fn failure(self, what: &str, why: &str) -> Fatal {
         let topic = self.topic.to_string_lossy();
         Fatal::new(
@@ -87,7 +87,7 @@ impl Named<'_> {
 
     /// Errors that pass, of the whole question or of one partition, are waited out.
     fn ask<T>(self, limit: Duration, what: &str, ask: impl FnMut(Duration) -> Result<T, i32>) -> Result<T, Fatal> {
-        passing::ask(limit, what, ask).map_err(|code| self.refused(what, code))
+        retriable::ask(limit, what, ask).map_err(|code| self.refused(what, code))
     }
 }
 
@@ -97,8 +97,8 @@ fn answers(list: &PartitionList) -> Result<Vec<Progress>, i32> {
 }
 
 impl KafkaSource {
-    pub(super) fn named(&self) -> Named<'_> {
-        Named { topic: &self.topic, group: &self.group, user: self.user.as_deref() }
+    pub(super) fn named(&self) -> GroupAndTopic<'_> {
+        GroupAndTopic { topic: &self.topic, group: &self.group, user: self.user.as_deref() }
     }
 
     /// Committed offsets; negative where there is none. While a transaction with offsets of these partitions is ending,

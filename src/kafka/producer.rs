@@ -9,14 +9,14 @@ use std::time::Duration;
 use rdkafka::bindings as rd;
 use rdkafka::types::{RDKafkaRespErr as Err, RDKafkaType};
 
-use super::delivery::undelivered;
-use super::ear::Ear;
+use super::batch_hand_over::Handover;
+use super::delivery_errors::undelivered;
 use super::headers::{copy_where, keep_where};
-use super::held_copies::clock_us;
+use super::log_listener::LogListener;
 use super::login::Login;
 use super::message::KafkaRecord;
 use super::native::{CallbackState, Client, Conf, NO_ERROR, c_string, describe, timeout_ms};
-use super::send_whole::Handover;
+use super::review_linger::clock_us;
 use super::settings::{KafkaSettings, PasswordFiles, producer_settings, transaction_settings};
 use crate::doors::{Complaint, Destination, Outgoing, SendError, Sink, SourceRecord};
 use crate::error::{Fatal, exit};
@@ -55,7 +55,7 @@ pub struct KafkaSink {
     pub(super) transaction: Option<Transaction>,
     handover: &'static Handover,
     /// What the clients of this process had repeated when that was asked last.
-    pub(super) repeats: u64,
+    pub(super) retries: u64,
 }
 
 /// What a producer is made from.
@@ -64,7 +64,7 @@ struct Blueprint {
     login: Option<&'static Login>,
     topics: Vec<(CString, i32)>,
     complaint: Arc<Complaint>,
-    ear: &'static Ear,
+    listener: &'static LogListener,
 }
 
 /// Where a transactional producer stands.
@@ -89,8 +89,8 @@ impl Blueprint {
         let login = Login::of(&settings, files.producer.as_deref());
         let topics = named.collect::<Result<_, Fatal>>()?;
         let complaint = Arc::default();
-        let ear = Ear::of(&settings, Some(&complaint));
-        Ok(Blueprint { settings, login, topics, complaint, ear })
+        let listener = LogListener::of(&settings, Some(&complaint));
+        Ok(Blueprint { settings, login, topics, complaint, listener })
     }
 
     /// A client that reports to `reports`, which must outlive it.
@@ -101,7 +101,7 @@ impl Blueprint {
     ) -> Result<(Client, [Topic; 4]), Fatal> {
         let conf = Conf::new(&self.settings)?;
         self.login.map_or(Ok(()), |login| login.join(&conf))?;
-        self.ear.join(&conf);
+        self.listener.join(&conf);
         // SAFETY: the callbacks match their C types; the opaque box outlives the client.
         unsafe {
             handover.join(conf.as_ptr());
@@ -122,7 +122,7 @@ impl Blueprint {
             handles.push(Topic { handle, partitions: *partitions });
         }
         let topics = <[Topic; 4]>::try_from(handles).unwrap_or_else(|_| unreachable!("one handle per destination"));
-        handover.copies.know(topics[Destination::Review as usize].handle.as_ptr());
+        handover.review.know(topics[Destination::Review as usize].handle.as_ptr());
         Ok((client, topics))
     }
 }
@@ -162,7 +162,7 @@ impl KafkaSink {
 
     /// Who the brokers know the client as, where it says a name.
     pub(super) fn user(&self) -> Option<&str> {
-        self.blueprint.ear.identity().user.as_deref()
+        self.blueprint.listener.identity().user.as_deref()
     }
 
     fn build(blueprint: Blueprint, forward: &ForwardHeaders) -> Result<KafkaSink, Fatal> {
@@ -179,7 +179,7 @@ impl KafkaSink {
             blueprint,
             transaction: None,
             handover,
-            repeats: 0,
+            retries: 0,
         })
     }
 
@@ -345,7 +345,7 @@ impl Sink<KafkaRecord> for KafkaSink {
     }
 
     fn hold_copies(&mut self, wait: Duration) {
-        if self.handover.copies.hold(wait, clock_us()) && wait.is_zero() {
+        if self.handover.review.hold(wait, clock_us()) && wait.is_zero() {
             // Wakes the client's threads, which find that nothing is held, and waits for nobody.
             // SAFETY: the client is alive; callbacks run inside this call only, and what they leave is taken by a poll.
             unsafe { rd::rd_kafka_flush(self.client.as_ptr(), 0) };

@@ -3,7 +3,7 @@
 
 use rdkafka::types::RDKafkaRespErr as Err;
 
-use super::offsets::Named;
+use super::offsets::GroupAndTopic;
 use crate::error::{Fatal, exit};
 
 const DENIED: [Err; 3] = [
@@ -18,7 +18,7 @@ pub(super) fn is_denied(code: i32) -> bool {
 }
 
 /// What ends a process that may not read its input or use its group; `None` for any other code.
-pub(super) fn denied(named: Named<'_>, code: i32, what: &str) -> Option<Fatal> {
+pub(super) fn denied(named: GroupAndTopic<'_>, code: i32, what: &str) -> Option<Fatal> {
     let err = DENIED.into_iter().find(|err| *err as i32 == code)?;
     let group = named.group;
     Some(match err {
@@ -143,13 +143,13 @@ mod tests {
 
     #[test]
     fn what_is_denied_is_named_with_what_to_grant() {
-        let named = Named { topic: c"payments", group: "fraud", user: Some("scorewire") };
+        let named = GroupAndTopic { topic: c"payments", group: "fraud", user: Some("scorewire") };
         let of = |named, err: Err| denied(named, err as i32, "read the input topic");
         let topic = of(named, Err::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED).unwrap();
         assert!(topic.what.starts_with("READ on topic payments is denied to User:scorewire"), "{topic}");
         assert!(topic.fix.contains("--allow-principal User:scorewire --operation Read --topic payments"), "{topic}");
         assert_eq!(topic.code, exit::UNAVAILABLE);
-        let nobody = Named { user: None, ..named };
+        let nobody = GroupAndTopic { user: None, ..named };
         let group = of(nobody, Err::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED).unwrap();
         assert!(group.what.starts_with("READ on group fraud is denied to this client"), "{group}");
         assert!(group.fix.contains("--operation Read --group fraud"), "{group}");

@@ -14,12 +14,12 @@ use std::time::{Duration, Instant};
 use rdkafka::bindings as rd;
 use rdkafka::types::{RDKafkaRespErr as Err, RDKafkaType};
 
-use super::ear::Ear;
+use super::log_listener::LogListener;
 use super::native::{Client, Conf, PartitionList, c_string, describe, timeout_ms, to_result};
-use super::offsets::{END, FIRST, Named};
-use super::passing::passes;
+use super::offsets::{END, FIRST, GroupAndTopic};
+use super::retriable::is_retriable;
 use super::settings::KafkaSettings;
-use super::settings::ways::reader_settings;
+use super::settings::connection::reader_settings;
 use super::{admin, inquiry, rights};
 use crate::doors::Progress;
 use crate::error::{Fatal, exit};
@@ -47,16 +47,16 @@ pub struct Kept {
 /// [`exit::UNAVAILABLE`] when the cluster does not answer, or refuses.
 pub fn kept(settings: &KafkaSettings, topic: &str, partitions: i32) -> Result<Vec<Kept>, Fatal> {
     let (topic, partitions) = (c_string(topic)?, Vec::from_iter(0..partitions));
-    let asking = Asking::begin(settings, "read_committed")?;
-    kept_of(&asking, named(settings, &topic), &partitions)
+    let client = GroupClient::begin(settings, "read_committed")?;
+    kept_of(&client, named(settings, &topic), &partitions)
 }
 
-fn named<'a>(settings: &'a KafkaSettings, topic: &'a CStr) -> Named<'a> {
-    Named { topic, group: &settings.group, user: settings.user_of(&settings.consumer_properties) }
+fn named<'a>(settings: &'a KafkaSettings, topic: &'a CStr) -> GroupAndTopic<'a> {
+    GroupAndTopic { topic, group: &settings.group, user: settings.user_of(&settings.consumer_properties) }
 }
 
-fn kept_of(asking: &Asking, named: Named<'_>, partitions: &[i32]) -> Result<Vec<Kept>, Fatal> {
-    let ask = |place| named.bounds(&asking.client, partitions, place).map_err(|fatal| asking.explain(fatal));
+fn kept_of(client: &GroupClient, named: GroupAndTopic<'_>, partitions: &[i32]) -> Result<Vec<Kept>, Fatal> {
+    let ask = |place| named.bounds(&client.client, partitions, place).map_err(|fatal| client.explain(fatal));
     let (first, end) = (ask(FIRST)?, ask(END)?);
     Ok(first.iter().zip(&end).map(|(first, end)| Kept { first: first.offset, end: end.offset }).collect())
 }
@@ -86,7 +86,7 @@ impl<'a> GroupOffsets<'a> {
         Ok(GroupOffsets { settings, topic: c_string(topic)?, partitions, held_back })
     }
 
-    fn named(&self) -> Named<'_> {
+    fn named(&self) -> GroupAndTopic<'_> {
         named(self.settings, &self.topic)
     }
 
@@ -96,25 +96,25 @@ impl<'a> GroupOffsets<'a> {
     /// # Errors
     /// [`exit::UNAVAILABLE`] when the cluster does not answer, or refuses.
     pub fn held(&self) -> Result<Held, Fatal> {
-        let asking = Asking::begin(self.settings, "read_uncommitted")?;
-        self.may_be_used(&asking)?;
-        self.read(&asking)
+        let client = GroupClient::begin(self.settings, "read_uncommitted")?;
+        self.may_be_used(&client)?;
+        self.read(&client)
     }
 
     /// A client that may not look for the group's coordinator looks for it until its time is over, and says nothing. So the
     /// right is asked for first; what else keeps the brokers from an answer is no reason to end.
-    fn may_be_used(&self, asking: &Asking) -> Result<(), Fatal> {
-        let denied = match admin::group(&asking.client, &self.settings.group, RIGHTS_ANSWER) {
+    fn may_be_used(&self, client: &GroupClient) -> Result<(), Fatal> {
+        let denied = match admin::group(&client.client, &self.settings.group, RIGHTS_ANSWER) {
             Ok(group) => group.allowed.lacks("Read"),
             Result::Err(code) => rights::is_denied(code),
         };
-        let Named { group, user, .. } = self.named();
+        let GroupAndTopic { group, user, .. } = self.named();
         if denied { Result::Err(rights::denied_group(group, user, "join it and commit offsets")) } else { Ok(()) }
     }
 
-    fn read(&self, asking: &Asking) -> Result<Held, Fatal> {
-        let committed = self.named().committed(&asking.client, &self.partitions, self.held_back);
-        let committed = committed.map_err(|fatal| asking.explain(fatal))?;
+    fn read(&self, client: &GroupClient) -> Result<Held, Fatal> {
+        let committed = self.named().committed(&client.client, &self.partitions, self.held_back);
+        let committed = committed.map_err(|fatal| client.explain(fatal))?;
         Ok(committed.into_iter().map(|at| (at.offset >= 0).then_some(at.offset)).collect())
     }
 
@@ -124,17 +124,17 @@ impl<'a> GroupOffsets<'a> {
     /// # Errors
     /// That of `start`; [`exit::UNAVAILABLE`] when the cluster does not answer, or refuses the offsets and has none.
     pub fn fix(&self, start: impl Fn(&[Kept]) -> Result<Vec<i64>, Fatal>) -> Result<Held, Fatal> {
-        let asking = Asking::begin(self.settings, "read_committed")?;
+        let client = GroupClient::begin(self.settings, "read_committed")?;
         let deadline = Instant::now() + FIX_TIMEOUT;
         loop {
             // In this order, so that what is there when nobody holds offsets is at or before what is sent next.
-            let start = start(&kept_of(&asking, self.named(), &self.partitions)?)?;
-            let held = self.read(&asking)?;
+            let start = start(&kept_of(&client, self.named(), &self.partitions)?)?;
+            let held = self.read(&client)?;
             if held.iter().any(Option::is_some) {
                 return Ok(held);
             }
-            let refused = asking.commit(&self.list(&start));
-            let held = self.read(&asking)?;
+            let refused = client.commit(&self.list(&start));
+            let held = self.read(&client)?;
             if held.iter().any(Option::is_some) {
                 return Ok(held);
             }
@@ -143,7 +143,7 @@ impl<'a> GroupOffsets<'a> {
             {
                 return Result::Err(denied);
             }
-            let is_final = code.is_some_and(|code| !passes(code) && !is_of_members(code));
+            let is_final = code.is_some_and(|code| !is_retriable(code) && !is_of_members(code));
             let why = code.map_or_else(|| "it answered, and holds none".to_owned(), describe);
             if is_final || Instant::now() >= deadline {
                 return Result::Err(self.refused(&why));
@@ -182,13 +182,13 @@ fn is_of_members(code: i32) -> bool {
 }
 
 /// A client that asks about a group and never joins it.
-struct Asking {
+struct GroupClient {
     client: Client,
-    ear: &'static Ear,
+    listener: &'static LogListener,
 }
 
-impl Asking {
-    fn begin(settings: &KafkaSettings, isolation: &str) -> Result<Asking, Fatal> {
+impl GroupClient {
+    fn begin(settings: &KafkaSettings, isolation: &str) -> Result<GroupClient, Fatal> {
         let mut list = reader_settings(settings);
         let own = [
             ("group.id", settings.group.as_str()),
@@ -198,14 +198,14 @@ impl Asking {
             ("isolation.level", isolation),
         ];
         list.extend(own.map(|(key, value)| (key.to_owned(), value.to_owned())));
-        let (conf, ear) = (Conf::new(&list)?, Ear::of(&list, None));
-        ear.join(&conf);
-        Ok(Asking { client: conf.create(RDKafkaType::RD_KAFKA_CONSUMER)?, ear })
+        let (conf, listener) = (Conf::new(&list)?, LogListener::of(&list, None));
+        listener.join(&conf);
+        Ok(GroupClient { client: conf.create(RDKafkaType::RD_KAFKA_CONSUMER)?, listener })
     }
 
     /// A question that nobody answered: with what the client says of the brokers that it cannot reach.
     fn explain(&self, fatal: Fatal) -> Fatal {
-        inquiry::explain(fatal, self.ear)
+        inquiry::explain(fatal, self.listener)
     }
 
     /// What the broker said, or that it said nothing in time.
@@ -232,7 +232,7 @@ impl Asking {
     }
 }
 
-impl Drop for Asking {
+impl Drop for GroupClient {
     fn drop(&mut self) {
         self.client.destroy();
     }

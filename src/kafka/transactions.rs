@@ -13,10 +13,10 @@ use rdkafka::types::RDKafkaRespErr as Err;
 
 use super::consumer::KafkaSource;
 use super::native::{Client, PartitionList, c_string, describe, timeout_ms};
-use super::passing::{self, SinceStart};
 use super::producer::KafkaSink;
+use super::retriable::{self, SinceStart};
 use super::settings::DOUBT_AFTER;
-use super::{repeats, rights};
+use super::{request_retries, rights};
 use crate::doors::{Progress, Sink, TransactionError, Transactional};
 use crate::error::{Fatal, exit};
 use crate::failpoint::{Bug, planted};
@@ -96,7 +96,7 @@ impl KafkaSink {
             _ => None,
         };
         let what = format!("start transactions as {id}");
-        passing::ask_until(&SinceStart::now(), timeout, passing, &what, |left| self.renew(left)).map_err(|error| {
+        retriable::ask_until(&SinceStart::now(), timeout, passing, &what, |left| self.renew(left)).map_err(|error| {
             use TransactionError::{Abort, Fenced, Renew, Retry};
             let (Retry(why) | Abort(why) | Renew(why) | Fenced(why)) = error;
             if rights::says_transactional(&why) {
@@ -206,8 +206,8 @@ impl Transactional<KafkaSource> for KafkaSink {
     }
 
     fn take_trouble(&mut self) -> bool {
-        let repeats = repeats::so_far();
-        let repeated = std::mem::replace(&mut self.repeats, repeats) != repeats;
+        let retries = request_retries::so_far();
+        let repeated = std::mem::replace(&mut self.retries, retries) != retries;
         std::mem::take(&mut self.reports.get().trouble) || repeated
     }
 

@@ -10,14 +10,14 @@
 //! for room in the socket, and either ends the poll. So the moment may be later, and nothing is sent later for it.
 //!
 //! Unnecessary when `rd_kafka_msgq_allow_wakeup_at` asks for no wake-up while a partition has as many requests under way as
-//! it may; for copies that are held ([`super::held_copies`]), when `linger.ms` can be set by topic. We know of no issue that
+//! it may; for copies that are held ([`super::review_linger`]), when `linger.ms` can be set by topic. We know of no issue that
 //! asks for either; <https://github.com/confluentinc/librdkafka/issues/3692> is an idempotent producer's thread that is busy
 //! after an outage.
 #![allow(unsafe_code, reason = "stands before a function of the C client; each block says why it holds")]
 
 use std::ffi::c_void;
 
-use super::send_whole;
+use super::batch_hand_over;
 use super::wrapped::Wrapped;
 
 /// The linger time of a client that is being flushed, microseconds.
@@ -71,8 +71,8 @@ unsafe extern "C" fn __wrap_rd_kafka_msgq_allow_wakeup_at(
     // SAFETY: the caller's promises, passed on; the pointer is read and written within the call alone.
     unsafe {
         let before = next_wakeup.as_ref().copied();
-        let copies = send_whole::copies().filter(|_| linger_us != FLUSHING_US);
-        let held_until = copies.and_then(|copies| copies.until(waiting, now));
+        let review = batch_hand_over::review_linger().filter(|_| linger_us != FLUSHING_US);
+        let held_until = review.and_then(|review| review.until(waiting, now));
         let ready = __real_rd_kafka_msgq_allow_wakeup_at(
             queue,
             waiting,

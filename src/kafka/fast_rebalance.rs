@@ -24,14 +24,14 @@ const EXPECTED: u32 = 30;
 
 /// What the consumer remembers to hurry by.
 #[derive(Default)]
-pub(super) struct Haste {
+pub(super) struct FastRebalance {
     /// Partitions that are ours, and where they were set last.
     owned: Vec<Progress>,
     /// Calls that still expect another round.
     expecting: u32,
 }
 
-impl Haste {
+impl FastRebalance {
     /// These are ours from here on.
     pub(super) fn own(&mut self, first: &[Progress]) {
         self.owned.extend(first);
@@ -94,10 +94,10 @@ impl KafkaSource {
     }
 
     fn lift_limit(&mut self) {
-        if self.haste.expecting == 0 {
+        if self.fast_rebalance.expecting == 0 {
             return;
         }
-        self.haste.expecting -= 1;
+        self.fast_rebalance.expecting -= 1;
         let mut metadata = ptr::null();
         // SAFETY: client and topic are alive; on success the answer is ours, and freed once. It is not waited for: the
         // client heeds it whenever it comes. Asked by its handle, the topic is not created.
@@ -111,12 +111,12 @@ impl KafkaSource {
 
     /// After a rebalance was answered: whatever stays ours flows on at once.
     pub(super) fn nudge(&mut self) {
-        let standing: Vec<Progress> = self.haste.owned.iter().map(|at| self.standing(*at)).collect();
+        let standing: Vec<Progress> = self.fast_rebalance.owned.iter().map(|at| self.standing(*at)).collect();
         if standing.is_empty() {
             return;
         }
         let list = PartitionList::new(&self.topic, standing.iter().copied());
-        self.haste.set(&standing);
+        self.fast_rebalance.set(&standing);
         if let Err((_, text)) = self.seek_list(&list, Duration::ZERO) {
             tracing::debug!(target: "kafka", "partitions that stay are not nudged: {text}");
         }
@@ -133,12 +133,16 @@ mod tests {
 
     #[test]
     fn what_is_ours_is_known_with_where_it_was_set_last() {
-        let mut haste = Haste::default();
-        haste.own(&[at(0, 5), at(1, 7)]);
-        haste.set(&[at(1, 3), at(2, 9)]);
-        assert_eq!([0, 1, 2].map(|partition| haste.set_to(partition)), [Some(5), Some(3), None], "2 is another's");
-        haste.disown(&[0]);
-        assert_eq!(haste.owned, [at(1, 3)]);
-        assert_eq!(haste.expecting, EXPECTED);
+        let mut fast_rebalance = FastRebalance::default();
+        fast_rebalance.own(&[at(0, 5), at(1, 7)]);
+        fast_rebalance.set(&[at(1, 3), at(2, 9)]);
+        assert_eq!(
+            [0, 1, 2].map(|partition| fast_rebalance.set_to(partition)),
+            [Some(5), Some(3), None],
+            "2 is another's"
+        );
+        fast_rebalance.disown(&[0]);
+        assert_eq!(fast_rebalance.owned, [at(1, 3)]);
+        assert_eq!(fast_rebalance.expecting, EXPECTED);
     }
 }

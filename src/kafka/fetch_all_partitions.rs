@@ -22,7 +22,7 @@ use std::cell::RefCell;
 use std::ffi::{c_int, c_void};
 use std::time::Duration;
 
-use super::held_copies::clock_us;
+use super::review_linger::clock_us;
 use super::wrapped::Wrapped;
 
 /// How long a request waits for partitions at most. The thread does nothing else meanwhile, such as leaving one.

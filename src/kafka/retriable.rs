@@ -13,7 +13,7 @@ use super::native::describe;
 const RETRY: Duration = Duration::from_millis(100);
 
 /// As brokers call retriable what concerns these questions, and what the client says of connections that come back.
-const PASSING: [Err; 29] = [
+const RETRIABLE: [Err; 29] = [
     // A leader that moves, or of a partition that was just made: it may have one on paper only.
     Err::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
     Err::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
@@ -50,13 +50,13 @@ const PASSING: [Err; 29] = [
 ];
 
 /// Whether asking again may be answered otherwise.
-pub fn passes(code: i32) -> bool {
-    PASSING.iter().any(|passing| *passing as i32 == code)
+pub fn is_retriable(code: i32) -> bool {
+    RETRIABLE.iter().any(|passing| *passing as i32 == code)
 }
 
-/// What passes, in words.
+/// What is_retriable, in words.
 pub fn words(code: i32) -> Option<String> {
-    passes(code).then(|| describe(code))
+    is_retriable(code).then(|| describe(code))
 }
 
 /// The code of an error; `__FAIL` for one without.
@@ -90,7 +90,7 @@ impl Time for SinceStart {
     }
 }
 
-/// Asks until the answer is no error that passes, for so long at most. `ask` is told how long it has left.
+/// Asks until the answer is no error that is_retriable, for so long at most. `ask` is told how long it has left.
 ///
 /// # Errors
 /// The first that does not pass, at once; the last one that does when the time is over.
@@ -196,12 +196,12 @@ mod tests {
         // NOT_LEADER_OR_FOLLOWER, LEADER_NOT_AVAILABLE, COORDINATOR_LOAD_IN_PROGRESS, COORDINATOR_NOT_AVAILABLE,
         // NOT_COORDINATOR, NOT_CONTROLLER, REQUEST_TIMED_OUT, by Kafka's numbers.
         for code in [6, 5, 14, 15, 16, 41, 7] {
-            assert!(passes(code), "{}", describe(code));
+            assert!(is_retriable(code), "{}", describe(code));
         }
         // TOPIC_, GROUP_, CLUSTER_, TRANSACTIONAL_ID_AUTHORIZATION_FAILED, SASL_AUTHENTICATION_FAILED, INVALID_GROUP_ID,
         // INVALID_TRANSACTION_TIMEOUT, UNSUPPORTED_VERSION, INVALID_TOPIC_EXCEPTION, PRODUCER_FENCED; no error; unknown.
         for code in [29, 30, 31, 53, 58, 24, 50, 35, 17, 90, 0, -1, -12_345] {
-            assert!(!passes(code), "{}", describe(code));
+            assert!(!is_retriable(code), "{}", describe(code));
         }
     }
 }

@@ -14,11 +14,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[cfg(wrapped_client)]
 use super::wrapped::Wrapped;
 
-static REPEATS: AtomicU64 = AtomicU64::new(0);
+static RETRIES: AtomicU64 = AtomicU64::new(0);
 
 /// Requests repeated so far. One whose answer is here was counted before that.
 pub fn so_far() -> u64 {
-    REPEATS.load(Ordering::SeqCst)
+    RETRIES.load(Ordering::SeqCst)
 }
 
 #[cfg(wrapped_client)]
@@ -35,7 +35,7 @@ unsafe extern "C" {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn __wrap_rd_kafka_buf_retry(broker: *mut c_void, request: *mut c_void) -> c_int {
     Wrapped::BufRetry.enter();
-    REPEATS.fetch_add(1, Ordering::SeqCst);
+    RETRIES.fetch_add(1, Ordering::SeqCst);
     // SAFETY: the caller's promises, passed on.
     unsafe { __real_rd_kafka_buf_retry(broker, request) }
 }

@@ -6,7 +6,7 @@
 //!
 //! A person does not see a tenth of a second, but a commit waits for each copy below it. So they leave together, shortly
 //! before the next commit is due ([`KafkaSink::hold_copies`](super::producer::KafkaSink)), and at once where anybody waits
-//! for them. The client's thread is told so where it asks how long records may linger ([`super::idle_wait`]).
+//! for them. The client's thread is told so where it asks how long records may linger ([`super::producer_without_spin`]).
 #![allow(unsafe_code, reason = "librdkafka's C interface; each block says why it holds")]
 
 use std::ffi::c_void;
@@ -18,7 +18,7 @@ use rdkafka::bindings as rd;
 
 /// Between a lane and the threads of its producer.
 #[derive(Debug, Default)]
-pub struct HeldCopies {
+pub struct ReviewLinger {
     /// The topic of the copies; null before it is known.
     topic: AtomicPtr<rd::rd_kafka_topic_t>,
     /// Microseconds of the client's clock.
@@ -27,7 +27,7 @@ pub struct HeldCopies {
     looked: AtomicBool,
 }
 
-impl HeldCopies {
+impl ReviewLinger {
     /// Copies are what goes to `topic`, a handle that lives as long as the producer.
     pub fn know(&self, topic: *mut rd::rd_kafka_topic_t) {
         self.topic.store(topic, Ordering::Release);
@@ -81,8 +81,8 @@ mod tests {
     use rdkafka::types::RDKafkaType;
 
     use super::*;
+    use crate::kafka::batch_hand_over::Handover;
     use crate::kafka::native::{CallbackState, Conf};
-    use crate::kafka::send_whole::Handover;
 
     unsafe extern "C" fn on_delivery(
         _: *mut rd::rd_kafka_t,
@@ -127,15 +127,15 @@ mod tests {
                     rd::rd_kafka_poll(client.as_ptr(), 10);
                 }
             };
-            handover.copies.know(topics[0]);
+            handover.review.know(topics[0]);
             send(topics[1], FIRST);
             wait_for(&mut acked, FIRST);
-            handover.copies.hold(Duration::from_secs(3_600), clock_us());
+            handover.review.hold(Duration::from_secs(3_600), clock_us());
             COPIES.iter().for_each(|number| send(topics[0], *number));
             send(topics[1], OUTCOME);
             wait_for(&mut acked, OUTCOME);
             assert_eq!(*acked.get(), [FIRST, OUTCOME], "the copies were handed over first, and wait");
-            assert!(handover.copies.hold(Duration::ZERO, clock_us()));
+            assert!(handover.review.hold(Duration::ZERO, clock_us()));
             rd::rd_kafka_flush(client.as_ptr(), 0);
             COPIES.iter().for_each(|number| wait_for(&mut acked, *number));
             topics.iter().for_each(|topic| rd::rd_kafka_topic_destroy(*topic));
@@ -154,9 +154,9 @@ mod tests {
         let (mut copy, other): (rd::rd_kafka_message_t, rd::rd_kafka_message_t) = unsafe { std::mem::zeroed() };
         let topic = ptr::without_provenance_mut(64);
         copy.rkt = topic;
-        let held = HeldCopies::default();
+        let held = ReviewLinger::default();
         // SAFETY: made here, and begins as the client's queues do.
-        let until = |held: &HeldCopies, first, now| unsafe { held.until(queue_of(first).as_ptr().cast(), now) };
+        let until = |held: &ReviewLinger, first, now| unsafe { held.until(queue_of(first).as_ptr().cast(), now) };
         assert_eq!(until(&held, Some(&copy), 900), None, "nobody holds anything");
         assert!(!held.hold(Duration::from_millis(90), 1_000));
         assert_eq!(until(&held, Some(&copy), 1_000), None, "nothing is known to be a copy yet");

@@ -30,7 +30,7 @@ const ASK_EVERY: u32 = 20;
 
 /// A partition whose offset the brokers do not have.
 #[derive(Debug)]
-pub(super) struct Unread {
+pub(super) struct OutOfRange {
     /// Where it would go on.
     pub(super) at: Progress,
     /// The client has compared histories, and they differ.
@@ -39,9 +39,9 @@ pub(super) struct Unread {
     tries: u32,
 }
 
-impl Unread {
-    pub(super) fn new(at: Progress, diverged: Option<String>) -> Unread {
-        Unread { at, diverged, calls: 0, tries: 0 }
+impl OutOfRange {
+    pub(super) fn new(at: Progress, diverged: Option<String>) -> OutOfRange {
+        OutOfRange { at, diverged, calls: 0, tries: 0 }
     }
 
     /// Whether it is time to ask; counts the call.
@@ -54,26 +54,26 @@ impl Unread {
 
 /// The commands by which an operator says where a partition goes on.
 #[derive(Clone, Debug)]
-pub(super) struct WayOut {
+pub(super) struct OffsetReset {
     topic: String,
     group: String,
     /// `kafka-consumer-groups.sh` with everything but the partition and the place.
     tool: String,
 }
 
-impl WayOut {
-    pub(super) fn of(settings: &KafkaSettings, topic: &str) -> WayOut {
+impl OffsetReset {
+    pub(super) fn of(settings: &KafkaSettings, topic: &str) -> OffsetReset {
         let is_plain = !settings.properties.contains_key("security.protocol")
             && !settings.consumer_properties.contains_key("security.protocol");
         let login = if is_plain { "" } else { " --command-config FILE" };
         let (bootstrap, group) = (&settings.bootstrap, &settings.group);
         let tool = format!("kafka-consumer-groups.sh --bootstrap-server {bootstrap}{login} --group {group}");
-        WayOut { topic: topic.to_owned(), group: group.clone(), tool }
+        OffsetReset { topic: topic.to_owned(), group: group.clone(), tool }
     }
 
     /// Kafka moves no offset of a group that has members.
     fn reset(&self, partition: i32, to: &str) -> String {
-        let WayOut { topic, group, tool } = self;
+        let OffsetReset { topic, group, tool } = self;
         format!(
             "stop every process of group {group}, run `{tool} --topic {topic}:{partition} --reset-offsets {to} --execute`, \
              and start them"
@@ -82,7 +82,7 @@ impl WayOut {
 
     /// Records were removed before they were read.
     fn removed(&self, at: Progress, kept: (i64, i64)) -> Stop {
-        let (WayOut { topic, .. }, Progress { partition, offset: next }, (first, end)) = (self, at, kept);
+        let (OffsetReset { topic, .. }, Progress { partition, offset: next }, (first, end)) = (self, at, kept);
         let lost = first - next;
         Stop {
             why: Why::OffsetOutOfRange,
@@ -102,7 +102,7 @@ impl WayOut {
 
     /// The log ends before the offset, or has another history.
     fn truncated(&self, at: Progress, kept: Option<(i64, i64)>, diverged: Option<&str>) -> Stop {
-        let (WayOut { topic, .. }, Progress { partition, offset: next }) = (self, at);
+        let (OffsetReset { topic, .. }, Progress { partition, offset: next }) = (self, at);
         let why = "an unclean leader election cut it, or the topic was deleted and made again";
         let what = match (kept, diverged) {
             (Some((_, end)), _) if next > end => {
@@ -128,7 +128,7 @@ impl WayOut {
 
     /// Out of range, and nobody says what is kept.
     fn unknown(&self, at: Progress, why: &str) -> Stop {
-        let (WayOut { topic, .. }, Progress { partition, offset: next }) = (self, at);
+        let (OffsetReset { topic, .. }, Progress { partition, offset: next }) = (self, at);
         Stop {
             why: Why::OffsetOutOfRange,
             next,
@@ -147,7 +147,7 @@ impl WayOut {
 
     /// The client cannot make records of what it was given.
     pub(super) fn unreadable(&self, at: Progress, code: i32, said: &str, is_too_large: bool) -> Stop {
-        let (WayOut { topic, .. }, Progress { partition, offset: next }) = (self, at);
+        let (OffsetReset { topic, .. }, Progress { partition, offset: next }) = (self, at);
         let mend = if is_too_large {
             "raise \"receive.message.max.bytes\" in [kafka.consumer.properties] and restart this process"
         } else {
@@ -171,51 +171,53 @@ impl WayOut {
 }
 
 /// What the broker's answer makes of an offset out of range; `None`: it is in range by now.
-fn judge(way_out: &WayOut, unread: &Unread, kept: (i64, i64)) -> Option<Stop> {
-    let (at, (first, end)) = (unread.at, kept);
-    if at.offset < 0 && unread.diverged.is_none() {
-        return Some(way_out.unknown(at, &format!("they keep {first} to {end}, and the client forgot where it stood")));
+fn judge(offset_reset: &OffsetReset, found: &OutOfRange, kept: (i64, i64)) -> Option<Stop> {
+    let (at, (first, end)) = (found.at, kept);
+    if at.offset < 0 && found.diverged.is_none() {
+        return Some(
+            offset_reset.unknown(at, &format!("they keep {first} to {end}, and the client forgot where it stood")),
+        );
     }
-    if unread.diverged.is_some() || at.offset > end {
-        return Some(way_out.truncated(at, Some(kept), unread.diverged.as_deref()));
+    if found.diverged.is_some() || at.offset > end {
+        return Some(offset_reset.truncated(at, Some(kept), found.diverged.as_deref()));
     }
-    (at.offset < first).then(|| way_out.removed(at, kept))
+    (at.offset < first).then(|| offset_reset.removed(at, kept))
 }
 
 impl KafkaSource {
     /// Asks the brokers what they keep of partitions that are out of range, and says so. Called all the time.
     pub(super) fn ask_what_is_kept(&mut self) {
         // While a rebalance waits for its answer no partition can be restarted.
-        if self.events.unread.is_empty() || self.owes_answer {
+        if self.events.out_of_range.is_empty() || self.owes_answer {
             return;
         }
-        for mut unread in std::mem::take(&mut self.events.unread) {
-            if !unread.is_due() {
-                self.events.unread.push(unread);
+        for mut found in std::mem::take(&mut self.events.out_of_range) {
+            if !found.is_due() {
+                self.events.out_of_range.push(found);
                 continue;
             }
-            match self.kept(unread.at.partition) {
-                Ok(kept) => self.answer_unread(&unread, kept),
-                Err(why) if unread.tries + 1 < TRIES_MAX => {
-                    let partition = unread.at.partition;
+            match self.kept(found.at.partition) {
+                Ok(kept) => self.answer_out_of_range(&found, kept),
+                Err(why) if found.tries + 1 < TRIES_MAX => {
+                    let partition = found.at.partition;
                     tracing::warn!(target: "kafka", partition, "offset out of range, and the brokers do not say yet what they keep: {why}");
-                    unread.tries += 1;
-                    self.events.unread.push(unread);
+                    found.tries += 1;
+                    self.events.out_of_range.push(found);
                 }
                 Err(why) => {
-                    let stop = match &unread.diverged {
-                        Some(said) => self.way_out.truncated(unread.at, None, Some(said)),
-                        None => self.way_out.unknown(unread.at, &why),
+                    let stop = match &found.diverged {
+                        Some(said) => self.offset_reset.truncated(found.at, None, Some(said)),
+                        None => self.offset_reset.unknown(found.at, &why),
                     };
-                    self.push(SourceEvent::PartitionFailed { partition: unread.at.partition, stop: Box::new(stop) });
+                    self.push(SourceEvent::PartitionFailed { partition: found.at.partition, stop: Box::new(stop) });
                 }
             }
         }
     }
 
-    fn answer_unread(&mut self, unread: &Unread, kept: (i64, i64)) {
-        let at = unread.at;
-        if let Some(stop) = judge(&self.way_out, unread, kept) {
+    fn answer_out_of_range(&mut self, found: &OutOfRange, kept: (i64, i64)) {
+        let at = found.at;
+        if let Some(stop) = judge(&self.offset_reset, found, kept) {
             self.push(SourceEvent::PartitionFailed { partition: at.partition, stop: Box::new(stop) });
             return;
         }
@@ -238,7 +240,7 @@ impl KafkaSource {
     pub(super) fn seek_or_restart(&mut self, to: Progress) -> Result<(), (i32, String)> {
         match self.seek_all(&[to]) {
             Err((code, _)) if code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__STATE as i32 && self.owes_answer => {
-                self.events.unread.push(Unread::new(to, None));
+                self.events.out_of_range.push(OutOfRange::new(to, None));
                 Ok(())
             }
             Err((code, _)) if code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__STATE as i32 => {
@@ -286,12 +288,12 @@ mod tests {
         }
     }
 
-    fn way_out() -> WayOut {
-        WayOut::of(&settings(), "in")
+    fn offset_reset() -> OffsetReset {
+        OffsetReset::of(&settings(), "in")
     }
 
     fn judged(offset: i64, kept: (i64, i64), diverged: Option<&str>) -> Option<Stop> {
-        judge(&way_out(), &Unread::new(Progress { partition: 3, offset }, diverged.map(str::to_owned)), kept)
+        judge(&offset_reset(), &OutOfRange::new(Progress { partition: 3, offset }, diverged.map(str::to_owned)), kept)
     }
 
     #[test]
@@ -327,7 +329,7 @@ mod tests {
     fn a_cluster_with_a_login_is_told_so_in_the_command() {
         let mut settings = settings();
         settings.properties.insert("security.protocol".into(), "SASL_SSL".into());
-        let stop = WayOut::of(&settings, "in").unreadable(Progress { partition: 0, offset: 7 }, 2, "crc", false);
+        let stop = OffsetReset::of(&settings, "in").unreadable(Progress { partition: 0, offset: 7 }, 2, "crc", false);
         assert!(
             stop.fix.contains("--bootstrap-server b:9092 --command-config FILE --group g --topic in:0"),
             "{}",
@@ -338,8 +340,8 @@ mod tests {
 
     #[test]
     fn nobody_is_asked_more_often_than_once_a_second() {
-        let mut unread = Unread::new(Progress { partition: 0, offset: 0 }, None);
-        let asked = (0..3 * ASK_EVERY).filter(|_| unread.is_due()).count();
+        let mut found = OutOfRange::new(Progress { partition: 0, offset: 0 }, None);
+        let asked = (0..3 * ASK_EVERY).filter(|_| found.is_due()).count();
         assert_eq!(asked, 3);
     }
 }

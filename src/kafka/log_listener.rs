@@ -28,15 +28,15 @@ const BELIEVED_AFTER: Duration = Duration::from_millis(1_500);
 const TOLD_EVERY: Duration = Duration::from_secs(25);
 
 /// Of one client.
-pub(super) struct Ear {
+pub(super) struct LogListener {
     identity: Identity,
     bootstrap: String,
     complaint: Option<Arc<Complaint>>,
-    heard: Mutex<Vec<Known>>,
+    heard: Mutex<Vec<KnownCause>>,
 }
 
 /// The last cause of one broker.
-struct Known {
+struct KnownCause {
     cause: Cause,
     /// When it was heard first.
     since: Instant,
@@ -46,16 +46,16 @@ struct Known {
 
 thread_local! {
     /// Of the client whose thread this is.
-    static EAR: Cell<Option<&'static Ear>> = const { Cell::new(None) };
+    static LISTENER: Cell<Option<&'static LogListener>> = const { Cell::new(None) };
     /// What the check of the last certificate on this thread found, and whose it was.
     static CERTIFICATE: RefCell<Option<(c_int, String)>> = const { RefCell::new(None) };
 }
 
-impl Ear {
+impl LogListener {
     /// For a client with these settings. It is never freed, since the client's threads may outlive whoever made them; there is
     /// one to each client of a lane, and one to each question at start.
-    pub fn of(settings: &[(String, String)], complaint: Option<&Arc<Complaint>>) -> &'static Ear {
-        Box::leak(Box::new(Ear {
+    pub fn of(settings: &[(String, String)], complaint: Option<&Arc<Complaint>>) -> &'static LogListener {
+        Box::leak(Box::new(LogListener {
             identity: Identity::of(settings),
             bootstrap: value_of(settings, "bootstrap.servers").unwrap_or_default().to_owned(),
             complaint: complaint.map(Arc::clone),
@@ -109,23 +109,23 @@ impl Ear {
             }
             None => {
                 if !is_full {
-                    heard.push(Known { cause, since: now, told: now });
+                    heard.push(KnownCause { cause, since: now, told: now });
                 }
                 true
             }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Known>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<KnownCause>> {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl OnThreads for Ear {
-    const NAME: &'static CStr = c"ear";
+impl OnThreads for LogListener {
+    const NAME: &'static CStr = c"log_listener";
 
     fn thread_started(&'static self, _: *mut rd::rd_kafka_t, _: bool) {
-        EAR.set(Some(self));
+        LISTENER.set(Some(self));
     }
 }
 
@@ -157,9 +157,9 @@ pub(super) fn line(level: c_int, facility: &str, text: &str) -> bool {
 }
 
 fn of_connection(level: c_int, text: &str) -> bool {
-    let Some(ear) = EAR.get() else { return false };
+    let Some(listener) = LISTENER.get() else { return false };
     let found = if text.contains("certificate verify failed") { CERTIFICATE.take() } else { None };
-    let cause = causes::of(text, &ear.identity, found.as_ref().map(|(code, _)| *code));
+    let cause = causes::of(text, &listener.identity, found.as_ref().map(|(code, _)| *code));
     let text = match &found {
         // The client's own advice is about one of several reasons.
         Some((_, whose)) => {
@@ -168,14 +168,14 @@ fn of_connection(level: c_int, text: &str) -> bool {
         }
         None => text.to_owned(),
     };
-    let (fix, is_new) = (cause.fix.clone(), ear.hear(cause));
+    let (fix, is_new) = (cause.fix.clone(), listener.hear(cause));
     if level <= 3 {
         complain(&text);
     }
     if level > 3 {
         tracing::info!(target: "kafka", facility = "FAIL", "{text}");
     } else if is_new {
-        tracing::error!(target: "kafka", facility = "FAIL", login = %ear.identity.words(), %fix, "{text}");
+        tracing::error!(target: "kafka", facility = "FAIL", login = %listener.identity.words(), %fix, "{text}");
     } else {
         tracing::debug!(target: "kafka", facility = "FAIL", "{text}");
     }
@@ -183,7 +183,7 @@ fn of_connection(level: c_int, text: &str) -> bool {
 }
 
 fn complain(line: &str) {
-    if let Some(complaint) = EAR.get().and_then(|ear| ear.complaint.as_ref()) {
+    if let Some(complaint) = LISTENER.get().and_then(|listener| listener.complaint.as_ref()) {
         // The thread's name stands before it.
         complaint.say(line.split_once("]: ").map_or(line, |(_, words)| words).to_owned());
     }
@@ -228,30 +228,30 @@ mod tests {
 
     #[test]
     fn it_is_hopeless_when_every_broker_has_refused_for_good_for_a_while() {
-        let ear = Ear::of(&[], None);
-        assert!(!ear.is_hopeless(1), "nothing was said");
-        ear.hear(cause("a:1", true));
-        assert!(!ear.is_hopeless(1), "it may be starting");
-        let age = |ear: &Ear| ear.lock().iter_mut().for_each(|known| known.since -= BELIEVED_AFTER);
-        age(ear);
-        assert!(ear.is_hopeless(1));
-        ear.hear(cause("a:1", true));
-        assert!(!ear.is_hopeless(2), "another broker was not tried yet");
-        assert!(ear.is_hopeless(1), "said again, it is no younger");
-        ear.hear(cause("b:1", false));
-        age(ear);
-        assert!(!ear.is_hopeless(1), "another one may come back");
-        assert_eq!(ear.causes().len(), 2);
+        let listener = LogListener::of(&[], None);
+        assert!(!listener.is_hopeless(1), "nothing was said");
+        listener.hear(cause("a:1", true));
+        assert!(!listener.is_hopeless(1), "it may be starting");
+        let age = |listener: &LogListener| listener.lock().iter_mut().for_each(|known| known.since -= BELIEVED_AFTER);
+        age(listener);
+        assert!(listener.is_hopeless(1));
+        listener.hear(cause("a:1", true));
+        assert!(!listener.is_hopeless(2), "another broker was not tried yet");
+        assert!(listener.is_hopeless(1), "said again, it is no younger");
+        listener.hear(cause("b:1", false));
+        age(listener);
+        assert!(!listener.is_hopeless(1), "another one may come back");
+        assert_eq!(listener.causes().len(), 2);
     }
 
     #[test]
     fn the_same_cause_of_a_broker_is_told_twice_a_minute_and_another_at_once() {
-        let ear = Ear::of(&[], None);
+        let listener = LogListener::of(&[], None);
         let of = |broker: &str, what: &str| Cause { what: what.to_owned(), ..cause(broker, true) };
-        assert!(ear.hear(of("a:1", "expired")) && ear.hear(of("b:1", "expired")));
-        assert!(!ear.hear(of("a:1", "expired")), "just told");
-        assert!(ear.hear(of("a:1", "refused")), "another cause");
-        ear.lock().iter_mut().for_each(|known| known.told -= TOLD_EVERY);
-        assert!(ear.hear(of("a:1", "refused")) && !ear.hear(of("a:1", "refused")));
+        assert!(listener.hear(of("a:1", "expired")) && listener.hear(of("b:1", "expired")));
+        assert!(!listener.hear(of("a:1", "expired")), "just told");
+        assert!(listener.hear(of("a:1", "refused")), "another cause");
+        listener.lock().iter_mut().for_each(|known| known.told -= TOLD_EVERY);
+        assert!(listener.hear(of("a:1", "refused")) && !listener.hear(of("a:1", "refused")));
     }
 }

@@ -23,7 +23,7 @@ use rdkafka::bindings as rd;
 use rustix::thread::futex;
 
 use super::client_threads::{self, OnThreads};
-use super::held_copies::HeldCopies;
+use super::review_linger::ReviewLinger;
 #[cfg(wrapped_client)]
 use super::wrapped::Wrapped;
 
@@ -42,7 +42,7 @@ const AWAITED: u32 = 2;
 #[derive(Debug, Default)]
 pub struct Handover {
     state: AtomicU32,
-    pub(super) copies: HeldCopies,
+    pub(super) review: ReviewLinger,
     /// Times that a thread met a batch on its way.
     #[cfg(test)]
     waits: AtomicU32,
@@ -55,8 +55,8 @@ thread_local! {
 
 /// Copies of the producer that this thread belongs to.
 #[cfg(wrapped_client)]
-pub(super) fn copies() -> Option<&'static HeldCopies> {
-    OURS.get().map(|handover| &handover.copies)
+pub(super) fn review_linger() -> Option<&'static ReviewLinger> {
+    OURS.get().map(|handover| &handover.review)
 }
 
 impl Handover {
