@@ -9,12 +9,13 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::{ClientContext, Message, Offset, Timestamp, TopicPartitionList};
 
-use super::identity::Identity;
-use super::settings::connection;
-use super::{cluster, rights};
 use crate::error::{Fatal, exit};
+use crate::kafka::cluster;
+use crate::kafka::failures::retriable::{code_of, is_retriable};
+use crate::kafka::failures::rights;
 use crate::kafka::load_producer::client_problem;
-use crate::kafka::retriable::{code_of, is_retriable};
+use crate::kafka::settings::connection;
+use crate::kafka::settings::identity::Identity;
 
 /// How long the cluster may take to answer at the start.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);

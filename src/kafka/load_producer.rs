@@ -10,10 +10,10 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
 use rdkafka::{ClientContext, Message};
 
-use super::cluster;
-use super::inquiry::Inquiry;
-use super::settings::connection;
 use crate::error::{Fatal, exit};
+use crate::kafka::cluster;
+use crate::kafka::cluster::inquiry::Inquiry;
+use crate::kafka::settings::connection;
 
 /// How long one record may take to be acknowledged before the run is given up. Longer than a broker's failover.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(60);

@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 pub mod connection;
+pub mod identity;
 pub mod secrets;
 pub mod trust;
 
@@ -105,7 +106,7 @@ impl fmt::Debug for KafkaSettings {
 }
 
 /// How long after its last good answer a client without one goes back to the brokers of `kafka.bootstrap`. It may also have
-/// been told of no broker at all ([`super::rebootstrap`]); 5 min, the client's own time, would be long then.
+/// been told of no broker at all (`kafka::wrapped::rebootstrap`); 5 min, the client's own time, would be long then.
 pub const REBOOTSTRAP_AFTER_MS: &str = "10000";
 
 /// What every client needs: where the brokers are, who we are, and what the configuration adds.
@@ -235,7 +236,7 @@ pub fn producer_settings(settings: &KafkaSettings) -> Vec<(String, String)> {
 }
 
 /// Before the client repeats a request. Long, so that a transaction's end that was sent twice shows by the time it took
-/// ([`DOUBT_AFTER`]) where nothing else tells ([`super::request_retries`]).
+/// ([`DOUBT_AFTER`]) where nothing else tells ([`super::wrapped::request_retries`]).
 pub const RETRY_BACKOFF_MS: u64 = 500;
 
 /// Ends of transactions take 2 to 5 ms; the client repeats one after its back-off, which it may shorten by a fifth, so that
