@@ -1,7 +1,7 @@
 //! Kafka: the only place that knows the client library.
 //!
-//! Rooms import one way: `producer -> consumer -> cluster -> failures -> client -> settings`, and `wrapped`, functions of ours
-//! before the client's own, is between `client` and the rest.
+//! Its rooms import one way: `producer -> consumer -> cluster -> {failures, wrapped} -> client -> settings`. Only `client`, the
+//! C interface behind safe calls, and `wrapped`, functions of ours before the client's own, contain `unsafe`.
 
 pub mod client;
 pub mod cluster;

@@ -7,25 +7,29 @@
 //! only inside a poll on the owning thread (log lines apart, which touch nothing of ours); the opaque pointer
 //! given to a client points to a heap box that outlives the client.
 
-pub(super) mod admin;
+mod asking;
 mod callbacks;
 pub(super) mod causes;
 mod conf;
+mod consuming;
 mod errors;
 mod handle;
-pub(super) mod headers;
 pub(super) mod log_listener;
 pub(super) mod login;
-mod message;
-pub(super) mod metadata;
 mod partitions;
+mod producing;
 pub(super) mod threads;
-pub(super) mod wakeup;
 
+pub(super) use asking::{admin, metadata};
+#[cfg(test)]
 pub(super) use callbacks::CallbackState;
 pub use conf::Conf;
-pub(super) use errors::*;
+pub(super) use consuming::consumer_callbacks::{ConsumerEvents, Rebalance};
+pub(super) use consuming::consumer_client::ConsumerClient;
+pub(super) use consuming::group_metadata::GroupMetadata;
+pub use consuming::message::KafkaRecord;
+pub(super) use errors::{NO_ERROR, c_string, describe, name_and_words, to_result, words};
 pub(super) use handle::Client;
-pub(super) use message::HandedOut;
-pub use message::KafkaRecord;
-pub(super) use partitions::{PartitionList, entries};
+pub(super) use partitions::PartitionList;
+pub(super) use producing::headers::Headers;
+pub(super) use producing::producer_client::{DeliveryReports, Message, ProducerClient};

@@ -1,5 +1,4 @@
 //! What the brokers say of a group's committed offsets, and of where partitions begin and end.
-#![allow(unsafe_code, reason = "librdkafka's C interface; each block says why it holds")]
 
 use std::time::Duration;
 
@@ -8,7 +7,7 @@ use rdkafka::types::RDKafkaRespErr as Err;
 
 use crate::doors::Progress;
 use crate::error::{Fatal, exit};
-use crate::kafka::client::{Client, PartitionList, describe, timeout_ms, to_result};
+use crate::kafka::client::{Client, PartitionList, describe, to_result};
 use crate::kafka::failures::retriable;
 use crate::kafka::failures::rights::{self, GroupAndTopic};
 
@@ -44,8 +43,7 @@ impl GroupAndTopic<'_> {
     pub fn committed(self, client: &Client, partitions: &[i32], limit: Duration) -> Result<Vec<Progress>, Fatal> {
         self.ask(limit, "read the group's committed offsets", |left| {
             let list = PartitionList::of(self.topic, partitions);
-            // SAFETY: client and list are alive; the call fills in the list's offsets.
-            to_result(unsafe { rd::rd_kafka_committed(client.as_ptr(), list.as_ptr(), timeout_ms(left)) })?;
+            client.committed(&list, left)?;
             answers(&list)
         })
     }
@@ -68,8 +66,7 @@ impl GroupAndTopic<'_> {
         self.ask(limit, "read a partition's first or last offset", |left| {
             let asked = partitions.iter().map(|&partition| Progress { partition, offset: place });
             let list = PartitionList::new(self.topic, asked);
-            // SAFETY: client and list are alive; the call fills in the list's offsets.
-            to_result(unsafe { rd::rd_kafka_offsets_for_times(client.as_ptr(), list.as_ptr(), timeout_ms(left)) })?;
+            client.offsets_for_times(&list, left)?;
             answers(&list)
         })
     }

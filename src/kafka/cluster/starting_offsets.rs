@@ -4,14 +4,11 @@
 //! once may both write theirs. So nobody believes what it sent: what the broker holds afterwards is the start, and lanes
 //! read it again when they get their partitions. Who joins has read offsets back, and once anybody has joined the broker
 //! refuses those of no member: nothing is moved under a lane that scores.
-#![allow(unsafe_code, reason = "librdkafka's C interface; each block says why it holds")]
 #![expect(clippy::disallowed_methods, reason = "the deadline of a start, before a lane runs")]
 
 use std::ffi::{CStr, CString};
-use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
-use rdkafka::bindings as rd;
 use rdkafka::types::{RDKafkaRespErr as Err, RDKafkaType};
 
 use super::inquiry;
@@ -20,7 +17,7 @@ use crate::doors::Progress;
 use crate::error::{Fatal, exit};
 use crate::kafka::client::admin;
 use crate::kafka::client::log_listener::LogListener;
-use crate::kafka::client::{Client, Conf, PartitionList, c_string, describe, timeout_ms, to_result};
+use crate::kafka::client::{Client, Conf, PartitionList, c_string, describe};
 use crate::kafka::failures::retriable::is_retriable;
 use crate::kafka::failures::rights;
 use crate::kafka::failures::rights::GroupAndTopic;
@@ -136,7 +133,7 @@ impl<'a> GroupOffsets<'a> {
             if held.iter().any(Option::is_some) {
                 return Ok(held);
             }
-            let refused = client.commit(&self.list(&start));
+            let refused = client.client.commit_and_wait(&self.list(&start), COMMIT_ANSWER);
             let held = self.read(&client)?;
             if held.iter().any(Option::is_some) {
                 return Ok(held);
@@ -209,29 +206,6 @@ impl GroupClient {
     /// A question that nobody answered: with what the client says of the brokers that it cannot reach.
     fn explain(&self, fatal: Fatal) -> Fatal {
         inquiry::explain(fatal, self.listener)
-    }
-
-    /// What the broker said, or that it said nothing in time.
-    fn commit(&self, list: &PartitionList) -> Result<(), i32> {
-        // SAFETY: the client is alive; the queue is ours and freed once, below, and the client copies the list.
-        unsafe {
-            let queue = NonNull::new(rd::rd_kafka_queue_new(self.client.as_ptr())).expect("librdkafka allocates");
-            let none = std::ptr::null_mut();
-            let sent =
-                to_result(rd::rd_kafka_commit_queue(self.client.as_ptr(), list.as_ptr(), queue.as_ptr(), None, none));
-            let said = sent.and_then(|()| {
-                match NonNull::new(rd::rd_kafka_queue_poll(queue.as_ptr(), timeout_ms(COMMIT_ANSWER))) {
-                    None => Result::Err(Err::RD_KAFKA_RESP_ERR__TIMED_OUT as i32),
-                    Some(event) => {
-                        let said = to_result(rd::rd_kafka_event_error(event.as_ptr()));
-                        rd::rd_kafka_event_destroy(event.as_ptr());
-                        said
-                    }
-                }
-            });
-            rd::rd_kafka_queue_destroy(queue.as_ptr());
-            said
-        }
     }
 }
 

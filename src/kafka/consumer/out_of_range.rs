@@ -5,47 +5,33 @@
 //! thing than a log that ends before the offset (an unclean leader election, a topic made anew). Asked by the lane between
 //! two polls, with a short limit, and again where nobody answers.
 
-#![allow(unsafe_code, reason = "librdkafka's C interface; the block says why it holds")]
-
-use std::time::Duration;
-
-use rdkafka::bindings as rd;
-use rdkafka::types::RDKafkaRespErr;
-
-use super::source::KafkaSource;
-use crate::doors::{Progress, SourceEvent, Stop, Why};
-use crate::kafka::client::{PartitionList, describe, take_error};
-use crate::kafka::cluster::offsets::{END, FIRST};
+use crate::doors::{Progress, Stop, Why};
+use crate::kafka::client::describe;
 use crate::kafka::settings::KafkaSettings;
 
-/// How long one question may hold the lane up.
-const ANSWER_MAX: Duration = Duration::from_secs(1);
-
-/// Questions without an answer, after which the partition stops without numbers.
-const TRIES_MAX: u32 = 10;
-
-/// Between two questions, in calls of [`KafkaSource::ask_what_is_kept`], which come every
+/// Between two questions, in calls of [`OutOfRange::is_due`], which come every
 /// [`crate::values::limits::KEEP_AWAKE_EVERY`].
 const ASK_EVERY: u32 = 20;
 
 /// A partition whose offset the brokers do not have.
 #[derive(Debug)]
-pub(in crate::kafka) struct OutOfRange {
+pub struct OutOfRange {
     /// Where it would go on.
-    pub(in crate::kafka) at: Progress,
+    pub at: Progress,
     /// The client has compared histories, and they differ.
-    pub(in crate::kafka) diverged: Option<String>,
+    pub diverged: Option<String>,
     calls: u32,
-    tries: u32,
+    /// Questions without an answer.
+    pub tries: u32,
 }
 
 impl OutOfRange {
-    pub(in crate::kafka) fn new(at: Progress, diverged: Option<String>) -> OutOfRange {
+    pub fn new(at: Progress, diverged: Option<String>) -> OutOfRange {
         OutOfRange { at, diverged, calls: 0, tries: 0 }
     }
 
     /// Whether it is time to ask; counts the call.
-    fn is_due(&mut self) -> bool {
+    pub fn is_due(&mut self) -> bool {
         let is_due = self.calls.is_multiple_of(ASK_EVERY);
         self.calls += 1;
         is_due
@@ -54,7 +40,7 @@ impl OutOfRange {
 
 /// The commands by which an operator says where a partition goes on.
 #[derive(Clone, Debug)]
-pub(in crate::kafka) struct OffsetReset {
+pub struct OffsetReset {
     topic: String,
     group: String,
     /// `kafka-consumer-groups.sh` with everything but the partition and the place.
@@ -62,7 +48,7 @@ pub(in crate::kafka) struct OffsetReset {
 }
 
 impl OffsetReset {
-    pub(in crate::kafka) fn of(settings: &KafkaSettings, topic: &str) -> OffsetReset {
+    pub fn of(settings: &KafkaSettings, topic: &str) -> OffsetReset {
         let is_plain = !settings.properties.contains_key("security.protocol")
             && !settings.consumer_properties.contains_key("security.protocol");
         let login = if is_plain { "" } else { " --command-config FILE" };
@@ -101,7 +87,7 @@ impl OffsetReset {
     }
 
     /// The log ends before the offset, or has another history.
-    fn truncated(&self, at: Progress, kept: Option<(i64, i64)>, diverged: Option<&str>) -> Stop {
+    pub fn truncated(&self, at: Progress, kept: Option<(i64, i64)>, diverged: Option<&str>) -> Stop {
         let (OffsetReset { topic, .. }, Progress { partition, offset: next }) = (self, at);
         let why = "an unclean leader election cut it, or the topic was deleted and made again";
         let what = match (kept, diverged) {
@@ -127,7 +113,7 @@ impl OffsetReset {
     }
 
     /// Out of range, and nobody says what is kept.
-    fn unknown(&self, at: Progress, why: &str) -> Stop {
+    pub fn unknown(&self, at: Progress, why: &str) -> Stop {
         let (OffsetReset { topic, .. }, Progress { partition, offset: next }) = (self, at);
         Stop {
             why: Why::OffsetOutOfRange,
@@ -146,7 +132,7 @@ impl OffsetReset {
     }
 
     /// The client cannot make records of what it was given.
-    pub(in crate::kafka) fn unreadable(&self, at: Progress, code: i32, said: &str, is_too_large: bool) -> Stop {
+    pub fn unreadable(&self, at: Progress, code: i32, said: &str, is_too_large: bool) -> Stop {
         let (OffsetReset { topic, .. }, Progress { partition, offset: next }) = (self, at);
         let mend = if is_too_large {
             "raise \"receive.message.max.bytes\" in [kafka.consumer.properties] and restart this process"
@@ -171,7 +157,7 @@ impl OffsetReset {
 }
 
 /// What the broker's answer makes of an offset out of range; `None`: it is in range by now.
-fn judge(offset_reset: &OffsetReset, found: &OutOfRange, kept: (i64, i64)) -> Option<Stop> {
+pub fn judge(offset_reset: &OffsetReset, found: &OutOfRange, kept: (i64, i64)) -> Option<Stop> {
     let (at, (first, end)) = (found.at, kept);
     if at.offset < 0 && found.diverged.is_none() {
         return Some(
@@ -182,89 +168,6 @@ fn judge(offset_reset: &OffsetReset, found: &OutOfRange, kept: (i64, i64)) -> Op
         return Some(offset_reset.truncated(at, Some(kept), found.diverged.as_deref()));
     }
     (at.offset < first).then(|| offset_reset.removed(at, kept))
-}
-
-impl KafkaSource {
-    /// Asks the brokers what they keep of partitions that are out of range, and says so. Called all the time.
-    pub(in crate::kafka) fn ask_what_is_kept(&mut self) {
-        // While a rebalance waits for its answer no partition can be restarted.
-        if self.events.out_of_range.is_empty() || self.owes_answer {
-            return;
-        }
-        for mut found in std::mem::take(&mut self.events.out_of_range) {
-            if !found.is_due() {
-                self.events.out_of_range.push(found);
-                continue;
-            }
-            match self.kept(found.at.partition) {
-                Ok(kept) => self.answer_out_of_range(&found, kept),
-                Err(why) if found.tries + 1 < TRIES_MAX => {
-                    let partition = found.at.partition;
-                    tracing::warn!(target: "kafka", partition, "offset out of range, and the brokers do not say yet what they keep: {why}");
-                    found.tries += 1;
-                    self.events.out_of_range.push(found);
-                }
-                Err(why) => {
-                    let stop = match &found.diverged {
-                        Some(said) => self.offset_reset.truncated(found.at, None, Some(said)),
-                        None => self.offset_reset.unknown(found.at, &why),
-                    };
-                    self.push(SourceEvent::PartitionFailed { partition: found.at.partition, stop: Box::new(stop) });
-                }
-            }
-        }
-    }
-
-    fn answer_out_of_range(&mut self, found: &OutOfRange, kept: (i64, i64)) {
-        let at = found.at;
-        if let Some(stop) = judge(&self.offset_reset, found, kept) {
-            self.push(SourceEvent::PartitionFailed { partition: at.partition, stop: Box::new(stop) });
-            return;
-        }
-        tracing::warn!(
-            target: "kafka",
-            partition = at.partition,
-            offset = at.offset,
-            first_kept = kept.0,
-            end = kept.1,
-            "the offset was out of range for a moment, and is not any more: it is read again"
-        );
-        if let Err((_, text)) = self.seek_or_restart(at) {
-            tracing::debug!(target: "kafka", "a position is left as it is: {text}");
-        }
-    }
-
-    /// Sets a partition's position, one that the client has stopped fetching as well: that takes no seek, and begins again
-    /// when it is assigned. Whether it is paused stays as it is. The client would take that for the lane's answer to a
-    /// rebalance that is open, so it comes after that one.
-    pub(in crate::kafka) fn seek_or_restart(&mut self, to: Progress) -> Result<(), (i32, String)> {
-        match self.seek_all(&[to]) {
-            Err((code, _)) if code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__STATE as i32 && self.owes_answer => {
-                self.events.out_of_range.push(OutOfRange::new(to, None));
-                Ok(())
-            }
-            Err((code, _)) if code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__STATE as i32 => {
-                let client = self.client.as_ptr();
-                let (out, back) =
-                    (PartitionList::of(&self.topic, &[to.partition]), PartitionList::new(&self.topic, [to]));
-                // SAFETY: client and lists are alive; the client copies the lists.
-                unsafe {
-                    take_error(rd::rd_kafka_incremental_unassign(client, out.as_ptr()))?;
-                    take_error(rd::rd_kafka_incremental_assign(client, back.as_ptr()))
-                }
-            }
-            other => other,
-        }
-    }
-
-    /// The first offset kept of a partition, and where it ends.
-    fn kept(&self, partition: i32) -> Result<(i64, i64), String> {
-        let ask = |place| {
-            let bounds = self.named().bounds_within(&self.client, &[partition], place, ANSWER_MAX);
-            bounds.map_err(|fatal| fatal.what)?.first().map(|at| at.offset).ok_or_else(|| "no answer".to_owned())
-        };
-        Ok((ask(FIRST)?, ask(END)?))
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,7 @@
 //! The consumer beside a cluster inside the process, or beside none: what wakes it, and what it may not read.
-#![allow(unsafe_code, reason = "a test looks at the client's own queue; the block says why it holds")]
 
 use std::time::Duration;
 
-use rdkafka::bindings as rd;
 use rdkafka::mocking::MockCluster;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr as Err};
 
@@ -55,8 +53,7 @@ fn a_right_that_is_denied_for_several_partitions_leaves_nothing_that_holds_the_c
     cluster.request_errors(RDKafkaApiKey::Fetch, &[Err::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED; 20]);
     source.assign(&partitions).unwrap();
     let fatal = loop {
-        // SAFETY: the client's own queue, which lives as long as the source.
-        while unsafe { rd::rd_kafka_queue_length(source.queue) } < 2 {
+        while source.member().queue_length() < 2 {
             std::thread::sleep(SHORT);
         }
         // What comes before the refusals is about the new positions.
@@ -92,7 +89,7 @@ fn a_wake_from_another_thread_ends_the_wait() {
         other.join().unwrap();
         // What the thread woke too early would end the next wait.
         source.poll(Duration::ZERO, 1, &mut out).unwrap();
-        source.wakeup.take();
+        source.member().was_woken();
     }
     assert!(out.is_empty());
 }

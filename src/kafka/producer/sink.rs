@@ -1,21 +1,18 @@
 //! The lane's producer: outcomes go in by copy, acknowledgements come out as tags.
-#![allow(unsafe_code, reason = "librdkafka's C interface; each block says why it holds")]
 
-use std::ffi::{CString, c_char, c_int, c_void};
-use std::ptr::{self, NonNull};
+use std::ffi::CString;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::bindings as rd;
-use rdkafka::types::{RDKafkaRespErr as Err, RDKafkaType};
+use rdkafka::types::RDKafkaRespErr as Err;
 
 use crate::doors::{Complaint, Destination, Outgoing, SendError, Sink, SourceRecord};
 use crate::error::{Fatal, exit};
-use crate::kafka::client::KafkaRecord;
-use crate::kafka::client::headers::{copy_where, keep_where};
 use crate::kafka::client::log_listener::LogListener;
 use crate::kafka::client::login::Login;
-use crate::kafka::client::{CallbackState, Client, Conf, NO_ERROR, c_string, describe, timeout_ms};
+use crate::kafka::client::{
+    Conf, DeliveryReports, Headers, KafkaRecord, Message, NO_ERROR, ProducerClient, c_string, describe,
+};
 use crate::kafka::failures::delivery_errors::undelivered;
 use crate::kafka::settings::{KafkaSettings, PasswordFiles, producer_settings, transaction_settings};
 use crate::kafka::wrapped::batch_hand_over::Handover;
@@ -24,44 +21,58 @@ use crate::values::record::{Ack, Tag};
 use crate::values::settings::ForwardHeaders;
 use crate::values::topics::{PartitionCounts, Topics};
 
-/// Lets the client's partitioner choose (`RD_KAFKA_PARTITION_UA`, a macro the bindings lack).
-const UNASSIGNED: i32 = -1;
-
 /// What the delivery callback leaves behind for the owner.
 #[derive(Default)]
-pub(in crate::kafka) struct Reports {
-    pub(in crate::kafka) acks: Vec<Ack>,
+pub(super) struct Reports {
+    acks: Vec<Ack>,
     fatal: bool,
     /// A connection was lost, or an answer did not come in time.
-    pub(in crate::kafka) trouble: bool,
+    pub(super) trouble: bool,
 }
 
-struct Topic {
-    handle: NonNull<rd::rd_kafka_topic_t>,
-    partitions: i32,
+impl DeliveryReports for Reports {
+    fn delivered(&mut self, tag: u64, err: Err) {
+        let result = if err == NO_ERROR { Ok(()) } else { Result::Err(undelivered(err)) };
+        self.acks.push(Ack { tag: Tag::from_bits(tag), result });
+    }
+
+    fn failed(&mut self, code: i32) {
+        self.fatal |= code == Err::RD_KAFKA_RESP_ERR__FATAL as i32;
+        self.trouble |= is_trouble(code);
+    }
+}
+
+/// An error of the client that says that a request may have been lost on its way.
+fn is_trouble(code: i32) -> bool {
+    let trouble = [
+        Err::RD_KAFKA_RESP_ERR__TRANSPORT,
+        Err::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN,
+        Err::RD_KAFKA_RESP_ERR__TIMED_OUT,
+        Err::RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE,
+        Err::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
+    ];
+    trouble.iter().any(|err| *err as i32 == code)
 }
 
 pub struct KafkaSink {
-    // Field order: the client is destroyed in `drop` before the box its callbacks write to is freed.
-    pub(in crate::kafka) client: Client,
-    pub(in crate::kafka) reports: CallbackState<Reports>,
-    topics: [Topic; 4],
+    pub(super) producer: ProducerClient<Reports>,
     forward: ForwardHeaders,
     /// Room for the name of a header that is taken out of a list.
     header_name: Vec<u8>,
-    pub(in crate::kafka) in_flight: usize,
+    pub(super) in_flight: usize,
     blueprint: Blueprint,
     /// Sends in transactions only.
-    pub(in crate::kafka) transaction: Option<Transaction>,
+    pub(super) transaction: Option<Transaction>,
     handover: &'static Handover,
     /// What the clients of this process had repeated when that was asked last.
-    pub(in crate::kafka) retries: u64,
+    pub(super) retries: u64,
 }
 
 /// What a producer is made from.
 struct Blueprint {
     settings: Vec<(String, String)>,
     login: Option<&'static Login>,
+    /// With the partitions of each, in the order of [`Destination`].
     topics: Vec<(CString, i32)>,
     complaint: Arc<Complaint>,
     listener: &'static LogListener,
@@ -69,14 +80,11 @@ struct Blueprint {
 
 /// Where a transactional producer stands.
 #[derive(Default)]
-pub(in crate::kafka) struct Transaction {
-    pub(in crate::kafka) open: bool,
+pub(super) struct Transaction {
+    pub(super) open: bool,
     /// The name is this producer's.
-    pub(in crate::kafka) initialised: bool,
+    pub(super) initialised: bool,
 }
-
-// SAFETY: one owner at a time; librdkafka's handles are not bound to a thread.
-unsafe impl Send for KafkaSink {}
 
 impl Blueprint {
     fn new(
@@ -93,37 +101,14 @@ impl Blueprint {
         Ok(Blueprint { settings, login, topics, complaint, listener })
     }
 
-    /// A client that reports to `reports`, which must outlive it.
-    fn build(
-        &self,
-        reports: &CallbackState<Reports>,
-        handover: &'static Handover,
-    ) -> Result<(Client, [Topic; 4]), Fatal> {
+    fn build(&self, handover: &'static Handover) -> Result<ProducerClient<Reports>, Fatal> {
         let conf = Conf::new(&self.settings)?;
         self.login.map_or(Ok(()), |login| login.join(&conf))?;
         conf.with_threads(self.listener);
-        // SAFETY: the callbacks match their C types; the opaque box outlives the client.
-        unsafe {
-            handover.join(conf.as_ptr());
-            rd::rd_kafka_conf_set_opaque(conf.as_ptr(), reports.opaque());
-            rd::rd_kafka_conf_set_dr_msg_cb(conf.as_ptr(), Some(on_delivery));
-            rd::rd_kafka_conf_set_error_cb(conf.as_ptr(), Some(on_error));
-        }
-        let mut client = conf.create(RDKafkaType::RD_KAFKA_PRODUCER)?;
-        let mut handles = Vec::with_capacity(Destination::ALL.len());
-        for (name, partitions) in &self.topics {
-            // SAFETY: client and name are alive; a null configuration means the client's defaults.
-            let handle = unsafe { rd::rd_kafka_topic_new(client.as_ptr(), name.as_ptr(), ptr::null_mut()) };
-            let Some(handle) = NonNull::new(handle) else {
-                destroy(&mut client, &handles);
-                let what = format!("topic name {name:?} is refused by the client");
-                return Result::Err(Fatal::new(exit::CONFIG, what, "correct [topics]"));
-            };
-            handles.push(Topic { handle, partitions: *partitions });
-        }
-        let topics = <[Topic; 4]>::try_from(handles).unwrap_or_else(|_| unreachable!("one handle per destination"));
-        handover.review.know(topics[Destination::Review as usize].handle.as_ptr());
-        Ok((client, topics))
+        conf.with_threads(handover);
+        let producer = ProducerClient::new(conf, self.topics.iter().map(|(name, _)| name))?;
+        handover.review.know(producer.topic(Destination::Review as usize));
+        Ok(producer)
     }
 }
 
@@ -161,18 +146,14 @@ impl KafkaSink {
     }
 
     /// Who the brokers know the client as, where it says a name.
-    pub(in crate::kafka) fn user(&self) -> Option<&str> {
+    pub(super) fn user(&self) -> Option<&str> {
         self.blueprint.listener.identity().user.as_deref()
     }
 
     fn build(blueprint: Blueprint, forward: &ForwardHeaders) -> Result<KafkaSink, Fatal> {
-        let reports = CallbackState::new(Reports::default());
         let handover = Handover::new();
-        let (client, topics) = blueprint.build(&reports, handover)?;
         Ok(KafkaSink {
-            client,
-            reports,
-            topics,
+            producer: blueprint.build(handover)?,
             forward: forward.clone(),
             header_name: Vec::with_capacity(64),
             in_flight: 0,
@@ -184,61 +165,31 @@ impl KafkaSink {
     }
 
     /// Goes on with a new client; whatever the old one still had is given up, and its reports with it.
-    pub(in crate::kafka) fn replace_client(&mut self) -> Result<(), Fatal> {
-        let (client, topics) = self.blueprint.build(&self.reports, self.handover)?;
-        self.destroy_client();
-        *self.reports.get() = Reports::default();
+    pub(super) fn replace_client(&mut self) -> Result<(), Fatal> {
+        self.producer = self.blueprint.build(self.handover)?;
         self.in_flight = 0;
-        (self.client, self.topics) = (client, topics);
         self.transaction = self.transaction.take().map(|_| Transaction::default());
         Ok(())
     }
 
-    /// What is still queued is given up: its records are not committed. Without the purge the client would wait for
-    /// messages that have no time-out.
-    fn destroy_client(&mut self) {
-        self.purge_all();
-        // SAFETY: the client is alive; callbacks run inside this call only.
-        unsafe { rd::rd_kafka_poll(self.client.as_ptr(), 0) };
-        destroy(&mut self.client, &self.topics);
-    }
-
-    pub(in crate::kafka) fn purge_all(&mut self) {
-        let all = (rd::RD_KAFKA_PURGE_F_QUEUE | rd::RD_KAFKA_PURGE_F_INFLIGHT) as c_int;
-        // SAFETY: the client is alive. Purged messages come back through the delivery callback.
-        unsafe { rd::rd_kafka_purge(self.client.as_ptr(), all) };
-    }
-
-    /// The source's headers that travel, followed by our own. Null when there are none.
-    fn headers(&mut self, outcome: &Outgoing<'_>, source: &mut KafkaRecord) -> *mut rd::rd_kafka_headers_t {
-        // SAFETY: lists are valid or null; each list made here is owned by us until the client takes it.
-        unsafe {
-            let mut headers = match &self.forward {
-                _ if !outcome.forward => ptr::null_mut(),
-                ForwardHeaders::All if outcome.last => {
-                    let theirs = source.detach_headers();
-                    keep_where(theirs, &mut self.header_name, |name| outcome.takes(name, |_| true));
-                    theirs
-                }
-                ForwardHeaders::All => copy_where(source.headers(), |name| outcome.takes(name, |_| true)),
-                ForwardHeaders::Only(chosen) => {
-                    let is_chosen = |name: &[u8]| chosen.iter().any(|other| other.as_bytes() == name);
-                    copy_where(source.headers(), |name| outcome.takes(name, is_chosen))
-                }
-            };
-            if headers.is_null() && !outcome.headers.is_empty() {
-                headers = rd::rd_kafka_headers_new(outcome.headers.len());
+    /// The source's headers that travel, followed by our own.
+    fn headers(&mut self, outcome: &Outgoing<'_>, source: &mut KafkaRecord) -> Headers {
+        let all = |name: &[u8]| outcome.takes(name, |_| true);
+        let mut headers = match &self.forward {
+            _ if !outcome.forward => Headers::none(),
+            ForwardHeaders::All if outcome.last => Headers::taken_from(source, &mut self.header_name, all),
+            ForwardHeaders::All => Headers::copied_from(source, all),
+            ForwardHeaders::Only(chosen) => {
+                let is_chosen = |name: &[u8]| chosen.iter().any(|other| other.as_bytes() == name);
+                Headers::copied_from(source, |name| outcome.takes(name, is_chosen))
             }
-            for (name, value) in outcome.headers {
-                let (name_len, value_len) = (name.count_bytes() as isize, value.len() as isize);
-                rd::rd_kafka_header_add(headers, name.as_ptr(), name_len, value.as_ptr().cast(), value_len);
-            }
-            headers
-        }
+        };
+        headers.add(outcome.headers);
+        headers
     }
 
     fn fatal(&self) -> Fatal {
-        let (code, text) = self.client.fatal_error().unwrap_or((0, "unknown".into()));
+        let (code, text) = self.producer.client().fatal_error().unwrap_or((0, "unknown".into()));
         Fatal::new(
             exit::DELIVERY,
             format!("the producer cannot go on: {} ({text})", describe(code)),
@@ -247,62 +198,25 @@ impl KafkaSink {
     }
 }
 
-/// Neither is used any more after this.
-fn destroy(client: &mut Client, topics: &[Topic]) {
-    // SAFETY: ours, freed once, before the client.
-    topics.iter().for_each(|topic| unsafe { rd::rd_kafka_topic_destroy(topic.handle.as_ptr()) });
-    client.destroy();
-}
-
-fn argument(vtype: rd::rd_kafka_vtype_t, set: impl FnOnce(&mut rd::rd_kafka_vu_s__bindgen_ty_1)) -> rd::rd_kafka_vu_t {
-    let mut u = rd::rd_kafka_vu_s__bindgen_ty_1 { ptr: ptr::null_mut() };
-    set(&mut u);
-    rd::rd_kafka_vu_t { vtype, u }
-}
-
-fn memory(bytes: Option<&[u8]>) -> rd::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 {
-    let ptr = bytes.map_or(ptr::null_mut(), |bytes| bytes.as_ptr().cast_mut().cast());
-    rd::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 { ptr, size: bytes.map_or(0, <[u8]>::len) }
-}
-
 impl Sink<KafkaRecord> for KafkaSink {
     fn send(&mut self, outcome: &Outgoing<'_>, source: &mut KafkaRecord) -> Result<(), SendError> {
-        use rd::rd_kafka_vtype_t as V;
-        let topic = self.topics[outcome.destination as usize].handle;
-        // Plain pointers from here on: taking the headers away moves neither key nor value.
-        let (key, value) = (memory(outcome.key.resolve(source.key())), memory(outcome.value.resolve(source.value())));
-        let headers = self.headers(outcome, source);
-        // In this order: the first seven are always there, the last two only when set.
-        let arguments = [
-            argument(V::RD_KAFKA_VTYPE_RKT, |u| u.rkt = topic.as_ptr()),
-            argument(V::RD_KAFKA_VTYPE_PARTITION, |u| u.i32_ = outcome.partition.unwrap_or(UNASSIGNED)),
-            argument(V::RD_KAFKA_VTYPE_MSGFLAGS, |u| u.i = rd::RD_KAFKA_MSG_F_COPY as c_int),
-            argument(V::RD_KAFKA_VTYPE_KEY, |u| u.mem = key),
-            argument(V::RD_KAFKA_VTYPE_VALUE, |u| u.mem = value),
-            argument(V::RD_KAFKA_VTYPE_OPAQUE, |u| u.ptr = outcome.tag.to_bits() as usize as *mut c_void),
-            argument(V::RD_KAFKA_VTYPE_TIMESTAMP, |u| u.i64_ = outcome.timestamp_ms.unwrap_or(0)),
-            argument(V::RD_KAFKA_VTYPE_HEADERS, |u| u.headers = headers),
-        ];
-        let count = if headers.is_null() { arguments.len() - 1 } else { arguments.len() };
-        // SAFETY: every argument matches its type; key and value are copied during the call; the headers become
-        // the client's on success only.
-        let error = unsafe { rd::rd_kafka_produceva(self.client.as_ptr(), arguments.as_ptr(), count) };
-        if error.is_null() {
+        let message = Message {
+            topic: outcome.destination as usize,
+            partition: outcome.partition,
+            // In this order: headers may be taken away from the source, which moves neither key nor value.
+            headers: self.headers(outcome, source),
+            key: outcome.key.resolve(source.key()),
+            value: outcome.value.resolve(source.value()),
+            tag: outcome.tag.to_bits(),
+            timestamp_ms: outcome.timestamp_ms,
+        };
+        let Result::Err(untaken) = self.producer.send(message) else {
             self.in_flight += 1;
             return Ok(());
-        }
-        // SAFETY: the client takes headers only on success, so the list is still ours; the error is not null, and ours too.
-        let (code, is_fatal) = unsafe {
-            if !headers.is_null() {
-                rd::rd_kafka_headers_destroy(headers);
-            }
-            let (code, is_fatal) = (rd::rd_kafka_error_code(error), rd::rd_kafka_error_is_fatal(error) == 1);
-            rd::rd_kafka_error_destroy(error);
-            (code, is_fatal)
         };
-        match code {
+        match untaken.code {
             // Why, and whether another transaction or another producer helps, its end will say.
-            code if self.transaction.is_some() && (is_fatal || code == Err::RD_KAFKA_RESP_ERR__STATE) => {
+            code if self.transaction.is_some() && (untaken.is_fatal || code == Err::RD_KAFKA_RESP_ERR__STATE) => {
                 Result::Err(SendError::Aborted)
             }
             Err::RD_KAFKA_RESP_ERR__QUEUE_FULL => Result::Err(SendError::Full),
@@ -312,16 +226,15 @@ impl Sink<KafkaRecord> for KafkaSink {
             // so of the first outcome, or after it: the same either way.
             other => {
                 self.in_flight += 1;
-                self.reports.get().acks.push(Ack { tag: outcome.tag, result: Result::Err(undelivered(other)) });
+                self.producer.reports().acks.push(Ack { tag: outcome.tag, result: Result::Err(undelivered(other)) });
                 Ok(())
             }
         }
     }
 
     fn poll(&mut self, wait: Duration, acks: &mut Vec<Ack>) -> Result<(), Fatal> {
-        // SAFETY: the client is alive; callbacks run inside this call only.
-        unsafe { rd::rd_kafka_poll(self.client.as_ptr(), timeout_ms(wait)) };
-        let reports = self.reports.get();
+        self.producer.poll(wait);
+        let reports = self.producer.reports();
         self.in_flight -= reports.acks.len();
         acks.append(&mut reports.acks);
         let ends_here = reports.fatal && self.transaction.is_none();
@@ -347,49 +260,21 @@ impl Sink<KafkaRecord> for KafkaSink {
     fn hold_copies(&mut self, wait: Duration) {
         if self.handover.review.hold(wait, clock_us()) && wait.is_zero() {
             // Wakes the client's threads, which find that nothing is held, and waits for nobody.
-            // SAFETY: the client is alive; callbacks run inside this call only, and what they leave is taken by a poll.
-            unsafe { rd::rd_kafka_flush(self.client.as_ptr(), 0) };
+            self.producer.flush_at_once();
         }
     }
 
     fn partitions(&self, destination: Destination) -> i32 {
-        self.topics[destination as usize].partitions
+        self.blueprint.topics[destination as usize].1
     }
 
     fn purge(&mut self) {
-        // SAFETY: the client is alive. Purged messages come back through the delivery callback.
-        unsafe { rd::rd_kafka_purge(self.client.as_ptr(), rd::RD_KAFKA_PURGE_F_QUEUE as c_int) };
+        self.producer.purge_queued();
     }
 }
 
 impl Drop for KafkaSink {
     fn drop(&mut self) {
         self.leave_no_transaction();
-        self.destroy_client();
     }
-}
-
-/// # Safety
-/// Called by librdkafka inside a poll, with the opaque pointer given at creation.
-unsafe fn reports<'a>(opaque: *mut c_void) -> &'a mut Reports {
-    // SAFETY: the box outlives the client, and nothing else refers to it during a poll.
-    unsafe { &mut *opaque.cast::<Reports>() }
-}
-
-unsafe extern "C" fn on_delivery(_: *mut rd::rd_kafka_t, message: *const rd::rd_kafka_message_t, opaque: *mut c_void) {
-    // SAFETY: librdkafka's own message, valid during the call; `_private` is the tag given with it.
-    unsafe {
-        let tag = Tag::from_bits((*message)._private as usize as u64);
-        let result = if (*message).err == NO_ERROR { Ok(()) } else { Err(undelivered((*message).err)) };
-        reports(opaque).acks.push(Ack { tag, result });
-    }
-}
-
-unsafe extern "C" fn on_error(_: *mut rd::rd_kafka_t, err: c_int, reason: *const c_char, opaque: *mut c_void) {
-    // SAFETY: as in `on_delivery`.
-    let reports = unsafe { reports(opaque) };
-    reports.fatal |= err == Err::RD_KAFKA_RESP_ERR__FATAL as c_int;
-    reports.trouble |= super::transactions::is_trouble(err);
-    // SAFETY: librdkafka's own string.
-    unsafe { crate::kafka::client::log_error("producer", err, reason) };
 }

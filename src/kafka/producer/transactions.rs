@@ -1,21 +1,15 @@
 //! The lane's producer in transactions: outcomes and offsets of the group become visible together, or not at all.
 //!
-//! Errors come with flags; without one, the producer is not to be trusted any more. The reasons for each step's form
-//! (drained first, purged first, fresh group metadata) are measured: an end that waits for messages in flight waits in
+//! The reasons for each step's form (drained first, purged first, fresh group metadata) are measured: an end that waits for messages in flight waits in
 //! slices of 100 ms, and one that fails half way is only ever finished by a new producer.
-#![allow(unsafe_code, reason = "librdkafka's C interface; each block says why it holds")]
 
-use std::ffi::{CStr, c_int};
 use std::time::Duration;
-
-use rdkafka::bindings as rd;
-use rdkafka::types::RDKafkaRespErr as Err;
 
 use super::sink::KafkaSink;
 use crate::doors::{Progress, Sink, TransactionError, Transactional};
 use crate::error::{Fatal, exit};
 use crate::failpoint::{Bug, planted};
-use crate::kafka::client::{Client, PartitionList, c_string, describe, timeout_ms};
+use crate::kafka::client::{GroupMetadata, PartitionList, c_string};
 use crate::kafka::consumer::KafkaSource;
 use crate::kafka::failures::retriable::{self, SinceStart};
 use crate::kafka::failures::rights;
@@ -26,72 +20,19 @@ use crate::kafka::wrapped::request_retries;
 /// for the transaction's time-out.
 const LEAVING_MAX: Duration = Duration::from_secs(1);
 
-/// An error of the client that says that a request may have been lost on its way.
-pub(in crate::kafka) fn is_trouble(code: c_int) -> bool {
-    let trouble = [
-        Err::RD_KAFKA_RESP_ERR__TRANSPORT,
-        Err::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN,
-        Err::RD_KAFKA_RESP_ERR__TIMED_OUT,
-        Err::RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE,
-        Err::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
-    ];
-    trouble.iter().any(|err| *err as c_int == code)
-}
-
-/// Another producer has the name.
-fn is_fenced(code: i32) -> bool {
-    let fenced = [
-        Err::RD_KAFKA_RESP_ERR__FENCED,
-        Err::RD_KAFKA_RESP_ERR_PRODUCER_FENCED,
-        Err::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH,
-    ];
-    fenced.iter().any(|err| *err as i32 == code)
-}
-
-/// Takes what a call returned, and frees it.
-///
-/// # Safety
-/// `error` is null, or came from `client` just now and is handed over.
-unsafe fn told(client: &Client, error: *mut rd::rd_kafka_error_t) -> Result<(), TransactionError> {
-    if error.is_null() {
-        return Ok(());
-    }
-    // SAFETY: by the contract above; freed once, after everything was read.
-    let (code, text, retriable, abortable, fatal) = unsafe {
-        let code = rd::rd_kafka_error_code(error) as i32;
-        let text = CStr::from_ptr(rd::rd_kafka_error_string(error)).to_string_lossy().into_owned();
-        let retriable = rd::rd_kafka_error_is_retriable(error) == 1;
-        let abortable = rd::rd_kafka_error_txn_requires_abort(error) == 1;
-        let fatal = rd::rd_kafka_error_is_fatal(error) == 1;
-        rd::rd_kafka_error_destroy(error);
-        (code, text, retriable, abortable, fatal)
-    };
-    let text = format!("{} ({text})", describe(code));
-    let root = client.fatal_error().map_or(code, |(root, _)| root);
-    Result::Err(match () {
-        () if fatal && (is_fenced(code) || is_fenced(root)) => TransactionError::Fenced(text),
-        () if fatal => TransactionError::Renew(text),
-        () if abortable => TransactionError::Abort(text),
-        () if retriable => TransactionError::Retry(text),
-        () => TransactionError::Renew(text),
-    })
-}
-
-/// Who commits, for the broker to fence; null for no member. Asked for each time: the broker refuses a generation that
-/// is over, and accepts a member that never was. The caller frees it.
-fn member_of(source: &KafkaSource) -> *mut rd::rd_kafka_consumer_group_metadata_t {
+/// Who commits, for the broker to fence; `None` for no member. Asked for each time: the broker refuses a generation that
+/// is over, and accepts a member that never was.
+fn member_of(source: &KafkaSource) -> Option<GroupMetadata> {
     if planted(Bug::StaleGroupMetadata)
-        && let Ok(group) = c_string(&source.group)
+        && let Ok(group) = c_string(source.group())
     {
-        // SAFETY: a string that lives during the call; it is copied.
-        return unsafe { rd::rd_kafka_consumer_group_metadata_new(group.as_ptr()) };
+        return GroupMetadata::of_no_member(&group);
     }
-    // SAFETY: the client is alive.
-    unsafe { rd::rd_kafka_consumer_group_metadata(source.client.as_ptr()) }
+    source.member().group_metadata()
 }
 
 impl KafkaSink {
-    pub(in crate::kafka) fn take_name_over(&mut self, id: &str, timeout: Duration) -> Result<(), Fatal> {
+    pub(super) fn take_name_over(&mut self, id: &str, timeout: Duration) -> Result<(), Fatal> {
         let passing = |error: &TransactionError| match error {
             TransactionError::Retry(why) => Some(why.clone()),
             _ => None,
@@ -114,7 +55,7 @@ impl KafkaSink {
     }
 
     /// A transaction that is still open when the producer goes is aborted, where that is quickly done.
-    pub(in crate::kafka) fn leave_no_transaction(&mut self) {
+    pub(super) fn leave_no_transaction(&mut self) {
         if self.transaction.as_ref().is_some_and(|transaction| transaction.open)
             && let Result::Err(error) = self.abort(LEAVING_MAX)
         {
@@ -131,7 +72,7 @@ impl KafkaSink {
     /// Everything in flight comes back failed, and is forgotten.
     fn give_up_in_flight(&mut self, limit: Duration) -> Result<(), TransactionError> {
         const SLICE: Duration = Duration::from_millis(1);
-        self.purge_all();
+        self.producer.purge_all();
         let mut acks = Vec::new();
         for _ in 0..=limit.as_millis() {
             self.poll(SLICE, &mut acks).map_err(|fatal| TransactionError::Renew(fatal.what))?;
@@ -146,9 +87,7 @@ impl KafkaSink {
 
 impl Transactional<KafkaSource> for KafkaSink {
     fn begin(&mut self) -> Result<(), TransactionError> {
-        // SAFETY: the client is alive; a local step, nothing is sent.
-        let begun = unsafe { told(&self.client, rd::rd_kafka_begin_transaction(self.client.as_ptr())) };
-        begun.map(|()| self.set_open(true))
+        self.producer.begin_transaction().map(|()| self.set_open(true))
     }
 
     fn send_offsets(
@@ -160,35 +99,20 @@ impl Transactional<KafkaSource> for KafkaSink {
         if progress.is_empty() {
             return Ok(());
         }
-        let list = PartitionList::new(&source.topic, progress.iter().copied());
-        // SAFETY: both clients, list and metadata are alive during the call, and the metadata is freed once.
-        unsafe {
-            let member = member_of(source);
-            if member.is_null() {
-                return Result::Err(TransactionError::Abort("the consumer is no member of its group".into()));
-            }
-            let (client, ms) = (self.client.as_ptr(), timeout_ms(limit));
-            let error = rd::rd_kafka_send_offsets_to_transaction(client, list.as_ptr(), member, ms);
-            rd::rd_kafka_consumer_group_metadata_destroy(member);
-            told(&self.client, error)
-        }
+        let list = PartitionList::new(source.member().topic(), progress.iter().copied());
+        let Some(member) = member_of(source) else {
+            return Result::Err(TransactionError::Abort("the consumer is no member of its group".into()));
+        };
+        self.producer.send_offsets(&list, &member, limit)
     }
 
     fn commit(&mut self, limit: Duration) -> Result<(), TransactionError> {
-        // SAFETY: the client is alive; callbacks run inside this call only.
-        let error = unsafe { rd::rd_kafka_commit_transaction(self.client.as_ptr(), timeout_ms(limit)) };
-        // SAFETY: the error is this call's.
-        let committed = unsafe { told(&self.client, error) };
-        committed.map(|()| self.set_open(false))
+        self.producer.commit_transaction(limit).map(|()| self.set_open(false))
     }
 
     fn abort(&mut self, limit: Duration) -> Result<(), TransactionError> {
         self.give_up_in_flight(limit)?;
-        // SAFETY: as in `commit`.
-        let error = unsafe { rd::rd_kafka_abort_transaction(self.client.as_ptr(), timeout_ms(limit)) };
-        // SAFETY: the error is this call's.
-        let aborted = unsafe { told(&self.client, error) };
-        aborted.map(|()| self.set_open(false))
+        self.producer.abort_transaction(limit).map(|()| self.set_open(false))
     }
 
     fn renew(&mut self, limit: Duration) -> Result<(), TransactionError> {
@@ -196,10 +120,7 @@ impl Transactional<KafkaSource> for KafkaSink {
         if self.transaction.as_ref().is_some_and(|transaction| transaction.initialised) {
             self.replace_client().map_err(|fatal| TransactionError::Renew(fatal.what))?;
         }
-        // SAFETY: the client is alive; callbacks run inside this call only.
-        let error = unsafe { rd::rd_kafka_init_transactions(self.client.as_ptr(), timeout_ms(limit)) };
-        // SAFETY: the error is this call's.
-        unsafe { told(&self.client, error) }?;
+        self.producer.init_transactions(limit)?;
         if let Some(transaction) = &mut self.transaction {
             transaction.initialised = true;
         }
@@ -209,7 +130,7 @@ impl Transactional<KafkaSource> for KafkaSink {
     fn take_trouble(&mut self) -> bool {
         let retries = request_retries::so_far();
         let repeated = std::mem::replace(&mut self.retries, retries) != retries;
-        std::mem::take(&mut self.reports.get().trouble) || repeated
+        std::mem::take(&mut self.producer.reports().trouble) || repeated
     }
 
     fn doubt_after(&self) -> Duration {

@@ -5,7 +5,7 @@
 //! Without them the broker took 2.6 us less of CPU for a record, we 1.5, and the median outcome came 0.1 ms sooner.
 //!
 //! A person does not see a tenth of a second, but a commit waits for each copy below it. So they leave together, shortly
-//! before the next commit is due ([`KafkaSink::hold_copies`](crate::kafka::producer::sink::KafkaSink)), and at once where anybody waits
+//! before the next commit is due ([`KafkaSink::hold_copies`](crate::kafka::producer::KafkaSink)), and at once where anybody waits
 //! for them. The client's thread is told so where it asks how long records may linger ([`super::producer_without_spin`]).
 #![allow(unsafe_code, reason = "librdkafka's C interface; each block says why it holds")]
 

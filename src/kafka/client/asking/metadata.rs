@@ -8,8 +8,8 @@ use std::time::Duration;
 use rdkafka::bindings as rd;
 use rdkafka::types::RDKafkaRespErr as Err;
 
-use super::errors::{c_string, timeout_ms, to_result};
-use super::handle::Client;
+use crate::kafka::client::errors::{c_string, timeout_ms, to_result};
+use crate::kafka::client::handle::Client;
 
 /// A broker as the cluster names it.
 #[derive(Clone, Debug, PartialEq, Eq)]

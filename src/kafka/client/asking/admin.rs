@@ -10,9 +10,9 @@ use rd::rd_kafka_admin_op_t as Op;
 use rdkafka::bindings as rd;
 use rdkafka::types::RDKafkaRespErr as Err;
 
-use super::errors::{c_string, take_error, timeout_ms, to_result};
-use super::handle::Client;
 use super::metadata::Copies;
+use crate::kafka::client::errors::{c_string, take_error, timeout_ms, to_result};
+use crate::kafka::client::handle::Client;
 
 /// What a client may do with a topic or a group, by the names that kafka-acls.sh takes. Empty where the brokers do not tell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

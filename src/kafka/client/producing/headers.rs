@@ -6,7 +6,65 @@ use std::ptr;
 
 use rdkafka::bindings as rd;
 
-use super::errors::NO_ERROR;
+use crate::kafka::client::consuming::message::KafkaRecord;
+use crate::kafka::client::errors::NO_ERROR;
+
+/// A list of headers that is to be sent, or none. It is ours until the client takes it.
+pub struct Headers(*mut rd::rd_kafka_headers_t);
+
+impl Headers {
+    pub const fn none() -> Headers {
+        Headers(ptr::null_mut())
+    }
+
+    /// Takes a record's headers away from it. The client parses them anew from the record's bytes when they are asked for
+    /// again, so a list that was not sent need not come back. `name` is room for one name.
+    pub fn taken_from(record: &mut KafkaRecord, name: &mut Vec<u8>, keeps: impl Fn(&[u8]) -> bool) -> Headers {
+        let list = record.detach_headers();
+        // SAFETY: null, or a valid list that is ours.
+        unsafe { keep_where(list, name, keeps) };
+        Headers(list)
+    }
+
+    /// Copies of a record's headers.
+    pub fn copied_from(record: &KafkaRecord, keeps: impl Fn(&[u8]) -> bool) -> Headers {
+        // SAFETY: null, or a valid list that lives as long as the record.
+        Headers(unsafe { copy_where(record.headers(), keeps) })
+    }
+
+    /// Adds headers behind the others.
+    pub fn add(&mut self, headers: &[(&CStr, &[u8])]) {
+        // SAFETY: the list is null or ours; names and values are copied.
+        unsafe {
+            if self.0.is_null() && !headers.is_empty() {
+                self.0 = rd::rd_kafka_headers_new(headers.len());
+            }
+            for (name, value) in headers {
+                let (name_len, value_len) = (name.count_bytes() as isize, value.len() as isize);
+                rd::rd_kafka_header_add(self.0, name.as_ptr(), name_len, value.as_ptr().cast(), value_len);
+            }
+        }
+    }
+
+    /// Null when there are none.
+    pub(super) fn as_ptr(&self) -> *mut rd::rd_kafka_headers_t {
+        self.0
+    }
+
+    /// The client has taken the list.
+    pub(super) fn hand_over(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Headers {
+    fn drop(&mut self) {
+        if !self.0.is_null() {
+            // SAFETY: ours, freed once.
+            unsafe { rd::rd_kafka_headers_destroy(self.0) };
+        }
+    }
+}
 
 /// One header of a list, borrowed from it.
 #[derive(Clone, Copy)]
@@ -33,7 +91,7 @@ unsafe fn at<'a>(list: *mut rd::rd_kafka_headers_t, index: usize) -> Option<Head
 ///
 /// # Safety
 /// `theirs` is null or a valid list.
-pub unsafe fn copy_where(
+unsafe fn copy_where(
     theirs: *mut rd::rd_kafka_headers_t,
     keeps: impl Fn(&[u8]) -> bool,
 ) -> *mut rd::rd_kafka_headers_t {
@@ -59,7 +117,7 @@ pub unsafe fn copy_where(
 ///
 /// # Safety
 /// `list` is null or a valid list that is ours.
-pub unsafe fn keep_where(list: *mut rd::rd_kafka_headers_t, name: &mut Vec<u8>, keeps: impl Fn(&[u8]) -> bool) {
+unsafe fn keep_where(list: *mut rd::rd_kafka_headers_t, name: &mut Vec<u8>, keeps: impl Fn(&[u8]) -> bool) {
     if list.is_null() {
         return;
     }

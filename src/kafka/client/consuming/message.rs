@@ -8,8 +8,8 @@ use std::sync::Arc;
 use rdkafka::bindings as rd;
 use rdkafka::types::RDKafkaRespErr;
 
-use super::errors::NO_ERROR;
 use crate::doors::SourceRecord;
+use crate::kafka::client::errors::NO_ERROR;
 use crate::values::record::Position;
 
 /// One message of the consumer. Key and value live in the fetch buffer that it keeps alive.
