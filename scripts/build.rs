@@ -1,7 +1,7 @@
-//! Puts `fetch_whole.rs`, `idle_wait.rs`, `rebootstrap.rs`, `repeats.rs` and `send_whole.rs` of `src/kafka/` between two parts
-//! of the Kafka client: the linker gives the client's calls of these functions to ours, and the client's own function goes by
-//! `__real_` and its name. `src/kafka/wrapped.rs` notes that the linker did so, and `tests/kafka_wrapped.rs` asks for each.
-//! Each of those files says when it is unnecessary.
+//! Puts `fetch_all_partitions.rs`, `producer_without_spin.rs`, `rebootstrap.rs`, `request_retries.rs` and `batch_hand_over.rs`
+//! of `src/kafka/wrapped/` between two parts of the Kafka client: the linker gives the client's calls of these functions to
+//! ours, and the client's own function goes by `__real_` and its name. `src/kafka/wrapped/mod.rs` notes that the linker did
+//! so, and `tests/kafka_wrapped.rs` asks for each. Each of those files says when it is unnecessary.
 //!
 //! And tells the program which commit it is made of (`SCOREWIRE_COMMIT`).
 

@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use rdkafka::bindings as rd;
 use rdkafka::types::{RDKafkaRespErr as Code, RDKafkaType};
-use scorewire::kafka::send_whole::Handover;
 use scorewire::kafka::settings::{KafkaSettings, StartAt, consumer_settings, producer_settings};
+use scorewire::kafka::wrapped::batch_hand_over::Handover;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

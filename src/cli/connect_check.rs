@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::output;
 use crate::config::{Config, DeliveryMode};
 use crate::error::{Fatal, exit};
-use crate::kafka::examine::{Plan, examine};
-use crate::kafka::finding::{Finding, Verdict};
+use crate::kafka::cluster::examine::{Plan, examine};
+use crate::values::finding::{Finding, Verdict};
 
 /// Looks at the cluster and prints each point.
 ///

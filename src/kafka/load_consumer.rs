@@ -9,12 +9,13 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::{ClientContext, Message, Offset, Timestamp, TopicPartitionList};
 
-use super::identity::Identity;
-use super::settings::ways;
-use super::{cluster, rights};
 use crate::error::{Fatal, exit};
+use crate::kafka::cluster;
+use crate::kafka::failures::retriable::{code_of, is_retriable};
+use crate::kafka::failures::rights;
 use crate::kafka::load_producer::client_problem;
-use crate::kafka::passing::{code_of, passes};
+use crate::kafka::settings::connection;
+use crate::kafka::settings::identity::Identity;
 
 /// How long the cluster may take to answer at the start.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
@@ -107,7 +108,7 @@ impl LoadConsumer {
         topics: &[&str],
         marker: &'static str,
     ) -> Result<LoadConsumer, Fatal> {
-        let way = ways::of_properties(bootstrap, properties);
+        let way = connection::of_properties(bootstrap, properties);
         let read: Vec<_> = topics.iter().map(|topic| (*topic, "Read")).collect();
         cluster::reach(&way, &read, ANSWER_TIMEOUT)?;
         let mut config = ClientConfig::new();
@@ -265,7 +266,7 @@ impl LoadConsumer {
                 self.show(&message, visit);
                 Ok(true)
             }
-            Some(Err(error)) if passes(code_of(&error)) => Ok(false),
+            Some(Err(error)) if is_retriable(code_of(&error)) => Ok(false),
             Some(Err(error)) => Err(unavailable("cannot read the output topics on", &error)),
         }
     }

@@ -10,10 +10,10 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
 use rdkafka::{ClientContext, Message};
 
-use super::cluster;
-use super::inquiry::Inquiry;
-use super::settings::ways;
 use crate::error::{Fatal, exit};
+use crate::kafka::cluster;
+use crate::kafka::cluster::inquiry::Inquiry;
+use crate::kafka::settings::connection;
 
 /// How long one record may take to be acknowledged before the run is given up. Longer than a broker's failover.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(60);
@@ -114,7 +114,7 @@ impl LoadProducer {
     /// # Errors
     /// [`exit::CONFIG`] when the client refuses a property.
     pub fn new(bootstrap: &str, properties: &BTreeMap<String, String>, topic: &str) -> Result<LoadProducer, Fatal> {
-        let way = ways::of_properties(bootstrap, properties);
+        let way = connection::of_properties(bootstrap, properties);
         // The client of this wrapper says of files and keys only that it does not start.
         Inquiry::begin(&way)?;
         let mut config = ClientConfig::new();

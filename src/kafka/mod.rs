@@ -1,48 +1,17 @@
 //! Kafka: the only place that knows the client library.
+//!
+//! Its rooms import one way: `producer -> consumer -> cluster -> {failures, wrapped} -> client -> settings`. Only `client`, the
+//! C interface behind safe calls, and `wrapped`, functions of ours before the client's own, contain `unsafe`.
 
-mod admin;
-mod causes;
-mod client_threads;
+pub mod client;
 pub mod cluster;
-mod commit_refusal;
 pub mod consumer;
-mod contact;
-pub mod delivery;
-mod ear;
 pub mod embedded;
-mod events;
-pub mod examine;
-#[cfg(wrapped_client)]
-mod fetch_whole;
-pub mod finding;
-mod haste;
-mod headers;
-mod held_copies;
-pub mod identity;
-#[cfg(wrapped_client)]
-mod idle_wait;
-mod inbox;
-mod inquiry;
-pub mod last_records;
+mod failures;
 pub mod load_consumer;
 pub mod load_producer;
-mod login;
-pub mod message;
-pub mod native;
-mod offsets;
-mod passing;
 pub mod producer;
-#[cfg(wrapped_client)]
-mod rebootstrap;
-mod repeats;
-mod rights;
-pub mod send_whole;
 pub mod settings;
-pub mod starting_offsets;
-mod topic_settings;
-pub mod transactions;
-mod unread;
-mod wakeup;
 pub mod wrapped;
 
 /// The client library's version, as it says it: `2.12.1`.

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+pub mod connection;
+pub mod identity;
 pub mod secrets;
 pub mod trust;
-pub mod ways;
 
 use secrets::Masked;
 pub use secrets::{PasswordFiles, SECRET_PROPERTIES, is_secret};
@@ -105,7 +106,7 @@ impl fmt::Debug for KafkaSettings {
 }
 
 /// How long after its last good answer a client without one goes back to the brokers of `kafka.bootstrap`. It may also have
-/// been told of no broker at all ([`super::rebootstrap`]); 5 min, the client's own time, would be long then.
+/// been told of no broker at all (`kafka::wrapped::rebootstrap`); 5 min, the client's own time, would be long then.
 pub const REBOOTSTRAP_AFTER_MS: &str = "10000";
 
 /// What every client needs: where the brokers are, who we are, and what the configuration adds.
@@ -191,7 +192,7 @@ pub fn consumer_settings(settings: &KafkaSettings, lane: usize, until_end: bool)
         // Asks for more when fewer than two records wait, so that requests coalesce under load and only then: a lone
         // record passes at once, a burst holds the next fetch off for the millisecond above. At 10,000 records/s this
         // takes a quarter off the CPU time of a record; working off a backlog costs the same either way. Only where a
-        // request asks for all partitions all the same (`fetch_whole`): else a busy one would wait for the quiet ones.
+        // request asks for all partitions all the same (`fetch_all_partitions`): else a busy one would wait for the quiet ones.
         ("queued.min.messages", if cfg!(wrapped_client) { "2" } else { "100000" }),
         // The answer to a fetch comes as soon as there is one record; this is only how long an empty one waits, and at
         // most what a partition waits that joins meanwhile.
@@ -235,7 +236,7 @@ pub fn producer_settings(settings: &KafkaSettings) -> Vec<(String, String)> {
 }
 
 /// Before the client repeats a request. Long, so that a transaction's end that was sent twice shows by the time it took
-/// ([`DOUBT_AFTER`]) where nothing else tells ([`super::repeats`]).
+/// ([`DOUBT_AFTER`]) where nothing else tells ([`super::wrapped::request_retries`]).
 pub const RETRY_BACKOFF_MS: u64 = 500;
 
 /// Ends of transactions take 2 to 5 ms; the client repeats one after its back-off, which it may shorten by a fifth, so that

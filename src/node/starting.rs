@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use super::last_outcomes::{self, LastOutcomes};
 use crate::config::Config;
 use crate::error::{Fatal, exit};
+use crate::kafka::cluster::starting_offsets::{self, GroupOffsets, Held, Kept};
 use crate::kafka::settings::{StartAt, WithoutOffsets};
-use crate::kafka::starting_offsets::{self, GroupOffsets, Held, Kept};
 use crate::values::topics::{Destination, PartitionCounts, TopicRole};
 
 /// The ends of the input now, as a reader at `read_committed` sees them.

@@ -11,10 +11,10 @@ use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr as Err};
 use scorewire::config::Config;
 use scorewire::error::{Fatal, exit};
+use scorewire::kafka::cluster::starting_offsets::{self, GroupOffsets, Kept};
 use scorewire::kafka::cluster::{self, Inspected};
 use scorewire::kafka::producer::KafkaSink;
 use scorewire::kafka::settings::KafkaSettings;
-use scorewire::kafka::starting_offsets::{self, GroupOffsets, Kept};
 use scorewire::values::settings::ForwardHeaders;
 use scorewire::values::topics::{Destination, Topics};
 

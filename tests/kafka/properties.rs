@@ -1,7 +1,7 @@
 //! The list of properties that pass, held against the client as it is compiled: what it cannot do does not pass.
 
 use scorewire::config::allow_list::{self, Side, check};
-use scorewire::kafka::native::Conf;
+use scorewire::kafka::client::Conf;
 
 /// Whether the client takes any of these values for a property: one that is not compiled in takes none.
 fn takes_any(name: &str) -> bool {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::common::kafka::ANSWER;
 use crate::common::{RealKafka, TestRecord, unique_name, wait_until};
 use scorewire::doors::{Group, Progress, Source, SourceEvent, SourceRecord};
+use scorewire::kafka::client::KafkaRecord;
 use scorewire::kafka::consumer::KafkaSource;
-use scorewire::kafka::message::KafkaRecord;
 use scorewire::kafka::settings::{KafkaSettings, StartAt};
 
 /// A source with its only partition assigned, and what came of it so far. Field order: records go before their client.

@@ -54,6 +54,9 @@ const DECODING: &[&str] = &["src/avro/decode", "src/avro/plan", "src/avro/read",
 
 const ROOMS_OF_LOAD: &str = "rooms of src/load/ import one way: run -> report -> verify -> send -> simulate";
 
+const ROOMS_OF_KAFKA: &str =
+    "rooms of src/kafka/ import one way: producer -> consumer -> cluster -> {failures, wrapped} -> client -> settings";
+
 const BANS: &[Ban] = &[
     Ban {
         places: DECODING,
@@ -89,6 +92,23 @@ const BANS: &[Ban] = &[
         names: &[&["load", "run"]],
         why: ROOMS_OF_LOAD,
     },
+    Ban { places: &["src/kafka/settings"], names: &[&["kafka", "client"]], why: ROOMS_OF_KAFKA },
+    Ban {
+        places: &["src/kafka/settings", "src/kafka/client/"],
+        names: &[&["kafka", "failures"], &["kafka", "wrapped"]],
+        why: ROOMS_OF_KAFKA,
+    },
+    Ban {
+        places: &["src/kafka/settings", "src/kafka/client/", "src/kafka/failures/", "src/kafka/wrapped/"],
+        names: &[&["kafka", "cluster"], &["kafka", "consumer"], &["kafka", "producer"]],
+        why: ROOMS_OF_KAFKA,
+    },
+    Ban {
+        places: &["src/kafka/cluster/"],
+        names: &[&["kafka", "consumer"], &["kafka", "producer"]],
+        why: ROOMS_OF_KAFKA,
+    },
+    Ban { places: &["src/kafka/consumer/"], names: &[&["kafka", "producer"]], why: ROOMS_OF_KAFKA },
 ];
 
 /// The folder under `src/`, or the file's own name beside them.

@@ -16,7 +16,7 @@ fn an_import_against_the_direction_is_found() {
     assert_eq!(lines_found(imports, "src/avro/decode.rs", "use crate::{\n    error::Reject,\n    kafka::X,\n};"), [3]);
     assert_eq!(lines_found(imports, "src/lane/drive.rs", "fn f() -> crate::kafka::consumer::C {}"), [1]);
     assert_eq!(lines_found(imports, "src/model/session.rs", "use super::super::load::X;"), [1]);
-    assert_eq!(lines_found(imports, "src/kafka/producer.rs", "use crate::observe::stats::X;"), [1]);
+    assert_eq!(lines_found(imports, "src/kafka/producer/sink.rs", "use crate::observe::stats::X;"), [1]);
     assert_eq!(lines_found(imports, "src/values/topics.rs", "use crate::doors::X;"), [1]);
     assert_eq!(lines_found(imports, "src/error.rs", "use super::values::X;"), [1]);
     assert_eq!(lines_found(imports, "src/main.rs", "use scorewire::lane::drive;"), [1]);
@@ -30,7 +30,7 @@ fn an_import_with_the_direction_is_fine() {
         ("src/lane/deliver/emit.rs", "use crate::{avro::encode::Encoder, doors::{Sink, Source}};"),
         ("src/lane/deliver/emit.rs", "use super::batch::Batch;"),
         ("src/model/deep/inner.rs", "use super::super::contract::Contract;"),
-        ("src/kafka/producer.rs", "use crate::values::settings::ForwardHeaders;"),
+        ("src/kafka/producer/sink.rs", "use crate::values::settings::ForwardHeaders;"),
         ("src/doors/mod.rs", "// use crate::lane::Lane;\nconst S: &str = \"crate::lane\";"),
         ("src/avro/plan.rs", "#[cfg(test)]\nmod tests {\n    use crate::load::simulate::simulator::Simulator;\n}"),
     ] {
@@ -122,7 +122,7 @@ fn what_jumps_a_fence_is_found() {
         let in_test = format!("#[cfg(test)]\nmod tests {{\n{text}\n}}");
         assert!(lines_found(fences, "src/avro/wire.rs", &in_test).is_empty(), "in tests: {text}");
     }
-    assert!(lines_found(fences, "src/kafka/consumer.rs", "use rdkafka::Message;").is_empty());
+    assert!(lines_found(fences, "src/kafka/consumer/source.rs", "use rdkafka::Message;").is_empty());
     assert_eq!(lines_found(fences, "src/lane/drive.rs", "\nort::init()"), [2]);
     assert!(lines_found(fences, "src/avro/wire.rs", "let port = \"rdkafka::X\"; // ort::init()").is_empty());
     assert!(lines_found(fences, "src/avro/wire.rs", "fn f(port: Port, report: Sort) {}").is_empty());
@@ -133,6 +133,8 @@ fn a_banned_name_is_found() {
     assert_eq!(lines_found(bans, "src/avro/decode/read.rs", "use apache_avro::Schema;"), [1]);
     assert_eq!(lines_found(bans, "src/lane/drive.rs", "apache_avro::from_avro_datum()"), [1]);
     assert!(lines_found(bans, "src/avro/compile.rs", "use apache_avro::Schema;").is_empty());
+    assert_eq!(lines_found(bans, "src/kafka/client/conf.rs", "use crate::kafka::consumer::KafkaSource;"), [1]);
+    assert!(lines_found(bans, "src/kafka/producer/sink.rs", "use crate::kafka::consumer::KafkaSource;").is_empty());
     assert_eq!(lines_found(bans, "src/lane/deliver/emit.rs", "use crate::error::{Fatal, Reject};"), [1]);
     assert!(lines_found(bans, "src/lane/drive.rs", "use crate::error::{Fatal, Reject};").is_empty());
     assert_eq!(lines_found(bans, "src/load/verify/verifier.rs", "use crate::{\nerror::X, avro::wire\n};"), [2]);
@@ -247,14 +249,15 @@ fn unsafe_code_outside_the_list_or_without_its_argument_is_found() {
     let argued = "// SAFETY: the pointer is ours.\nunsafe { f(p) };";
     let allowed = "#![allow(unsafe_code, reason = \"a whim\")]";
     assert_eq!(lines_found(rules::unsafe_code, "src/avro/decode.rs", allowed), [1], "not listed");
-    assert!(lines_found(rules::unsafe_code, "src/kafka/native.rs", allowed).is_empty());
+    assert_eq!(lines_found(rules::unsafe_code, "src/kafka/consumer/source.rs", argued), [2], "the client's room alone");
+    assert!(lines_found(rules::unsafe_code, "src/kafka/client/conf.rs", allowed).is_empty());
     assert_eq!(lines_found(rules::unsafe_code, "src/avro/decode.rs", argued), [2], "not listed");
     assert_eq!(lines_found(rules::unsafe_code, "tests/a.rs", argued), [2], "not in tests either");
-    assert!(lines_found(rules::unsafe_code, "src/kafka/native.rs", argued).is_empty());
-    assert_eq!(lines_found(rules::unsafe_code, "src/kafka/native.rs", "unsafe { f(p) };"), [1]);
-    assert_eq!(lines_found(rules::unsafe_code, "src/kafka/native.rs", "unsafe impl Send for A {}"), [1]);
+    assert!(lines_found(rules::unsafe_code, "src/kafka/client/conf.rs", argued).is_empty());
+    assert_eq!(lines_found(rules::unsafe_code, "src/kafka/client/conf.rs", "unsafe { f(p) };"), [1]);
+    assert_eq!(lines_found(rules::unsafe_code, "src/kafka/client/conf.rs", "unsafe impl Send for A {}"), [1]);
     let far = format!("// SAFETY: about something else.\n{}unsafe {{ g() }};", "f();\n".repeat(20));
-    assert_eq!(lines_found(rules::unsafe_code, "src/kafka/native.rs", &far), [22]);
+    assert_eq!(lines_found(rules::unsafe_code, "src/kafka/client/conf.rs", &far), [22]);
     let declared = "pub unsafe fn f(p: *const u8) {\n    // SAFETY: the caller's promise.\n    unsafe { g(p) }\n}";
     assert!(lines_found(rules::unsafe_code, "src/model/library.rs", declared).is_empty());
     let only_a_type = "type F = unsafe extern \"C\" fn(u8);\n// unsafe in a comment, \nlet s = \"unsafe\";";

@@ -1,0 +1,7 @@
+//! The lane's producer: outcomes go in by copy, acknowledgements come out as tags, in transactions where it is to be
+//! exactly once.
+
+mod sink;
+mod transactions;
+
+pub use sink::KafkaSink;
