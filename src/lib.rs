@@ -27,11 +27,11 @@
 //! | [`error`] | [`error::Reject`], a record's fate, and [`error::Fatal`], the process's, with its exit code |
 //! | [`memory`] | what the process holds, as the kernel and the allocator count it |
 //! | [`failpoint`] | test builds only: moments to die at, and mistakes to make on purpose |
-//! | [`values`] | what several layers speak of, each of one type: positions, ids, decisions, acknowledgements, the table of topics, limits, settings of the stages, wire forms, providers |
+//! | [`values`] | what several layers speak of, each of one type: positions, ids, decisions, acknowledgements, the table of topics, limits, settings of the stages, wire forms, providers, findings |
 //! | [`doors`] | the doors to the world: `Source`, `Group`, `Scorer`, `Sink`, `Transactional`, `Clock` |
 //! | [`avro`] | wire forms, schemas, the compiled decode plan and who makes it, container files, the encoding of outcomes |
 //! | [`model`] | package, hash, contract, what ONNX Runtime must not be given, its sessions, probe, the kernel for tree ensembles; alone knows `ort` |
-//! | [`kafka`] | client settings, consumer, producer, why a connection fails, what the cluster says of a configuration, embedded broker; alone knows `rdkafka`, and stands before seven functions of the client (`scripts/build.rs`) |
+//! | [`kafka`] | `settings`, `client` (the only raw C, behind safe calls), `wrapped` (before seven functions of the client: `scripts/build.rs`), `failures`, `cluster` (what it says of a configuration), `consumer`, `producer`; embedded broker; alone knows `rdkafka` |
 //! | [`lane`] | the stages, who owns which state, and the threads that run lanes; `docs/design.md` draws it |
 //! | [`observe`] | histograms, the table of metrics, health and status over HTTP, logs |
 //! | [`load`] | simulator, open-loop generator, the verifier that reads outcomes back, and the reports of a run |
