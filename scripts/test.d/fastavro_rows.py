@@ -64,6 +64,8 @@ def feature(value, want):
         return result if in_f32(result) else None
     if transform == "equals":
         return float(value == want["listed"][0])
+    if transform != "listed":
+        raise ValueError(f"no such transform here: {transform}")
     if value in want["listed"]:
         return float(want["listed"].index(value))
     if want["otherwise"] is None:

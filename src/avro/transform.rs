@@ -1,5 +1,6 @@
 //! How a value becomes a number: each transform, and its answer to all that the program asks of one. `model.toml` spells them
-//! (`src/model/contract.rs`), and docs/model-package.md tells of them; nothing else knows which there are.
+//! (`src/model/transform.rs`), and docs/model-package.md tells of them; nothing else knows which there are, but for the oracles,
+//! which share nothing with what they judge.
 
 /// How a value becomes a number.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +32,12 @@ impl Transform {
     /// As they are written in `model.toml`.
     pub const SPELLINGS: [&str; 4] =
         ["\"number\"", "\"is_present\"", "{ index = [\"A\", \"B\"] }", "{ equals = \"A\" }"];
+
+    /// Those that make a number of a text, as advice has them.
+    pub const OF_TEXTS: &str = "{ index = [\"A\", \"B\"], otherwise = -1.0 } or { equals = \"A\" }";
+
+    /// Those that make a number of anything, as advice has them.
+    pub const OF_ANYTHING: &str = "\"is_present\"";
 
     pub fn takes(&self) -> Takes {
         match self {
@@ -98,6 +105,14 @@ impl Transform {
             Transform::Index { .. } => "the order of symbols in its transform's index (and otherwise)",
             Transform::Equals(_) => "the text of its transform's equals",
             Transform::IsPresent => "its transform (is_present)",
+        }
+    }
+
+    /// What of it to look at where it rejects a text for which the training side has a number.
+    pub fn look_at_on_reject(&self) -> Option<&'static str> {
+        match self {
+            Transform::Index { .. } => Some("its transform's index and otherwise"),
+            Transform::Number | Transform::Equals(_) | Transform::IsPresent => None,
         }
     }
 }

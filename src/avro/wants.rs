@@ -6,7 +6,7 @@ use super::feature::{Feature, Missing, Wanted};
 use super::graph::{Graph, Kind, NodeId};
 use super::logical::Logical;
 use super::problem::PlanError;
-use super::transform::Takes;
+use super::transform::{Takes, Transform};
 
 /// What a value at a path is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,7 +135,10 @@ fn no_such_field(reader: &Graph, node: NodeId, name: &str, place: &str) -> PlanE
 fn check_feature(reader: &Graph, feature: &Feature, found: &Found, place: &str) -> Result<(), PlanError> {
     match feature.transform.takes() {
         Takes::Anything => return Ok(()),
-        Takes::Numbers => check_leaves(reader, found, place, is_number, NUMBER)?,
+        Takes::Numbers => {
+            let (expected, otherwise) = number();
+            check_leaves(reader, found, place, is_number, (expected, &otherwise))?;
+        }
         Takes::Texts => {
             check_leaves(reader, found, place, is_text, TEXT)?;
             check_symbols(reader, found, feature.transform.listed(), place)?;
@@ -157,11 +160,15 @@ fn check_feature(reader: &Graph, feature: &Feature, found: &Found, place: &str) 
 }
 
 /// What a use takes, and what to do where the type is another.
-const NUMBER: (&str, &str) = (
-    "a number, decimal, date, time, timestamp, boolean or enum",
-    "say which number each text is, with transform = { index = [\"A\", \"B\"], otherwise = -1.0 } or { equals = \"A\" }; of what \
-     is no text either, only transform = \"is_present\" makes a feature",
-);
+fn number() -> (&'static str, String) {
+    let [texts, anything] = [Transform::OF_TEXTS, Transform::OF_ANYTHING];
+    let otherwise = format!(
+        "say which number each text is, with transform = {texts}; of what is no text either, only transform = {anything} \
+         makes a feature"
+    );
+    ("a number, decimal, date, time, timestamp, boolean or enum", otherwise)
+}
+
 const TEXT: (&str, &str) =
     ("an enum or a string", "leave transform out where the value is a number; otherwise choose another path");
 const ID: (&str, &str) =
@@ -191,10 +198,10 @@ fn check_leaves(
                     let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
                     format!("let the path go on to one of its fields, behind a dot: {}", names.join(", "))
                 }
-                (false, _, Kind::Array(_) | Kind::Map(_)) => {
-                    "choose another path: of an array or a map only transform = \"is_present\" makes a feature"
-                        .to_owned()
-                }
+                (false, _, Kind::Array(_) | Kind::Map(_)) => format!(
+                    "choose another path: of an array or a map only transform = {} makes a feature",
+                    Transform::OF_ANYTHING
+                ),
                 _ => otherwise.to_owned(),
             };
             Err(PlanError::new(place, what, fix))

@@ -99,10 +99,10 @@ fn plain_types(schema: &str) -> String {
 /// One column, by the contract: path, transform, what is missing, range.
 fn column(feature: &Feature, record: &Value, schema: &Schema) -> Option<f32> {
     let found = at(record, &feature.path)?;
-    if feature.transform == Transform::IsPresent {
-        return Some(if found.is_some() { 1.0 } else { 0.0 });
-    }
     let Some(value) = found else {
+        if feature.transform == Transform::IsPresent {
+            return Some(0.0);
+        }
         return match feature.missing? {
             Missing::Reject => None,
             Missing::Nan => Some(f32::NAN),
@@ -115,7 +115,11 @@ fn column(feature: &Feature, record: &Value, schema: &Schema) -> Option<f32> {
             return place.or(*otherwise);
         }
         (Transform::Equals(wanted), Some(text)) => return Some(if *wanted == text { 1.0 } else { 0.0 }),
-        _ => number(value, scale(schema, &feature.path))?,
+        (Transform::IsPresent, _) => return Some(1.0),
+        // A package in which one of the latter finds no text is refused before this.
+        (Transform::Number, _) | (Transform::Index { .. } | Transform::Equals(_), None) => {
+            number(value, scale(schema, &feature.path))?
+        }
     };
     let in_range = feature.min.is_none_or(|min| number >= min) && feature.max.is_none_or(|max| number <= max);
     Some(number as f32).filter(|value| in_range && value.is_finite())

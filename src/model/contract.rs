@@ -39,7 +39,7 @@
 //! name = "amount"
 //! path = "amount"                 # field names from the top of the reader's schema, joined by dots
 //! missing = "reject"              # "reject" | "nan" | { constant = 0.0 }; left out where the path cannot be null
-//! transform = "number"            # the default; or { index = ["A", "B"], otherwise = -1.0 } | { equals = "X" } | "is_present"
+//! transform = "number"            # the default; the others are in src/avro/transform.rs
 //! min = 0.0                       # values outside are rejected; both may be left out
 //! max = 1e6
 //! ```
@@ -53,6 +53,7 @@ use crate::model::golden_records::RecordFiles;
 use crate::model::output_role::OutputRole;
 use crate::model::problem::Problems;
 use crate::model::section::Section;
+use crate::model::transform::read_transform;
 use crate::values::settings::Thresholds;
 
 /// A feature's place is told in 16 bits by a reject.
@@ -286,49 +287,6 @@ fn read_missing(value: &Value, place: &str, problems: &mut Problems) -> Option<M
             None
         }
     }
-}
-
-fn read_transform(value: &Value, place: &str, problems: &mut Problems) -> Option<Transform> {
-    match value {
-        Value::String(text) if text == "number" => Some(Transform::Number),
-        Value::String(text) if text == "is_present" => Some(Transform::IsPresent),
-        Value::Table(table) if table.contains_key("equals") => {
-            let mut section = Section::new(table, place);
-            let symbol = section.text("equals", "the text to compare with", problems);
-            section.finish(problems);
-            symbol.map(Transform::Equals)
-        }
-        Value::Table(table) => {
-            let mut section = Section::new(table, place);
-            let symbols = read_symbols(section.get("index"), &section.place("index"), problems);
-            let otherwise = match table.contains_key("otherwise") {
-                true => section.single("otherwise", problems).map(Some),
-                false => section.get("otherwise").map_or(Some(None), |_| None),
-            };
-            section.finish(problems);
-            Some(Transform::Index { symbols: symbols?, otherwise: otherwise? })
-        }
-        _ => {
-            let [others @ .., last] = Transform::SPELLINGS;
-            problems.add(place, format!("is {value}"), format!("write {} or {last}", others.join(", ")));
-            None
-        }
-    }
-}
-
-fn read_symbols(value: Option<&Value>, place: &str, problems: &mut Problems) -> Option<Vec<String>> {
-    let texts = value
-        .and_then(Value::as_array)
-        .and_then(|list| list.iter().map(|symbol| symbol.as_str().map(str::to_owned)).collect::<Option<Vec<String>>>());
-    let symbols = texts.filter(|symbols| !symbols.is_empty());
-    match &symbols {
-        None => problems.add(place, "is not a list of texts", "list the symbols: { index = [\"A\", \"B\"] }"),
-        Some(symbols) if symbols.iter().collect::<BTreeSet<_>>().len() < symbols.len() => {
-            problems.add(place, "names a symbol twice", "a symbol has one place in the list");
-        }
-        Some(_) => {}
-    }
-    symbols
 }
 
 /// A name that can stand in a CSV header, a metric label and a log line as it is.

@@ -10,7 +10,7 @@ use std::fmt::Display;
 use ndarray::{Array2, ArrayView1};
 
 use crate::avro::container::Container;
-use crate::avro::feature::{Feature, Missing, Transform, Wanted};
+use crate::avro::feature::{Feature, Missing, Wanted};
 use crate::avro::plan::Plan;
 use crate::avro::schemas::{AvroSchema, SchemaError};
 use crate::error::Reject;
@@ -254,9 +254,7 @@ fn advice(feature: &Feature, expected: f32, got: f32) -> String {
 
 fn advice_on_reject(feature: &Feature) -> String {
     let mut places = vec!["its missing policy"];
-    if matches!(feature.transform, Transform::Index { .. }) {
-        places.push("its transform's index and otherwise");
-    }
+    places.extend(feature.transform.look_at_on_reject());
     if feature.min.is_some() || feature.max.is_some() {
         places.push("its min and max");
     }

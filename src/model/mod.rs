@@ -22,6 +22,7 @@ mod section;
 mod sequence;
 mod session;
 mod telemetry;
+mod transform;
 mod trees;
 mod wire;
 
