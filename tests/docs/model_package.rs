@@ -9,7 +9,9 @@ use crate::model_support::{Draft, SteppingClock, data, settings, sha256};
 use crate::support;
 use scorewire::avro::feature::{Feature, Missing, Transform, Wanted};
 use scorewire::avro::plan::Plan;
+use scorewire::avro::problem::PlanError;
 use scorewire::avro::schemas::AvroSchema;
+use scorewire::avro::transform::Takes;
 use scorewire::error::Fatal;
 use scorewire::model::{MANIFEST, Model, Package, prepare};
 
@@ -20,16 +22,37 @@ fn blocks(language: &str) -> Vec<&'static str> {
     support::blocks(PAGE, language)
 }
 
-/// The rows of the table under this head, each a list of its cells.
+fn cells(row: &str) -> Vec<&str> {
+    row.trim_matches('|').split(" | ").map(str::trim).collect()
+}
+
+/// The rows of the table whose head begins so, each a list of its cells.
 fn table(head: &str) -> Vec<Vec<&'static str>> {
     let (_, rest) = PAGE.split_once(head).unwrap_or_else(|| panic!("no table {head:?}"));
-    let rows = rest.lines().skip(2).take_while(|line| line.starts_with('|'));
-    rows.map(|row| row.trim_matches('|').split(" | ").map(str::trim).collect()).collect()
+    rest.lines().skip(2).take_while(|line| line.starts_with('|')).map(cells).collect()
 }
 
 /// What stands between backticks in a cell.
 fn code(cell: &str) -> &str {
     cell.split('`').nth(1).unwrap_or_else(|| panic!("no code in {cell:?}"))
+}
+
+/// What a transform is called: its text, or the first key of its table.
+fn name_of(spelling: &str) -> &str {
+    spelling.trim_matches(['"', '{', ' ']).split([' ', '"']).next().unwrap()
+}
+
+/// One of each transform with its name: what the parser makes of its spelling.
+fn transforms() -> Vec<(&'static str, Transform)> {
+    let read = |spelling: &'static str| {
+        let draft = Draft::new("trees", "probabilities", Some(1))
+            .replace("path = \"a\"\n", &format!("path = \"a\"\ntransform = {spelling}\n"))
+            .edit("transaction.avsc", "\"double\"", r#"{"type": "enum", "name": "E", "symbols": ["A", "B"]}"#)
+            .write();
+        let package = Package::load(draft.path()).unwrap_or_else(|fatal| panic!("{spelling}: {fatal}"));
+        (name_of(spelling), package.wanted.features[0].transform.clone())
+    };
+    Transform::SPELLINGS.map(read).into()
 }
 
 fn load(package: &Path) -> Result<Model, Fatal> {
@@ -85,11 +108,10 @@ fn the_keys_of_the_page_are_those_of_the_parser() {
         keys.lines().next().unwrap().split(", ").map(str::to_owned).collect::<Vec<_>>()
     };
     const UNLIKE: &str = "zzzzzzzzzzzzzzzzzzzz";
-    for (table, key, line) in [
-        ("transform", "index", format!("transform = {{ index = [\"A\"], {UNLIKE} = 1 }}")),
-        ("transform", "equals", format!("transform = {{ equals = \"A\", {UNLIKE} = 1 }}")),
-        ("missing", "constant", format!("missing = {{ constant = 1, {UNLIKE} = 1 }}")),
-    ] {
+    let missing = ("missing", "constant", format!("missing = {{ constant = 1, {UNLIKE} = 1 }}"));
+    let open = Transform::SPELLINGS.into_iter().filter_map(|spelling| spelling.strip_suffix(" }"));
+    let tables = open.map(|open| ("transform", name_of(open), format!("transform = {open}, {UNLIKE} = 1 }}")));
+    for (table, key, line) in tables.chain([missing]) {
         let keys = of_feature(&line, UNLIKE);
         assert!(keys.iter().any(|known| known == key), "{keys:?}");
         known.extend(keys.into_iter().map(|key| format!("features.{table}.{key}")));
@@ -104,22 +126,15 @@ fn the_transforms_and_missing_policies_of_the_page_are_those_of_the_parser() {
         let wrong = whole.replacen("path = \"amount\"\n", &format!("path = \"amount\"\n{line}\n"), 1);
         let told = page_package(&wrong).refused().to_string();
         let (_, fix) = told.split_once("fix: write ").unwrap_or_else(|| panic!("no choices: {told}"));
-        let fix = fix.lines().next().unwrap().to_owned();
-        // By their names: texts, and the keys of tables.
-        let of_part = |part: &str| part.trim_matches(['"', '{', ' ']).split([' ', '"']).next().unwrap().to_owned();
-        fix.replace(" or ", ", ")
-            .split(", ")
-            .filter(|part| part.starts_with(['"', '{']))
-            .map(of_part)
-            .collect::<BTreeSet<_>>()
+        fix.lines().next().unwrap().to_owned()
     };
-    let transforms: BTreeSet<String> = table("| transform | of | gives |")
-        .iter()
-        .map(|row| code(row[0]).trim_matches(['"', '{', ' ']).split([' ', '"']).next().unwrap().to_owned())
-        .collect();
-    let known: BTreeSet<String> = choices("transform = 7").into_iter().filter(|name| name != "B").collect();
-    assert_eq!((&known, known.len()), (&transforms, Transform::SPELLINGS.len()));
-    for policy in choices("missing = 7") {
+    let [others @ .., last] = Transform::SPELLINGS;
+    assert_eq!(choices("transform = 7"), format!("{} or {last}", others.join(", ")));
+    let known: BTreeSet<&str> = transforms().into_iter().map(|(name, _)| name).collect();
+    let told: BTreeSet<&str> = table("| transform | of | gives |").iter().map(|row| name_of(code(row[0]))).collect();
+    assert_eq!((&known, known.len()), (&told, Transform::SPELLINGS.len()));
+    let policies = choices("missing = 7").replace(" or ", ", ");
+    for policy in policies.split(", ").map(name_of) {
         assert!(
             PAGE.contains(&format!("missing = \"{policy}\"")) || PAGE.contains(&format!("missing = {{ {policy}")),
             "{policy}"
@@ -148,27 +163,63 @@ fn the_pages_package_holds_and_each_other_block_is_a_part_of_one() {
 
 #[test]
 fn each_avro_type_of_the_page_is_taken_by_the_transforms_it_says() {
-    let rows = table("| Avro type | `\"number\"` | `index`, `equals` | note |");
+    let transforms = transforms();
+    let head = cells(PAGE.lines().find(|line| line.starts_with("| Avro type |")).unwrap());
+    let [_, columns @ .., _] = &head[..] else { panic!("{head:?}") };
+    let in_code = |cell: &&'static str| cell.split('`').skip(1).step_by(2).map(name_of).collect();
+    let columns: Vec<Vec<&str>> = columns.iter().map(in_code).collect();
+    // Each has its column, but for those that take whatever there is.
+    let takes_anything = |(_, transform): &&(&str, Transform)| transform.takes() == Takes::Anything;
+    let of_anything = transforms.iter().filter(takes_anything).map(|(name, _)| *name);
+    let (mut told, mut known) = (columns.concat(), transforms.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+    told.extend(of_anything);
+    told.sort_unstable();
+    known.sort_unstable();
+    assert_eq!(told, known, "left: the table's head, right: the parser");
+
+    let rows = table("| Avro type |");
     assert!(rows.len() > 20, "{rows:?}");
     for row in rows {
+        assert_eq!(row.len(), head.len(), "{row:?}");
         let kind = code(row[0]);
-        let schema = format!(r#"{{"type": "record", "name": "T", "fields": [{{"name": "x", "type": {kind}}}]}}"#);
-        let schema = AvroSchema::parse(&schema, "the page").unwrap_or_else(|error| panic!("{kind}: {error}"));
-        let takes = |transform: Transform, missing: Option<Missing>| {
-            let feature = Feature { name: "x".into(), path: "x".into(), transform, missing, min: None, max: None };
-            let wanted = Wanted { features: vec![feature], ..Wanted::default() };
-            Plan::compile(&schema, &schema, &wanted).is_ok()
+        let is_taken = |name: &str| {
+            let column = columns.iter().position(|names| names.contains(&name));
+            column.is_none_or(|column| row[1 + column] != "refused")
         };
-        let nan = Some(Missing::Nan);
-        let index = Transform::Index { symbols: vec!["A".into()], otherwise: Some(-1.0) };
-        assert_eq!(takes(Transform::Number, nan), row[1] != "refused", "{kind} as a number");
-        assert_eq!(takes(index, nan), row[2] != "refused", "{kind} in a list");
-        assert_eq!(takes(Transform::Equals("A".into()), nan), row[2] != "refused", "{kind} compared");
-        assert!(takes(Transform::IsPresent, None), "{kind} as a question");
-        if row[1] != "refused" {
-            assert_eq!(!takes(Transform::Number, None), row[3].contains("needs `missing`"), "{kind} without a policy");
+        let may_be_missing = row[row.len() - 1].contains("needs `missing`");
+        for (name, transform) in &transforms {
+            if transform.takes() == Takes::Anything {
+                assert!(compile(kind, transform, None).is_ok(), "{kind} as {name}");
+                continue;
+            }
+            let compiled = compile(kind, transform, Some(Missing::Nan));
+            assert_eq!(compiled.is_ok(), is_taken(name), "{kind} as {name}");
+            if is_taken(name) {
+                assert_eq!(
+                    compile(kind, transform, None).is_err(),
+                    may_be_missing,
+                    "{kind} as {name} without a policy"
+                );
+            }
+            // Who asks for a number where there is none is told what makes one.
+            if let (Transform::Number, Err(refused)) = (transform, compiled) {
+                let advice = refused.to_string();
+                let words: Vec<&str> = advice.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+                for (other, _) in transforms.iter().filter(|(other, _)| is_taken(other)) {
+                    assert!(words.contains(other), "{kind} as {other}: {advice}");
+                }
+            }
         }
     }
+}
+
+/// A plan for a field of this type, and one feature of it.
+fn compile(kind: &str, transform: &Transform, missing: Option<Missing>) -> Result<Plan, PlanError> {
+    let schema = format!(r#"{{"type": "record", "name": "T", "fields": [{{"name": "x", "type": {kind}}}]}}"#);
+    let schema = AvroSchema::parse(&schema, "the page").unwrap_or_else(|error| panic!("{kind}: {error}"));
+    let transform = transform.clone();
+    let feature = Feature { name: "x".into(), path: "x".into(), transform, missing, min: None, max: None };
+    Plan::compile(&schema, &schema, &Wanted { features: vec![feature], ..Wanted::default() })
 }
 
 /// Writes the page's scripts into a folder and runs one of them there.
