@@ -23,7 +23,7 @@ use crate::lane::clock::SystemClock;
 use crate::lane::commit::{AtLeastOnce, Commit, ExactlyOnce};
 use crate::lane::reject_report::RejectReport;
 use crate::lane::threads::{Conductor, Lanes};
-use crate::lane::{Lane, LaneDoors, LanePackage, LaneSettings};
+use crate::lane::{Lane, LaneDoors, LanePackage, LaneSettings, Types};
 use crate::model::{Model, Session};
 use crate::observe::admin::{self, AdminServer, ModelInfo, Phase};
 use crate::observe::connections::ConnectionLimits;
@@ -38,7 +38,7 @@ pub use prepared::Prepared;
 const INSPECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A lane on the real doors.
-type NodeLane<D> = Lane<KafkaSource, Session, KafkaSink, D, SystemClock>;
+type NodeLane<D> = Lane<Types<KafkaSource, Session, KafkaSink, D, SystemClock>>;
 
 /// A node at work.
 pub struct Node {

@@ -12,7 +12,7 @@ use scorewire::doors::{
 use scorewire::error::Fatal;
 use scorewire::lane::clock::SystemClock;
 use scorewire::lane::commit::AtLeastOnce;
-use scorewire::lane::{Lane, LaneDoors, LanePackage, LaneSettings};
+use scorewire::lane::{Lane, LaneDoors, LanePackage, LaneSettings, Types};
 use scorewire::model::{Model, Session};
 use scorewire::node;
 use scorewire::observe::stats::LaneStats;
@@ -151,7 +151,7 @@ impl Sink<MemoryRecord> for MemorySink {
 
 /// One duty cycle per batch: received, decoded, scored, decided, encoded, handed over, acknowledged.
 pub struct LaneWay {
-    lane: Lane<Standalone<MemorySource>, Session, MemorySink, AtLeastOnce, SystemClock>,
+    lane: Lane<Types<Standalone<MemorySource>, Session, MemorySink, AtLeastOnce, SystemClock>>,
     per_poll: Rc<Cell<usize>>,
     outcomes: Rc<RefCell<Outcomes>>,
     stats: Arc<LaneStats>,

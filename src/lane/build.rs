@@ -19,6 +19,7 @@ use crate::lane::score::Score;
 use crate::lane::state::membership::Membership;
 use crate::lane::state::shutdown::Shutdown;
 use crate::lane::telemetry::Telemetry;
+use crate::lane::types::Types;
 use crate::observe::stats::LaneStats;
 use crate::values::limits::Limits;
 use crate::values::model::Provider;
@@ -71,7 +72,7 @@ pub struct LaneDoors<S, K, D, C> {
     pub stats: Arc<LaneStats>,
 }
 
-impl<S, M, K, D, C> Lane<S, M, K, D, C>
+impl<S, M, K, D, C> Lane<Types<S, M, K, D, C>>
 where
     S: Source + Group,
     M: Scorer,
@@ -83,11 +84,7 @@ where
     ///
     /// # Errors
     /// [`exit::MODEL`] for a version that no header can hold.
-    pub fn build(
-        package: LanePackage<M>,
-        settings: LaneSettings,
-        doors: LaneDoors<S, K, D, C>,
-    ) -> Result<Lane<S, M, K, D, C>, Fatal> {
+    pub fn build(package: LanePackage<M>, settings: LaneSettings, doors: LaneDoors<S, K, D, C>) -> Result<Self, Fatal> {
         let emit = Emit::new(emit_settings(&package, &settings)?);
         let policy = DecisionPolicy::new(package.thresholds, &settings.review, settings.deadline);
         let LaneDoors { source, sink, commit, clock, stats } = doors;

@@ -11,7 +11,7 @@
 
 use std::time::Duration;
 
-use crate::doors::{Clock, Group, ScoreError, ScoreErrorKind, Scorer, Sink, Source};
+use crate::doors::{Clock, Group, ScoreError, ScoreErrorKind, Sink, Source};
 use crate::error::{Fatal, exit};
 use crate::failpoint::{self, Point};
 use crate::lane::commit::{Commit, Round};
@@ -23,37 +23,31 @@ use crate::lane::score::{Desk, RowBatch, Score, ScorerGone};
 use crate::lane::state::membership::Membership;
 use crate::lane::state::shutdown::Shutdown;
 use crate::lane::telemetry::Telemetry;
+use crate::lane::types::{LaneTypes, RecordOf};
 use crate::observe::doing::Doing;
 use crate::observe::latency::Step;
 use crate::values::limits::{Limits, SINK_WAIT};
 
 /// What a lane is made of; [`Lane::build`] does it.
-pub struct Lane<S: Source, M, K, D, C> {
+pub struct Lane<T: LaneTypes> {
     // Field order: whatever holds records is dropped before the source, whose client is freed after the last of them.
-    pub(super) score: Score<S::Record, M, C>,
-    pub(super) ingest: Ingest<S::Record>,
+    pub(super) score: Score<RecordOf<T>, T::Scorer, T::Clock>,
+    pub(super) ingest: Ingest<RecordOf<T>>,
     pub(super) decide: Decide,
-    pub(super) deliver: Deliver<K>,
-    pub(super) source: S,
-    pub(super) commit: D,
+    pub(super) deliver: Deliver<T::Sink>,
+    pub(super) source: T::Source,
+    pub(super) commit: T::Commit,
     pub(super) ledger: Ledger,
     pub(super) group: Membership,
     pub(super) shutdown: Shutdown,
     pub(super) telemetry: Telemetry,
     pub(super) limits: Limits,
-    pub(super) clock: C,
+    pub(super) clock: T::Clock,
 }
 
-impl<S, M, K, D, C> Lane<S, M, K, D, C>
-where
-    S: Source + Group,
-    M: Scorer,
-    K: Sink<S::Record>,
-    D: Commit<S, K>,
-    C: Clock,
-{
+impl<T: LaneTypes> Lane<T> {
     /// The model's side of a dedicated lane, once.
-    pub fn take_desk(&mut self) -> Option<Desk<M, C>> {
+    pub fn take_desk(&mut self) -> Option<Desk<T::Scorer, T::Clock>> {
         self.score.take_desk()
     }
 
@@ -137,7 +131,7 @@ where
             && self.commit.takes_outcomes()
             && self.score.wait(SINK_WAIT.min(self.limits.idle_wait));
         self.telemetry.stats.doing.set(Doing::Acks);
-        self.deliver.wait::<S::Record>(if is_scoring { Duration::ZERO } else { SINK_WAIT })
+        self.deliver.wait::<RecordOf<T>>(if is_scoring { Duration::ZERO } else { SINK_WAIT })
     }
 
     fn take(&mut self, now_ns: u64, room: usize, wait: Duration) -> Result<(), Fatal> {
@@ -261,7 +255,7 @@ where
     }
 
     /// What a commit is made with now.
-    pub(super) fn commit_round(&mut self, now_ns: u64) -> (&mut D, Round<'_, S, K>) {
+    pub(super) fn commit_round(&mut self, now_ns: u64) -> (&mut T::Commit, Round<'_, T::Source, T::Sink>) {
         let round = Round {
             is_handed_over: !self.deliver.is_stuck(),
             is_taken_in: self.ingest.is_taken_in(),

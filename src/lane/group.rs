@@ -4,25 +4,19 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::doors::{Clock, Group, Scorer, Sink, Source, SourceEvent};
+use crate::doors::{Clock, Group, Sink, Source, SourceEvent};
 use crate::error::Fatal;
 use crate::failpoint::{self, Bug, Point};
 use crate::lane::commit::Commit;
 use crate::lane::drive::Lane;
 use crate::lane::ledger::Flow;
 use crate::lane::state::membership::State;
+use crate::lane::types::LaneTypes;
 use crate::observe::doing::Doing;
 use crate::observe::stats::LaneStats;
 use crate::values::limits::{KEEP_AWAKE_EVERY, nanoseconds};
 
-impl<S, M, K, D, C> Lane<S, M, K, D, C>
-where
-    S: Source + Group,
-    M: Scorer,
-    K: Sink<S::Record>,
-    D: Commit<S, K>,
-    C: Clock,
-{
+impl<T: LaneTypes> Lane<T> {
     pub(super) fn answer_events(&mut self, now_ns: u64) -> Result<(), Fatal> {
         while let Some(event) = self.source.next_event() {
             self.telemetry.stats.doing.set(Doing::Consumer);

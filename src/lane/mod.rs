@@ -21,6 +21,8 @@ pub mod state;
 mod stops;
 mod telemetry;
 pub mod threads;
+mod types;
 
 pub use build::{LaneDoors, LanePackage, LaneSettings};
 pub use drive::Lane;
+pub use types::{LaneTypes, Types};

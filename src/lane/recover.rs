@@ -1,31 +1,25 @@
 //! What happens at a failed delivery: the partition goes back to its own progress, or with its whole transaction to where the
 //! group stands, and receives its unfinished records again. What the broker refuses for good is another outcome then.
 
-use crate::doors::{Clock, Group, Scorer, Sink, Source};
+use crate::doors::{Sink, Source};
 use crate::error::Fatal;
 use crate::failpoint::{self, Bug, Point, planted};
 use crate::lane::commit::Commit;
 use crate::lane::deliver::{Failed, Refused, Resort, What};
 use crate::lane::drive::Lane;
 use crate::lane::ledger::{Restart, Restarted};
+use crate::lane::types::{LaneTypes, RecordOf};
 use crate::observe::doing::Doing;
 use crate::values::record::{Hope, Position, Undelivered};
 
-impl<S, M, K, D, C> Lane<S, M, K, D, C>
-where
-    S: Source + Group,
-    M: Scorer,
-    K: Sink<S::Record>,
-    D: Commit<S, K>,
-    C: Clock,
-{
+impl<T: LaneTypes> Lane<T> {
     /// Counts what the broker acknowledged, and answers what was not delivered. Returns whether the broker said anything.
     pub(super) fn settle(&mut self) -> Result<bool, Fatal> {
         let stats = &self.telemetry.stats;
         stats.doing.set(Doing::Acks);
         let (ledger, times, commit) = (&mut self.ledger, &mut self.telemetry.times, &mut self.commit);
         let finished = |fate| commit.finished(fate, stats);
-        let Some(failures) = self.deliver.settle::<S::Record>(ledger, times, &self.clock, finished)? else {
+        let Some(failures) = self.deliver.settle::<RecordOf<T>>(ledger, times, &self.clock, finished)? else {
             return Ok(false);
         };
         failpoint::pass(Point::AfterAck);

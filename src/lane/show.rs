@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::doors::{Clock, Group, Scorer, Sink, Source};
+use crate::doors::{Clock, Group, Source};
 use crate::lane::commit::Commit;
 use crate::lane::drive::Lane;
 use crate::lane::ledger::{Assignment, Flow};
 use crate::lane::telemetry::Telemetry;
+use crate::lane::types::{LaneTypes, RecordOf};
 use crate::observe::doing::Doing;
 use crate::observe::held_up::{HeldUp, StoppedPartition, WaitingPartition, one_line};
 use crate::observe::stats::{PartitionState, ShownPartition};
@@ -16,14 +17,7 @@ use crate::values::limits::{PUBLISH_EVERY, nanoseconds};
 /// Outcomes may be in flight for so long without an acknowledgement before that is shown.
 const STALLED_AFTER_NS: u64 = 1_000_000_000;
 
-impl<S, M, K, D, C> Lane<S, M, K, D, C>
-where
-    S: Source + Group,
-    M: Scorer,
-    K: Sink<S::Record>,
-    D: Commit<S, K>,
-    C: Clock,
-{
+impl<T: LaneTypes> Lane<T> {
     /// With every cycle, so that the counters add up whenever the lane stands between two.
     pub(super) fn show(&mut self, now_ns: u64) {
         self.count_open();
@@ -55,7 +49,7 @@ where
         let all_paused = self.ingest.is_paused();
         stats.paused_partitions.set(self.ledger.partitions(|flow| all_paused || flow.is_paused()).len() as u64);
         stats.at_end.store(self.is_at_end(), Ordering::Relaxed);
-        let silent_ns = self.deliver.silent_ns::<S::Record>(now_ns);
+        let silent_ns = self.deliver.silent_ns::<RecordOf<T>>(now_ns);
         let since_ms = self.clock.wall_us() / 1_000 - i64::try_from(silent_ns / 1_000_000).unwrap_or(0);
         let is_stalled = silent_ns > STALLED_AFTER_NS;
         stats.sink_stalled_since_ms.set(if is_stalled { since_ms.max(1).unsigned_abs() } else { 0 });

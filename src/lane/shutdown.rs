@@ -3,22 +3,16 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::doors::{Clock, Group, Scorer, Sink, Source};
+use crate::doors::{Clock, Group, Sink, Source};
 use crate::error::{Fatal, exit};
 use crate::lane::commit::Commit;
 use crate::lane::drive::Lane;
+use crate::lane::types::LaneTypes;
 use crate::observe::doing::Doing;
 use crate::observe::stats::held;
 use crate::values::limits::nanoseconds;
 
-impl<S, M, K, D, C> Lane<S, M, K, D, C>
-where
-    S: Source + Group,
-    M: Scorer,
-    K: Sink<S::Record>,
-    D: Commit<S, K>,
-    C: Clock,
-{
+impl<T: LaneTypes> Lane<T> {
     /// Duty cycles until told to stop, then the drain. Returns whether everything was finished and committed.
     ///
     /// # Errors

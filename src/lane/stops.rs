@@ -1,21 +1,14 @@
 //! Partitions that cannot be read on: they stop with an alarm, or go on behind records that were removed unread, where the
 //! configuration says so. Nothing else is ever passed over.
 
-use crate::doors::{Clock, Group, Progress, Scorer, Sink, Source, Stop, Why};
+use crate::doors::{Clock, Progress, Source, Stop, Why};
 use crate::error::Fatal;
-use crate::lane::commit::Commit;
 use crate::lane::drive::Lane;
+use crate::lane::types::LaneTypes;
 use crate::values::record::Position;
 use crate::values::settings::OutOfRange;
 
-impl<S, M, K, D, C> Lane<S, M, K, D, C>
-where
-    S: Source + Group,
-    M: Scorer,
-    K: Sink<S::Record>,
-    D: Commit<S, K>,
-    C: Clock,
-{
+impl<T: LaneTypes> Lane<T> {
     /// The source cannot read a partition on.
     pub(super) fn cannot_read_on(&mut self, partition: i32, stop: Stop) -> Result<(), Fatal> {
         // One that is leaving, or has stopped already, says nothing new.

@@ -14,15 +14,15 @@ use std::time::Duration;
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
-use crate::doors::{Clock, Group, Scorer, Sink, Source};
+use crate::doors::{Clock, Scorer};
 use crate::error::{Fatal, exit};
-use crate::lane::commit::Commit;
 use crate::lane::drive::{Lane, scoring_thread_gone};
 use crate::lane::reject_report::RejectReport;
 use crate::lane::reports::{LastWord, Report, Reporter};
 use crate::lane::run_end::{EndWatch, LeavingWatch};
 use crate::lane::schema_desk::SchemaDesk;
 use crate::lane::score::Desk;
+use crate::lane::types::LaneTypes;
 use crate::observe::doing::Doing;
 use crate::observe::stats::LaneStats;
 use crate::observe::{log, log_writer};
@@ -73,18 +73,16 @@ impl<C: Clock + Clone + Send + 'static> Lanes<C> {
 
     /// Starts a lane on its own thread, and its model on another where the lane is dedicated. `build` runs on the lane's
     /// thread first; the client's threads are born in it and inherit its cores, so pinning comes after.
-    pub fn start<S, M, K, D>(
+    pub fn start<T>(
         &mut self,
         name: String,
         cores: Cores,
         stats: Arc<LaneStats>,
-        build: impl FnOnce() -> Result<Lane<S, M, K, D, C>, Fatal> + Send + 'static,
+        build: impl FnOnce() -> Result<Lane<T>, Fatal> + Send + 'static,
     ) -> Result<(), Fatal>
     where
-        S: Source + Group + 'static,
-        M: Scorer + Send + 'static,
-        K: Sink<S::Record> + 'static,
-        D: Commit<S, K> + 'static,
+        T: LaneTypes<Clock = C> + 'static,
+        T::Scorer: Send,
     {
         let (stop, drain_timeout) = (Arc::clone(&self.stop), self.limits.drain_timeout);
         let (name, lane, sender) = (Arc::<str>::from(name), self.watched.len(), self.sender.clone());

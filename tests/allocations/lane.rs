@@ -16,7 +16,7 @@ use scorewire::doors::{
 use scorewire::error::Fatal;
 use scorewire::lane::commit::AtLeastOnce;
 use scorewire::lane::score::Desk;
-use scorewire::lane::{Lane, LaneDoors};
+use scorewire::lane::{Lane, LaneDoors, Types};
 use scorewire::observe::stats::LaneStats;
 use scorewire::values::record::{Ack, Position};
 use scorewire::values::settings::Layout;
@@ -193,7 +193,7 @@ fn kinds() -> Vec<Arc<Data>> {
     values.into_iter().map(|value| Arc::new(data(value))).collect()
 }
 
-type TestLane = Lane<EndlessSource, fakes::FakeScorer, CountingSink, AtLeastOnce, ManualClock>;
+type TestLane = Lane<Types<EndlessSource, fakes::FakeScorer, CountingSink, AtLeastOnce, ManualClock>>;
 
 fn lane(layout: Layout, clock: &ManualClock, stats: &Arc<LaneStats>) -> TestLane {
     let mut setup =

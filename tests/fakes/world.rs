@@ -11,7 +11,7 @@ use scorewire::error::Fatal;
 use scorewire::lane::commit::{AtLeastOnce, Commit, ExactlyOnce};
 use scorewire::lane::schema_desk::SchemaDesk;
 use scorewire::lane::score::Desk;
-use scorewire::lane::{Lane, LaneDoors, LanePackage, LaneSettings};
+use scorewire::lane::{Lane, LaneDoors, LanePackage, LaneSettings, Types};
 use scorewire::observe::stats::LaneStats;
 use scorewire::values::limits::Limits;
 use scorewire::values::settings::{
@@ -30,7 +30,7 @@ use super::transactions::Transactions;
 use scorewire::values::model::Provider;
 use scorewire::values::schemas::WireForms;
 
-pub type FakeLane<D = AtLeastOnce> = Lane<FakeSource, FakeScorer, FakeSink, D, ManualClock>;
+pub type FakeLane<D = AtLeastOnce> = Lane<Types<FakeSource, FakeScorer, FakeSink, D, ManualClock>>;
 
 pub const TOPIC: &str = "enriched-context";
 pub const MODEL_VERSION: &str = "3.1.4";
@@ -213,7 +213,7 @@ impl Setup {
 }
 
 /// A lane and everything around it.
-pub struct World<D = AtLeastOnce> {
+pub struct World<D: Commit<FakeSource, FakeSink> = AtLeastOnce> {
     pub setup: Setup,
     pub clock: ManualClock,
     pub source: FakeSource,

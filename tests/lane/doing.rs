@@ -9,7 +9,11 @@ use scorewire::lane::commit::Commit;
 use scorewire::observe::doing::Doing;
 
 #[track_caller]
-fn assert_named<D>(world: &World<D>, doing: Doing, pick: impl Fn(&Entry) -> bool) {
+fn assert_named<D: Commit<fakes::FakeSource, fakes::FakeSink>>(
+    world: &World<D>,
+    doing: Doing,
+    pick: impl Fn(&Entry) -> bool,
+) {
     let steps = world.journal.steps_at(pick);
     assert!(!steps.is_empty(), "the door was never opened for {doing:?}");
     assert!(steps.iter().all(|step| *step == doing), "not always {doing:?}: {steps:?}");

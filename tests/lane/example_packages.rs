@@ -13,7 +13,7 @@ use scorewire::avro::decoder::Decoder;
 use scorewire::avro::schemas::SchemaDirectory;
 use scorewire::doors::{Destination, SourceEvent};
 use scorewire::lane::commit::AtLeastOnce;
-use scorewire::lane::{Lane, LaneDoors, LanePackage};
+use scorewire::lane::{Lane, LaneDoors, LanePackage, Types};
 use scorewire::load::simulate::transaction::id_text;
 use scorewire::model::{Model, Session, prepare};
 use scorewire::node;
@@ -23,7 +23,7 @@ use scorewire::values::settings::Layout;
 
 const PARTITIONS: i32 = 2;
 
-type PackageLane = Lane<FakeSource, Session, FakeSink, AtLeastOnce, ManualClock>;
+type PackageLane = Lane<Types<FakeSource, Session, FakeSink, AtLeastOnce, ManualClock>>;
 
 /// As `run` makes it for a package: single-object encoding of its own schema.
 fn decoder(model: &Model) -> (Decoder, u64) {

@@ -37,7 +37,7 @@ fn setup() -> Setup {
 }
 
 /// Answers each topic's request; `blames`: it says which outcomes it means.
-fn answer<D>(world: &World<D>, blames: bool, refuses: &dyn Fn(&Sent) -> bool) {
+fn answer<D: Commit<FakeSource, FakeSink>>(world: &World<D>, blames: bool, refuses: &dyn Fn(&Sent) -> bool) {
     let mut sink = world.sink.state();
     for to in TOPICS {
         let is_refused = sink.sent.iter().any(|sent| sent.destination == to && sent.is_in_flight() && refuses(sent));
@@ -63,7 +63,7 @@ where
 }
 
 /// Both partitions are committed up to these offsets.
-fn committed<D>(ends: [i64; 2]) -> impl Fn(&World<D>) -> bool {
+fn committed<D: Commit<FakeSource, FakeSink>>(ends: [i64; 2]) -> impl Fn(&World<D>) -> bool {
     move |world| (0..2).all(|partition| world.source.committed(partition) == Some(ends[partition as usize]))
 }
 
@@ -71,7 +71,7 @@ fn is_stub(sent: &Sent) -> bool {
     sent.value.as_deref() == Some(b"".as_slice())
 }
 
-fn delivered<D>(world: &World<D>, to: Destination) -> Vec<Sent> {
+fn delivered<D: Commit<FakeSource, FakeSink>>(world: &World<D>, to: Destination) -> Vec<Sent> {
     world.sink.state().delivered(to).into_iter().cloned().collect()
 }
 
