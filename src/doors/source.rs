@@ -33,8 +33,8 @@ pub enum SourceEvent {
     Revoked(Vec<i32>),
     /// These are gone already: another member may own them. Nothing of theirs may be produced or committed.
     Lost(Vec<i32>),
-    /// The broker's word on a commit, and the partitions it held.
-    Committed { partitions: Vec<i32>, result: Result<(), CommitRefusal> },
+    /// The broker's word on a commit, and the progress it held.
+    Committed { progress: Vec<Progress>, result: Result<(), CommitRefusal> },
     /// A bounded run has seen everything of a partition up to this offset.
     EndReached { partition: i32, offset: i64 },
     /// This partition cannot be read on.

@@ -75,8 +75,7 @@ impl<S: Source> Group for Standalone<S> {
     }
 
     fn commit(&mut self, progress: &[Progress]) -> Result<(), Fatal> {
-        let partitions = progress.iter().map(|to| to.partition).collect();
-        self.events.push_back(SourceEvent::Committed { partitions, result: Ok(()) });
+        self.events.push_back(SourceEvent::Committed { progress: progress.to_vec(), result: Ok(()) });
         Ok(())
     }
 

@@ -24,10 +24,10 @@ impl<T: LaneTypes> Lane<T> {
                 SourceEvent::Assigned(partitions) => self.assigned(&partitions, now_ns)?,
                 SourceEvent::Revoked(partitions) => self.revoked(partitions, now_ns)?,
                 SourceEvent::Lost(partitions) => self.lost(&partitions)?,
-                SourceEvent::Committed { partitions, result } => {
+                SourceEvent::Committed { progress, result } => {
                     let now_ns = self.clock.now_ns();
                     let (commit, round) = self.commit_round(now_ns);
-                    commit.answered(&partitions, result, round);
+                    commit.answered(&progress, result, round);
                 }
                 SourceEvent::EndReached { partition, offset } => {
                     if let Some(assignment) = self.ledger.of_partition(partition) {

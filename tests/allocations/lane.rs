@@ -28,7 +28,7 @@ struct EndlessSource {
     kinds: Vec<Arc<Data>>,
     handed_out: i64,
     assigned: bool,
-    commit: Option<usize>,
+    commit: Option<Vec<Progress>>,
     commits: usize,
 }
 
@@ -82,8 +82,7 @@ impl Source for EndlessSource {
             self.assigned = true;
             return Some(SourceEvent::Assigned(vec![0, 1]));
         }
-        let count = self.commit.take()?;
-        Some(SourceEvent::Committed { partitions: if count == 2 { vec![0, 1] } else { vec![] }, result: Ok(()) })
+        Some(SourceEvent::Committed { progress: self.commit.take()?, result: Ok(()) })
     }
 
     fn pause(&mut self, _: &[i32]) -> Result<(), Fatal> {
@@ -117,7 +116,7 @@ impl Group for EndlessSource {
     }
 
     fn commit(&mut self, progress: &[Progress]) -> Result<(), Fatal> {
-        self.commit = Some(progress.len());
+        self.commit = Some(progress.to_vec());
         self.commits += 1;
         Ok(())
     }

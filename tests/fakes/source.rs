@@ -225,15 +225,14 @@ fn not_assigned(partition: i32) -> Fatal {
 impl SourceState {
     fn finish_commit(&mut self, progress: Vec<Progress>, result: Result<(), i32>) {
         let result = self.refuse.pop_front().map_or(result, Err).map_err(refusal);
-        let partitions = progress.iter().map(|to| to.partition).collect();
         if result.is_ok() {
-            for to in progress {
+            for &to in &progress {
                 let before = self.committed.insert(to.partition, to.offset);
                 assert!(before.is_none_or(|before| before <= to.offset), "a commit goes back: {before:?} to {to:?}");
                 self.commits.push(to);
             }
         }
-        self.upcoming.push_back(SourceEvent::Committed { partitions, result });
+        self.upcoming.push_back(SourceEvent::Committed { progress, result });
     }
 
     fn deliver(&mut self, partition: i32, room: usize, out: &mut Vec<FakeRecord>, journal: &Journal) {

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use crate::fakes::{self, FakeLane, FakeSink, FakeSource, ManualClock, Payment, Setup, World};
-use scorewire::doors::{CommitRefusal, Destination, SourceEvent};
+use scorewire::doors::{CommitRefusal, Destination, Progress, SourceEvent};
 use scorewire::error::{Fatal, exit};
 use scorewire::lane::commit::{Commit, Round};
 use scorewire::lane::deliver::Failed;
@@ -125,7 +125,7 @@ impl Commit<FakeSource, FakeSink> for Blocking {
         Ok(())
     }
 
-    fn answered(&mut self, _: &[i32], _: Result<(), CommitRefusal>, _: Round<'_, FakeSource, FakeSink>) {}
+    fn answered(&mut self, _: &[Progress], _: Result<(), CommitRefusal>, _: Round<'_, FakeSource, FakeSink>) {}
 
     fn withdraw(&mut self, _: &mut FakeSink) -> bool {
         false

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rdkafka::types::RDKafkaRespErr as Err;
 
 use super::coordinator_contact::heard_ago;
-use crate::doors::SourceEvent;
+use crate::doors::{Progress, SourceEvent};
 use crate::kafka::client::{ConsumerClient, ConsumerEvents, Rebalance};
 use crate::kafka::failures::commit_refusal::commit_refusal;
 use crate::kafka::failures::rights;
@@ -36,9 +36,9 @@ impl ConsumerEvents for Inbox {
         });
     }
 
-    fn committed(&mut self, partitions: Vec<i32>, result: Result<(), i32>) {
+    fn committed(&mut self, progress: Vec<Progress>, result: Result<(), i32>) {
         self.denied = self.denied.or(result.err().filter(|code| rights::is_denied(*code)));
-        self.events.push_back(SourceEvent::Committed { partitions, result: result.map_err(commit_refusal) });
+        self.events.push_back(SourceEvent::Committed { progress, result: result.map_err(commit_refusal) });
     }
 
     fn failed(&mut self, code: i32) {

@@ -264,8 +264,8 @@ impl Group for KafkaSource {
         let err = self.member.commit(progress);
         if err != NO_ERROR {
             // Refused at once (no coordinator, say): the same as a refusal by the broker.
-            let partitions = progress.iter().map(|to| to.partition).collect();
-            self.push(SourceEvent::Committed { partitions, result: to_result(err).map_err(commit_refusal) });
+            let (progress, result) = (progress.to_vec(), to_result(err).map_err(commit_refusal));
+            self.push(SourceEvent::Committed { progress, result });
         }
         Ok(())
     }

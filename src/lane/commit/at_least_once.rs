@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::door::{Commit, Pace, Round, count};
-use crate::doors::{CommitRefusal, Group, Sink, Source};
+use crate::doors::{CommitRefusal, Group, Progress, Sink, Source};
 use crate::error::{Fatal, exit};
 use crate::failpoint::{self, Point};
 use crate::lane::deliver::Failed;
@@ -110,7 +110,7 @@ impl<S: Source + Group, K: Sink<S::Record>> Commit<S, K> for AtLeastOnce {
         Ok(())
     }
 
-    fn answered(&mut self, partitions: &[i32], result: Result<(), CommitRefusal>, round: Round<'_, S, K>) {
+    fn answered(&mut self, progress: &[Progress], result: Result<(), CommitRefusal>, round: Round<'_, S, K>) {
         if self.state != State::Idle {
             self.state.go(State::Idle);
         }
@@ -119,14 +119,15 @@ impl<S: Source + Group, K: Sink<S::Record>> Commit<S, K> for AtLeastOnce {
             Ok(()) => {
                 stats.committed_ms.set(now_ns / 1_000_000);
                 failpoint::pass(Point::AfterCommit);
-                ledger.confirm(partitions);
+                ledger.confirm(progress);
             }
             Err(refusal) => {
                 stats.commit_failures.add(1);
                 if let Some(times) = self.failures.note(refusal.code, now_ns) {
+                    let partitions: Vec<i32> = progress.iter().map(|to| to.partition).collect();
                     tracing::warn!(?partitions, code = refusal.code, times, "a commit failed: {refusal}");
                 }
-                ledger.refuse(partitions);
+                ledger.refuse(progress);
             }
         }
     }

@@ -78,8 +78,8 @@ pub trait Commit<S: Source, K: Sink<S::Record>> {
     /// When the brokers do not answer in time, or nothing can be committed any more.
     fn commit_if_due(&mut self, round: Round<'_, S, K>) -> Result<(), Fatal>;
 
-    /// The broker's word on the commit of these partitions.
-    fn answered(&mut self, partitions: &[i32], result: Result<(), CommitRefusal>, round: Round<'_, S, K>);
+    /// The broker's word on a commit of this progress.
+    fn answered(&mut self, progress: &[Progress], result: Result<(), CommitRefusal>, round: Round<'_, S, K>);
 
     /// What was handed over since the last commit can only be given up.
     fn is_broken(&self) -> bool {

@@ -209,8 +209,7 @@ impl<S: Source, K: Transactional<S>, C: Clock> Commit<S, K> for ExactlyOnce<C> {
                 self.acknowledged.count(round.stats);
                 round.stats.committed_ms.set(self.clock.now_ns() / 1_000_000);
                 failpoint::pass(Point::AfterCommit);
-                let partitions: Vec<i32> = progress.iter().map(|to| to.partition).collect();
-                round.ledger.confirm(&partitions);
+                round.ledger.confirm(&progress);
             }
             Ended::Refused(why) => self.fail(Broken::Refused(why)),
         }
@@ -218,7 +217,7 @@ impl<S: Source, K: Transactional<S>, C: Clock> Commit<S, K> for ExactlyOnce<C> {
     }
 
     /// No commit of its own is under way at the source.
-    fn answered(&mut self, _: &[i32], _: Result<(), CommitRefusal>, _: Round<'_, S, K>) {}
+    fn answered(&mut self, _: &[Progress], _: Result<(), CommitRefusal>, _: Round<'_, S, K>) {}
 
     fn is_broken(&self) -> bool {
         matches!(self.state, State::Broken(_))

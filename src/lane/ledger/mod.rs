@@ -185,17 +185,22 @@ impl Ledger {
         progress
     }
 
-    /// The group holds what was requested of these partitions.
-    pub fn confirm(&mut self, partitions: &[i32]) {
-        for assignment in self.assignments.iter_mut().filter(|of| partitions.contains(&of.partition())) {
-            assignment.commits.confirmed = assignment.commits.requested;
+    /// The group holds this progress. What was requested since then, or of an assignment before, is not confirmed by it.
+    pub fn confirm(&mut self, progress: &[Progress]) {
+        for &to in progress {
+            let assignment = self.of_partition(to.partition);
+            if let Some(assignment) = assignment.filter(|assignment| to.offset <= assignment.commits.requested) {
+                assignment.commits.confirmed = assignment.commits.confirmed.max(to.offset);
+            }
         }
     }
 
-    /// It does not: it is to be requested again.
-    pub fn refuse(&mut self, partitions: &[i32]) {
-        for assignment in self.assignments.iter_mut().filter(|of| partitions.contains(&of.partition())) {
-            assignment.commits.requested = assignment.commits.confirmed;
+    /// It does not: all that is not confirmed is to be requested again.
+    pub fn refuse(&mut self, progress: &[Progress]) {
+        for to in progress {
+            if let Some(assignment) = self.of_partition(to.partition) {
+                assignment.commits.requested = assignment.commits.confirmed;
+            }
         }
     }
 
@@ -222,5 +227,47 @@ impl Ledger {
     /// Counts what `stop` says was removed unread. Returns how many of the offsets were not counted before.
     pub fn count_removed(&mut self, partition: i32, stop: &Stop) -> u64 {
         stop.first_kept().map_or(0, |first| self.removed.note(partition, stop.next, first))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::values::record::Position;
+
+    /// A ledger of one partition that is finished up to `offset`.
+    fn finished_to(ledger: &mut Ledger, offset: i64) {
+        if ledger.is_empty() {
+            ledger.open(Progress { partition: 0, offset: 0 });
+        }
+        let assignment = ledger.of_partition(0).unwrap();
+        for offset in assignment.finished_to().offset..offset {
+            let sequence = assignment.receive(Position { partition: 0, offset }, 1);
+            assignment.announce(sequence, 1, Fate::Scored);
+            assignment.acknowledge(sequence);
+        }
+    }
+
+    /// An answer that came late confirmed what was requested meanwhile, and a lane left with offsets that nobody held.
+    #[test]
+    fn an_answer_confirms_the_progress_it_is_for_and_no_other() {
+        let mut ledger = Ledger::default();
+        finished_to(&mut ledger, 5);
+        let first = ledger.take_progress();
+        finished_to(&mut ledger, 9);
+        let second = ledger.take_progress();
+        assert_eq!((first[0].offset, second[0].offset), (5, 9));
+        ledger.confirm(&first);
+        assert!(!ledger.is_settled(|_| true), "the group holds 5, and 9 is not answered");
+        ledger.confirm(&second);
+        ledger.confirm(&first);
+        assert!(ledger.is_settled(|_| true));
+        ledger.close(0);
+        ledger.open(Progress { partition: 0, offset: 9 });
+        ledger.confirm(&second);
+        assert!(!ledger.is_settled(|_| true), "of the assignment before");
+        assert_eq!(ledger.take_progress(), second);
+        ledger.refuse(&second);
+        assert_eq!(ledger.take_progress(), second, "once more");
     }
 }

@@ -6,6 +6,7 @@ use std::ffi::{c_char, c_int, c_void};
 use rdkafka::bindings as rd;
 use rdkafka::types::RDKafkaRespErr as Err;
 
+use crate::doors::Progress;
 use crate::kafka::client::callbacks::CallbackState;
 use crate::kafka::client::conf::Conf;
 use crate::kafka::client::errors::{log_error, to_result};
@@ -25,7 +26,7 @@ pub trait ConsumerEvents: Default {
     fn rebalanced(&mut self, what: Rebalance, partitions: Vec<i32>);
 
     /// A commit was answered: the first error is the code.
-    fn committed(&mut self, partitions: Vec<i32>, result: Result<(), i32>);
+    fn committed(&mut self, progress: Vec<Progress>, result: Result<(), i32>);
 
     /// An error that the client reports about itself.
     fn failed(&mut self, code: i32);
@@ -82,7 +83,7 @@ unsafe extern "C" fn on_commit<E: ConsumerEvents>(
     let (events, offsets) = unsafe { (events::<E>(opaque), entries(list)) };
     let failed = offsets.iter().find_map(|(_, result)| result.err());
     let result = to_result(err).and(failed.map_or(Ok(()), Result::Err));
-    events.committed(offsets.iter().map(|(at, _)| at.partition).collect(), result);
+    events.committed(offsets.into_iter().map(|(to, _)| to).collect(), result);
 }
 
 unsafe extern "C" fn on_error<E: ConsumerEvents>(
