@@ -1,7 +1,6 @@
 //! What a lane shows to readers: counters with every round, how its partitions stand a few times a second.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use crate::doors::{Clock, Group, Source};
 use crate::lane::commit::Commit;
@@ -48,7 +47,7 @@ impl<T: LaneTypes> Lane<T> {
         stats.failed_partitions.set(self.ledger.partitions(Flow::is_stopped).len() as u64);
         let all_paused = self.ingest.is_paused();
         stats.paused_partitions.set(self.ledger.partitions(|flow| all_paused || flow.is_paused()).len() as u64);
-        stats.at_end.store(self.is_at_end(), Ordering::Relaxed);
+        stats.at_end.set(self.ledger.len() as u64, self.is_at_end());
         let silent_ns = self.deliver.silent_ns::<RecordOf<T>>(now_ns);
         let since_ms = self.clock.wall_us() / 1_000 - i64::try_from(silent_ns / 1_000_000).unwrap_or(0);
         let is_stalled = silent_ns > STALLED_AFTER_NS;

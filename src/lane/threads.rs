@@ -170,8 +170,9 @@ impl<C: Clock + Clone + Send + 'static> Lanes<C> {
     }
 
     fn all_at_end(&mut self) -> bool {
-        let assigned = self.watched.iter().map(|lane| lane.stats.assigned_partitions.get()).sum();
-        let at_end = self.watched.iter().all(|lane| lane.stats.at_end.load(Ordering::Acquire));
+        let lanes = self.watched.iter().map(|lane| lane.stats.at_end.get());
+        let (assigned, at_end) =
+            lanes.fold((0, true), |(sum, all), (partitions, at_end)| (sum + partitions, all && at_end));
         self.end.is_over(assigned, at_end, self.clock.now_ns())
     }
 

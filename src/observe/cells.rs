@@ -28,6 +28,23 @@ impl Counter {
     }
 }
 
+/// Bounded runs: how many partitions a lane has, and whether each of them is at its end. One value, since whoever reads the
+/// two one after the other may take the new number for the old answer, and end a run that has just begun.
+#[derive(Debug, Default)]
+pub struct AtEnd(AtomicU64);
+
+impl AtEnd {
+    pub fn set(&self, partitions: u64, at_end: bool) {
+        self.0.store(partitions << 1 | u64::from(at_end), Relaxed);
+    }
+
+    /// The partitions, and whether they are at their end; a lane without any is.
+    pub fn get(&self) -> (u64, bool) {
+        let value = self.0.load(Relaxed);
+        (value >> 1, value & 1 == 1)
+    }
+}
+
 /// When something was, in milliseconds of the clock that its place names; 0: never, or not now. It counts nothing, so it
 /// may be no metric.
 #[derive(Debug, Default)]
@@ -50,4 +67,19 @@ impl Mark {
 /// Whoever panicked with it left a whole value behind.
 pub fn held<T>(place: &Mutex<T>) -> MutexGuard<'_, T> {
     place.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partitions_and_their_end_are_read_as_they_were_written() {
+        let at_end = AtEnd::default();
+        assert_eq!(at_end.get(), (0, false), "a lane that has not begun is not at its end");
+        for value in [(0, true), (3, false), (3, true), (0, false)] {
+            at_end.set(value.0, value.1);
+            assert_eq!(at_end.get(), value);
+        }
+    }
 }

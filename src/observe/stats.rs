@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::doors::{Complaint, Contact, PartitionLag, Progress};
 use crate::error::Reject;
-use crate::observe::cells::{Counter, Mark};
+use crate::observe::cells::{AtEnd, Counter, Mark};
 use crate::observe::doing::LastStep;
 use crate::observe::held_up::HeldUp;
 use crate::observe::latency::{SharedTimes, StepTimes};
@@ -105,8 +105,8 @@ macro_rules! lane_stats {
             pub ended: AtomicBool,
             /// Why the lane cannot go on, from the moment it knows: its clients may still be there.
             pub failure: OnceLock<String>,
-            /// Bounded runs: every assigned partition is finished up to its end.
-            pub at_end: AtomicBool,
+            /// Bounded runs: whether every assigned partition is finished up to its end.
+            pub at_end: AtEnd,
             /// Schemas that cannot be used or never give something, in words.
             pub schema_alarms: Mutex<Vec<String>>,
             /// What the source's client complains of, once there is a client.

@@ -2,8 +2,6 @@
 //! them without a word; or the whole fleet stops for one partition; or it stops, and nobody can tell which one, why, what is
 //! lost and what to do. And partitions that wait for a schema for hours, which nobody sees.
 
-use std::sync::atomic::Ordering;
-
 use crate::fakes::world::TOPIC;
 use crate::fakes::{FakeSink, FakeSource, Payment, Setup, World, cannot_be_read_on, payload};
 use scorewire::doors::{Destination, SourceEvent, Why};
@@ -140,7 +138,7 @@ fn a_bounded_run_reaches_its_end_behind_what_is_gone() {
     lose_three(&mut world);
     world.settle();
     publish(&mut world);
-    assert!(world.stats.at_end.load(Ordering::Relaxed));
+    assert!(world.stats.at_end.get().1);
     assert_eq!(world.source.committed(0), Some(8));
 }
 
