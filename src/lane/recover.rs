@@ -50,7 +50,9 @@ impl<T: LaneTypes> Lane<T> {
         let failures = self.deliver.hear(heard, &mut self.ledger);
         self.learn_refusals(&failures.refused);
         for to in restarts {
-            self.restart(to.partition, Restart::AtCommitted(to))?;
+            if let Some(restarted) = self.begin_anew(to.partition, Restart::AtCommitted(to)) {
+                self.flow_again(&restarted)?;
+            }
         }
         Ok(())
     }
@@ -65,13 +67,6 @@ impl<T: LaneTypes> Lane<T> {
             return Err(failure.fatal(partition, failures, self.deliver.sink().complaint()));
         }
         self.flow_again(&restarted)
-    }
-
-    fn restart(&mut self, partition: i32, restart: Restart) -> Result<(), Fatal> {
-        match self.begin_anew(partition, restart) {
-            Some(restarted) => self.flow_again(&restarted),
-            None => Ok(()),
-        }
     }
 
     fn begin_anew(&mut self, partition: i32, restart: Restart) -> Option<Restarted> {

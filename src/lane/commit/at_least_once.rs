@@ -61,10 +61,6 @@ impl AtLeastOnce {
             failures: CommitFailures::default(),
         }
     }
-
-    pub fn state(&self) -> State {
-        self.state
-    }
 }
 
 impl<S: Source + Group, K: Sink<S::Record>> Commit<S, K> for AtLeastOnce {
