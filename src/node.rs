@@ -327,6 +327,7 @@ fn model_info(model: &Model, lanes: usize) -> ModelInfo {
         version: model.package.version.clone(),
         sha256: model.package.sha256.clone(),
         provider: model.report.placement.provider.name().to_owned(),
+        trees: model.graph.nodes.iter().map(ToString::to_string).collect(),
         native_bytes: model.native_bytes(lanes),
     }
 }

@@ -34,6 +34,7 @@ fn a_lack_of_descriptors_is_waited_out_and_costs_the_oldest_connection() {
         version: "1".to_owned(),
         sha256: "ab".to_owned(),
         provider: "CPU".to_owned(),
+        trees: vec!["100 trees by scorewire (AVX2: prefix)".to_owned()],
         native_bytes: 0,
     };
     let state = config.admin_state(Vec::new(), model, Arc::new(Phase::default()), Arc::new(SystemClock::new()));

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use super::{output, table, verify};
 use crate::config::Config;
 use crate::error::{Fatal, exit};
-use crate::model::{Class, ProbeSettings, TreeNode};
+use crate::model::{Class, KernelPoint, ProbeSettings, Run, TreeNode};
 use crate::node::Prepared;
 use crate::observe::terminal;
 use crate::values::model::Trees;
@@ -93,6 +93,7 @@ fn json(prepared: &Prepared) -> serde_json::Value {
         "onnxruntime": model.runtime.version(),
         "provider": report.placement.provider.name(),
         "trees": model.graph.nodes.iter().map(tree_node).collect::<Vec<_>>(),
+        "tree_kernels": model.kernels.iter().map(kernel_point).collect::<Vec<_>>(),
         "features": package.wanted.features.len(),
         "output": {
             "tensor": tensor,
@@ -134,12 +135,28 @@ fn class(class: &Class) -> serde_json::Value {
     }
 }
 
+fn run(run: &Run) -> serde_json::Value {
+    serde_json::json!({ "rows_from": run.rows_from, "kernel": run.kernel, "bytes": run.bytes })
+}
+
+/// What a call of one size takes by each kernel and by ONNX Runtime's own nodes.
+fn kernel_point(point: &KernelPoint) -> serde_json::Value {
+    let us = |call_ns: f64| call_ns / 1e3;
+    let kernels = point.by_kernel.iter().map(|(name, call_ns)| ((*name).to_owned(), us(*call_ns).into()));
+    serde_json::json!({
+        "rows": point.rows,
+        "call_us": kernels.collect::<serde_json::Map<_, serde_json::Value>>(),
+        "onnxruntime_call_us": point.by_onnxruntime.map(us),
+    })
+}
+
 fn tree_node(node: &TreeNode) -> serde_json::Value {
     match node {
-        TreeNode::Kernel { trees, instructions, proof, proof_time } => serde_json::json!({
+        TreeNode::Kernel { trees, instructions, kernels, proof, proof_time } => serde_json::json!({
             "by": "scorewire",
             "trees": trees,
             "instructions": instructions,
+            "kernels": kernels.iter().map(run).collect::<Vec<_>>(),
             "decisions_checked": proof.decisions,
             "rows_checked": proof.rows,
             "leaves_unreachable": proof.leaves_unreachable,

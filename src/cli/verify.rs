@@ -81,21 +81,21 @@ pub fn schemas(prepared: &Prepared) -> String {
 
 pub fn trees(model: &Model) -> String {
     let node = |node: &TreeNode| match node {
-        TreeNode::Kernel { trees, instructions, proof, proof_time } => format!(
-            "{trees} by scorewire's kernel ({instructions}); ONNX Runtime's bits at all {} decisions ({} rows, {:.0} ms); \
-             {} leaves that no row can reach",
+        TreeNode::Kernel { proof, proof_time, .. } => format!(
+            "{node}; ONNX Runtime's bits at all {} decisions ({} rows, {:.0} ms); {} leaves that no row can reach",
             proof.decisions,
             proof.rows,
             proof_time.as_secs_f64() * 1e3,
             proof.leaves_unreachable
         ),
-        TreeNode::OnnxRuntime { why } => format!("by ONNX Runtime: the node {why}"),
+        TreeNode::OnnxRuntime { .. } => node.to_string(),
     };
+    let left = model.graph.leaves_some().then(|| "some calls stay with ONNX Runtime's own nodes".to_owned());
     match &model.graph.nodes[..] {
         [] => "by ONNX Runtime, if there are any".to_owned(),
         nodes => {
             let direct = model.graph.direct(&model.package.output.tensor).map(|_| "asked directly".to_owned());
-            nodes.iter().map(node).chain(direct).collect::<Vec<_>>().join("; ")
+            nodes.iter().map(node).chain(direct).chain(left).collect::<Vec<_>>().join("; ")
         }
     }
 }

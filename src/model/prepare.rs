@@ -10,6 +10,7 @@ use crate::doors::Clock;
 use crate::error::Fatal;
 use crate::memory;
 use crate::model::curve::ProbeSettings;
+use crate::model::kernels::{KernelPoint, choose, usual};
 use crate::model::open::SessionSettings;
 use crate::model::open::builder;
 use crate::model::package::Package;
@@ -17,7 +18,7 @@ use crate::model::probe::{ProbeReport, check_golden, probe, warm_up};
 use crate::model::problem::list;
 use crate::model::runtime::Runtime;
 use crate::model::session::{Opened, Session};
-use crate::model::trees::{Graph, TreeNode};
+use crate::model::trees::{Choice, Graph, Instructions, Kind, RowsLeft, TreeNode};
 use crate::values::model::{Provider, Trees};
 
 /// What the configuration says about the model.
@@ -27,11 +28,39 @@ pub struct ModelSettings {
     pub onnxruntime: Option<PathBuf>,
     pub provider: Provider,
     pub trees: Trees,
+    /// What kernels for tree ensembles may use; no key sets it.
+    pub tree_kernels: TreeKernels,
     pub probe: ProbeSettings,
     /// Rows of one batch, whatever the probe measures; at most `probe.rows_max`.
     pub batch_rows: Option<usize>,
     /// Every call has exactly this many rows, so that a score never depends on its batch; no key sets it yet.
     pub pad_rows: Option<usize>,
+}
+
+/// What kernels for tree ensembles may use, for whoever measures them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TreeKernels {
+    pub instructions: Instructions,
+    pub choice: KernelChoice,
+}
+
+/// Which kernel scores how many rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KernelChoice {
+    /// The one that is fastest on this machine; ONNX Runtime's node where that is faster.
+    Measured,
+    /// Some for few rows, some for many, as it mostly is.
+    Usual,
+    /// This one alone.
+    Only(Kind),
+}
+
+impl Default for TreeKernels {
+    fn default() -> TreeKernels {
+        // What an unoptimised build takes tells nothing.
+        let choice = if cfg!(debug_assertions) { KernelChoice::Usual } else { KernelChoice::Measured };
+        TreeKernels { instructions: Instructions::best(), choice }
+    }
 }
 
 impl Default for ModelSettings {
@@ -40,6 +69,7 @@ impl Default for ModelSettings {
             onnxruntime: None,
             provider: Provider::Cpu,
             trees: Trees::default(),
+            tree_kernels: TreeKernels::default(),
             probe: ProbeSettings::default(),
             batch_rows: None,
             pad_rows: None,
@@ -53,6 +83,8 @@ pub struct Model {
     pub package: Arc<Package>,
     pub runtime: Runtime,
     pub report: ProbeReport,
+    /// What the graph's kernels were chosen by; none where there are none.
+    pub kernels: Vec<KernelPoint>,
     settings: SessionSettings,
     /// As every session has it.
     pub graph: Graph,
@@ -72,18 +104,25 @@ pub fn prepare(dir: &Path, settings: &ModelSettings, clock: &dyn Clock) -> Resul
     let runtime = Runtime::load(settings.onnxruntime.as_deref())?;
     let start_ns = clock.now_ns();
     let exchanged = match settings.trees {
-        Trees::Auto if settings.provider == Provider::Cpu => exchange_trees(&runtime, &package, clock),
+        Trees::Auto if settings.provider == Provider::Cpu => {
+            exchange_trees(&runtime, &package, settings.tree_kernels.instructions, clock)
+        }
         _ => Graph::unchanged(),
     };
     let (graph, mut tried) = match try_out(&runtime, &package, &exchanged, settings, clock) {
         // The kernel must never cost a model that works: what is wrong with the model itself shows without it too.
         Err(fatal) if exchanged.is_changed() => {
-            let graph = exchanged.given_up(&fatal.what);
+            let what = &fatal.what;
+            let why = format!("passed its proof alone, but the graph with scorewire's kernels in it does not: {what}");
+            let graph = exchanged.given_up(&why);
             let tried = try_out(&runtime, &package, &graph, settings, clock)?;
-            tracing::warn!("scorewire's tree kernel is not used: {}", fatal.what);
+            tracing::warn!("scorewire's tree kernels are not used: {}", fatal.what);
             (graph, tried)
         }
-        tried => (exchanged, tried?),
+        tried => {
+            let tried = tried?;
+            (tried.graph.clone(), tried)
+        }
     };
     log_trees(&graph, &package);
     tried.report.warnings.extend(lost_routing(&package));
@@ -95,13 +134,16 @@ pub fn prepare(dir: &Path, settings: &ModelSettings, clock: &dyn Clock) -> Resul
     }
     let took_ms = clock.now_ns().saturating_sub(start_ns) / 1_000_000;
     tracing::info!(took_ms, shared = tried.opened.is_shared(), "model opened and checked");
-    let Tried { opened, session, report, settings } = tried;
+    let Tried { graph: _, kernels, opened, session, report, settings } = tried;
     let first = Arc::new(Mutex::new(Some(session)));
-    Ok(Model { package: Arc::new(package), runtime, report, settings, graph, opened, first })
+    Ok(Model { package: Arc::new(package), runtime, report, kernels, settings, graph, opened, first })
 }
 
 /// What a graph that holds leads to.
 struct Tried {
+    /// With the kernels that pay.
+    graph: Graph,
+    kernels: Vec<KernelPoint>,
     opened: Arc<Opened>,
     session: Session,
     report: ProbeReport,
@@ -119,15 +161,20 @@ fn try_out(
     let rows_max = settings.probe.rows_max.max(1);
     let pad_rows = settings.pad_rows.map(|rows| rows.max(1));
     let session_settings = SessionSettings { provider: settings.provider, rows_max, pad_rows };
+    let (graph, kernels) = match settings.tree_kernels.choice {
+        KernelChoice::Measured => choose(runtime, package, graph, session_settings, clock)?,
+        KernelChoice::Usual => (usual(graph), Vec::new()),
+        KernelChoice::Only(kind) => (graph.with(&Choice::only(kind), RowsLeft::default()), Vec::new()),
+    };
     let native_before = memory::used_bytes();
-    let opened = Arc::new(Opened::open(runtime, package, graph, session_settings)?);
+    let opened = Arc::new(Opened::open(runtime, package, &graph, session_settings)?);
     let mut session = opened.session(package)?;
     let mut report = probe(&mut session, package, &settings.probe, clock, native_before)?;
     if let Some(rows) = settings.batch_rows {
         report.batch_rows_cap = rows.clamp(1, rows_max);
     }
     warm_up(&mut session, package, report.batch_rows_cap)?;
-    Ok(Tried { opened, session, report, settings: session_settings })
+    Ok(Tried { graph, kernels, opened, session, report, settings: session_settings })
 }
 
 /// A warning where missing values reach trees that say nothing about them.
@@ -159,24 +206,24 @@ fn lost_routing(package: &Package) -> Option<String> {
     ))
 }
 
-fn exchange_trees(runtime: &Runtime, package: &Package, clock: &dyn Clock) -> Graph {
+fn exchange_trees(runtime: &Runtime, package: &Package, instructions: Instructions, clock: &dyn Clock) -> Graph {
     let settings = || builder(runtime, Provider::Cpu).map_err(|fatal| fatal.to_string());
-    Graph::exchange(&package.model, &settings, clock)
+    Graph::exchange(&package.model, instructions, &settings, clock)
 }
 
 fn log_trees(graph: &Graph, package: &Package) {
     let direct = graph.direct(&package.output.tensor).is_some();
     for node in &graph.nodes {
         match node {
-            TreeNode::Kernel { trees, instructions, proof, proof_time } => tracing::info!(
-                trees,
-                instructions,
+            TreeNode::Kernel { proof, proof_time, .. } => tracing::info!(
+                trees = %node,
                 decisions = proof.decisions,
                 rows = proof.rows,
                 leaves_unreachable = proof.leaves_unreachable,
                 proof_ms = u64::try_from(proof_time.as_millis()).unwrap_or(u64::MAX),
                 direct,
-                "tree ensemble scored by scorewire's kernel: the same bits as ONNX Runtime's at every decision"
+                onnxruntime_too = graph.leaves_some(),
+                "tree ensemble scored by scorewire's kernels: the same bits as ONNX Runtime's at every decision"
             ),
             TreeNode::OnnxRuntime { why } => tracing::info!("tree ensemble scored by ONNX Runtime: the node {why}"),
         }

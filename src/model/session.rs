@@ -41,6 +41,8 @@ pub(super) struct Opened {
     in_place: bool,
     placement: Placement,
     warnings: Vec<String>,
+    /// The package's own file, for calls that ONNX Runtime's nodes answer sooner.
+    unchanged: Option<Arc<Opened>>,
 }
 
 impl fmt::Debug for Opened {
@@ -78,6 +80,10 @@ impl Opened {
         runner.set_answers(Answers::with_len(double, rows_learned * answer.columns));
         let in_place = choose_way_back(&mut runner, package, &answer, rows_fixed);
         let placement = placement(&runner, settings.provider, &mut warnings);
+        let unchanged = match graph.leaves_some() {
+            true => Some(Arc::new(Opened::open(runtime, package, &Graph::unchanged(), settings)?)),
+            false => None,
+        };
         let graph = graph.clone();
         // Nobody calls the session of a kernel that is asked directly. A GPU's has one stream of work for all who call.
         let pays = graph.direct(&output).is_some() || graph.bytes(&package.model).len() > OWN_BYTES_MAX;
@@ -96,6 +102,7 @@ impl Opened {
             in_place,
             placement,
             warnings,
+            unchanged,
         })
     }
 
@@ -125,6 +132,10 @@ impl Opened {
             answer: self.answer.clone(),
             trees: self.graph.direct(&self.output),
             padded: vec![0.0; self.rows_fixed.unwrap_or(0) * self.width],
+            unchanged: match &self.unchanged {
+                Some(unchanged) => Some(Box::new(unchanged.session(package)?)),
+                None => None,
+            },
             opened: self.clone(),
         })
     }
@@ -138,6 +149,8 @@ pub struct Session {
     trees: Option<TreeKernel>,
     /// The last, partial batch of a model with a fixed batch, filled up.
     padded: Vec<f32>,
+    /// Answers calls that the graph leaves to the package's own file.
+    unchanged: Option<Box<Session>>,
     opened: Arc<Opened>,
 }
 
@@ -199,19 +212,31 @@ impl Session {
         rows: ArrayView2<'_, f32>,
         scores: &mut [f64],
     ) -> Result<(), Fatal> {
-        self.runner.blank_answers();
+        self.blank_answers();
         scores.fill(f64::NAN);
         self.answer(package, rows, scores)
+    }
+
+    fn blank_answers(&mut self) {
+        self.runner.blank_answers();
+        if let Some(unchanged) = &mut self.unchanged {
+            unchanged.blank_answers();
+        }
     }
 
     /// One call: at most `rows_max` rows, or exactly the fixed number.
     fn call(&mut self, rows: &[f32], scores: &mut [f64]) -> Result<(), ScoreError> {
         let width = self.opened.width;
+        let count = rows.len() / width;
+        if let Some(unchanged) = &mut self.unchanged
+            && self.opened.graph.is_left(count)
+        {
+            return unchanged.call(rows, scores);
+        }
         if let Some(trees) = &mut self.trees {
             trees.score(rows, width, self.answer.column, scores);
             return Ok(());
         }
-        let count = rows.len() / width;
         let AnswerShape { one, many, columns, column } = &mut self.answer;
         let shape = match count {
             1 => &one[..],

@@ -7,7 +7,7 @@ use super::decoding::{self, Preloaded};
 use crate::config::Config;
 use crate::doors::Clock;
 use crate::error::Fatal;
-use crate::model::{self, Model, ModelSettings, ProbeSettings};
+use crate::model::{self, Model, ModelSettings, ProbeSettings, TreeKernels};
 
 /// A model that passed its package's checks, and the plans of the schemas that are there.
 pub struct Prepared {
@@ -56,6 +56,7 @@ fn model_settings(config: &Config) -> ModelSettings {
         onnxruntime: config.model.onnxruntime.clone(),
         provider: config.model.provider,
         trees: config.model.trees,
+        tree_kernels: TreeKernels::default(),
         probe: ProbeSettings {
             rows_max: config.limits.batch_rows_max,
             slice: Duration::from_micros(config.model.batch_slice_us),

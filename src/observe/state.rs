@@ -27,6 +27,8 @@ pub struct ModelInfo {
     pub sha256: String,
     /// The provider really used: `CPU` or `CUDA`.
     pub provider: String,
+    /// Who scores each of its tree ensembles.
+    pub trees: Vec<String>,
     /// How much the heap grew when the sessions of all lanes were loaded.
     pub native_bytes: u64,
 }

@@ -4,7 +4,9 @@
 use crate::model_support::{Draft, data, onnx, settings, sha256};
 use ndarray::{Array2, s};
 use scorewire::doors::Scorer;
-use scorewire::model::{Model, ModelSettings, Session, TreeNode, varied_rows};
+use scorewire::model::{
+    KernelChoice, KernelPoint, Kind, Model, ModelSettings, Session, TreeKernels, TreeNode, varied_rows,
+};
 use scorewire::values::model::Trees;
 
 /// Scores all golden rows as one batch.
@@ -55,6 +57,24 @@ fn trees_score_alike_by_our_kernel_and_by_onnx_runtime() {
         scores(&mut model.session().unwrap(), &rows).iter().map(|score| score.to_bits()).collect()
     };
     assert_eq!(bits(&ours), bits(&theirs));
+    let choices = Kind::ALL.map(KernelChoice::Only).into_iter().chain([KernelChoice::Usual, KernelChoice::Measured]);
+    for choice in choices {
+        let kernels = TreeKernels { choice, ..TreeKernels::default() };
+        let model = draft().prepare(&ModelSettings { tree_kernels: kernels, ..settings() }).unwrap();
+        assert_eq!(bits(&model), bits(&theirs), "{choice:?}: {:?}", model.graph.nodes);
+        match (choice, &model.graph.nodes[0]) {
+            (KernelChoice::Only(kind), TreeNode::Kernel { kernels, .. }) => {
+                assert_eq!(kernels.iter().map(|run| run.kernel).collect::<Vec<_>>(), [kind.name()]);
+            }
+            (KernelChoice::Measured, _) => {
+                let sizes: Vec<usize> = model.kernels.iter().map(|point| point.rows).collect();
+                assert_eq!(sizes, [1, 2, 4, 8, 16, 32], "as far as batches go");
+                let is_whole = |point: &KernelPoint| point.by_kernel.len() == 5 && point.by_onnxruntime.is_some();
+                assert!(model.kernels.iter().all(is_whole), "{:?}", model.kernels);
+            }
+            (_, node) => assert!(matches!(node, TreeNode::Kernel { .. }), "{choice:?}: {node}"),
+        }
+    }
 }
 
 /// A Cast before the trees: the graph with the kernel in it does not open, and the package could not be used.
@@ -65,7 +85,7 @@ fn a_graph_that_does_not_open_with_the_kernel_is_scored_without_it() {
     assert_golden(&model);
     let [TreeNode::OnnxRuntime { why }] = &model.graph.nodes[..] else { panic!("{:?}", model.graph.nodes) };
     for piece in
-        ["the graph with scorewire's kernel in it does not", "ONNX Runtime refuses the model", "tensor(double)"]
+        ["the graph with scorewire's kernels in it does not", "ONNX Runtime refuses the model", "tensor(double)"]
     {
         assert!(why.contains(piece), "{piece:?} is missing in: {why}");
     }

@@ -29,6 +29,7 @@ fn server(connections_max: usize, first_request: Duration, next_request: Duratio
         version: "1".to_owned(),
         sha256: "ab".to_owned(),
         provider: "CPU".to_owned(),
+        trees: vec!["100 trees by scorewire (AVX2: prefix)".to_owned()],
         native_bytes: 0,
     };
     let lanes = vec![Arc::new(LaneStats::default())];

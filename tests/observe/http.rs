@@ -193,6 +193,7 @@ fn a_port_in_use_is_told_with_its_fix() {
         version: String::new(),
         sha256: String::new(),
         provider: String::new(),
+        trees: vec!["100 trees by scorewire (AVX2: prefix)".to_owned()],
         native_bytes: 0,
     };
     let clock: Arc<dyn Clock + Send + Sync> = Arc::<HandClock>::clone(&bench.clock);

@@ -68,6 +68,7 @@ impl Bench {
             version: "3".to_owned(),
             sha256: "ab12".to_owned(),
             provider: "cpu".to_owned(),
+            trees: vec!["100 trees by scorewire (AVX2: prefix)".to_owned()],
             native_bytes: 7_000_000,
         };
         let shared: Arc<dyn Clock + Send + Sync> = Arc::<HandClock>::clone(&clock);

@@ -17,9 +17,10 @@ use ort::value::{Tensor, TensorRef};
 
 use crate::model::sequence::Sequence;
 use crate::model::trees::decisions::{ODD, decisions};
-use crate::model::trees::ensemble::{Ensemble, Finish};
+use crate::model::trees::ensemble::{Ensemble, Finish, Node, Tree};
 use crate::model::trees::file::{File, Found};
-use crate::model::trees::forest::Forest;
+use crate::model::trees::forest::{Choice, Forest};
+use crate::model::trees::kernel::Kind;
 use crate::model::trees::operator::{Loaded, TreeKernel, TreeOperator};
 
 /// Rows around thresholds, at most; larger ensembles are sampled evenly.
@@ -55,17 +56,15 @@ pub fn prove(
     operator: &Arc<TreeOperator>,
     ensemble: &Ensemble,
 ) -> Result<Proof, String> {
-    let mut proof = Proof { rows: whole(builder, file, found, operator)?, ..Proof::default() };
-    let width = operator.forest.features().max(1);
+    let mut proof = Proof { rows: whole(builder, file, found, operator, ensemble)?, ..Proof::default() };
+    let (width, kinds) = (operator.forest.features().max(1), operator.forest.kinds());
     for (node, trees) in found.cut(PART_TREES).iter().zip(ensemble.trees.chunks(PART_TREES)) {
         let mut theirs = open(builder()?, Vec::new(), &file.alone(found, width, node))?;
-        let finish = ensemble.finish.bare(trees);
-        let forest = Forest::new(&Ensemble { trees: trees.to_vec(), finish });
-        let mut kernel = TreeKernel::new(forest.into(), finish);
+        let mut kernels = kernels(trees, &operator.forest, &kinds, ensemble.finish.bare(trees))?;
         let tried = decisions(trees, width);
         for rows in tried.rows.axis_chunks_iter(ndarray::Axis(0), CALL_ROWS) {
-            let (_, scores) = ask(&mut theirs, found, finish, rows)?;
-            compare_kernel(&mut kernel, rows, &scores)?;
+            let (_, scores) = ask(&mut theirs, found, ensemble.finish.bare(trees), rows)?;
+            compare_kernels(&mut kernels, rows, &scores)?;
         }
         proof.rows += tried.rows.nrows();
         proof.decisions += tried.count;
@@ -74,19 +73,35 @@ pub fn prove(
     Ok(proof)
 }
 
+/// Each of the kernels that `whole` has, for some of its trees.
+fn kernels(trees: &[Tree], whole: &Forest, kinds: &[Kind], finish: Finish) -> Result<Vec<Named>, String> {
+    let forest = Forest::new(trees, whole.instructions()).filter(|forest| *kinds == forest.kinds());
+    let forest = forest.ok_or("some of its trees have other kernels than all of them")?;
+    Ok(each(&forest, finish))
+}
+
+/// A kernel, and its name.
+type Named = (&'static str, TreeKernel);
+
+fn each(forest: &Forest, finish: Finish) -> Vec<Named> {
+    let alone = |kind: Kind| TreeKernel::new(forest.chosen(&Choice::only(kind)).into(), finish);
+    forest.kinds().into_iter().map(|kind| (kind.name(), alone(kind))).collect()
+}
+
 /// Node and operator as a whole, within sessions and without. The number of rows that were answered alike.
 fn whole(
     builder: Builder<'_>,
     file: &File<'_>,
     found: &Found<'_>,
     operator: &Arc<TreeOperator>,
+    ensemble: &Ensemble,
 ) -> Result<usize, String> {
     let width = operator.forest.features().max(1);
-    let rows = hard_rows(&operator.forest, width);
+    let rows = hard_rows(ensemble, width);
     let mut theirs = open(builder()?, Vec::new(), &file.alone(found, width, found.message))?;
     let ours = file.alone(found, width, &found.as_operator(operator.name()));
     let mut ours = open(builder()?, vec![operator.clone()], &ours)?;
-    let (mut kernel, mut alone) = (operator.kernel(), 0);
+    let (mut kernels, mut alone) = (each(&operator.forest, operator.finish), 0);
     for start in (0..rows.nrows()).step_by(CALL_ROWS) {
         let end = (start + CALL_ROWS).min(rows.nrows());
         let mut compare = |rows| {
@@ -96,7 +111,7 @@ fn whole(
                 return Err("its labels differ".to_owned());
             }
             compare_scores(&our_scores, &scores)?;
-            compare_kernel(&mut kernel, rows, &scores)
+            compare_kernels(&mut kernels, rows, &scores)
         };
         compare(rows.slice(ndarray::s![start..end, ..]))?;
         // One row takes another way through ONNX Runtime.
@@ -144,15 +159,18 @@ fn compare_scores(ours: &[f32], theirs: &[f32]) -> Result<(), String> {
     }
 }
 
-/// Holds the kernel's own answers against `scores`, row after row as many as it answers columns.
-fn compare_kernel(kernel: &mut TreeKernel, rows: ArrayView2<'_, f32>, scores: &[f32]) -> Result<(), String> {
+/// Holds each kernel's own answers against `scores`, row after row as many as it answers columns.
+fn compare_kernels(kernels: &mut [Named], rows: ArrayView2<'_, f32>, scores: &[f32]) -> Result<(), String> {
     let (columns, mut own) = (scores.len() / rows.nrows(), vec![0.0; rows.nrows()]);
     let values = rows.to_slice().ok_or("its rows do not lie together")?;
-    for column in 0..columns {
-        kernel.score(values, rows.ncols(), column, &mut own);
-        let theirs = scores.iter().skip(column).step_by(columns).map(|score| f64::from(*score));
-        if let Some((theirs, own)) = theirs.zip(&own).find(|(theirs, own)| theirs.to_bits() != own.to_bits()) {
-            return Err(format!("it answered {own:e} by itself where ONNX Runtime answers {theirs:e}"));
+    for (name, kernel) in kernels {
+        kernel.sum_up(values, rows.ncols(), rows.nrows());
+        for column in 0..columns {
+            kernel.answer(column, &mut own);
+            let theirs = scores.iter().skip(column).step_by(columns).map(|score| f64::from(*score));
+            if let Some((theirs, own)) = theirs.zip(&own).find(|(theirs, own)| theirs.to_bits() != own.to_bits()) {
+                return Err(format!("its kernel `{name}` answered {own:e} where ONNX Runtime answers {theirs:e}"));
+            }
         }
     }
     Ok(())
@@ -160,8 +178,12 @@ fn compare_kernel(kernel: &mut TreeKernel, rows: ArrayView2<'_, f32>, scores: &[
 
 /// Rows that stand on the edges: at each threshold, one step to either side of it, and at values that compare oddly,
 /// the rest of the row near thresholds too. Deterministic.
-fn hard_rows(forest: &Forest, width: usize) -> Array2<f32> {
-    let thresholds: Vec<(usize, f32)> = forest.thresholds().collect();
+fn hard_rows(ensemble: &Ensemble, width: usize) -> Array2<f32> {
+    let threshold = |node: &Node| match *node {
+        Node::Split { feature, threshold, .. } => Some((feature as usize, threshold)),
+        Node::Leaf(_) => None,
+    };
+    let thresholds: Vec<(usize, f32)> = ensemble.trees.iter().flatten().filter_map(threshold).collect();
     let mut by_feature = vec![Vec::new(); width];
     for &(feature, threshold) in &thresholds {
         by_feature[feature].push(threshold);

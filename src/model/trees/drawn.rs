@@ -6,6 +6,7 @@ use super::check::{Proof, prove};
 use super::ensemble::Ensemble;
 use super::file::File;
 use super::forest::Forest;
+use super::kernel::Instructions;
 use super::operator::TreeOperator;
 use crate::doors::Clock;
 use crate::model::open::builder;
@@ -225,6 +226,10 @@ pub fn runtime() -> Runtime {
     Runtime::load(Some(&path)).unwrap_or_else(|fatal| panic!("{fatal}"))
 }
 
+pub fn forest(ensemble: &Ensemble) -> Forest {
+    Forest::new(&ensemble.trees, Instructions::best()).expect("trees of a reasonable size")
+}
+
 /// Holds the operator against ONNX Runtime's node, after `spoil` was at the ensemble that the operator is made of.
 pub fn held(style: Style, lists: &[Drawn], spoil: impl FnOnce(&mut Ensemble)) -> Result<Proof, String> {
     let runtime = runtime();
@@ -232,7 +237,7 @@ pub fn held(style: Style, lists: &[Drawn], spoil: impl FnOnce(&mut Ensemble)) ->
     let file = File::read(&bytes).unwrap();
     let mut ensemble = file.found[0].ensemble().unwrap();
     spoil(&mut ensemble);
-    let operator = TreeOperator::new(0, Forest::new(&ensemble).into(), ensemble.finish);
+    let operator = TreeOperator::new(0, forest(&ensemble).into(), ensemble.finish);
     let settings = || builder(&runtime, Provider::Cpu).map_err(|fatal| fatal.to_string());
     prove(&settings, &file, &file.found[0], &operator, &ensemble)
 }

@@ -1,7 +1,6 @@
-//! Tree ensembles by a kernel of our own. ONNX Runtime walks each tree for each row, from split to split: branches that
-//! no processor can guess. [`forest`] instead asks every split of a tree at once, for sixteen rows at once, and reads
-//! the leaf off a bit mask (QuickScorer: Lucchese et al., SIGIR 2015; Ye et al., KDD 2018): no branch, and one row or
-//! sixteen cost the same.
+//! Tree ensembles by kernels of our own. ONNX Runtime walks each tree for each row, from split to split: branches that
+//! no processor can guess. Ours have no such branch ([`kernel`]): several, because one row and a thousand, flat trees and
+//! deep ones each want another. A [`forest`] has those that were measured to be the best, by the number of rows.
 //!
 //! The graph stays ONNX Runtime's: a tree node is exchanged for a custom operator ([`operator`]), everything around it
 //! stays. A node is only exchanged when the operator gave the very bits of ONNX Runtime's own node at every decision of every
@@ -33,5 +32,7 @@ mod tests;
 pub use asked::Asked;
 pub use descent::Hostile;
 pub use file::is_tree_node;
+pub use forest::{Choice, ROWS_TOLD};
+pub use kernel::{Instructions, Kind};
 pub use operator::{Loaded, TreeKernel};
-pub use replace::{Graph, TreeNode};
+pub use replace::{Graph, RowsLeft, Run, TreeNode};

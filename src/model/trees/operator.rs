@@ -25,7 +25,8 @@ use ort::sys::{
 };
 
 use crate::model::trees::ensemble::Finish;
-use crate::model::trees::forest::{Forest, Scratch};
+use crate::model::trees::forest::Forest;
+use crate::model::trees::kernel::Scratch;
 
 /// The operators' domain. Packages cannot name it: it is not among those they may use.
 pub const DOMAIN: &str = "scorewire.trees";
@@ -53,6 +54,16 @@ impl TreeOperator {
         // Digits and letters hold no NUL.
         let name = CString::new(format!("Trees{index}")).unwrap_or_default();
         Arc::new(TreeOperator { interface: INTERFACE, name, forest, finish })
+    }
+
+    /// The same, with other kernels.
+    pub fn with(&self, forest: Forest) -> Arc<TreeOperator> {
+        Arc::new(TreeOperator {
+            interface: INTERFACE,
+            name: self.name.clone(),
+            forest: Arc::new(forest),
+            finish: self.finish,
+        })
     }
 
     pub fn name(&self) -> &str {
@@ -131,13 +142,24 @@ impl TreeKernel {
     /// What the operator answers in one column of its scores, for the first `scores.len()` of `rows`. Each has `width`
     /// values, at least as many as the forest has features.
     pub fn score(&mut self, rows: &[f32], width: usize, column: usize, scores: &mut [f64]) {
-        let sums = self.call.sums_of(&self.forest, rows, width, scores.len());
+        self.sum_up(rows, width, scores.len());
+        self.answer(column, scores);
+    }
+
+    /// The rows' sums, for [`TreeKernel::answer`].
+    pub fn sum_up(&mut self, rows: &[f32], width: usize, count: usize) {
+        self.call.sums_of(&self.forest, rows, width, count);
+    }
+
+    /// One column of the scores of the rows that were summed up last.
+    pub fn answer(&self, column: usize, scores: &mut [f64]) {
+        let answers = scores.iter_mut().zip(&self.call.sums);
         match self.finish {
-            Finish::Sum { base } => scores.iter_mut().zip(sums).for_each(|(score, sum)| *score = f64::from(sum + base)),
+            Finish::Sum { base } => answers.for_each(|(score, sum)| *score = f64::from(sum + base)),
             Finish::Binary { base, logistic, weights_all_positive, .. } => {
-                for (score, sum) in scores.iter_mut().zip(sums) {
+                answers.for_each(|(score, sum)| {
                     *score = f64::from(binary(*sum, base, logistic, weights_all_positive).1[column]);
-                }
+                });
             }
         }
     }

@@ -7,6 +7,7 @@ use super::decisions::{Decisions, ODD, decisions};
 use super::drawn::*;
 use super::ensemble::{Finish, Node, Tree};
 use super::file::File;
+use super::kernel::Instructions;
 use super::replace::Graph;
 use crate::model::open::builder;
 use crate::model::sequence::Sequence;
@@ -107,7 +108,8 @@ fn a_missing_value_goes_by_a_flag_of_one_and_no_other() {
     let runtime = runtime();
     let settings = || builder(&runtime, Provider::Cpu).map_err(|fatal| fatal.to_string());
     let file = model(CLASSIFIER.op_type, &attributes(CLASSIFIER, &chain()));
-    let mut kernel = Graph::exchange(&file, &settings, &StoppedClock).direct("scores").expect("a kernel");
+    let mut kernel =
+        Graph::exchange(&file, Instructions::best(), &settings, &StoppedClock).direct("scores").expect("a kernel");
     let mut row = [0.5; 17];
     row[16] = f32::NAN;
     let mut score = [0.0];

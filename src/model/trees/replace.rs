@@ -1,6 +1,7 @@
 //! Exchanging a model's tree nodes, where that changes no bit and pays.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,10 +9,9 @@ use ort::session::builder::SessionBuilder;
 
 use crate::doors::Clock;
 use crate::model::trees::check::{Proof, prove};
-use crate::model::trees::ensemble::{Ensemble, Node};
 use crate::model::trees::file::File;
-use crate::model::trees::forest::Forest;
-use crate::model::trees::kernel::Kernel;
+use crate::model::trees::forest::{Choice, Forest, ROWS_TOLD};
+use crate::model::trees::kernel::{Instructions, Kind};
 use crate::model::trees::operator::{Loaded, TreeKernel, TreeOperator};
 
 /// What became of one tree node.
@@ -20,6 +20,8 @@ pub enum TreeNode {
     Kernel {
         trees: usize,
         instructions: &'static str,
+        /// From which number of rows on which kernel scores them, and the memory it holds.
+        kernels: Vec<Run>,
         /// Where it gave the bits of ONNX Runtime's own node.
         proof: Proof,
         /// What that took.
@@ -27,6 +29,38 @@ pub enum TreeNode {
     },
     /// And why, in words that follow "the node".
     OnnxRuntime { why: String },
+}
+
+/// In a line, for logs and status.
+impl fmt::Display for TreeNode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TreeNode::Kernel { trees, instructions, kernels, .. } => {
+                write!(f, "{trees} trees by scorewire ({instructions}: {})", list_of_runs(kernels))
+            }
+            TreeNode::OnnxRuntime { why } => write!(f, "by ONNX Runtime: the node {why}"),
+        }
+    }
+}
+
+/// Numbers of rows that one kernel scores.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    pub rows_from: usize,
+    pub kernel: &'static str,
+    pub bytes: usize,
+}
+
+/// In words: `prefix up to 3 rows, together up to 37, bytes beyond`.
+fn list_of_runs(runs: &[Run]) -> String {
+    let ends = runs.iter().skip(1).map(|run| Some(run.rows_from - 1)).chain([None]);
+    let told = runs.iter().zip(ends).enumerate().map(|(at, (run, end))| match end {
+        None if at == 0 => run.kernel.to_owned(),
+        None => format!("{} beyond", run.kernel),
+        Some(1) => format!("{} for one row", run.kernel),
+        Some(end) => format!("{} up to {end}{}", run.kernel, if at == 0 { " rows" } else { "" }),
+    });
+    told.collect::<Vec<_>>().join(", ")
 }
 
 /// An exchanged node.
@@ -37,12 +71,34 @@ struct Exchanged {
     names: BTreeSet<String>,
 }
 
+/// Calls that ONNX Runtime's own nodes answer sooner, by their rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RowsLeft(u64);
+
+impl RowsLeft {
+    /// `is_left` is asked for each number of rows from one to [`ROWS_TOLD`]; the last one speaks for more.
+    pub fn of(is_left: impl Fn(usize) -> bool) -> RowsLeft {
+        RowsLeft((1..=ROWS_TOLD).filter(|rows| is_left(*rows)).fold(0, |left, rows| left | 1 << (rows - 1)))
+    }
+
+    /// Whether no call is answered sooner by a kernel.
+    pub fn is_all(self) -> bool {
+        self.0 == u64::MAX
+    }
+
+    #[inline]
+    fn has(self, rows: usize) -> bool {
+        self.0 >> (rows.clamp(1, ROWS_TOLD) - 1) & 1 == 1
+    }
+}
+
 /// The graph that sessions are opened with. Checked once, shared by all lanes.
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
     /// The changed file; `None`: the package's own.
     changed: Option<Arc<[u8]>>,
     exchanged: Vec<Exchanged>,
+    left: RowsLeft,
     pub nodes: Vec<TreeNode>,
 }
 
@@ -54,23 +110,31 @@ impl Graph {
 
     /// The package's file with its tree nodes exchanged. Whatever cannot be, stays, and [`Graph::nodes`] says why.
     /// `builder` makes a session's settings, as those of the sessions to come.
-    pub fn exchange(file: &[u8], builder: &dyn Fn() -> Result<SessionBuilder, String>, clock: &dyn Clock) -> Graph {
+    /// Each operator has every kernel, and the first one takes all rows: [`Graph::with`] has those that pay.
+    pub fn exchange(
+        file: &[u8],
+        instructions: Instructions,
+        builder: &dyn Fn() -> Result<SessionBuilder, String>,
+        clock: &dyn Clock,
+    ) -> Graph {
         // What ONNX Runtime itself cannot read, it will say better.
         let Ok(file) = File::read(file) else { return Graph::unchanged() };
         let mut graph = Graph::default();
         let mut exchanged = Vec::new();
         for (index, found) in file.found.iter().enumerate() {
             let ensemble = found.ensemble().map_err(|unfit| unfit.0);
-            let node = ensemble.as_ref().map_err(String::clone).and_then(pays).and_then(|ensemble| {
+            let node = ensemble.and_then(|ensemble| {
                 let start_ns = clock.now_ns();
-                let operator = TreeOperator::new(index, Arc::new(Forest::new(ensemble)), ensemble.finish);
-                let proof = prove(builder, &file, found, &operator, ensemble)?;
+                let forest = Forest::new(&ensemble.trees, instructions).ok_or(TOO_LARGE)?;
+                let operator = TreeOperator::new(index, Arc::new(forest), ensemble.finish);
+                let proof = prove(builder, &file, found, &operator, &ensemble)?;
                 let proof_time = Duration::from_nanos(clock.now_ns().saturating_sub(start_ns));
-                let (trees, instructions) = (operator.forest.trees(), operator.forest.instructions());
+                let (trees, instructions) = (operator.forest.trees(), instructions.name());
+                let kernels = runs(&operator.forest, &Choice::only(operator.forest.kinds()[0]));
                 let names = file.names_of_scores(found).unwrap_or_default();
                 exchanged.push((found, operator.clone()));
                 graph.exchanged.push(Exchanged { operator, names });
-                Ok(TreeNode::Kernel { trees, instructions, proof, proof_time })
+                Ok(TreeNode::Kernel { trees, instructions, kernels, proof, proof_time })
             });
             graph.nodes.push(node.unwrap_or_else(|why| TreeNode::OnnxRuntime { why }));
         }
@@ -79,6 +143,46 @@ impl Graph {
             graph.changed = Some(file.exchange(&exchanged).into());
         }
         graph
+    }
+
+    /// Kernels that every exchanged node has.
+    pub fn kinds(&self) -> Vec<Kind> {
+        let has = |node: &Exchanged, kind: Kind| node.operator.forest.kinds().contains(&kind);
+        let all = |kind: &Kind| self.exchanged.iter().all(|node| has(node, *kind));
+        if self.exchanged.is_empty() { Vec::new() } else { Kind::ALL.into_iter().filter(all).collect() }
+    }
+
+    /// Memory of these kernels of all exchanged nodes.
+    pub fn bytes_of(&self, kind: Kind) -> usize {
+        self.exchanged.iter().map(|node| node.operator.forest.bytes_of(kind)).sum()
+    }
+
+    /// The same graph, whose nodes have the kernels of `choice` alone. `left`: by rows less one, what stays with ONNX
+    /// Runtime's own nodes.
+    pub fn with(&self, choice: &Choice, left: RowsLeft) -> Graph {
+        let mut graph = Graph { left, ..self.clone() };
+        for node in &mut graph.exchanged {
+            node.operator = node.operator.with(node.operator.forest.chosen(choice));
+        }
+        let mut forests = graph.exchanged.iter().map(|node| &node.operator.forest);
+        for node in &mut graph.nodes {
+            if let TreeNode::Kernel { kernels, .. } = node
+                && let Some(forest) = forests.next()
+            {
+                *kernels = runs(forest, choice);
+            }
+        }
+        graph
+    }
+
+    /// What of a call of as many rows stays with the package's own file.
+    pub fn is_left(&self, rows: usize) -> bool {
+        self.left.has(rows)
+    }
+
+    /// Whether any call does.
+    pub fn leaves_some(&self) -> bool {
+        self.left != RowsLeft::default()
     }
 
     /// What answers as the graph does at `output`, where that is an exchanged node's answer to the graph's own rows: then
@@ -92,12 +196,10 @@ impl Graph {
         self.changed.is_some()
     }
 
-    /// The package's file after all, because the changed one failed as `why` says.
+    /// The package's file after all: `why`, in words that follow "the node".
     pub fn given_up(&self, why: &str) -> Graph {
         let node = |node: &TreeNode| match node {
-            TreeNode::Kernel { .. } => TreeNode::OnnxRuntime {
-                why: format!("passed its proof alone, but the graph with scorewire's kernel in it does not: {why}"),
-            },
+            TreeNode::Kernel { .. } => TreeNode::OnnxRuntime { why: why.to_owned() },
             TreeNode::OnnxRuntime { .. } => node.clone(),
         };
         Graph { nodes: self.nodes.iter().map(node).collect(), ..Graph::default() }
@@ -115,13 +217,10 @@ impl Graph {
     }
 }
 
-/// The ensemble, unless its trees are so large that walking down one, as ONNX Runtime does, costs less than asking all
-/// of its splits: that pays up to about 128 leaves a tree with AVX2 or AVX-512, up to 64 without.
-fn pays(ensemble: &Ensemble) -> Result<&Ensemble, String> {
-    let splits: usize = ensemble.trees.iter().flatten().filter(|node| matches!(node, Node::Split { .. })).count();
-    let visits: f64 = ensemble.trees.iter().map(|tree| (tree.len() as f64).log2()).sum();
-    match splits as f64 <= visits * Kernel::best().splits_per_visit() {
-        true => Ok(ensemble),
-        false => Err(format!("has {splits} splits in {} trees: walking down is cheaper", ensemble.trees.len())),
-    }
+const TOO_LARGE: &str =
+    "has a tree of over a million nodes, or splits on over four thousand columns: no kernel takes it";
+
+fn runs(forest: &Forest, choice: &Choice) -> Vec<Run> {
+    let run = |(rows_from, kind): (usize, Kind)| Run { rows_from, kernel: kind.name(), bytes: forest.bytes_of(kind) };
+    choice.runs().into_iter().map(run).collect()
 }

@@ -4,23 +4,41 @@
 use super::drawn::*;
 use super::ensemble::{Ensemble, Finish, Node, Unfit};
 use super::file::File;
-use super::forest::{Forest, Scratch};
-use super::kernel::Kernel;
-use super::replace::{Graph, TreeNode};
+use super::forest::Choice;
+use super::kernel::{Instructions, Kernel, Kind, Scratch};
+use super::replace::{Graph, RowsLeft, TreeNode};
 use crate::model::open::builder;
 use crate::model::sequence::Sequence;
 use crate::values::model::Provider;
 
 mod random;
 
+/// Every kernel for every instructions of this processor, in calls of many sizes, against a walk down the lists.
+fn hold_kernels(ensemble: &Ensemble, lists: &[Drawn], rows: &[f32], told: &str) {
+    let expected: Vec<u32> = rows.chunks(WIDTH + 1).map(|row| walk(lists, row).to_bits()).collect();
+    let mut scratch = Scratch::default();
+    for instructions in Instructions::available() {
+        for kernel in Kernel::all(&ensemble.trees, instructions) {
+            for size in [expected.len(), 1, 3, 16, 61, 64] {
+                let mut sums = vec![f32::NAN; expected.len()];
+                for (rows, sums) in rows.chunks(size * (WIDTH + 1)).zip(sums.chunks_mut(size)) {
+                    kernel.sums(rows, WIDTH + 1, sums, &mut scratch);
+                }
+                let got: Vec<u32> = sums.iter().map(|sum| sum.to_bits()).collect();
+                let name = kernel.kind().name();
+                assert_eq!(got, expected, "{name} ({}), calls of {size} rows, {told}", instructions.name());
+            }
+        }
+    }
+}
+
 #[test]
 fn every_kernel_sums_as_a_walk_down_the_trees_does() {
     for (seed, leaves) in (1..).zip(SIZES) {
         let lists = drawn(seed, CLASSIFIER, leaves);
-        let ensemble = read(CLASSIFIER, &lists);
         let mut random = Sequence::new(seed + 100);
-        // Not whole steps of sixteen, and wider than the trees ask for.
-        let rows: Vec<f32> = (0..77 * (WIDTH + 1))
+        // Not whole steps of sixteen or sixty-four, and wider than the trees ask for.
+        let rows: Vec<f32> = (0..205 * (WIDTH + 1))
             .map(|_| match random.below(12) {
                 0 => f32::NAN,
                 1 => f32::INFINITY,
@@ -29,14 +47,55 @@ fn every_kernel_sums_as_a_walk_down_the_trees_does() {
                 _ => value(&mut random),
             })
             .collect();
-        let expected: Vec<u32> = rows.chunks(WIDTH + 1).map(|row| walk(&lists, row).to_bits()).collect();
-        for kernel in Kernel::available() {
-            let forest = Forest::for_kernel(&ensemble, kernel);
-            let (mut sums, mut scratch) = (vec![0.0; 77], Scratch::default());
-            forest.sums(&rows, WIDTH + 1, &mut sums, &mut scratch);
-            let got: Vec<u32> = sums.iter().map(|sum| sum.to_bits()).collect();
-            assert_eq!(got, expected, "{} with {leaves:?} leaves", kernel.name());
-        }
+        hold_kernels(&read(CLASSIFIER, &lists), &lists, &rows, &format!("{leaves:?} leaves"));
+    }
+}
+
+/// A rank is a byte: such columns stand there twice and more often.
+#[test]
+fn columns_of_more_thresholds_than_a_byte_counts_are_summed_alike() {
+    let mut random = Sequence::new(77);
+    let mut fine = move || random.below(1 << 20) as f32 / (1 << 18) as f32 - 2.0;
+    for (seed, leaves) in [(1, &[256; 6][..]), (2, &[1_400]), (3, &[31; 60])] {
+        let mut lists = drawn(seed, CLASSIFIER, leaves);
+        lists.iter_mut().filter(|node| node.mode != "LEAF").for_each(|node| node.value = fine());
+        let thresholds: Vec<f32> = lists.iter().map(|node| node.value).collect();
+        let mut random = Sequence::new(seed);
+        let rows: Vec<f32> = (0..70 * (WIDTH + 1))
+            .map(|_| match random.below(4) {
+                0 => thresholds[random.below(thresholds.len())],
+                1 => thresholds[random.below(thresholds.len())].next_up(),
+                2 => fine(),
+                _ => [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 3.0][random.below(4)],
+            })
+            .collect();
+        hold_kernels(&read(CLASSIFIER, &lists), &lists, &rows, &format!("{} trees", leaves.len()));
+    }
+}
+
+#[test]
+fn a_forest_gives_each_number_of_rows_to_its_kernel_and_the_rest_of_a_step_to_another() {
+    let lists = drawn(4, CLASSIFIER, &[31; 20]);
+    let ensemble = read(CLASSIFIER, &lists);
+    let whole = forest(&ensemble);
+    let mut random = Sequence::new(9);
+    let rows: Vec<f32> = (0..300 * WIDTH).map(|_| value(&mut random)).collect();
+    let expected: Vec<f32> = rows.chunks(WIDTH).map(|row| walk(&lists, row)).collect();
+    let choice = Choice::of(|rows| match rows {
+        1..=4 => Kind::Prefix,
+        5..=40 => Kind::Together,
+        _ => Kind::WalkRows,
+    });
+    assert_eq!(choice.runs(), [(1, Kind::Prefix), (5, Kind::Together), (41, Kind::WalkRows)]);
+    let chosen = whole.chosen(&choice);
+    let mut kinds = chosen.kinds();
+    kinds.sort();
+    assert_eq!(kinds, [Kind::Together, Kind::Prefix, Kind::WalkRows]);
+    assert!(chosen.bytes() < whole.bytes());
+    for count in 0..=300 {
+        let mut sums = vec![f32::NAN; count];
+        chosen.sums(&rows[..count * WIDTH], WIDTH, &mut sums, &mut Scratch::default());
+        assert_eq!(sums, expected[..count], "{count} rows");
     }
 }
 
@@ -150,18 +209,24 @@ fn what_is_not_read_stays_and_says_why() {
 }
 
 #[test]
-fn trees_too_large_to_pay_stay_with_onnx_runtime() {
+fn whatever_trees_are_read_have_a_kernel() {
     let runtime = runtime();
     let settings = || builder(&runtime, Provider::Cpu).map_err(|fatal| fatal.to_string());
-    let exchanged = |leaves: &[usize]| {
-        let lists = drawn(9, CLASSIFIER, leaves);
-        Graph::exchange(&model(CLASSIFIER.op_type, &attributes(CLASSIFIER, &lists)), &settings, &StoppedClock)
-            .nodes
-            .remove(0)
-    };
-    assert!(matches!(exchanged(&[31; 20]), TreeNode::Kernel { trees: 20, .. }));
-    let TreeNode::OnnxRuntime { why } = exchanged(&[2_000; 3]) else { panic!("a kernel for 2,000 leaves") };
-    assert!(why.contains("5997 splits in 3 trees"), "{why}");
+    for leaves in [&[31; 20][..], &[2_000; 3]] {
+        let file = model(CLASSIFIER.op_type, &attributes(CLASSIFIER, &drawn(9, CLASSIFIER, leaves)));
+        let graph = Graph::exchange(&file, Instructions::best(), &settings, &StoppedClock);
+        let all = graph.kinds();
+        assert!(all.contains(&Kind::WalkTrees), "{all:?}");
+        let TreeNode::Kernel { trees, kernels, .. } = &graph.nodes[0] else { panic!("{:?}", graph.nodes) };
+        assert_eq!((*trees, kernels.len(), kernels[0].kernel), (leaves.len(), 1, all[0].name()));
+        let choice = Choice::of(|rows| if rows < 8 { Kind::WalkTrees } else { Kind::Together });
+        let graph = graph.with(&choice, RowsLeft::of(|rows| rows > 32));
+        let TreeNode::Kernel { kernels, .. } = &graph.nodes[0] else { panic!("{:?}", graph.nodes) };
+        let told = graph.nodes[0].to_string();
+        assert!(told.contains(": walk-trees up to 7 rows, together beyond)"), "{told}");
+        assert!(kernels.iter().all(|run| run.bytes > 0));
+        assert_eq!([1, 32, 33, 64, 65, 1_000].map(|rows| graph.is_left(rows)), [false, false, true, true, true, true]);
+    }
 }
 
 #[test]
@@ -169,11 +234,11 @@ fn the_kernel_answers_by_itself_only_where_its_scores_are_the_graphs_answer() {
     let runtime = runtime();
     let settings = || builder(&runtime, Provider::Cpu).map_err(|fatal| fatal.to_string());
     let mut bytes = model(CLASSIFIER.op_type, &attributes(CLASSIFIER, &drawn(9, CLASSIFIER, &[31; 20])));
-    let graph = Graph::exchange(&bytes, &settings, &StoppedClock);
+    let graph = Graph::exchange(&bytes, Instructions::best(), &settings, &StoppedClock);
     assert!(graph.direct("scores").is_some());
     assert!(graph.direct("label").is_none());
     // The graph is given something else, and the node's rows come from elsewhere.
     let given = bytes.windows(4).rposition(|four| four == b"rows").unwrap();
     bytes[given..given + 4].copy_from_slice(b"cols");
-    assert!(Graph::exchange(&bytes, &settings, &StoppedClock).direct("scores").is_none());
+    assert!(Graph::exchange(&bytes, Instructions::best(), &settings, &StoppedClock).direct("scores").is_none());
 }

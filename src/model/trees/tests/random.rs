@@ -117,7 +117,7 @@ fn hold(runtime: &Runtime, seed: u64) -> usize {
     let file = File::read(&bytes).unwrap();
     let found = &file.found[0];
     let ensemble = found.ensemble().unwrap_or_else(|Unfit(why)| panic!("seed {seed} is not read: {why}"));
-    let forest = Forest::new(&ensemble);
+    let forest = forest(&ensemble);
     let operator = TreeOperator::new(0, forest.into(), ensemble.finish);
     let width = operator.forest.features().max(1) + random.below(2);
     let open = |node: &[u8]| {
@@ -179,7 +179,7 @@ fn random_ensembles_that_vote_otherwise_stay_with_onnx_runtime() {
             let own = [("class_ids", ids), ("classlabels_int64s", labels)];
             named.extend(own.map(|(name, values)| (name.to_owned(), Value::Ints(values))));
             let bytes = model(CLASSIFIER.op_type, &named);
-            let graph = Graph::exchange(&bytes, &settings, &StoppedClock);
+            let graph = Graph::exchange(&bytes, Instructions::best(), &settings, &StoppedClock);
             assert!(matches!(graph.nodes[..], [TreeNode::OnnxRuntime { .. }]), "seed {seed}, {post}");
             assert!(graph.direct("scores").is_none(), "seed {seed}, {post}");
         }
