@@ -17,8 +17,9 @@ use ort::value::{Tensor, TensorRef};
 
 use crate::model::sequence::Sequence;
 use crate::model::trees::decisions::{ODD, decisions};
-use crate::model::trees::ensemble::{Ensemble, Finish, Node, Tree};
+use crate::model::trees::ensemble::{Ensemble, Node, Tree};
 use crate::model::trees::file::{File, Found};
+use crate::model::trees::finish::Finish;
 use crate::model::trees::forest::{Choice, Forest};
 use crate::model::trees::kernel::Kind;
 use crate::model::trees::operator::{Loaded, TreeKernel, TreeOperator};
@@ -57,13 +58,15 @@ pub fn prove(
     ensemble: &Ensemble,
 ) -> Result<Proof, String> {
     let mut proof = Proof { rows: whole(builder, file, found, operator, ensemble)?, ..Proof::default() };
-    let (width, kinds) = (operator.forest.features().max(1), operator.forest.kinds());
-    for (node, trees) in found.cut(PART_TREES).iter().zip(ensemble.trees.chunks(PART_TREES)) {
+    let width = operator.forests[0].features().max(1);
+    for (part, node) in found.cut(PART_TREES).iter().enumerate() {
         let mut theirs = open(builder()?, Vec::new(), &file.alone(found, width, node))?;
-        let mut kernels = kernels(trees, &operator.forest, &kinds, ensemble.finish.bare(trees))?;
-        let tried = decisions(trees, width);
+        let some = ensemble.part(PART_TREES, part);
+        let forests = some.sums.iter().zip(&*operator.forests).map(|(trees, whole)| alike(trees, whole));
+        let mut kernels = each(&forests.collect::<Result<Vec<_>, _>>()?, some.finish);
+        let tried = decisions(some.trees(), width);
         for rows in tried.rows.axis_chunks_iter(ndarray::Axis(0), CALL_ROWS) {
-            let (_, scores) = ask(&mut theirs, found, ensemble.finish.bare(trees), rows)?;
+            let (_, scores) = ask(&mut theirs, found, some.finish, rows)?;
             compare_kernels(&mut kernels, rows, &scores)?;
         }
         proof.rows += tried.rows.nrows();
@@ -73,19 +76,19 @@ pub fn prove(
     Ok(proof)
 }
 
-/// Each of the kernels that `whole` has, for some of its trees.
-fn kernels(trees: &[Tree], whole: &Forest, kinds: &[Kind], finish: Finish) -> Result<Vec<Named>, String> {
-    let forest = Forest::new(trees, whole.instructions()).filter(|forest| *kinds == forest.kinds());
-    let forest = forest.ok_or("some of its trees have other kernels than all of them")?;
-    Ok(each(&forest, finish))
+/// Some trees with the kernels that `whole` has.
+fn alike(trees: &[Tree], whole: &Forest) -> Result<Forest, String> {
+    let forest = Forest::new(trees, whole.instructions()).filter(|forest| whole.kinds() == forest.kinds());
+    forest.ok_or_else(|| "some of its trees have other kernels than all of them".to_owned())
 }
 
 /// A kernel, and its name.
 type Named = (&'static str, TreeKernel);
 
-fn each(forest: &Forest, finish: Finish) -> Vec<Named> {
-    let alone = |kind: Kind| TreeKernel::new(forest.chosen(&Choice::only(kind)).into(), finish);
-    forest.kinds().into_iter().map(|kind| (kind.name(), alone(kind))).collect()
+fn each(forests: &[Forest], finish: Finish) -> Vec<Named> {
+    let alone = |kind: Kind| forests.iter().map(|forest| forest.chosen(&Choice::only(kind))).collect();
+    let kernel = |kind: Kind| (kind.name(), TreeKernel::new(alone(kind), finish));
+    forests[0].kinds().into_iter().map(kernel).collect()
 }
 
 /// Node and operator as a whole, within sessions and without. The number of rows that were answered alike.
@@ -96,12 +99,12 @@ fn whole(
     operator: &Arc<TreeOperator>,
     ensemble: &Ensemble,
 ) -> Result<usize, String> {
-    let width = operator.forest.features().max(1);
+    let width = operator.forests[0].features().max(1);
     let rows = hard_rows(ensemble, width);
     let mut theirs = open(builder()?, Vec::new(), &file.alone(found, width, found.message))?;
     let ours = file.alone(found, width, &found.as_operator(operator.name()));
     let mut ours = open(builder()?, vec![operator.clone()], &ours)?;
-    let (mut kernels, mut alone) = (each(&operator.forest, operator.finish), 0);
+    let (mut kernels, mut alone) = (each(&operator.forests, operator.finish), 0);
     for start in (0..rows.nrows()).step_by(CALL_ROWS) {
         let end = (start + CALL_ROWS).min(rows.nrows());
         let mut compare = |rows| {
@@ -164,9 +167,8 @@ fn compare_kernels(kernels: &mut [Named], rows: ArrayView2<'_, f32>, scores: &[f
     let (columns, mut own) = (scores.len() / rows.nrows(), vec![0.0; rows.nrows()]);
     let values = rows.to_slice().ok_or("its rows do not lie together")?;
     for (name, kernel) in kernels {
-        kernel.sum_up(values, rows.ncols(), rows.nrows());
         for column in 0..columns {
-            kernel.answer(column, &mut own);
+            kernel.score(values, rows.ncols(), column, &mut own);
             let theirs = scores.iter().skip(column).step_by(columns).map(|score| f64::from(*score));
             if let Some((theirs, own)) = theirs.zip(&own).find(|(theirs, own)| theirs.to_bits() != own.to_bits()) {
                 return Err(format!("its kernel `{name}` answered {own:e} where ONNX Runtime answers {theirs:e}"));
@@ -183,7 +185,7 @@ fn hard_rows(ensemble: &Ensemble, width: usize) -> Array2<f32> {
         Node::Split { feature, threshold, .. } => Some((feature as usize, threshold)),
         Node::Leaf(_) => None,
     };
-    let thresholds: Vec<(usize, f32)> = ensemble.trees.iter().flatten().filter_map(threshold).collect();
+    let thresholds: Vec<(usize, f32)> = ensemble.trees().iter().flatten().filter_map(threshold).collect();
     let mut by_feature = vec![Vec::new(); width];
     for &(feature, threshold) in &thresholds {
         by_feature[feature].push(threshold);

@@ -57,10 +57,18 @@ pub struct Style {
     pub positive: bool,
     /// The same for all splits of a model, as exporters do it and as ONNX Runtime has a faster way for; or any.
     pub mode: Option<&'static str>,
+    /// Leaves have weights for both classes; whether the first is the second with another sign.
+    pub mirrored: Option<bool>,
 }
 
-pub const CLASSIFIER: Style =
-    Style { op_type: "TreeEnsembleClassifier", post: Some("LOGISTIC"), base: None, positive: false, mode: None };
+pub const CLASSIFIER: Style = Style {
+    op_type: "TreeEnsembleClassifier",
+    post: Some("LOGISTIC"),
+    base: None,
+    positive: false,
+    mode: None,
+    mirrored: None,
+};
 
 /// A tree of `leaves` leaves, split anywhere: from balanced to a mere chain.
 pub fn grow(random: &mut Sequence, style: Style, tree: i64, leaves: usize, lists: &mut Vec<Drawn>) {
@@ -148,6 +156,14 @@ pub type Named<'a> = Vec<(String, Value<'a>)>;
 pub fn attributes(style: Style, lists: &[Drawn]) -> Named<'static> {
     let ints = |of: fn(&Drawn) -> i64| Value::Ints(lists.iter().map(of).collect());
     let leaves = || lists.iter().filter(|node| node.mode == "LEAF");
+    // What a leaf votes for the first class and for the second, or for the only one.
+    let votes = || {
+        leaves().flat_map(|node| match style.mirrored {
+            None => vec![(node, 0, node.weight)],
+            Some(true) => vec![(node, 0, -node.weight), (node, 1, node.weight)],
+            Some(false) => vec![(node, 0, 0.125 - 0.75 * node.weight), (node, 1, node.weight)],
+        })
+    };
     let role = if style.op_type == "TreeEnsembleRegressor" { "target" } else { "class" };
     let mut named = vec![
         ("nodes_treeids".to_owned(), ints(|node| node.tree)),
@@ -158,10 +174,10 @@ pub fn attributes(style: Style, lists: &[Drawn]) -> Named<'static> {
         ("nodes_missing_value_tracks_true".to_owned(), ints(|node| node.nan_true)),
         ("nodes_values".to_owned(), Value::Floats(lists.iter().map(|node| node.value).collect())),
         ("nodes_modes".to_owned(), Value::Texts(lists.iter().map(|node| node.mode).collect())),
-        (format!("{role}_treeids"), Value::Ints(leaves().map(|node| node.tree).collect())),
-        (format!("{role}_nodeids"), Value::Ints(leaves().map(|node| node.node).collect())),
-        (format!("{role}_ids"), Value::Ints(leaves().map(|_| 0).collect())),
-        (format!("{role}_weights"), Value::Floats(leaves().map(|node| node.weight).collect())),
+        (format!("{role}_treeids"), Value::Ints(votes().map(|(node, ..)| node.tree).collect())),
+        (format!("{role}_nodeids"), Value::Ints(votes().map(|(node, ..)| node.node).collect())),
+        (format!("{role}_ids"), Value::Ints(votes().map(|(_, id, _)| id).collect())),
+        (format!("{role}_weights"), Value::Floats(votes().map(|(.., weight)| weight).collect())),
     ];
     named.extend(style.post.map(|post| ("post_transform".to_owned(), Value::Text(post))));
     named.extend(style.base.map(|base| ("base_values".to_owned(), Value::Floats(vec![base]))));
@@ -226,8 +242,9 @@ pub fn runtime() -> Runtime {
     Runtime::load(Some(&path)).unwrap_or_else(|fatal| panic!("{fatal}"))
 }
 
-pub fn forest(ensemble: &Ensemble) -> Forest {
-    Forest::new(&ensemble.trees, Instructions::best()).expect("trees of a reasonable size")
+pub fn forests(ensemble: &Ensemble) -> Vec<Forest> {
+    let forest = |trees: &Vec<_>| Forest::new(trees, Instructions::best()).expect("trees of a reasonable size");
+    ensemble.sums.iter().map(forest).collect()
 }
 
 /// Holds the operator against ONNX Runtime's node, after `spoil` was at the ensemble that the operator is made of.
@@ -237,7 +254,7 @@ pub fn held(style: Style, lists: &[Drawn], spoil: impl FnOnce(&mut Ensemble)) ->
     let file = File::read(&bytes).unwrap();
     let mut ensemble = file.found[0].ensemble().unwrap();
     spoil(&mut ensemble);
-    let operator = TreeOperator::new(0, forest(&ensemble).into(), ensemble.finish);
+    let operator = TreeOperator::new(0, forests(&ensemble), ensemble.finish);
     let settings = || builder(&runtime, Provider::Cpu).map_err(|fatal| fatal.to_string());
     prove(&settings, &file, &file.found[0], &operator, &ensemble)
 }

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use crate::model::trees::attributes::Attributes;
+use crate::model::trees::finish::Finish;
 
 /// Why a node stays with ONNX Runtime, in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,40 +26,10 @@ pub enum Node {
 /// The root comes first.
 pub type Tree = Vec<Node>;
 
-/// What becomes of a row's sum.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Finish {
-    /// A regressor: `sum + base`.
-    Sum { base: f32 },
-    /// A classifier of two classes that sums up the second one's score.
-    Binary { base: Option<f32>, logistic: bool, labels: [i64; 2], weights_all_positive: bool },
-}
-
-impl Finish {
-    /// For some of the trees, and without the transform, which hides small differences of sums.
-    pub fn bare(self, trees: &[Tree]) -> Finish {
-        let is_positive = |node: &Node| !matches!(node, Node::Leaf(weight) if *weight < 0.0);
-        match self {
-            Finish::Sum { .. } => self,
-            Finish::Binary { base, labels, .. } => {
-                let weights_all_positive = trees.iter().flatten().all(is_positive);
-                Finish::Binary { base, logistic: false, labels, weights_all_positive }
-            }
-        }
-    }
-
-    /// Columns of the scores.
-    pub fn columns(self) -> usize {
-        match self {
-            Finish::Sum { .. } => 1,
-            Finish::Binary { .. } => 2,
-        }
-    }
-}
-
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ensemble {
-    pub trees: Vec<Tree>,
+    /// The trees once for each sum, with its leaves' weights: all of the same splits.
+    pub sums: Vec<Vec<Tree>>,
     pub finish: Finish,
 }
 
@@ -102,9 +73,32 @@ impl Ensemble {
             "TreeEnsembleRegressor" => ("target", read_regressor(attributes)?),
             other => return unfit(format!("is a {other}")),
         };
-        let leaves = Leaves::read(attributes, role)?;
-        let trees = read_trees(attributes, &leaves)?;
-        Ok(Ensemble { trees, finish })
+        let lists = LeafLists::read(attributes, role)?;
+        let (leaves, finish) = match finish {
+            Finish::Binary { base, logistic, .. } if lists.is_pair() => {
+                let [first, second] = [0, 1].map(|class| lists.of(|id| id == class));
+                let (first, second) = (first?, second?);
+                let mirrored = first.is_mirror_of(&second);
+                (if mirrored { vec![second] } else { vec![first, second] }, Finish::Pair { base, logistic, mirrored })
+            }
+            finish => (vec![lists.single()?], finish),
+        };
+        let sums = leaves.iter().map(|leaves| read_trees(attributes, leaves)).collect::<Result<_, _>>()?;
+        Ok(Ensemble { sums, finish })
+    }
+
+    /// The `part`th some of its trees, `trees` of them, and without the transform, which hides small differences of sums.
+    pub fn part(&self, trees: usize, part: usize) -> Ensemble {
+        let some = |all: &Vec<Tree>| all.chunks(trees).nth(part).unwrap_or_default().to_vec();
+        let sums: Vec<Vec<Tree>> = self.sums.iter().map(some).collect();
+        let is_positive = |node: &Node| !matches!(node, Node::Leaf(weight) if *weight < 0.0);
+        let finish = self.finish.bare(sums[0].iter().flatten().all(is_positive));
+        Ensemble { sums, finish }
+    }
+
+    /// The trees, whatever their weights.
+    pub fn trees(&self) -> &[Tree] {
+        &self.sums[0]
     }
 }
 
@@ -144,30 +138,71 @@ fn read_regressor(attributes: &Attributes<'_>) -> Result<Finish, Unfit> {
     }
 }
 
+/// The lists of leaves' weights, all of one length.
+struct LeafLists<'a> {
+    trees: &'a [i64],
+    nodes: &'a [i64],
+    /// Classes or targets.
+    ids: &'a [i64],
+    weights: &'a [f32],
+}
+
+impl<'a> LeafLists<'a> {
+    fn read(attributes: &'a Attributes<'_>, role: &str) -> Result<LeafLists<'a>, Unfit> {
+        let lists = LeafLists {
+            trees: attributes.ints(&format!("{role}_treeids")),
+            nodes: attributes.ints(&format!("{role}_nodeids")),
+            ids: attributes.ints(&format!("{role}_ids")),
+            weights: attributes.floats(&format!("{role}_weights")),
+        };
+        if [lists.nodes.len(), lists.ids.len(), lists.weights.len()] != [lists.trees.len(); 3] {
+            return unfit("has lists of leaves of different lengths");
+        }
+        match lists.weights.iter().any(|weight| !weight.is_finite()) {
+            true => unfit("has a leaf that is not finite"),
+            false => Ok(lists),
+        }
+    }
+
+    /// Whether leaves have weights for two classes.
+    fn is_pair(&self) -> bool {
+        self.ids.contains(&0) && self.ids.contains(&1)
+    }
+
+    fn single(&self) -> Result<Leaves, Unfit> {
+        match self.ids.windows(2).any(|pair| pair[0] != pair[1]) {
+            true => unfit("gives its leaves weights for several classes or targets"),
+            false => self.of(|_| true),
+        }
+    }
+
+    /// The weights for those classes or targets.
+    fn of(&self, is_meant: impl Fn(i64) -> bool) -> Result<Leaves, Unfit> {
+        if self.ids.iter().any(|id| !(0..=1).contains(id)) && self.is_pair() {
+            return unfit("gives its leaves weights for several classes or targets");
+        }
+        let keys = self.trees.iter().copied().zip(self.nodes.iter().copied());
+        let meant = keys.zip(self.weights.iter().copied()).zip(self.ids).filter(|(_, id)| is_meant(**id));
+        let (mut leaves, mut count) = (HashMap::new(), 0);
+        for (leaf, _) in meant {
+            leaves.extend([leaf]);
+            count += 1;
+        }
+        match leaves.len() == count {
+            true => Ok(Leaves(leaves)),
+            false => unfit("gives a leaf several weights"),
+        }
+    }
+}
+
 /// Weights of leaves by tree and node.
 struct Leaves(HashMap<(i64, i64), f32>);
 
 impl Leaves {
-    fn read(attributes: &Attributes<'_>, role: &str) -> Result<Leaves, Unfit> {
-        let trees = attributes.ints(&format!("{role}_treeids"));
-        let nodes = attributes.ints(&format!("{role}_nodeids"));
-        let columns = attributes.ints(&format!("{role}_ids"));
-        let weights = attributes.floats(&format!("{role}_weights"));
-        if [nodes.len(), columns.len(), weights.len()] != [trees.len(); 3] {
-            return unfit("has lists of leaves of different lengths");
-        }
-        if columns.windows(2).any(|pair| pair[0] != pair[1]) {
-            return unfit("gives its leaves weights for several classes or targets");
-        }
-        if weights.iter().any(|weight| !weight.is_finite()) {
-            return unfit("has a leaf that is not finite");
-        }
-        let keys = trees.iter().copied().zip(nodes.iter().copied());
-        let leaves: HashMap<_, _> = keys.zip(weights.iter().copied()).collect();
-        match leaves.len() == trees.len() {
-            true => Ok(Leaves(leaves)),
-            false => unfit("gives a leaf several weights"),
-        }
+    /// Whether each weight is the other's with another sign, as CatBoost has them.
+    fn is_mirror_of(&self, other: &Leaves) -> bool {
+        self.0.len() == other.0.len()
+            && self.0.iter().all(|(leaf, weight)| other.0.get(leaf).is_some_and(|other| *weight == -other))
     }
 }
 

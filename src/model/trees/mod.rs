@@ -20,6 +20,7 @@ pub mod descent;
 mod drawn;
 mod ensemble;
 mod file;
+mod finish;
 mod forest;
 mod kernel;
 mod operator;

@@ -24,8 +24,8 @@ use ort::sys::{
     OrtStatusPtr,
 };
 
-use crate::model::trees::ensemble::Finish;
-use crate::model::trees::forest::Forest;
+use crate::model::trees::finish::Finish;
+use crate::model::trees::forest::{Choice, Forest};
 use crate::model::trees::kernel::Scratch;
 
 /// The operators' domain. Packages cannot name it: it is not among those they may use.
@@ -37,33 +37,30 @@ pub struct TreeOperator {
     /// What ONNX Runtime knows of it. Stands first: a pointer to it is one to the whole.
     interface: OrtCustomOp,
     name: CString,
-    pub forest: Arc<Forest>,
+    /// By sum.
+    pub forests: Arc<[Forest]>,
     pub finish: Finish,
 }
 
 impl fmt::Debug for TreeOperator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let TreeOperator { name, finish, .. } = self;
-        write!(f, "TreeOperator({name:?}, {} trees, {finish:?})", self.forest.trees())
+        write!(f, "TreeOperator({name:?}, {} trees, {finish:?})", self.forests[0].trees())
     }
 }
 
 impl TreeOperator {
     /// `index`: of the node in its graph, for the operator's name.
-    pub fn new(index: usize, forest: Arc<Forest>, finish: Finish) -> Arc<TreeOperator> {
+    pub fn new(index: usize, forests: Vec<Forest>, finish: Finish) -> Arc<TreeOperator> {
         // Digits and letters hold no NUL.
         let name = CString::new(format!("Trees{index}")).unwrap_or_default();
-        Arc::new(TreeOperator { interface: INTERFACE, name, forest, finish })
+        Arc::new(TreeOperator { interface: INTERFACE, name, forests: forests.into(), finish })
     }
 
     /// The same, with other kernels.
-    pub fn with(&self, forest: Forest) -> Arc<TreeOperator> {
-        Arc::new(TreeOperator {
-            interface: INTERFACE,
-            name: self.name.clone(),
-            forest: Arc::new(forest),
-            finish: self.finish,
-        })
+    pub fn with(&self, choice: &Choice) -> Arc<TreeOperator> {
+        let forests = self.forests.iter().map(|forest| forest.chosen(choice)).collect();
+        Arc::new(TreeOperator { interface: INTERFACE, name: self.name.clone(), forests, finish: self.finish })
     }
 
     pub fn name(&self) -> &str {
@@ -72,34 +69,34 @@ impl TreeOperator {
 
     /// To be asked without a graph.
     pub fn kernel(&self) -> TreeKernel {
-        TreeKernel::new(self.forest.clone(), self.finish)
+        TreeKernel::new(self.forests.clone(), self.finish)
     }
 
     fn compute(&self, context: *mut OrtKernelContext) -> ort::Result<()> {
         let (rows, width) = input(context)?;
-        if width < self.forest.features() {
-            let needed = self.forest.features();
+        let needed = self.forests[0].features();
+        if width < needed {
             return Err(ort::Error::new(format!("the trees need {needed} features, the rows have {width}")));
         }
         let count = rows.len() / width;
         CALL.with_borrow_mut(|call| {
-            let sums = call.sums_of(&self.forest, rows, width, count);
-            match self.finish {
-                Finish::Sum { base } => {
-                    let scores = output::<f32>(context, 0, &[count as i64, 1])?;
-                    for (score, sum) in scores.iter_mut().zip(sums) {
-                        *score = sum + base;
-                    }
+            let columns = self.finish.columns();
+            let labels = columns - 1;
+            if labels > 0 {
+                let labels = output::<i64>(context, 0, &[count as i64])?;
+                let sums = call.sums_of(&self.forests[self.finish.sum_of(1)], rows, width, count);
+                labels.iter_mut().zip(sums).for_each(|(label, sum)| *label = self.finish.label(*sum));
+            }
+            let scores = output::<f32>(context, labels, &[count as i64, columns as i64])?;
+            let mut known = labels.checked_sub(1).map(|_| self.finish.sum_of(1));
+            // Backwards: the last column's sums are there.
+            for column in (0..columns).rev() {
+                let sum = self.finish.sum_of(column);
+                if known.replace(sum) != Some(sum) {
+                    call.sums_of(&self.forests[sum], rows, width, count);
                 }
-                Finish::Binary { base, logistic, labels, weights_all_positive } => {
-                    let answered = output::<i64>(context, 0, &[count as i64])?;
-                    let scores = output::<f32>(context, 1, &[count as i64, 2])?;
-                    let answers = answered.iter_mut().zip(scores.as_chunks_mut::<2>().0);
-                    for ((label, scores), sum) in answers.zip(sums) {
-                        let (yes, both) = binary(*sum, base, logistic, weights_all_positive);
-                        *label = labels[usize::from(yes)];
-                        *scores = both;
-                    }
+                for (scores, sum) in scores.chunks_exact_mut(columns).zip(&call.sums) {
+                    scores[column] = self.finish.score(*sum, column);
                 }
             }
             Ok(())
@@ -129,38 +126,23 @@ impl Call {
 
 /// An operator's answers without a graph, for one lane.
 pub struct TreeKernel {
-    forest: Arc<Forest>,
+    forests: Arc<[Forest]>,
     finish: Finish,
     call: Call,
 }
 
 impl TreeKernel {
-    pub fn new(forest: Arc<Forest>, finish: Finish) -> TreeKernel {
-        TreeKernel { forest, finish, call: Call::default() }
+    pub fn new(forests: Arc<[Forest]>, finish: Finish) -> TreeKernel {
+        TreeKernel { forests, finish, call: Call::default() }
     }
 
     /// What the operator answers in one column of its scores, for the first `scores.len()` of `rows`. Each has `width`
     /// values, at least as many as the forest has features.
     pub fn score(&mut self, rows: &[f32], width: usize, column: usize, scores: &mut [f64]) {
-        self.sum_up(rows, width, scores.len());
-        self.answer(column, scores);
-    }
-
-    /// The rows' sums, for [`TreeKernel::answer`].
-    pub fn sum_up(&mut self, rows: &[f32], width: usize, count: usize) {
-        self.call.sums_of(&self.forest, rows, width, count);
-    }
-
-    /// One column of the scores of the rows that were summed up last.
-    pub fn answer(&self, column: usize, scores: &mut [f64]) {
-        let answers = scores.iter_mut().zip(&self.call.sums);
-        match self.finish {
-            Finish::Sum { base } => answers.for_each(|(score, sum)| *score = f64::from(sum + base)),
-            Finish::Binary { base, logistic, weights_all_positive, .. } => {
-                answers.for_each(|(score, sum)| {
-                    *score = f64::from(binary(*sum, base, logistic, weights_all_positive).1[column]);
-                });
-            }
+        let forest = &self.forests[self.finish.sum_of(column)];
+        let sums = self.call.sums_of(forest, rows, width, scores.len());
+        for (score, sum) in scores.iter_mut().zip(sums) {
+            *score = f64::from(self.finish.score(*sum, column));
         }
     }
 }
@@ -260,7 +242,7 @@ unsafe extern "system" fn inputs(_: *const OrtCustomOp) -> usize {
 unsafe extern "system" fn output_type(interface: *const OrtCustomOp, index: usize) -> ElementType {
     // SAFETY: called with what was registered.
     match unsafe { operator(interface) }.finish {
-        Finish::Binary { .. } if index == 0 => ElementType::ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64,
+        Finish::Binary { .. } | Finish::Pair { .. } if index == 0 => ElementType::ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64,
         _ => ElementType::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT,
     }
 }
@@ -269,7 +251,7 @@ unsafe extern "system" fn outputs(interface: *const OrtCustomOp) -> usize {
     // SAFETY: called with what was registered.
     match unsafe { operator(interface) }.finish {
         Finish::Sum { .. } => 1,
-        Finish::Binary { .. } => 2,
+        Finish::Binary { .. } | Finish::Pair { .. } => 2,
     }
 }
 
@@ -305,24 +287,6 @@ unsafe extern "system" fn compute(kernel: *mut c_void, context: *mut OrtKernelCo
             unsafe { (ort::api().CreateStatus)(OrtErrorCode::ORT_FAIL, message.as_ptr()) }
         }
     }
-}
-
-/// Whether the second class wins, and both classes' scores. ONNX Runtime's `_set_score_binary` and `write_scores` for
-/// one sum and two classes: without a transform, sums of weights that are never negative are taken for probabilities.
-fn binary(sum: f32, base: Option<f32>, logistic: bool, weights_all_positive: bool) -> (bool, [f32; 2]) {
-    let score = base.map_or(sum, |base| sum + base);
-    let both = match (logistic, weights_all_positive) {
-        (true, _) => [logistic_of(-score), logistic_of(score)],
-        (false, true) => [1.0 - score, score],
-        (false, false) => [-score, score],
-    };
-    (score > if weights_all_positive { 0.5 } else { 0.0 }, both)
-}
-
-/// ONNX Runtime's `ComputeLogistic`, operation by operation; `exp` is the same C library's.
-fn logistic_of(x: f32) -> f32 {
-    let v = 1.0 / (1.0 + (-x.abs()).exp());
-    if x < 0.0 { 1.0 - v } else { v }
 }
 
 fn check(status: OrtStatusPtr) -> ort::Result<()> {

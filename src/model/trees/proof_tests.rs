@@ -5,8 +5,9 @@ use super::asked::Asked;
 use super::check::{Proof, ask, open};
 use super::decisions::{Decisions, ODD, decisions};
 use super::drawn::*;
-use super::ensemble::{Finish, Node, Tree};
+use super::ensemble::{Node, Tree};
 use super::file::File;
+use super::finish::Finish;
 use super::kernel::Instructions;
 use super::replace::Graph;
 use crate::model::open::builder;
@@ -59,7 +60,7 @@ fn what_any_row_can_tell_these_rows_tell() {
     let at_random = random_rows(20_000);
     let (mut told, mut untold) = (0, 0);
     for (seed, leaves) in (1..).zip(SIZES) {
-        let trees = read(CLASSIFIER, &drawn(seed, CLASSIFIER, leaves)).trees;
+        let trees = read(CLASSIFIER, &drawn(seed, CLASSIFIER, leaves)).sums.remove(0);
         let Decisions { rows, count, leaves_unreachable } = decisions(&trees, WIDTH);
         let rows = rows.as_slice().unwrap();
         let (mut reached, mut leaves) = (0, 0);
@@ -121,7 +122,7 @@ fn a_missing_value_goes_by_a_flag_of_one_and_no_other() {
 #[test]
 fn a_misreading_at_the_end_of_a_long_way_is_found() {
     let flip = |ensemble: &mut super::ensemble::Ensemble| {
-        let Node::Split { nan_left, .. } = &mut ensemble.trees[0][16] else { unreachable!() };
+        let Node::Split { nan_left, .. } = &mut ensemble.sums[0][0][16] else { unreachable!() };
         *nan_left = true;
     };
     let found = held(CLASSIFIER, &chain(), flip);
@@ -135,7 +136,7 @@ fn what_a_transform_or_a_large_sum_hides_is_found() {
     let lists = drawn(3, style, &[2, 31, 31]);
     assert!(held(style, &lists, |_| {}).is_ok());
     let spoiled = held(style, &lists, |ensemble| {
-        let leaf = ensemble.trees[0].iter_mut().find_map(|node| match node {
+        let leaf = ensemble.sums[0][0].iter_mut().find_map(|node| match node {
             Node::Leaf(weight) => Some(weight),
             Node::Split { .. } => None,
         });

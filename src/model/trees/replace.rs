@@ -125,12 +125,12 @@ impl Graph {
             let ensemble = found.ensemble().map_err(|unfit| unfit.0);
             let node = ensemble.and_then(|ensemble| {
                 let start_ns = clock.now_ns();
-                let forest = Forest::new(&ensemble.trees, instructions).ok_or(TOO_LARGE)?;
-                let operator = TreeOperator::new(index, Arc::new(forest), ensemble.finish);
+                let forests = ensemble.sums.iter().map(|trees| Forest::new(trees, instructions)).collect::<Option<_>>();
+                let operator = TreeOperator::new(index, forests.ok_or(TOO_LARGE)?, ensemble.finish);
                 let proof = prove(builder, &file, found, &operator, &ensemble)?;
                 let proof_time = Duration::from_nanos(clock.now_ns().saturating_sub(start_ns));
-                let (trees, instructions) = (operator.forest.trees(), instructions.name());
-                let kernels = runs(&operator.forest, &Choice::only(operator.forest.kinds()[0]));
+                let (trees, instructions) = (ensemble.trees().len(), instructions.name());
+                let kernels = runs(&operator.forests, &Choice::only(operator.forests[0].kinds()[0]));
                 let names = file.names_of_scores(found).unwrap_or_default();
                 exchanged.push((found, operator.clone()));
                 graph.exchanged.push(Exchanged { operator, names });
@@ -147,14 +147,14 @@ impl Graph {
 
     /// Kernels that every exchanged node has.
     pub fn kinds(&self) -> Vec<Kind> {
-        let has = |node: &Exchanged, kind: Kind| node.operator.forest.kinds().contains(&kind);
+        let has = |node: &Exchanged, kind: Kind| node.operator.forests[0].kinds().contains(&kind);
         let all = |kind: &Kind| self.exchanged.iter().all(|node| has(node, *kind));
         if self.exchanged.is_empty() { Vec::new() } else { Kind::ALL.into_iter().filter(all).collect() }
     }
 
     /// Memory of these kernels of all exchanged nodes.
     pub fn bytes_of(&self, kind: Kind) -> usize {
-        self.exchanged.iter().map(|node| node.operator.forest.bytes_of(kind)).sum()
+        self.exchanged.iter().flat_map(|node| &*node.operator.forests).map(|forest| forest.bytes_of(kind)).sum()
     }
 
     /// The same graph, whose nodes have the kernels of `choice` alone. `left`: by rows less one, what stays with ONNX
@@ -162,14 +162,14 @@ impl Graph {
     pub fn with(&self, choice: &Choice, left: RowsLeft) -> Graph {
         let mut graph = Graph { left, ..self.clone() };
         for node in &mut graph.exchanged {
-            node.operator = node.operator.with(node.operator.forest.chosen(choice));
+            node.operator = node.operator.with(choice);
         }
-        let mut forests = graph.exchanged.iter().map(|node| &node.operator.forest);
+        let mut forests = graph.exchanged.iter().map(|node| &node.operator.forests);
         for node in &mut graph.nodes {
             if let TreeNode::Kernel { kernels, .. } = node
-                && let Some(forest) = forests.next()
+                && let Some(forests) = forests.next()
             {
-                *kernels = runs(forest, choice);
+                *kernels = runs(forests, choice);
             }
         }
         graph
@@ -220,7 +220,8 @@ impl Graph {
 const TOO_LARGE: &str =
     "has a tree of over a million nodes, or splits on over four thousand columns: no kernel takes it";
 
-fn runs(forest: &Forest, choice: &Choice) -> Vec<Run> {
-    let run = |(rows_from, kind): (usize, Kind)| Run { rows_from, kernel: kind.name(), bytes: forest.bytes_of(kind) };
+fn runs(forests: &[Forest], choice: &Choice) -> Vec<Run> {
+    let bytes = |kind: Kind| forests.iter().map(|forest| forest.bytes_of(kind)).sum();
+    let run = |(rows_from, kind): (usize, Kind)| Run { rows_from, kernel: kind.name(), bytes: bytes(kind) };
     choice.runs().into_iter().map(run).collect()
 }

@@ -2,8 +2,9 @@
 //! against ONNX Runtime.
 
 use super::drawn::*;
-use super::ensemble::{Ensemble, Finish, Node, Unfit};
+use super::ensemble::{Ensemble, Node, Unfit};
 use super::file::File;
+use super::finish::Finish;
 use super::forest::Choice;
 use super::kernel::{Instructions, Kernel, Kind, Scratch};
 use super::replace::{Graph, RowsLeft, TreeNode};
@@ -18,7 +19,7 @@ fn hold_kernels(ensemble: &Ensemble, lists: &[Drawn], rows: &[f32], told: &str) 
     let expected: Vec<u32> = rows.chunks(WIDTH + 1).map(|row| walk(lists, row).to_bits()).collect();
     let mut scratch = Scratch::default();
     for instructions in Instructions::available() {
-        for kernel in Kernel::all(&ensemble.trees, instructions) {
+        for kernel in Kernel::all(ensemble.trees(), instructions) {
             for size in [expected.len(), 1, 3, 16, 61, 64] {
                 let mut sums = vec![f32::NAN; expected.len()];
                 for (rows, sums) in rows.chunks(size * (WIDTH + 1)).zip(sums.chunks_mut(size)) {
@@ -77,7 +78,7 @@ fn columns_of_more_thresholds_than_a_byte_counts_are_summed_alike() {
 fn a_forest_gives_each_number_of_rows_to_its_kernel_and_the_rest_of_a_step_to_another() {
     let lists = drawn(4, CLASSIFIER, &[31; 20]);
     let ensemble = read(CLASSIFIER, &lists);
-    let whole = forest(&ensemble);
+    let whole = forests(&ensemble).remove(0);
     let mut random = Sequence::new(9);
     let rows: Vec<f32> = (0..300 * WIDTH).map(|_| value(&mut random)).collect();
     let expected: Vec<f32> = rows.chunks(WIDTH).map(|row| walk(&lists, row)).collect();
@@ -112,9 +113,15 @@ fn the_operator_gives_onnx_runtimes_bits_for_every_form_that_is_read() {
         regressor,
         Style { base: Some(0.7), ..regressor },
     ];
+    for mirrored in [true, false].map(Some) {
+        styles.extend([None, Some("LOGISTIC")].map(|post| Style { mirrored, post, ..CLASSIFIER }));
+        styles.push(Style { mirrored, post: None, base: Some(0.3), ..CLASSIFIER });
+    }
     styles.extend(MODES.map(|mode| Style { mode: Some(mode), ..CLASSIFIER }));
     for (seed, style) in (1..).zip(styles) {
-        for leaves in SIZES {
+        // All of them for the first; some for each of the others, which differ in what becomes of a sum.
+        let sizes = SIZES.iter().cycle().skip(seed as usize * 2).take(if seed == 1 { SIZES.len() } else { 2 });
+        for leaves in sizes {
             let held = held(style, &drawn(seed, style, leaves), |_| {});
             let told = format!("{} {:?} {:?} {:?}, {leaves:?}", style.op_type, style.post, style.base, style.mode);
             assert!(held.as_ref().is_ok_and(|proof| proof.rows > 4_000), "{told}: {held:?}");
@@ -128,27 +135,27 @@ fn one_bit_in_one_leaf_or_threshold_is_found() {
     for seed in 1..=3u64 {
         let lists = drawn(seed, CLASSIFIER, leaves);
         let at = |ensemble: &Ensemble, wanted: fn(&Node) -> bool| {
-            let tree = seed as usize * 7 % ensemble.trees.len();
-            (tree, ensemble.trees[tree].iter().rposition(wanted).unwrap())
+            let tree = seed as usize * 7 % ensemble.trees().len();
+            (tree, ensemble.sums[0][tree].iter().rposition(wanted).unwrap())
         };
         assert!(held(CLASSIFIER, &lists, |_| {}).is_ok());
         let leaf = held(CLASSIFIER, &lists, |ensemble| {
             let (tree, node) = at(ensemble, |node| matches!(node, Node::Leaf(weight) if *weight != 0.0));
-            if let Node::Leaf(weight) = &mut ensemble.trees[tree][node] {
+            if let Node::Leaf(weight) = &mut ensemble.sums[0][tree][node] {
                 *weight += 0.001;
             }
         });
         assert!(leaf.is_err(), "a leaf");
         // The root's: every row asks it.
         let threshold = held(CLASSIFIER, &lists, |ensemble| {
-            let roots = ensemble.trees.iter_mut().map(|tree| &mut tree[0]);
+            let roots = ensemble.sums[0].iter_mut().map(|tree| &mut tree[0]);
             let finite = |node: &&mut Node| matches!(node, Node::Split { threshold, .. } if threshold.is_finite());
             let Some(Node::Split { threshold, .. }) = roots.skip(seed as usize).find(finite) else { unreachable!() };
             *threshold = threshold.next_up();
         });
         assert!(threshold.is_err(), "a threshold");
         let missing = held(CLASSIFIER, &lists, |ensemble| {
-            let Node::Split { nan_left, .. } = &mut ensemble.trees[seed as usize][0] else { unreachable!() };
+            let Node::Split { nan_left, .. } = &mut ensemble.sums[0][seed as usize][0] else { unreachable!() };
             *nan_left = !*nan_left;
         });
         assert!(missing.is_err(), "a missing value's way");
@@ -180,7 +187,9 @@ fn what_is_not_read_stays_and_says_why() {
         (set("post_transform", || Value::Text("SOFTMAX")), "SOFTMAX"),
         (set("classlabels_int64s", || Value::Ints(vec![0, 1, 2])), "two classes"),
         (set("base_values", || Value::Floats(vec![0.1, 0.2])), "base value for each class"),
-        (set("class_ids", || Value::Ints(vec![0, 1, 0, 1, 0, 1, 0, 1])), "several classes"),
+        (set("class_ids", || Value::Ints(vec![0, 1, 0, 1, 0, 1, 0, 1])), "leaf without a weight"),
+        (set("class_ids", || Value::Ints(vec![0, 1, 2, 1, 0, 1, 0, 1])), "several classes"),
+        (set("class_ids", || Value::Ints(vec![0, 2, 0, 2, 0, 2, 0, 2])), "several classes"),
         (set("class_ids", || Value::Ints(vec![0])), "different lengths"),
         (set("class_weights", || Value::Floats(vec![f32::NAN; 8])), "not finite"),
         (set("nodes_modes", || Value::Texts(vec!["BRANCH_EQ"; 14])), "BRANCH_EQ"),

@@ -23,6 +23,7 @@ fn style(random: &mut Sequence) -> Style {
         base: [None, None, Some(0.0), Some(0.3), Some(-1.5)][random.below(5)],
         positive: random.below(3) == 0,
         mode: [None, Some(MODES[random.below(4)])][random.below(2)],
+        mirrored: if is_regressor { None } else { [None, Some(false), Some(true)][random.below(3)] },
     }
 }
 
@@ -117,9 +118,8 @@ fn hold(runtime: &Runtime, seed: u64) -> usize {
     let file = File::read(&bytes).unwrap();
     let found = &file.found[0];
     let ensemble = found.ensemble().unwrap_or_else(|Unfit(why)| panic!("seed {seed} is not read: {why}"));
-    let forest = forest(&ensemble);
-    let operator = TreeOperator::new(0, forest.into(), ensemble.finish);
-    let width = operator.forest.features().max(1) + random.below(2);
+    let operator = TreeOperator::new(0, forests(&ensemble), ensemble.finish);
+    let width = operator.forests[0].features().max(1) + random.below(2);
     let open = |node: &[u8]| {
         let builder = builder(runtime, Provider::Cpu).unwrap_or_else(|fatal| panic!("{fatal}"));
         Loaded::open(builder, vec![operator.clone()], &file.alone(found, width, node)).unwrap()
