@@ -12,5 +12,6 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    scorewire::memory::keep_what_is_freed();
     ExitCode::from(scorewire::cli::main(std::env::args_os()))
 }

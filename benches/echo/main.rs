@@ -76,6 +76,7 @@ struct Echo {
 }
 
 fn main() -> ExitCode {
+    scorewire::memory::keep_what_is_freed();
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
         if let Err(error) = signal_hook::flag::register(signal, Arc::clone(&stop)) {

@@ -118,7 +118,7 @@ struct MemorySink {
 }
 
 impl Sink<MemoryRecord> for MemorySink {
-    fn send(&mut self, outcome: &Outgoing<'_>, source: &mut MemoryRecord) -> Result<(), SendError> {
+    fn send(&mut self, outcome: &Outgoing<'_>, source: &MemoryRecord) -> Result<(), SendError> {
         let mut outcomes = self.outcomes.borrow_mut();
         if self.tags.is_empty() {
             // The last batch is acknowledged: its memory is free again.

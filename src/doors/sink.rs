@@ -27,7 +27,7 @@ impl<'a> Part<'a> {
     }
 }
 
-/// One outcome, ready for the producer. Key and value are copied by the sink.
+/// One outcome, ready for the producer. Key, value and headers are copied by the sink.
 #[derive(Clone, Copy, Debug)]
 pub struct Outgoing<'a> {
     pub destination: Destination,
@@ -42,8 +42,6 @@ pub struct Outgoing<'a> {
     pub headers: &'a [(&'a CStr, &'a [u8])],
     /// Whether the source's headers travel along, as configured ([`Outgoing::takes`]).
     pub forward: bool,
-    /// No further outcome of this record follows: its headers may be handed on instead of copied.
-    pub last: bool,
 }
 
 impl Outgoing<'_> {
@@ -75,8 +73,7 @@ pub enum SendError {
 /// Where outcomes go.
 pub trait Sink<R: SourceRecord> {
     /// Hands one outcome over; the source record's headers travel with it as configured and as [`Outgoing::takes`] says.
-    /// When it is not taken, the source record is as it was.
-    fn send(&mut self, outcome: &Outgoing<'_>, source: &mut R) -> Result<(), SendError>;
+    fn send(&mut self, outcome: &Outgoing<'_>, source: &R) -> Result<(), SendError>;
 
     /// Serves delivery reports without waiting longer than `wait`, and appends them to `acks`.
     fn poll(&mut self, wait: Duration, acks: &mut Vec<Ack>) -> Result<(), Fatal>;

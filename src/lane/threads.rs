@@ -30,7 +30,7 @@ use crate::values::limits::Limits;
 use crate::values::settings::Cores;
 
 /// How often the conductor looks around.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The thread that serves the lanes' [`SchemaDesk`].
 const SCHEMAS: &str = "schemas";

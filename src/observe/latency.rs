@@ -91,14 +91,6 @@ impl StepTimes {
         self.steps[step as usize].saturating_record_n(us, count);
     }
 
-    /// Records [`Step::Topic`] of one record; nothing where it has no timestamp (below 0).
-    pub fn record_topic(&mut self, timestamp_ms: i64, received_us: i64) {
-        if timestamp_ms >= 0 {
-            let ms = (received_us / 1_000).saturating_sub(timestamp_ms).max(0).unsigned_abs();
-            self.record(Step::Topic, ms.saturating_mul(1_000_000), 1);
-        }
-    }
-
     pub fn get(&self, step: Step) -> &Histogram<u64> {
         &self.steps[step as usize]
     }
@@ -125,6 +117,42 @@ impl StepTimes {
 
     pub fn clear(&mut self) {
         self.steps.iter_mut().for_each(Histogram::reset);
+    }
+}
+
+/// From a record's timestamp to its receipt; `None` where it has no timestamp (below 0).
+pub fn topic_ns(timestamp_ms: i64, received_us: i64) -> Option<u64> {
+    let ms = (received_us / 1_000).saturating_sub(timestamp_ms).max(0).unsigned_abs();
+    (timestamp_ms >= 0).then(|| ms.saturating_mul(1_000_000))
+}
+
+/// Neighbours for which a step took equally long: they are counted at once.
+#[derive(Debug)]
+pub struct Alike {
+    step: Step,
+    ns: u64,
+    records: u64,
+}
+
+impl Alike {
+    pub fn new(step: Step) -> Alike {
+        Alike { step, ns: 0, records: 0 }
+    }
+
+    pub fn add(&mut self, ns: u64, times: &mut StepTimes) {
+        if ns != self.ns {
+            self.end(times);
+            self.ns = ns;
+        }
+        self.records += 1;
+    }
+
+    /// Counts those that are not counted yet.
+    pub fn end(&mut self, times: &mut StepTimes) {
+        if self.records > 0 {
+            times.record(self.step, self.ns, self.records);
+        }
+        self.records = 0;
     }
 }
 
@@ -184,5 +212,31 @@ impl SharedTimes {
             std::thread::sleep(LOOK_EVERY);
         }
         self.total.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_that_took_equally_long_are_counted_as_each_would_be() {
+        let (mut one_by_one, mut at_once) = (StepTimes::default(), StepTimes::default());
+        let mut alike = Alike::new(Step::Intake);
+        for ns in [0, 0, 5_000, 5_000, 5_000, 7_000, 5_000] {
+            one_by_one.record(Step::Intake, ns, 1);
+            alike.add(ns, &mut at_once);
+        }
+        alike.end(&mut at_once);
+        alike.end(&mut at_once);
+        assert_eq!(one_by_one.get(Step::Intake), at_once.get(Step::Intake));
+        assert_eq!(at_once.get(Step::Intake).len(), 7);
+    }
+
+    #[test]
+    fn a_record_without_timestamp_has_no_time_in_its_topic() {
+        assert_eq!(topic_ns(-1, 5_000), None);
+        assert_eq!(topic_ns(3, 5_999), Some(2_000_000));
+        assert_eq!(topic_ns(9, 5_000), Some(0), "the clocks differ");
     }
 }

@@ -135,7 +135,7 @@ struct CountingSink {
 }
 
 impl Sink<EndlessRecord> for CountingSink {
-    fn send(&mut self, outcome: &Outgoing<'_>, source: &mut EndlessRecord) -> Result<(), SendError> {
+    fn send(&mut self, outcome: &Outgoing<'_>, source: &EndlessRecord) -> Result<(), SendError> {
         self.sends += 1;
         if self.sends.is_multiple_of(100) {
             return Err(SendError::Full);

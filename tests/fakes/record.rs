@@ -22,17 +22,15 @@ pub struct Data {
 #[derive(Clone, Debug)]
 pub struct FakeRecord {
     pub data: Arc<Data>,
-    /// The client took the headers with the last outcome, as librdkafka does: they are not there any more.
-    pub headers_taken: bool,
 }
 
 impl FakeRecord {
     pub fn new(data: &Arc<Data>) -> FakeRecord {
-        FakeRecord { data: Arc::clone(data), headers_taken: false }
+        FakeRecord { data: Arc::clone(data) }
     }
 
     pub fn headers(&self) -> &[(String, Option<Vec<u8>>)] {
-        if self.headers_taken { &[] } else { &self.data.headers }
+        &self.data.headers
     }
 }
 

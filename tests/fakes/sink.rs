@@ -212,7 +212,7 @@ fn bytes_of(sent: &Sent) -> usize {
 }
 
 impl Sink<FakeRecord> for FakeSink {
-    fn send(&mut self, outcome: &Outgoing<'_>, source: &mut FakeRecord) -> Result<(), SendError> {
+    fn send(&mut self, outcome: &Outgoing<'_>, source: &FakeRecord) -> Result<(), SendError> {
         let state = &mut *self.state.lock().unwrap();
         if let Some(fatal) = state.refuse_with.take() {
             return Err(SendError::Fatal(fatal));
@@ -220,7 +220,6 @@ impl Sink<FakeRecord> for FakeSink {
         if state.transactions.as_ref().is_some_and(|transactions| !transactions.takes_outcomes()) {
             return Err(SendError::Aborted);
         }
-        assert!(!source.headers_taken, "the last outcome of this record was sent before");
         let sent = Sent {
             destination: outcome.destination,
             source: source.position(),
@@ -239,7 +238,6 @@ impl Sink<FakeRecord> for FakeSink {
             state.refused_full += 1;
             return Err(SendError::Full);
         }
-        source.headers_taken = outcome.last && outcome.forward;
         self.journal.note(Entry::Sent(sent.source, sent.destination));
         state.sent.push(sent);
         state.in_flight += 1;

@@ -163,7 +163,7 @@ fn an_outcome_that_is_refused_leaves_the_records_headers_as_they_were() {
     };
     let source = with_headers(TestRecord::new(0).key("k").value("v"), &GUID);
     kafka.produce(topics.input(), std::slice::from_ref(&source));
-    let mut held = hold(&settings, topics.input());
+    let held = hold(&settings, topics.input());
     let counts = PartitionCounts::of(|_| 1);
     let mut sink = KafkaSink::new(&settings, &topics, &counts, &ForwardHeaders::All).unwrap();
     let too_large = [7; 4_000];
@@ -176,14 +176,13 @@ fn an_outcome_that_is_refused_leaves_the_records_headers_as_they_were() {
         timestamp_ms: None,
         headers: &[(c"ours", b"1")],
         forward: true,
-        last: true,
     };
     for _ in 0..2 {
-        assert_eq!(sink.send(&outcome, &mut held.record), Err(SendError::TooLarge));
+        assert_eq!(sink.send(&outcome, &held.record), Err(SendError::TooLarge));
         assert_eq!(headers_of(&held.record), source.headers);
     }
     outcome.value = Part::Own(b"score");
-    assert_eq!(sink.send(&outcome, &mut held.record), Ok(()));
+    assert_eq!(sink.send(&outcome, &held.record), Ok(()));
     let mut acks = Vec::new();
     wait_until("the acknowledgement", ANSWER, || {
         sink.poll(Duration::from_millis(10), &mut acks).unwrap();

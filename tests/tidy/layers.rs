@@ -21,7 +21,8 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     // Where the real doors meet the lane.
     ("node", &["error", "values", "doors", "avro", "model", "observe", "kafka", "lane", "config"]),
     ("cli", &["error", "values", "doors", "avro", "model", "observe", "kafka", "lane", "config", "load", "node"]),
-    ("main", &["error", "cli"]),
+    // The allocator is chosen there.
+    ("main", &["error", "memory", "cli"]),
     ("lib", &[]),
 ];
 

@@ -14,6 +14,7 @@ mod conf;
 mod consuming;
 mod errors;
 mod handle;
+mod inside;
 pub(super) mod log_listener;
 pub(super) mod login;
 mod partitions;
@@ -32,4 +33,5 @@ pub(super) use errors::{NO_ERROR, c_string, describe, name_and_words, to_result,
 pub(super) use handle::Client;
 pub(super) use partitions::PartitionList;
 pub(super) use producing::headers::Headers;
+pub(super) use producing::own_headers::{Own, Standing};
 pub(super) use producing::producer_client::{DeliveryReports, Message, ProducerClient};

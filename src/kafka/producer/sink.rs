@@ -11,7 +11,7 @@ use crate::error::{Fatal, exit};
 use crate::kafka::client::log_listener::LogListener;
 use crate::kafka::client::login::Login;
 use crate::kafka::client::{
-    Conf, DeliveryReports, Headers, KafkaRecord, Message, NO_ERROR, ProducerClient, c_string, describe,
+    Conf, DeliveryReports, Headers, KafkaRecord, Message, NO_ERROR, Own, ProducerClient, Standing, c_string, describe,
 };
 use crate::kafka::failures::delivery_errors::undelivered;
 use crate::kafka::settings::{KafkaSettings, PasswordFiles, producer_settings, transaction_settings};
@@ -57,8 +57,7 @@ fn is_trouble(code: i32) -> bool {
 pub struct KafkaSink {
     pub(super) producer: ProducerClient<Reports>,
     forward: ForwardHeaders,
-    /// Room for the name of a header that is taken out of a list.
-    header_name: Vec<u8>,
+    standing: Standing,
     pub(super) in_flight: usize,
     blueprint: Blueprint,
     /// Sends in transactions only.
@@ -155,7 +154,7 @@ impl KafkaSink {
         Ok(KafkaSink {
             producer: blueprint.build(handover)?,
             forward: forward.clone(),
-            header_name: Vec::with_capacity(64),
+            standing: Standing::default(),
             in_flight: 0,
             blueprint,
             transaction: None,
@@ -173,19 +172,17 @@ impl KafkaSink {
     }
 
     /// The source's headers that travel, followed by our own.
-    fn headers(&mut self, outcome: &Outgoing<'_>, source: &mut KafkaRecord) -> Headers {
-        let all = |name: &[u8]| outcome.takes(name, |_| true);
-        let mut headers = match &self.forward {
-            _ if !outcome.forward => Headers::none(),
-            ForwardHeaders::All if outcome.last => Headers::taken_from(source, &mut self.header_name, all),
-            ForwardHeaders::All => Headers::copied_from(source, all),
-            ForwardHeaders::Only(chosen) => {
-                let is_chosen = |name: &[u8]| chosen.iter().any(|other| other.as_bytes() == name);
-                Headers::copied_from(source, |name| outcome.takes(name, is_chosen))
-            }
+    fn headers(&mut self, outcome: &Outgoing<'_>, source: &KafkaRecord) -> Headers {
+        let is_chosen = |name: &[u8]| match &self.forward {
+            ForwardHeaders::All => true,
+            ForwardHeaders::Only(chosen) => chosen.iter().any(|other| other.as_bytes() == name),
         };
-        headers.add(outcome.headers);
-        headers
+        let own = match outcome.destination {
+            // The model's version and the decisions: each has few values.
+            Destination::Outputs | Destination::Review => self.standing.of(outcome.headers),
+            Destination::DeadLetters | Destination::Timeouts => Own::Fresh(outcome.headers),
+        };
+        Headers::of(source.raw_headers(), |name| outcome.takes(name, is_chosen), own)
     }
 
     fn fatal(&self) -> Fatal {
@@ -199,7 +196,7 @@ impl KafkaSink {
 }
 
 impl Sink<KafkaRecord> for KafkaSink {
-    fn send(&mut self, outcome: &Outgoing<'_>, source: &mut KafkaRecord) -> Result<(), SendError> {
+    fn send(&mut self, outcome: &Outgoing<'_>, source: &KafkaRecord) -> Result<(), SendError> {
         let message = Message {
             topic: outcome.destination as usize,
             partition: outcome.partition,

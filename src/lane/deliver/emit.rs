@@ -159,7 +159,7 @@ impl Emit {
     /// The review copy, where there is one, and then the output.
     fn scored<R: SourceRecord, K: Sink<R>>(
         &mut self,
-        item: &mut Item<R>,
+        item: &Item<R>,
         decided: &Decided,
         outlet: &mut Outlet<'_, K>,
     ) -> Result<(), SendError> {
@@ -187,9 +187,8 @@ impl Emit {
             timestamp_ms: Some(outlet.scored_us / 1_000),
             headers: &headers,
             forward: true,
-            last: true,
         };
-        outlet.sink.send(&outcome, &mut item.record)?;
+        outlet.sink.send(&outcome, &item.record)?;
         outlet.stats.decisions[decided.decision.index()].add(1);
         outlet.stats.late.add(u64::from(item.late));
         Ok(())
@@ -198,7 +197,7 @@ impl Emit {
     /// With the payload by policy and where it fits, otherwise without: a copy for people costs no score.
     fn review_copy<R: SourceRecord, K: Sink<R>>(
         &mut self,
-        item: &mut Item<R>,
+        item: &Item<R>,
         decided: &Decided,
         reason: ReviewReason,
         outlet: &mut Outlet<'_, K>,
@@ -219,10 +218,9 @@ impl Emit {
                 timestamp_ms: Some(scored.scored_us / 1_000),
                 headers: &headers,
                 forward: true,
-                last: false,
             };
             let fits = self.id.len() + self.value.len() <= self.settings.outcome_bytes_max;
-            let sent = if fits { outlet.sink.send(&outcome, &mut item.record) } else { Err(SendError::TooLarge) };
+            let sent = if fits { outlet.sink.send(&outcome, &item.record) } else { Err(SendError::TooLarge) };
             match sent {
                 Err(SendError::TooLarge) if with_payload => with_payload = false,
                 other => return other,
@@ -242,7 +240,7 @@ impl Emit {
 
     fn rejected<R: SourceRecord, K: Sink<R>>(
         &mut self,
-        item: &mut Item<R>,
+        item: &Item<R>,
         reject: Reject,
         outlet: &mut Outlet<'_, K>,
     ) -> Result<(), SendError> {
@@ -284,9 +282,8 @@ impl Emit {
             timestamp_ms: timestamp_that_is_taken(item.record.timestamp_ms(), now_ms),
             headers: &headers,
             forward: true,
-            last: true,
         };
-        let sent = if is_stub { Err(SendError::TooLarge) } else { outlet.sink.send(&outcome, &mut item.record) };
+        let sent = if is_stub { Err(SendError::TooLarge) } else { outlet.sink.send(&outcome, &item.record) };
         match sent {
             // Too large or refused even as a dead letter: what is left is why, and where the record is found.
             Err(SendError::TooLarge) => {
@@ -294,7 +291,7 @@ impl Emit {
                 // A compacted topic takes nothing without key, and forgets what has no value.
                 let (key, value, timestamp_ms) = (Part::Own(&self.id), Part::Own(&[]), Some(now_ms));
                 let stub = Outgoing { key, value, timestamp_ms, forward: false, ..outcome };
-                outlet.sink.send(&stub, &mut item.record)
+                outlet.sink.send(&stub, &item.record)
             }
             other => other,
         }

@@ -19,7 +19,7 @@ use crate::failpoint::{self, Point};
 use crate::lane::deliver::Refusals;
 use crate::lane::ledger::{Flow, Ledger};
 use crate::lane::score::{Batch, DecodeSpan};
-use crate::observe::latency::{Step, StepTimes};
+use crate::observe::latency::{Alike, Step, StepTimes, topic_ns};
 use crate::observe::stats::LaneStats;
 use crate::values::limits::{Limits, SCHEMA_MOMENT, nanoseconds};
 use crate::values::record::{Position, SchemaKey};
@@ -121,7 +121,7 @@ impl<R: SourceRecord> Ingest<R> {
         let Decoding { ledger, batch, times, stats, clock, now_ns } = into;
         let (items, rows) = (batch.items.len(), batch.rows.filled);
         let mut left = self.inbox.fitting(room.min(batch.room()), ledger.open_bytes(), self.bytes_max);
-        let (mut received, mut stops) = (0, Vec::new());
+        let (mut received, mut stops, mut in_topic) = (0, Vec::new(), Alike::new(Step::Topic));
         while left > 0 {
             let (receipt, records) = self.inbox.take(left);
             left -= records.len();
@@ -141,10 +141,13 @@ impl<R: SourceRecord> Ingest<R> {
                     continue;
                 }
                 received += 1;
-                times.record_topic(record.timestamp_ms(), receipt.us);
+                if let Some(ns) = topic_ns(record.timestamp_ms(), receipt.us) {
+                    in_topic.add(ns, times);
+                }
                 self.intake.admit(record, assignment, receipt, batch);
             }
         }
+        in_topic.end(times);
         note_decoded(batch, (items, rows), now_ns, clock, times);
         stats.received.add(received);
         if received > 0 {
@@ -243,9 +246,11 @@ fn note_decoded<R>(
         return;
     }
     let span = DecodeSpan { start_ns, decoded_ns: clock.now_ns(), rows: (batch.rows.filled - rows) as u64 };
+    let mut waited = Alike::new(Step::Intake);
     for item in fresh {
-        times.record(Step::Intake, span.start_ns.saturating_sub(item.receipt.ns), 1);
+        waited.add(span.start_ns.saturating_sub(item.receipt.ns), times);
     }
+    waited.end(times);
     times.record(Step::Decode, span.decoded_ns.saturating_sub(span.start_ns), fresh.len() as u64);
     batch.decodes.push(span);
 }

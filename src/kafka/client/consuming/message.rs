@@ -1,15 +1,16 @@
 //! A received message, held until its outcome has been handed over; its headers, read or handed on.
 #![allow(unsafe_code, reason = "librdkafka's C interface; each block says why it holds")]
 
-use std::ffi::{CStr, c_char, c_void};
-use std::ptr::{self, NonNull};
+use std::ffi::{CStr, c_void};
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 use rdkafka::bindings as rd;
 use rdkafka::types::RDKafkaRespErr;
 
+use super::raw_headers::RawHeaders;
 use crate::doors::SourceRecord;
-use crate::kafka::client::errors::NO_ERROR;
+use crate::kafka::client::inside::header_bytes;
 use crate::values::record::Position;
 
 /// One message of the consumer. Key and value live in the fetch buffer that it keeps alive.
@@ -51,21 +52,10 @@ impl KafkaRecord {
         if text.is_null() { String::new() } else { unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned() }
     }
 
-    /// The parsed headers, owned by the message; null when it has none.
-    pub fn headers(&self) -> *mut rd::rd_kafka_headers_t {
-        let mut headers = ptr::null_mut();
-        // SAFETY: valid message; on success `headers` lives as long as it.
-        let err = unsafe { rd::rd_kafka_message_headers(self.message.as_ptr(), &mut headers) };
-        if err == NO_ERROR { headers } else { ptr::null_mut() }
-    }
-
-    /// Takes the headers away from the message; null when it has none. The client parses them anew from the record's bytes
-    /// when they are asked for again, so a list that was not sent need not come back.
-    pub fn detach_headers(&mut self) -> *mut rd::rd_kafka_headers_t {
-        let mut headers = ptr::null_mut();
-        // SAFETY: valid message, and ours alone; on success the caller owns `headers`.
-        let err = unsafe { rd::rd_kafka_message_detach_headers(self.message.as_ptr(), &mut headers) };
-        if err == NO_ERROR { headers } else { ptr::null_mut() }
+    /// Its headers, which lie in the fetch buffer as well.
+    pub fn raw_headers(&self) -> RawHeaders<'_> {
+        // SAFETY: a record that the consumer returned, which lives as long as this value.
+        RawHeaders::of(unsafe { header_bytes(self.message.as_ptr()) })
     }
 }
 
@@ -105,41 +95,10 @@ impl SourceRecord for KafkaRecord {
     }
 
     fn header(&self, name: &str) -> Option<&[u8]> {
-        let headers = self.headers();
-        if headers.is_null() {
-            return None;
-        }
-        // Compared here: the client's own search wants a NUL-terminated name, which would have to be allocated.
-        let mut found = None;
-        for index in 0.. {
-            let (mut other, mut value, mut len) = (ptr::null::<c_char>(), ptr::null(), 0);
-            // SAFETY: valid list; name and value live as long as the message, the name is NUL-terminated.
-            unsafe {
-                if rd::rd_kafka_header_get_all(headers, index, &mut other, &mut value, &mut len) != NO_ERROR {
-                    break;
-                }
-                if CStr::from_ptr(other).to_bytes() == name.as_bytes() {
-                    found = bytes(value, len);
-                }
-            }
-        }
-        found
+        self.raw_headers().filter(|header| header.name == name.as_bytes()).last()?.value
     }
 
     fn each_header(&self, visit: &mut dyn FnMut(&str, Option<&[u8]>)) {
-        let headers = self.headers();
-        if headers.is_null() {
-            return;
-        }
-        for index in 0.. {
-            let (mut name, mut value, mut len) = (ptr::null::<c_char>(), ptr::null(), 0);
-            // SAFETY: valid list; name and value live as long as the message, the name is NUL-terminated.
-            unsafe {
-                if rd::rd_kafka_header_get_all(headers, index, &mut name, &mut value, &mut len) != NO_ERROR {
-                    return;
-                }
-                visit(&CStr::from_ptr(name).to_string_lossy(), bytes(value, len));
-            }
-        }
+        self.raw_headers().for_each(|header| visit(&String::from_utf8_lossy(header.name), header.value));
     }
 }

@@ -4,4 +4,5 @@ pub mod consumer_callbacks;
 pub mod consumer_client;
 pub mod group_metadata;
 pub mod message;
+pub mod raw_headers;
 mod wakeup;
