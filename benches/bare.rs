@@ -20,15 +20,20 @@ impl BareSession {
         let dir: &Path = &model.package.dir;
         let manifest: toml::Table = std::fs::read_to_string(dir.join(MANIFEST)).unwrap().parse().unwrap();
         let file = manifest["model"]["file"].as_str().unwrap();
+        let output = manifest["output"]["tensor"].as_str().unwrap();
+        let column = manifest["output"].get("column").map_or(0, |column| column.as_integer().unwrap() as usize);
+        BareSession::open(model, &dir.join(file), output, column)
+    }
+
+    /// Another file with `model`'s runtime.
+    pub fn open(model: &Model, file: &Path, output: &str, column: usize) -> BareSession {
         let session = SessionBuilder::new(model.runtime.environment())
             .unwrap()
             .with_intra_threads(1)
             .unwrap()
-            .commit_from_file(dir.join(file))
+            .commit_from_file(file)
             .unwrap();
-        let output = manifest["output"]["tensor"].as_str().unwrap().to_owned();
-        let column = manifest["output"].get("column").map_or(0, |column| column.as_integer().unwrap() as usize);
-        BareSession { session, output, column }
+        BareSession { session, output: output.to_owned(), column }
     }
 
     pub fn score(&mut self, rows: ArrayView2<'_, f32>, scores: &mut [f64]) {

@@ -72,6 +72,25 @@ def resident_bytes(pid):
     return None
 
 
+def vector_instructions(flags):
+    """The sets of vector instructions among a processor's `flags`, that code is written for."""
+    avx512 = {"avx512f", "avx512vl", "avx512dq", "avx512cd"} <= flags
+    found = [name for name, there in (("AVX2", "avx2" in flags), ("AVX-512", avx512), ("NEON", "asimd" in flags)) if there]
+    return found or ["baseline"]
+
+
+def processor(text):
+    """What /proc/cpuinfo says of the first processor."""
+    first = {}
+    for line in text.splitlines():
+        name, _, value = line.partition(":")
+        first.setdefault(name.strip(), value.strip())
+    numbers = [f"{key.removeprefix('cpu ')} {first[key]}" for key in ("cpu family", "model", "stepping") if key in first]
+    flags = set(first.get("flags", first.get("Features", "")).split())
+    return {"name": first.get("model name", "unknown"), "numbers": ", ".join(numbers),
+            "instructions": vector_instructions(flags)}
+
+
 def describe():
     """The machine, for whoever reads the figures later."""
     model = "unknown"

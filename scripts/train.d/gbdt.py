@@ -35,11 +35,12 @@ def fit(part, trees):
     return model.fit(part.features, part.labels, feature_name=contract.names())
 
 
-def to_onnx(model, name):
+def to_onnx(model, name, features=None):
+    features = features or len(contract.names())
     converted = onnxmltools.convert_lightgbm(
         model,
         name=name,
-        initial_types=[("input", FloatTensorType([None, len(contract.names())]))],
+        initial_types=[("input", FloatTensorType([None, features]))],
         zipmap=False,
         target_opset=15,
     )

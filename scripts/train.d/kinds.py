@@ -31,10 +31,11 @@ class Scorer:
         options.inter_op_num_threads = 1
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
         self.session = onnxruntime.InferenceSession(exported.model, options, providers=["CPUExecutionProvider"])
+        self.input = self.session.get_inputs()[0].name
         self.tensor, self.column = exported.tensor, exported.column or 0
 
     def score(self, features):
-        return self.session.run([self.tensor], {"input": features})[0][:, self.column]
+        return self.session.run([self.tensor], {self.input: features})[0][:, self.column]
 
     def differs(self, features, expected, tolerance):
         """Rows whose score is farther than that from what the training library says."""

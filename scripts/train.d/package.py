@@ -19,18 +19,18 @@ def golden_rows(scores, features):
     return features[np.unique(np.concatenate([spread, high, missing]))]
 
 
-def write_golden(path, scorer, rows):
+def write_golden(path, scorer, rows, names=None):
     # One row at a time: the scores must not depend on the batch.
     scores = np.array([scorer.score(row.reshape(1, -1))[0] for row in rows])
     assert np.array_equal(scores, scorer.score(rows)), "this model's scores depend on the batch"
-    write_rows(path, rows, scores)
+    write_rows(path, rows, scores, names)
 
 
-def write_rows(path, rows, scores):
+def write_rows(path, rows, scores, names=None):
     """One line per row: the features, `nan` where missing, and the score."""
     text = lambda value: "nan" if np.isnan(value) else np.format_float_positional(value, unique=True, trim="-")
     with path.open("w") as file:
-        print(",".join(contract.names() + ["score"]), file=file)
+        print(",".join((names or contract.names()) + ["score"]), file=file)
         for row, answer in zip(rows, scores):
             print(",".join(text(value) for value in [*row, answer]), file=file)
 

@@ -3,9 +3,12 @@
 
 mod circles;
 mod layers;
+mod named;
 mod planted;
 mod rules;
 mod scan;
+
+use std::path::Path;
 
 use rules::Finding;
 use scan::Source;
@@ -100,4 +103,16 @@ fn exceptions_have_reasons() {
 #[test]
 fn unsafe_code_is_listed_and_argued() {
     hold(rules::unsafe_code);
+}
+
+#[test]
+fn scripts_name_sources_that_are_there() {
+    let files = named::files(Path::new("scripts"));
+    let named: Vec<_> = files
+        .iter()
+        .flat_map(|(path, text)| named::sources(text).into_iter().map(move |named| (path, named)))
+        .collect();
+    assert!(named.len() >= 5, "only {named:?}: wrong folder?");
+    let gone: Vec<_> = named.into_iter().filter(|(_, named)| !Path::new(named).exists()).collect();
+    assert!(gone.is_empty(), "{gone:?}");
 }

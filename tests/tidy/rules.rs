@@ -15,6 +15,7 @@ pub const UNSAFE_ALLOWED: &[(&str, &str)] = &[
     ("src/cli/signals.rs", "what a second signal says and does happens in its handler"),
     ("src/memory.rs", "the allocator is asked in C"),
     ("benches/echo/", "the control uses the lane's own client calls, which exist in C only"),
+    ("benches/trees/native.rs", "other engines for trees are C libraries, loaded at run time"),
     ("tests/counting/", "an allocator that counts is an implementation of an unsafe trait"),
 ];
 
