@@ -52,7 +52,7 @@ def bench(settings):
 
 def blank(settings, programs):
     kinds = {name: "before" for name in programs.before} | {name: "kernel" for name in programs.kernels}
-    kinds |= {kind: kind for kind in settings.kinds if kind not in ("before", "kernels")}
+    kinds |= {kind: kind for kind in settings.kinds if kind not in ("before", "kernels") and not trees_options.is_kernel(kind)}
     processor = machine.processor(Path("/proc/cpuinfo").read_text())
     left_out = [] if settings.before or "before" not in settings.kinds else ["the release before: no --before"]
     return {

@@ -10,6 +10,7 @@ from pathlib import Path
 from errors import BenchError
 from options import ROOT
 from trees_engines import Model, Programs
+from trees_options import is_kernel
 
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).absolute()
 MODELS = TARGET / "bench" / "trees"
@@ -41,7 +42,7 @@ def programs(settings):
     for one in settings.before:
         source = Path(one.source)
         found.before[one.name] = source.absolute() if source.is_file() else build_commit(one.source)
-    if "kernels" in settings.kinds:
+    if any(kind == "kernels" or is_kernel(kind) for kind in settings.kinds):
         listed = subprocess.run([found.binary, "--kernels"], capture_output=True, text=True, check=True)
         found.kernels = listed.stdout.split()
     libraries = list((TARGET / "train" / "venv").glob("lib/python*/site-packages/lightgbm/lib/lib_lightgbm.so"))

@@ -49,6 +49,8 @@ def starts(model, programs, kinds):
             found += [by(name, binary, "auto") for name, binary in programs.before.items()]
         elif kind == "kernels":
             found += [by(name, programs.binary, "kernel", "--kernel", name) for name in programs.kernels]
+        elif kind in programs.kernels:
+            found.append(by(kind, programs.binary, "kernel", "--kernel", kind))
         elif kind == "lleaves":
             if model.lleaves:
                 found.append(by(kind, programs.binary, kind, "--library", str(model.lleaves)))

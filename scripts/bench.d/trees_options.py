@@ -58,7 +58,7 @@ def parser():
     add("--binary", type=Path, metavar="FILE", help="this tree's bench binary, built already")
     add("--models", default=",".join(MODELS), metavar="LIST", help="names, or folders of packages (default: all nine)")
     add("--batches", default=",".join(map(str, BATCHES)), metavar="LIST", help="rows of a call (default: %(default)s)")
-    add("--engines", default=",".join(KINDS), metavar="LIST", help="(default: %(default)s)")
+    add("--engines", default=",".join(KINDS), metavar="LIST", help="(default: %(default)s); kernels too, by name, such as avx2 or avx2-prefix")
     add("--pairs", type=positive(int), default=9, metavar="N", help=f"rounds, at least {PAIRS_MIN} (default: 9)")
     add("--slice", type=positive(float), default=20.0, dest="slice_ms", metavar="MS",
         help="CPU time of an engine in a round (default: 20)")
@@ -70,11 +70,16 @@ def parser():
     return parse
 
 
+def is_kernel(kind):
+    """A kernel is called by its instructions; whether there is one by this name, the program says."""
+    return kind.split("-")[0] in ("avx512", "avx2", "baseline")
+
+
 def parse(arguments):
     parse = parser()
     args = parse.parse_args(arguments)
     kinds = words(args.engines)
-    unknown = [kind for kind in kinds if kind not in KINDS]
+    unknown = [kind for kind in kinds if kind not in KINDS and not is_kernel(kind)]
     if unknown:
         parse.error(f"no such engine: {', '.join(unknown)}; there are {', '.join(KINDS)}")
     if args.pairs < PAIRS_MIN:

@@ -14,8 +14,8 @@ pub const LEAVES: usize = 32;
 pub struct Split {
     /// Rows above go right.
     pub threshold: f32,
-    /// The leaves that a row loses when it goes right.
-    pub lost: u32,
+    /// The leaves that a row keeps when it goes right.
+    pub kept: u32,
     /// Which of the columns is asked.
     pub column: u32,
 }
@@ -58,7 +58,7 @@ impl Blocks {
                 if from < to {
                     let (column, threshold) = Column::of(feature, threshold, nan_left);
                     let column = self.columns.place(column);
-                    self.splits.push(Split { threshold, lost: bits(from - here.start, to - here.start), column });
+                    self.splits.push(Split { threshold, kept: !bits(from - here.start, to - here.start), column });
                 }
             }
             let mut leaves = [0.0; LEAVES];

@@ -72,7 +72,7 @@ impl Prefix {
         for (word, (block, splits)) in blocks.by_block().enumerate() {
             prefix.start[word / WORDS][word % WORDS] = block.mask;
             for (split, place) in splits.iter().zip(places.by_ref()) {
-                by_column[place.column].push(Lost { rank: usize::from(place.rank), word, leaves: split.lost });
+                by_column[place.column].push(Lost { rank: usize::from(place.rank), word, leaves: !split.kept });
             }
         }
         for (column, lost) in by_column.iter_mut().enumerate() {

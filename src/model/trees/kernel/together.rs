@@ -90,9 +90,9 @@ fn baseline(blocks: &Blocks, columns: &[Lanes]) -> [f32; LANES] {
         let mut masks = [block.mask; LANES];
         for split in &blocks.splits[begin..end] {
             let column = &columns[split.column as usize].0;
-            // All ones if the row goes right; spelled as arithmetic, which every instruction set has.
-            let lost = |lane: usize| split.lost & u32::from(column[lane] > split.threshold).wrapping_neg();
-            masks = std::array::from_fn(|lane| masks[lane] & !lost(lane));
+            // All ones unless the row goes right; spelled as arithmetic, which every instruction set has.
+            let kept = |lane: usize| split.kept | u32::from(column[lane] > split.threshold).wrapping_sub(1);
+            masks = std::array::from_fn(|lane| masks[lane] & kept(lane));
         }
         begin = end;
         weights = std::array::from_fn(|lane| {
@@ -120,8 +120,7 @@ fn avx512(blocks: &Blocks, tables: &[[f32; LEAVES]], columns: &[Lanes]) -> [f32;
             // SAFETY: sixteen values, at an address that is a multiple of 64.
             let column = unsafe { _mm512_load_ps(columns[split.column as usize].0.as_ptr()) };
             let right = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(column, _mm512_set1_ps(split.threshold));
-            let lost = _mm512_set1_epi32(split.lost.cast_signed());
-            masks = _mm512_mask_andnot_epi32(masks, right, lost, masks);
+            masks = _mm512_mask_and_epi32(masks, right, masks, _mm512_set1_epi32(split.kept.cast_signed()));
         }
         begin = end;
         let (low, high) = leaves.split_at(LANES);
@@ -154,13 +153,13 @@ fn avx2(blocks: &Blocks, tables: &[[f32; LEAVES]], columns: &[Lanes]) -> [f32; L
         let mut masks = [_mm256_set1_epi32(block.mask.cast_signed()); 2];
         for split in &blocks.splits[begin..end] {
             let threshold = _mm256_set1_ps(split.threshold);
-            let lost = _mm256_set1_epi32(split.lost.cast_signed());
+            let kept = _mm256_set1_epi32(split.kept.cast_signed());
             let column = columns[split.column as usize].0.as_ptr();
             for (half, masks) in masks.iter_mut().enumerate() {
                 // SAFETY: twice eight values, at an address that is a multiple of 64.
                 let column = unsafe { _mm256_load_ps(column.add(8 * half)) };
-                let right = _mm256_castps_si256(_mm256_cmp_ps::<_CMP_GT_OQ>(column, threshold));
-                *masks = _mm256_andnot_si256(_mm256_and_si256(right, lost), *masks);
+                let is_left = _mm256_castps_si256(_mm256_cmp_ps::<_CMP_LE_OQ>(column, threshold));
+                *masks = _mm256_and_si256(*masks, _mm256_or_si256(is_left, kept));
             }
         }
         begin = end;

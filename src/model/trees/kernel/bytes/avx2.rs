@@ -20,7 +20,11 @@ pub(super) fn asked(rank: u8) -> u8 {
 pub(super) fn step(layout: &Layout, rows: &[f32], width: usize, ranks: &mut [RowRanks], sums: &mut [f32; ROWS]) {
     // SAFETY: compiled for these.
     unsafe { layout.take::<AVX2>(rows, width, ranks) };
-    ranks.iter_mut().flat_map(|ranks| &mut ranks.0).for_each(|rank| *rank ^= SIGN);
+    for ranks in ranks.iter_mut() {
+        for rank in &mut ranks.0 {
+            *rank ^= SIGN;
+        }
+    }
     let zero = _mm256_setzero_si256();
     let (mut added, mut weights, mut begin) = ([[_mm256_setzero_ps(); 4]; 2], [[zero; PLANES]; 2], 0);
     for (block, table) in layout.blocks.iter().zip(&layout.tables) {

@@ -56,11 +56,11 @@ impl Layout {
             begin += splits.len();
             let mut ends = [0; PLANES];
             for (plane, end) in ends.iter_mut().enumerate() {
-                let here = splits.iter().zip(places).map(|(split, place)| (split.lost.to_le_bytes()[plane], place));
-                layout.questions.extend(here.filter(|(lost, _)| *lost != 0).map(|(lost, place)| Question {
+                let here = splits.iter().zip(places).map(|(split, place)| (split.kept.to_le_bytes()[plane], place));
+                layout.questions.extend(here.filter(|(kept, _)| *kept != u8::MAX).map(|(kept, place)| Question {
                     column: place.column as u32,
                     rank: u32::from_ne_bytes([asked(place.rank); 4]),
-                    kept: u32::from_ne_bytes([!lost; 4]),
+                    kept: u32::from_ne_bytes([kept; 4]),
                 }));
                 *end = layout.questions.len() as u32;
             }
