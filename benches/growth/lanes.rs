@@ -158,9 +158,12 @@ fn run_lane(point: &Point, model: &Model, known: Known, pool: &Pool, start: &Bar
         0 => timed(&mut lane, point.rows),
         records => (counted(&mut lane, &clock, point.rows, records), Vec::new()),
     };
+    // What all lanes hold, while all are there.
+    start.wait();
     let used_bytes = memory::used_bytes();
     // The page's size is not to be had under valgrind.
     let resident_bytes = if point.count > 0 { 0 } else { memory::resident_bytes().unwrap_or(0) };
+    start.wait();
     // One commit at least, and its answer.
     for _ in 0..2 {
         clock.pass(COMMIT_RECORDS);

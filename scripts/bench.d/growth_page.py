@@ -7,7 +7,7 @@ import growth_table
 from charts import Axis, short
 from growth_curves import CURVES, canonical
 
-WIDTH, PLOT, LEFT, RIGHT, HEAD, FOOT, LEGEND = 400, 190, 58, 18, 34, 40, 18
+WIDTH, PLOT, LEFT, RIGHT, HEAD, FOOT, LEGEND = 400, 190, 66, 18, 34, 40, 18
 # How a picture's measure is written, divided by so much, and the table's name of it.
 PICTURES = {"instructions": ("instructions a record", 1.0),
             "own": ("instructions a record, outside of the model's call", 1.0),

@@ -52,7 +52,7 @@ def point_rows(curve, line, points):
         x = growth_curves.place(line, index, measured)
         cpu = sorted(measured["cpu_ns"])
         counted = [f"{measured[name]:,.0f}" if name in measured else "-" for name in ("instructions", "own")]
-        yield [number(x) if x < 10 else f"{x:,.0f}",
+        yield [f"{x:,.0f}" if x >= 10 or x == int(x) else number(x),
                *counted,
                f"{cpu[0]:,.0f}" if cpu else "-", f"{cpu[len(cpu) // 2]:,.0f}" if cpu else "-",
                f"{measured['heap_bytes'] / 2**20:,.2f}", f"{measured['resident_bytes'] / 2**20:,.1f}",
