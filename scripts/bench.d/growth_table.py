@@ -81,7 +81,7 @@ def render(results):
     for curve in CURVES:
         for line in curve.lines:
             rows = list(point_rows(curve, line, results["points"]))
-            if rows:
+            if len(rows) > 1:
                 lines += ["", f"== {curve.title}: {line.title}", *grid([curve.unit, *HEAD[1:]], rows)]
     lines += ["", "== slopes; bend: the last stretch, over the whole",
               *grid(SLOPES_HEAD, slopes(results), words=3)]
