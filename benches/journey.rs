@@ -28,6 +28,8 @@ mod bare;
 mod generic;
 #[path = "journey/lane.rs"]
 mod lane;
+#[path = "memory/mod.rs"]
+mod memory;
 #[path = "journey/records.rs"]
 mod records;
 #[path = "journey/transaction.rs"]
@@ -37,7 +39,7 @@ mod ways;
 
 use generic::Generic;
 use lane::LaneWay;
-use records::{Cursor, Outcomes, PREFIX, Records};
+use memory::records::{Cursor, Outcomes, PREFIX, Records};
 use ways::{BATCH_MAX, Bare, Stages, Typed, Way};
 
 /// The product's own: the ways that allocate would pay more with the system's.
@@ -86,9 +88,9 @@ fn packages() -> Vec<PathBuf> {
 
 fn simulated() -> &'static Records {
     if measures() {
-        Records::simulated(POOL_ROWS, &World::default())
+        records::simulated(POOL_ROWS, &World::default())
     } else {
-        Records::simulated(4 * BATCH_MAX, &World { customers: 100, terminals: 100, warm_up_days: 3 })
+        records::simulated(4 * BATCH_MAX, &World { customers: 100, terminals: 100, warm_up_days: 3 })
     }
 }
 

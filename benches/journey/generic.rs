@@ -14,8 +14,9 @@ use scorewire::model::Model;
 use scorewire::values::record::score_of;
 
 use super::bare::BareSession;
+use super::memory::TIMESTAMP_MS;
 use super::transaction::value_row;
-use super::ways::{BATCH_MAX, TIMESTAMP_MS, Way, identity, policy};
+use super::ways::{BATCH_MAX, Way, identity, policy};
 use super::{Cursor, Outcomes, PREFIX, Records};
 
 /// Places in the output record.

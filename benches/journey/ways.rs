@@ -12,19 +12,15 @@ use scorewire::lane::decide::DecisionPolicy;
 use scorewire::lane::score::Rows;
 use scorewire::model::{Model, Session};
 use scorewire::values::record::{Decoded, Position, SchemaKey, Scored, TransactionId, score_of};
-use scorewire::values::settings::{PayloadPolicy, ReviewSettings};
 
 use super::bare::BareSession;
+use super::memory::{TIMESTAMP_MS, TOPIC, review};
 use super::transaction::Transaction;
 use super::{Cursor, Outcomes, PREFIX, Records};
 use scorewire::values::model::Provider;
 use scorewire::values::schemas::{OnUnknown, WireForms};
 
 pub const BATCH_MAX: usize = 512;
-pub const TOPIC: &str = "enriched-context";
-pub const TIMESTAMP_MS: i64 = 1_780_000_000_000;
-/// Share of records sampled for review: the configuration's default.
-const SAMPLE_PER_MILLION: u32 = 1_000;
 
 /// One way to score batches of the records, in their order.
 pub trait Way {
@@ -73,10 +69,6 @@ pub fn encoder(model: &Model) -> OutcomeEncoder {
 
 pub fn policy(model: &Model) -> DecisionPolicy {
     DecisionPolicy::new(model.package.thresholds.clone(), &review(), None)
-}
-
-pub fn review() -> ReviewSettings {
-    ReviewSettings { sample_per_million: SAMPLE_PER_MILLION, payload: PayloadPolicy::Raw }
 }
 
 /// ONNX Runtime alone, on rows decoded before. They are copied into one reused buffer first, so that they lie as near

@@ -12,6 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 
 import build
+import growth
 import machine
 import options
 import page
@@ -28,6 +29,8 @@ SUITE_DISK_BYTES = 5 * 2**30
 
 
 def main(arguments):
+    if arguments[:1] == ["growth"]:
+        return growth.main(arguments[1:])
     settings = options.parse(arguments)
     if settings.render:
         results = json.loads(settings.render.read_text())

@@ -19,7 +19,8 @@ EPILOG = """examples:
   scripts/bench --rates 10000,drain --systems echo,inline --variant "linger kafka.producer.properties.linger.ms=1"
   scripts/bench --quick --variant "before binary=/tmp/scorewire-before"
   scripts/bench --package DIR --from FILE.avro          another model package, with records of a file
-  scripts/bench --render target/bench/results.json      the table and the page again, without measuring"""
+  scripts/bench --render target/bench/results.json      the table and the page again, without measuring
+  scripts/bench growth --help                           how a record's cost grows: in the process, without Kafka"""
 
 # Trees of another size, which scripts/train makes for the suite; card-fraud-gbdt has 100.
 MADE_MODELS = [Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "bench" / "models" / "card-fraud-gbdt-500"]

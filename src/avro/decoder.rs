@@ -12,6 +12,7 @@ use super::wire::detect;
 use crate::doors::Waker;
 use crate::error::Reject;
 use crate::values::record::{Decoded, SchemaKey};
+use crate::values::scatter::Scattered;
 use crate::values::schemas::WireForms;
 
 /// Keys that nobody knows, remembered so that a flood of them does not ask for each: twice so many at most. More than
@@ -48,8 +49,8 @@ pub struct Decoder {
     maker: Box<dyn Plans + Send>,
     /// A schema that does not fit has a place too, without a plan.
     plans: Vec<Option<Arc<Plan>>>,
-    /// Keys to places in `plans`.
-    places: HashMap<SchemaKey, usize>,
+    /// Keys to places in `plans`. Only keys of schemas that are there get in; those that nobody knows are below.
+    places: HashMap<SchemaKey, usize, Scattered>,
     /// The key of the last record: most streams have one schema.
     last: Option<(SchemaKey, usize)>,
     /// Keys nobody knows, with the number of their records since they were asked for.
@@ -86,7 +87,7 @@ impl Decoder {
             accept,
             maker,
             plans: Vec::new(),
-            places: HashMap::new(),
+            places: HashMap::default(),
             last: None,
             unknown: HashMap::new(),
             unknown_before: HashMap::new(),

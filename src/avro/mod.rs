@@ -14,6 +14,7 @@ pub mod decoder;
 pub mod encode;
 pub mod feature;
 mod graph;
+mod items;
 pub mod key;
 mod logical;
 mod meaning;

@@ -7,6 +7,7 @@
 //! 3. Arrays, maps and recursive records may be nested [`DEPTH_MAX`] deep; the stack is bounded by that.
 //! 4. On success every column of the row was written.
 
+use super::items::{simple_item, skip_items};
 use super::ops::{EnumSink, Meaning, Nullable, Op, Range, Sink, TextSink};
 use super::read;
 use crate::error::Reject;
@@ -237,13 +238,19 @@ impl Plan {
         found: &mut Found,
         depth: u32,
     ) -> Result<&'p [u8], Reject> {
+        let simple = simple_item(&self.ops[item as usize..]);
         while let Some(block) = Block::read(&mut rest)? {
             // Every item here takes a byte at least: items of no size are skipped as fixed ones.
             if block.count > rest.len() as u64 {
                 return Err(Reject::BadLength);
             }
-            for _ in 0..block.count {
-                rest = self.walk(item, rest, row, found, depth)?;
+            match simple {
+                Some(item) => rest = skip_items(item, block.count, rest)?,
+                None => {
+                    for _ in 0..block.count {
+                        rest = self.walk(item, rest, row, found, depth)?;
+                    }
+                }
             }
             block.check_end(rest)?;
         }

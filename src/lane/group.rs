@@ -30,7 +30,7 @@ impl<T: LaneTypes> Lane<T> {
                     commit.answered(&progress, result, round);
                 }
                 SourceEvent::EndReached { partition, offset } => {
-                    if let Some(assignment) = self.ledger.of_partition(partition) {
+                    if let Some(mut assignment) = self.ledger.of_partition(partition) {
                         assignment.see_end(offset);
                     }
                 }
@@ -82,7 +82,7 @@ impl<T: LaneTypes> Lane<T> {
         self.deliver.sink().hold_copies(Duration::ZERO);
         for &partition in &partitions {
             self.forget_unprocessed(partition);
-            if let Some(assignment) = self.ledger.of_partition(partition) {
+            if let Some(mut assignment) = self.ledger.of_partition(partition) {
                 assignment.revoke();
             }
         }

@@ -9,6 +9,7 @@ mod drive;
 mod group;
 pub mod ingest;
 pub mod ledger;
+mod places;
 mod recover;
 pub mod reject_report;
 mod reports;

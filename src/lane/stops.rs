@@ -36,7 +36,7 @@ impl<T: LaneTypes> Lane<T> {
             stop.words
         );
         self.source.seek(Progress { partition, offset: first })?;
-        if let Some(assignment) = self.ledger.of_partition(partition) {
+        if let Some(mut assignment) = self.ledger.of_partition(partition) {
             assignment.jump(first);
         }
         Ok(())
@@ -46,7 +46,7 @@ impl<T: LaneTypes> Lane<T> {
     fn stop_partition(&mut self, partition: i32, stop: Stop) -> Result<(), Fatal> {
         let since_us = self.clock.wall_us();
         let found = self.ledger.of_partition(partition).filter(|assignment| assignment.flow().is_open());
-        let Some(assignment) = found else { return Ok(()) };
+        let Some(mut assignment) = found else { return Ok(()) };
         tracing::error!(
             partition,
             why = stop.why.name(),

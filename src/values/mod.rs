@@ -4,6 +4,7 @@ pub mod finding;
 pub mod limits;
 pub mod model;
 pub mod record;
+pub mod scatter;
 pub mod schemas;
 pub mod settings;
 pub mod topics;

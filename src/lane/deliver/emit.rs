@@ -114,7 +114,7 @@ impl Emit {
             let item = &mut batch.items[self.at.next];
             if run != Some(item.assignment) {
                 run = Some(item.assignment);
-                assigned = ledger.of_id(item.assignment).map(|found| (found, stopwatches.of(item.assignment)));
+                assigned = ledger.of_id(item.assignment).map(|found| (found, stopwatches.announcing(item.assignment)));
             }
             if let Some((assignment, stopwatch)) = &mut assigned {
                 if self.refusals.is_active() && !self.refusals.admit(item.record.position(), sink.in_flight()) {
@@ -124,7 +124,7 @@ impl Emit {
                 match self.one(item, &mut outlet) {
                     Ok(()) => {}
                     Err(SendError::Full) if planted(Bug::DropOnQueueFull) => {
-                        outlet.assignment.acknowledge(item.sequence);
+                        assignment.acknowledge(item.sequence);
                     }
                     Err(SendError::Full) => return Ok(Emitted::Full),
                     Err(other) => return Err(other),

@@ -167,7 +167,7 @@ impl<K> Deliver<K> {
         let mut failures = Failures::default();
         for ack in self.acks.drain(..).chain(late) {
             if let (Err(why), Some(assignment)) = (ack.result, ledger.of_id(ack.tag.assignment())) {
-                failures.note(assignment, ack.tag, why);
+                failures.note(&assignment, ack.tag, why);
             }
         }
         failures

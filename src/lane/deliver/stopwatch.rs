@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use crate::lane::places::Places;
 use crate::observe::latency::{Step, StepTimes};
 
 /// Neighbours with the same stamps, on the lane's clock in nanoseconds.
@@ -77,15 +78,19 @@ impl Stopwatch {
 #[derive(Debug, Default)]
 pub(super) struct Stopwatches {
     of: Vec<(u32, Stopwatch)>,
+    places: Places,
     /// Index of the one found last.
     last: usize,
+    /// Assignments with records that are announced and not handed over, each once or more.
+    announcing: Vec<u32>,
 }
 
 impl Stopwatches {
     /// Of an assignment; begun where it is new.
     pub(super) fn of(&mut self, assignment: u32) -> &mut Stopwatch {
         if self.of.get(self.last).is_none_or(|(id, _)| *id != assignment) {
-            self.last = self.of.iter().position(|(id, _)| *id == assignment).unwrap_or_else(|| {
+            self.last = self.places.get(assignment).unwrap_or_else(|| {
+                self.places.set(assignment, self.of.len());
                 self.of.push((assignment, Stopwatch::default()));
                 self.of.len() - 1
             });
@@ -93,14 +98,29 @@ impl Stopwatches {
         &mut self.of[self.last].1
     }
 
+    /// The same, of an assignment whose records are about to be announced.
+    pub(super) fn announcing(&mut self, assignment: u32) -> &mut Stopwatch {
+        // Said once more with every try where the sink is full.
+        if self.announcing.last() != Some(&assignment) {
+            self.announcing.push(assignment);
+        }
+        self.of(assignment)
+    }
+
     /// What was announced is handed over.
     pub(super) fn sent(&mut self, now_ns: u64) {
-        self.of.iter_mut().for_each(|(_, stopwatch)| stopwatch.sent(now_ns));
+        for id in self.announcing.drain(..) {
+            if let Some(place) = self.places.get(id) {
+                self.of[place].1.sent(now_ns);
+            }
+        }
     }
 
     /// Keeps those of assignments that are there.
     pub(super) fn retain(&mut self, is_there: impl Fn(u32) -> bool) {
         self.of.retain(|(id, _)| is_there(*id));
+        self.places.clear();
+        self.of.iter().enumerate().for_each(|(place, (id, _))| self.places.set(*id, place));
     }
 }
 
@@ -158,10 +178,11 @@ mod tests {
     #[test]
     fn an_assignment_that_is_gone_takes_its_stamps_along() {
         let mut all = Stopwatches::default();
-        all.of(1).announced(0, 1, 2);
-        all.of(2).announced(0, 3, 4);
+        all.announcing(1).announced(0, 1, 2);
+        all.announcing(2).announced(0, 3, 4);
         all.retain(|id| id == 2);
-        assert_eq!(all.of(2).acknowledged(0), Some((3, 4)));
+        all.sent(5);
+        assert_eq!(all.of(2).acknowledged(0), Some((3, 5)));
         assert_eq!(all.of(1).acknowledged(0), None);
     }
 }

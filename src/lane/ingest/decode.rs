@@ -7,7 +7,7 @@ use crate::avro::planner::{Grade, SchemaNote};
 use crate::avro::wire::SCHEMA_ID_HEADER;
 use crate::doors::{SourceRecord, Waker};
 use crate::error::Reject;
-use crate::lane::ledger::{Assignment, Flow};
+use crate::lane::ledger::{Flow, Held};
 use crate::lane::score::{Batch, Item, Verdict};
 use crate::observe::stats::LaneStats;
 use crate::values::record::{Decoded, Receipt, SchemaKey};
@@ -38,7 +38,7 @@ impl<R: SourceRecord> Intake<R> {
     }
 
     /// Takes a fresh record in, polled at `receipt`. Where the plan of its schema is not there its assignment begins to park.
-    pub(super) fn admit(&mut self, record: R, to: &mut Assignment, receipt: Receipt, batch: &mut Batch<R>) {
+    pub(super) fn admit(&mut self, record: R, to: &mut Held<'_>, receipt: Receipt, batch: &mut Batch<R>) {
         let sequence = to.receive(record.position(), record.size());
         let arrived = Parked { record, assignment: to.id(), sequence, receipt, schema: None };
         if !matches!(to.flow(), Flow::Flowing) {

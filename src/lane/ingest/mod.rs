@@ -133,7 +133,7 @@ impl<R: SourceRecord> Ingest<R> {
                     run = Some(at.partition);
                     assigned = ledger.of_partition(at.partition);
                 }
-                let Some(assignment) = assigned.as_deref_mut().filter(|assignment| assignment.takes(at)) else {
+                let Some(assignment) = assigned.as_mut().filter(|assignment| assignment.takes(at)) else {
                     continue;
                 };
                 if refusals.stops_before(at) {
@@ -177,7 +177,7 @@ impl<R: SourceRecord> Ingest<R> {
         let (items, rows, room) = (batch.items.len(), batch.rows.filled, batch.room());
         let mut resume = Vec::new();
         for id in self.intake.retry(room, batch) {
-            let Some(assignment) = ledger.of_id(id) else { continue };
+            let Some(mut assignment) = ledger.of_id(id) else { continue };
             if assignment.flow_again() && !self.gate.is_paused() {
                 resume.push(assignment.partition());
             }
@@ -219,7 +219,7 @@ impl<R: SourceRecord> Ingest<R> {
     /// schema. Returns how many of these were received.
     pub(super) fn forget(&mut self, partition: i32, ledger: &mut Ledger) -> usize {
         let was_in_inbox = self.inbox.forget(partition);
-        let Some(assignment) = ledger.of_partition(partition) else { return 0 };
+        let Some(mut assignment) = ledger.of_partition(partition) else { return 0 };
         if was_in_inbox {
             assignment.forget_unread();
         }

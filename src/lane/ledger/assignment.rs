@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::acks::AckTracker;
 use super::fate::Fate;
+use super::held::Open;
 use crate::doors::{Progress, Stop};
 use crate::failpoint::{Bug, planted};
 use crate::lane::state::machine::Machine;
@@ -155,8 +156,7 @@ impl Assignment {
         self.flow.is_open() && at.offset >= self.reading.next
     }
 
-    /// A record is taken in. Returns its sequence number.
-    pub fn receive(&mut self, at: Position, bytes: usize) -> u64 {
+    pub(super) fn receive(&mut self, at: Position, bytes: usize) -> u64 {
         self.reading.next = at.offset + 1;
         self.acks.receive(at.offset, bytes)
     }
@@ -171,8 +171,7 @@ impl Assignment {
         self.acks.change_fate(sequence, fate);
     }
 
-    /// One outcome was acknowledged. Returns what became of its record, where it was the last one missing.
-    pub fn acknowledge(&mut self, sequence: u64) -> Option<Fate> {
+    pub(super) fn acknowledge(&mut self, sequence: u64) -> Option<Fate> {
         self.acks.acknowledge(sequence)
     }
 
@@ -187,8 +186,8 @@ impl Assignment {
         self.acks.open()
     }
 
-    pub(super) fn open_bytes(&self) -> usize {
-        self.acks.open_bytes()
+    pub(super) fn load(&self) -> Open {
+        Open { records: self.acks.open(), bytes: self.acks.open_bytes() }
     }
 
     /// What the group may be told: everything below is finished.
@@ -271,8 +270,7 @@ impl Assignment {
         self.reading.forgot = true;
     }
 
-    /// Gives up what was received from `sequence` on: none of it was sent. Returns how many records that were.
-    pub fn forget_from(&mut self, sequence: u64) -> usize {
+    pub(super) fn forget_from(&mut self, sequence: u64) -> usize {
         self.reading.forgot = true;
         self.acks.abandon_from(sequence)
     }

@@ -7,12 +7,16 @@
 mod acks;
 mod assignment;
 mod fate;
+mod held;
 mod removed;
 
 pub use assignment::{Assignment, Flow};
 pub use fate::Fate;
+pub use held::Held;
 
+use self::held::Open;
 use self::removed::Removed;
+use super::places::Places;
 use crate::doors::{Progress, Stop};
 use crate::failpoint;
 use crate::values::record::Tag;
@@ -44,8 +48,12 @@ pub struct Restarted {
 pub struct Ledger {
     assignments: Vec<Assignment>,
     next_id: u32,
-    /// Index of the assignment found last: records and acknowledgements come partition by partition.
+    /// Index of the assignment found last: records and acknowledgements come partition by partition, mostly.
     last: usize,
+    by_id: Places,
+    by_partition: Places,
+    /// Of all assignments.
+    open: Open,
     removed: Removed,
 }
 
@@ -55,10 +63,12 @@ impl Ledger {
     }
 
     fn begin(&mut self, at: Progress) -> &mut Assignment {
-        debug_assert!(self.assignments.iter().all(|assignment| assignment.partition() != at.partition));
+        debug_assert!(!self.by_partition.has(at.partition.cast_unsigned()));
         let id = self.next_id;
         // Ids come round after a million assignments; none of those is still in flight by then.
         self.next_id = if id == Tag::ASSIGNMENT_MAX { 0 } else { id + 1 };
+        self.by_id.set(id, self.assignments.len());
+        self.by_partition.set(at.partition.cast_unsigned(), self.assignments.len());
         self.assignments.push(Assignment::new(id, at));
         self.assignments.last_mut().expect("pushed just now")
     }
@@ -73,11 +83,21 @@ impl Ledger {
     /// The lane leaves.
     pub fn clear(&mut self) {
         self.assignments.clear();
+        self.by_id.clear();
+        self.by_partition.clear();
+        self.open = Open::default();
     }
 
     fn end(&mut self, partition: i32) -> Option<Assignment> {
-        let index = self.assignments.iter().position(|assignment| assignment.partition() == partition)?;
-        Some(self.assignments.swap_remove(index))
+        let index = self.by_partition.remove(partition.cast_unsigned())?;
+        let ended = self.assignments.swap_remove(index);
+        self.by_id.remove(ended.id());
+        if let Some(moved) = self.assignments.get(index) {
+            self.by_id.set(moved.id(), index);
+            self.by_partition.set(moved.partition().cast_unsigned(), index);
+        }
+        self.open.change(ended.load(), Open::default());
+        Some(ended)
     }
 
     /// The partition's assignment ends, and the next one begins. One that is asked back or that has stopped stays so; with
@@ -101,29 +121,30 @@ impl Ledger {
     }
 
     /// Looks once for a run of neighbours.
-    pub fn of_id(&mut self, id: u32) -> Option<&mut Assignment> {
+    pub fn of_id(&mut self, id: u32) -> Option<Held<'_>> {
         if self.assignments.get(self.last).is_none_or(|assignment| assignment.id() != id) {
-            self.last = self.assignments.iter().position(|assignment| assignment.id() == id)?;
+            self.last = self.by_id.get(id)?;
         }
-        Some(&mut self.assignments[self.last])
+        Some(Held::new(&mut self.assignments[self.last], &mut self.open))
     }
 
     /// The same by partition.
-    pub fn of_partition(&mut self, partition: i32) -> Option<&mut Assignment> {
+    pub fn of_partition(&mut self, partition: i32) -> Option<Held<'_>> {
         if self.assignments.get(self.last).is_none_or(|assignment| assignment.partition() != partition) {
-            self.last = self.assignments.iter().position(|assignment| assignment.partition() == partition)?;
+            self.last = self.by_partition.get(partition.cast_unsigned())?;
         }
-        Some(&mut self.assignments[self.last])
+        Some(Held::new(&mut self.assignments[self.last], &mut self.open))
     }
 
     pub fn has(&self, id: u32) -> bool {
-        self.assignments.iter().any(|assignment| assignment.id() == id)
+        self.by_id.has(id)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Assignment> {
         self.assignments.iter()
     }
 
+    /// Whose records may not be counted anew this way: that is what [`Ledger::of_id`] is for.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Assignment> {
         self.assignments.iter_mut()
     }
@@ -151,11 +172,11 @@ impl Ledger {
 
     /// Records received and not finished, and their bytes.
     pub fn open_records(&self) -> usize {
-        self.assignments.iter().map(Assignment::open).sum()
+        self.open.records
     }
 
     pub fn open_bytes(&self) -> usize {
-        self.assignments.iter().map(Assignment::open_bytes).sum()
+        self.open.bytes
     }
 
     /// Moves idle partitions past what is no record. `position`: where the source stands, with nothing of what it handed
@@ -189,7 +210,7 @@ impl Ledger {
     pub fn confirm(&mut self, progress: &[Progress]) {
         for &to in progress {
             let assignment = self.of_partition(to.partition);
-            if let Some(assignment) = assignment.filter(|assignment| to.offset <= assignment.commits.requested) {
+            if let Some(mut assignment) = assignment.filter(|assignment| to.offset <= assignment.commits.requested) {
                 assignment.commits.confirmed = assignment.commits.confirmed.max(to.offset);
             }
         }
@@ -198,7 +219,7 @@ impl Ledger {
     /// It does not: all that is not confirmed is to be requested again.
     pub fn refuse(&mut self, progress: &[Progress]) {
         for to in progress {
-            if let Some(assignment) = self.of_partition(to.partition) {
+            if let Some(mut assignment) = self.of_partition(to.partition) {
                 assignment.commits.requested = assignment.commits.confirmed;
             }
         }
@@ -240,7 +261,7 @@ mod tests {
         if ledger.is_empty() {
             ledger.open(Progress { partition: 0, offset: 0 });
         }
-        let assignment = ledger.of_partition(0).unwrap();
+        let mut assignment = ledger.of_partition(0).unwrap();
         for offset in assignment.finished_to().offset..offset {
             let sequence = assignment.receive(Position { partition: 0, offset }, 1);
             assignment.announce(sequence, 1, Fate::Scored);
@@ -269,5 +290,41 @@ mod tests {
         assert_eq!(ledger.take_progress(), second);
         ledger.refuse(&second);
         assert_eq!(ledger.take_progress(), second, "once more");
+    }
+    #[test]
+    fn what_is_open_is_the_sum_over_partitions_whatever_happens_to_them() {
+        let mut ledger = Ledger::default();
+        let assert_sum = |ledger: &Ledger, open: (usize, usize)| {
+            let loads = ledger.iter().map(Assignment::load);
+            let sum = loads.fold((0, 0), |sum, load| (sum.0 + load.records, sum.1 + load.bytes));
+            assert_eq!(((ledger.open_records(), ledger.open_bytes()), sum), (open, open));
+        };
+        for partition in 0..5 {
+            ledger.open(Progress { partition, offset: 0 });
+            let mut held = ledger.of_partition(partition).unwrap();
+            for offset in 0..3 {
+                let sequence = held.receive(Position { partition, offset }, 10);
+                held.announce(sequence, 1, Fate::Scored);
+            }
+        }
+        assert_sum(&ledger, (15, 150));
+        assert_eq!(ledger.of_partition(3).unwrap().acknowledge(1), Some(Fate::Scored));
+        assert_sum(&ledger, (14, 140));
+        assert_eq!(ledger.of_partition(4).unwrap().forget_from(2), 1);
+        assert_sum(&ledger, (13, 130));
+        assert_eq!(ledger.close(0).map(|closed| closed.open()), Some(3));
+        assert_sum(&ledger, (10, 100));
+        let restarted = ledger.restart(1, Restart::OwnProgress { counts: true }, false).unwrap();
+        assert_eq!((restarted.handed_back, restarted.to.offset), (3, 0));
+        assert_sum(&ledger, (7, 70));
+        // Those that moved in the list are found where they are now.
+        for partition in 1..5 {
+            let id = ledger.of_partition(partition).unwrap().id();
+            assert_eq!(ledger.of_id(id).map(|held| held.partition()), Some(partition));
+        }
+        assert!(ledger.of_partition(0).is_none() && !ledger.has(0) && !ledger.has(1));
+        ledger.clear();
+        assert_sum(&ledger, (0, 0));
+        assert!(ledger.of_partition(2).is_none());
     }
 }
