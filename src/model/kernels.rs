@@ -88,6 +88,9 @@ pub fn choose(
     Ok((graph, points(&costs, &sizes)))
 }
 
+/// The kernels that [`usual`] takes.
+pub const USUAL: [Kind; 3] = [Kind::Prefix, Kind::Together, Kind::Bytes];
+
 /// The graph with kernels as they mostly pay.
 pub fn usual(graph: &Graph) -> Graph {
     let kinds = graph.kinds();
@@ -96,7 +99,6 @@ pub fn usual(graph: &Graph) -> Graph {
         8..40 => Kind::Together,
         _ => Kind::Bytes,
     };
-    // The last one takes trees of any size.
     let there = |kind: Kind| if kinds.contains(&kind) { Some(kind) } else { kinds.last().copied() };
     graph.with(&Choice::of(|rows| there(kind(rows)).unwrap_or(kind(rows))), RowsLeft::default())
 }

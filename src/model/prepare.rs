@@ -10,7 +10,7 @@ use crate::doors::Clock;
 use crate::error::Fatal;
 use crate::memory;
 use crate::model::curve::ProbeSettings;
-use crate::model::kernels::{KernelPoint, choose, usual};
+use crate::model::kernels::{KernelPoint, USUAL, choose, usual};
 use crate::model::open::SessionSettings;
 use crate::model::open::builder;
 use crate::model::package::Package;
@@ -105,7 +105,7 @@ pub fn prepare(dir: &Path, settings: &ModelSettings, clock: &dyn Clock) -> Resul
     let start_ns = clock.now_ns();
     let exchanged = match settings.trees {
         Trees::Auto if settings.provider == Provider::Cpu => {
-            exchange_trees(&runtime, &package, settings.tree_kernels.instructions, clock)
+            exchange_trees(&runtime, &package, settings.tree_kernels, clock)
         }
         _ => Graph::unchanged(),
     };
@@ -206,9 +206,14 @@ fn lost_routing(package: &Package) -> Option<String> {
     ))
 }
 
-fn exchange_trees(runtime: &Runtime, package: &Package, instructions: Instructions, clock: &dyn Clock) -> Graph {
+fn exchange_trees(runtime: &Runtime, package: &Package, kernels: TreeKernels, clock: &dyn Clock) -> Graph {
     let settings = || builder(runtime, Provider::Cpu).map_err(|fatal| fatal.to_string());
-    Graph::exchange(&package.model, instructions, &settings, clock)
+    let kinds = match kernels.choice {
+        KernelChoice::Measured => &Kind::ALL[..],
+        KernelChoice::Usual => &USUAL,
+        KernelChoice::Only(ref kind) => std::slice::from_ref(kind),
+    };
+    Graph::exchange(&package.model, kernels.instructions, kinds, &settings, clock)
 }
 
 fn log_trees(graph: &Graph, package: &Package) {

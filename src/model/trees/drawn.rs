@@ -6,7 +6,7 @@ use super::check::{Proof, prove};
 use super::ensemble::Ensemble;
 use super::file::File;
 use super::forest::Forest;
-use super::kernel::Instructions;
+use super::kernel::{Instructions, Kind};
 use super::operator::TreeOperator;
 use crate::doors::Clock;
 use crate::model::open::builder;
@@ -243,7 +243,8 @@ pub fn runtime() -> Runtime {
 }
 
 pub fn forests(ensemble: &Ensemble) -> Vec<Forest> {
-    let forest = |trees: &Vec<_>| Forest::new(trees, Instructions::best()).expect("trees of a reasonable size");
+    let forest =
+        |trees: &Vec<_>| Forest::new(trees, Instructions::best(), &Kind::ALL).expect("trees of a reasonable size");
     ensemble.sums.iter().map(forest).collect()
 }
 

@@ -51,10 +51,13 @@ pub struct Forest {
 }
 
 impl Forest {
-    /// With every kernel that these instructions and reasonable memory allow; the first of them takes all rows. `None`
-    /// where there is none.
-    pub fn new(trees: &[Tree], instructions: Instructions) -> Option<Forest> {
-        let kernels = Kernel::all(trees, instructions);
+    /// With those of the kernels `kinds` that these instructions and reasonable memory allow, or whatever kernels they allow
+    /// where it is none of these; the first of them takes all rows. `None` where there is none.
+    pub fn new(trees: &[Tree], instructions: Instructions, kinds: &[Kind]) -> Option<Forest> {
+        let mut kernels = Kernel::all(trees, instructions);
+        if kernels.iter().any(|kernel| kinds.contains(&kernel.kind())) {
+            kernels.retain(|kernel| kinds.contains(&kernel.kind()));
+        }
         let features = kernels.first()?.features();
         Some(Forest { kernels, takes: [0; ROWS_TOLD], features, trees: trees.len(), instructions })
     }

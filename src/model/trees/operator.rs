@@ -129,21 +129,36 @@ pub struct TreeKernel {
     forests: Arc<[Forest]>,
     finish: Finish,
     call: Call,
+    /// Which sum the call's sums are.
+    known: Option<usize>,
 }
 
 impl TreeKernel {
     pub fn new(forests: Arc<[Forest]>, finish: Finish) -> TreeKernel {
-        TreeKernel { forests, finish, call: Call::default() }
+        TreeKernel { forests, finish, call: Call::default(), known: None }
     }
 
     /// What the operator answers in one column of its scores, for the first `scores.len()` of `rows`. Each has `width`
     /// values, at least as many as the forest has features.
     pub fn score(&mut self, rows: &[f32], width: usize, column: usize, scores: &mut [f64]) {
-        let forest = &self.forests[self.finish.sum_of(column)];
-        let sums = self.call.sums_of(forest, rows, width, scores.len());
-        for (score, sum) in scores.iter_mut().zip(sums) {
+        self.forget();
+        self.score_again(rows, width, column, scores);
+    }
+
+    /// [`TreeKernel::score`] of the rows of the calls since [`TreeKernel::forget`]: a sum that was asked for last is known.
+    pub fn score_again(&mut self, rows: &[f32], width: usize, column: usize, scores: &mut [f64]) {
+        let sum = self.finish.sum_of(column);
+        if self.known.replace(sum) != Some(sum) {
+            self.call.sums_of(&self.forests[sum], rows, width, scores.len());
+        }
+        for (score, sum) in scores.iter_mut().zip(&self.call.sums) {
             *score = f64::from(self.finish.score(*sum, column));
         }
+    }
+
+    /// Other rows come.
+    pub fn forget(&mut self) {
+        self.known = None;
     }
 }
 

@@ -8,7 +8,7 @@ use super::drawn::*;
 use super::ensemble::{Node, Tree};
 use super::file::File;
 use super::finish::Finish;
-use super::kernel::Instructions;
+use super::kernel::{Instructions, Kind};
 use super::replace::Graph;
 use crate::model::open::builder;
 use crate::model::sequence::Sequence;
@@ -109,8 +109,9 @@ fn a_missing_value_goes_by_a_flag_of_one_and_no_other() {
     let runtime = runtime();
     let settings = || builder(&runtime, Provider::Cpu).map_err(|fatal| fatal.to_string());
     let file = model(CLASSIFIER.op_type, &attributes(CLASSIFIER, &chain()));
-    let mut kernel =
-        Graph::exchange(&file, Instructions::best(), &settings, &StoppedClock).direct("scores").expect("a kernel");
+    let mut kernel = Graph::exchange(&file, Instructions::best(), &Kind::ALL, &settings, &StoppedClock)
+        .direct("scores")
+        .expect("a kernel");
     let mut row = [0.5; 17];
     row[16] = f32::NAN;
     let mut score = [0.0];

@@ -110,10 +110,11 @@ impl Graph {
 
     /// The package's file with its tree nodes exchanged. Whatever cannot be, stays, and [`Graph::nodes`] says why.
     /// `builder` makes a session's settings, as those of the sessions to come.
-    /// Each operator has every kernel, and the first one takes all rows: [`Graph::with`] has those that pay.
+    /// Each operator has those of the kernels `kinds` that there are, and the first one takes all rows: [`Graph::with`] has those that pay.
     pub fn exchange(
         file: &[u8],
         instructions: Instructions,
+        kinds: &[Kind],
         builder: &dyn Fn() -> Result<SessionBuilder, String>,
         clock: &dyn Clock,
     ) -> Graph {
@@ -125,7 +126,8 @@ impl Graph {
             let ensemble = found.ensemble().map_err(|unfit| unfit.0);
             let node = ensemble.and_then(|ensemble| {
                 let start_ns = clock.now_ns();
-                let forests = ensemble.sums.iter().map(|trees| Forest::new(trees, instructions)).collect::<Option<_>>();
+                let forests =
+                    ensemble.sums.iter().map(|trees| Forest::new(trees, instructions, kinds)).collect::<Option<_>>();
                 let operator = TreeOperator::new(index, forests.ok_or(TOO_LARGE)?, ensemble.finish);
                 let proof = prove(builder, &file, found, &operator, &ensemble)?;
                 let proof_time = Duration::from_nanos(clock.now_ns().saturating_sub(start_ns));

@@ -223,7 +223,7 @@ fn whatever_trees_are_read_have_a_kernel() {
     let settings = || builder(&runtime, Provider::Cpu).map_err(|fatal| fatal.to_string());
     for leaves in [&[31; 20][..], &[2_000; 3]] {
         let file = model(CLASSIFIER.op_type, &attributes(CLASSIFIER, &drawn(9, CLASSIFIER, leaves)));
-        let graph = Graph::exchange(&file, Instructions::best(), &settings, &StoppedClock);
+        let graph = Graph::exchange(&file, Instructions::best(), &Kind::ALL, &settings, &StoppedClock);
         let all = graph.kinds();
         assert!(all.contains(&Kind::WalkTrees), "{all:?}");
         let TreeNode::Kernel { trees, kernels, .. } = &graph.nodes[0] else { panic!("{:?}", graph.nodes) };
@@ -243,11 +243,13 @@ fn the_kernel_answers_by_itself_only_where_its_scores_are_the_graphs_answer() {
     let runtime = runtime();
     let settings = || builder(&runtime, Provider::Cpu).map_err(|fatal| fatal.to_string());
     let mut bytes = model(CLASSIFIER.op_type, &attributes(CLASSIFIER, &drawn(9, CLASSIFIER, &[31; 20])));
-    let graph = Graph::exchange(&bytes, Instructions::best(), &settings, &StoppedClock);
+    let graph = Graph::exchange(&bytes, Instructions::best(), &Kind::ALL, &settings, &StoppedClock);
     assert!(graph.direct("scores").is_some());
     assert!(graph.direct("label").is_none());
     // The graph is given something else, and the node's rows come from elsewhere.
     let given = bytes.windows(4).rposition(|four| four == b"rows").unwrap();
     bytes[given..given + 4].copy_from_slice(b"cols");
-    assert!(Graph::exchange(&bytes, Instructions::best(), &settings, &StoppedClock).direct("scores").is_none());
+    assert!(
+        Graph::exchange(&bytes, Instructions::best(), &Kind::ALL, &settings, &StoppedClock).direct("scores").is_none()
+    );
 }

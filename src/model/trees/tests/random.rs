@@ -179,7 +179,7 @@ fn random_ensembles_that_vote_otherwise_stay_with_onnx_runtime() {
             let own = [("class_ids", ids), ("classlabels_int64s", labels)];
             named.extend(own.map(|(name, values)| (name.to_owned(), Value::Ints(values))));
             let bytes = model(CLASSIFIER.op_type, &named);
-            let graph = Graph::exchange(&bytes, Instructions::best(), &settings, &StoppedClock);
+            let graph = Graph::exchange(&bytes, Instructions::best(), &Kind::ALL, &settings, &StoppedClock);
             assert!(matches!(graph.nodes[..], [TreeNode::OnnxRuntime { .. }]), "seed {seed}, {post}");
             assert!(graph.direct("scores").is_none(), "seed {seed}, {post}");
         }
