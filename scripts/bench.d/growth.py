@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import sys
 import time
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import growth_measure
 import growth_page
 import growth_table
 import machine
-from errors import BenchError
+from errors import ended
 from growth_curves import CURVES, points
 from options import ROOT, positive
 
@@ -52,20 +51,16 @@ def parse(arguments):
 
 
 def main(arguments):
-    told = parse(arguments)
-    try:
-        if told.render:
-            return show(json.loads(told.render.read_text()), told.render.parent)
-        told.out.mkdir(parents=True, exist_ok=True)
-        results = bench(told)
-        (told.out / "growth.json").write_text(json.dumps(results, indent=1) + "\n")
-        return show(results, told.out)
-    except BenchError as error:
-        print(f"\nbench: {error}", file=sys.stderr)
-    except KeyboardInterrupt:
-        print("\nbench: interrupted", file=sys.stderr)
-        return 130
-    return 1
+    return ended(run, parse(arguments))
+
+
+def run(told):
+    if told.render:
+        return show(json.loads(told.render.read_text()), told.render.parent)
+    told.out.mkdir(parents=True, exist_ok=True)
+    results = bench(told)
+    (told.out / "growth.json").write_text(json.dumps(results, indent=1) + "\n")
+    return show(results, told.out)
 
 
 def bench(told):

@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import shutil
 import subprocess
 import sys
@@ -19,7 +18,7 @@ import page
 import rounds
 import table
 import targets
-from errors import BenchError, BrokenPromise
+from errors import BenchError, ended, exit_on_signals
 from kafka import Kafka
 
 LONG_RECORDS, LONG_RATE = 10_000_000, 40_000.0
@@ -36,18 +35,8 @@ def main(arguments):
         results = json.loads(settings.render.read_text())
         (settings.render.parent / "report.html").write_text(page.render(results))
         return show(results, settings.render.parent)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(130))
-    try:
-        return bench(settings)
-    except BrokenPromise as error:
-        print(f"\nbench: {'*' * 20} {error}", file=sys.stderr)
-    except BenchError as error:
-        print(f"\nbench: {error}", file=sys.stderr)
-    except KeyboardInterrupt:
-        print("\nbench: interrupted", file=sys.stderr)
-        return 130
-    return 1
+    exit_on_signals()
+    return ended(bench, settings)
 
 
 def bench(settings):

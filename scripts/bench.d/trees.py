@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -16,23 +15,15 @@ import trees_build
 import trees_measure
 import trees_options
 import trees_table
-from errors import BenchError
+from errors import BenchError, ended, exit_on_signals
 
 
 def main(arguments):
     settings = trees_options.parse(arguments)
     if settings.render:
         return show(settings, json.loads(settings.render.read_text()))
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(130))
-    try:
-        return bench(settings)
-    except BenchError as error:
-        print(f"\nbench: {error}", file=sys.stderr)
-    except KeyboardInterrupt:
-        print("\nbench: interrupted", file=sys.stderr)
-        return 130
-    return 1
+    exit_on_signals()
+    return ended(bench, settings)
 
 
 def bench(settings):

@@ -45,13 +45,17 @@ impl CurvePoint {
     }
 }
 
+/// How many calls are timed at once: until their time is spent, but so many at least and at most.
+pub(super) struct Calls {
+    pub min: usize,
+    pub max: usize,
+    pub budget_ns: u64,
+}
+
 /// The sizes are measured in turn, several times over, so that a slow moment of the machine touches them all alike.
 const ROUNDS: usize = 4;
-/// Calls per size and round.
-const CALLS_MIN: usize = 3;
-const CALLS_MAX: usize = 30;
-/// Time to spend on one size in one round, beyond the least number of calls.
-const SIZE_BUDGET_NS: u64 = 4_000_000;
+/// Of one size in one round.
+const CALLS: Calls = Calls { min: 3, max: 30, budget_ns: 4_000_000 };
 /// Time to spend on all sizes; a round that has begun is finished.
 const CURVE_BUDGET_NS: u64 = 4_000_000_000;
 /// Sizes in a row whose calls are all far too long, before larger ones are left out: one alone may be a busy machine's.
@@ -93,7 +97,7 @@ pub fn measure_curve(
 ) -> Result<Vec<CurvePoint>, Fatal> {
     // A fixed batch makes smaller calls cost as much as a full one: there is nothing to choose between.
     let mut sizes = session.rows_fixed().map_or_else(|| sizes(settings.rows_max), |fixed| vec![fixed]);
-    let mut times: Vec<Vec<u64>> = sizes.iter().map(|_| Vec::with_capacity(ROUNDS * CALLS_MAX)).collect();
+    let mut times: Vec<Vec<u64>> = sizes.iter().map(|_| Vec::with_capacity(ROUNDS * CALLS.max)).collect();
     let (mut too_long_ns, mut too_long) = (u64::MAX, 0);
     for round in 0..ROUNDS {
         for index in 0..sizes.len() {
@@ -102,7 +106,7 @@ pub fn measure_curve(
                 // A size's first call makes its values and faults its memory in.
                 session.answer(package, pool.slice(s![..rows, ..]), &mut vec![0.0; rows])?;
             }
-            measure(session, package, pool, rows, clock, &mut times[index])?;
+            measure(session, package, pool, rows, &CALLS, clock, &mut times[index])?;
             if index == 0 {
                 let smallest_ns = times[0].iter().min().copied().unwrap_or(0);
                 too_long_ns = longest_ns(smallest_ns, settings).saturating_mul(2);
@@ -118,27 +122,31 @@ pub fn measure_curve(
             break;
         }
     }
-    let quartile = |mut times: Vec<u64>| {
-        times.sort_unstable();
-        times[times.len() / 4]
-    };
     Ok(sizes.into_iter().zip(times).map(|(rows, times)| CurvePoint { rows, call_ns: quartile(times) }).collect())
 }
 
-fn measure(
+/// The lower quartile: what the machine does when it is left alone.
+pub(super) fn quartile(mut times: Vec<u64>) -> u64 {
+    times.sort_unstable();
+    times[times.len() / 4]
+}
+
+/// Times calls of so many rows of the pool. Returns the time that they took.
+pub(super) fn measure(
     session: &mut Session,
     package: &Package,
     pool: &Array2<f32>,
     rows: usize,
+    calls: &Calls,
     clock: &dyn Clock,
     times: &mut Vec<u64>,
-) -> Result<(), Fatal> {
+) -> Result<u64, Fatal> {
     let mut scores = vec![0.0; rows];
     // Each round goes on where the last one ended: rows seen before would be guessed right.
     let mut at = times.len() * rows % (pool.nrows() - rows + 1);
     let mut spent = 0;
-    for call in 0..CALLS_MAX {
-        if call >= CALLS_MIN && spent >= SIZE_BUDGET_NS {
+    for call in 0..calls.max {
+        if call >= calls.min && spent >= calls.budget_ns {
             break;
         }
         if at + rows > pool.nrows() {
@@ -152,7 +160,7 @@ fn measure(
         spent += call_ns;
         at += rows;
     }
-    Ok(())
+    Ok(spent)
 }
 
 /// The batch size for a curve, and a warning when that batch takes longer than the slice.

@@ -4,9 +4,10 @@ use ndarray::{Array2, s};
 
 use crate::doors::Clock;
 use crate::error::Fatal;
+use crate::model::curve::{Calls, measure, quartile};
 use crate::model::open::SessionSettings;
 use crate::model::package::Package;
-use crate::model::probe::varied_rows;
+use crate::model::probe::{POOL_ROWS, varied_rows};
 use crate::model::runtime::Runtime;
 use crate::model::session::Session;
 use crate::model::trees::{Choice, Graph, Kind, ROWS_TOLD, RowsLeft};
@@ -20,14 +21,10 @@ enum Scorer {
 
 /// Numbers of rows that are measured. Between two of them, what a call takes is taken to lie between theirs.
 const SIZES: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
-/// Distinct rows to measure with: the same ones again would teach the branch predictor a tree's way.
-const POOL_ROWS: usize = 8_192;
 /// All are measured in turn, several times over, so that a slow moment of the machine touches them alike.
 const ROUNDS: usize = 5;
-/// Calls of one size by one scorer in a round.
-const CALLS_MIN: usize = 2;
-const CALLS_MAX: usize = 40;
-const SIZE_BUDGET_NS: u64 = 400_000;
+/// Of one size by one scorer in a round.
+const CALLS: Calls = Calls { min: 2, max: 40, budget_ns: 400_000 };
 /// For everything; a round that has begun is finished.
 const BUDGET_NS: u64 = 500_000_000;
 /// A scorer whose calls take this many times the best one's is not asked again.
@@ -153,29 +150,9 @@ impl Measured {
         if self.times.len() == index {
             self.times.push(Vec::new());
         }
-        let times = &mut self.times[index];
-        let mut scores = vec![0.0; rows];
-        // Each round goes on where the last one ended.
-        let mut at = times.len() * rows % (pool.nrows() - rows + 1);
-        let mut spent = 0;
         // The first call finds its memory in no cache, and may fault it in: it is not counted.
-        for call in 0..=CALLS_MAX {
-            if call > CALLS_MIN && spent >= SIZE_BUDGET_NS {
-                break;
-            }
-            if at + rows > pool.nrows() {
-                at = 0;
-            }
-            let start = clock.now_ns();
-            self.session.answer(package, pool.slice(s![at..at + rows, ..]), &mut scores)?;
-            let call_ns = clock.now_ns().saturating_sub(start);
-            if call > 0 {
-                times.push(call_ns);
-            }
-            spent += call_ns;
-            at += rows;
-        }
-        Ok(spent)
+        self.session.answer(package, pool.slice(s![..rows, ..]), &mut vec![0.0; rows])?;
+        measure(&mut self.session, package, pool, rows, &CALLS, clock, &mut self.times[index])
     }
 }
 
@@ -188,12 +165,7 @@ struct Costs {
 
 impl Costs {
     fn of(measured: &Measured, sizes: &[usize]) -> Costs {
-        let quartile = |times: &Vec<u64>| {
-            let mut times = times.clone();
-            times.sort_unstable();
-            times.get(times.len() / 4).map_or(0.0, |call_ns| *call_ns as f64)
-        };
-        let mut by_size: Vec<f64> = measured.times.iter().map(quartile).collect();
+        let mut by_size: Vec<f64> = measured.times.iter().map(|times| quartile(times.clone()) as f64).collect();
         // Beyond what was measured, rows cost what they cost last.
         while let (Some(last), at) = (by_size.last().copied(), by_size.len())
             && at < sizes.len()

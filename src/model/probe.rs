@@ -34,7 +34,7 @@ pub struct ProbeReport {
 }
 
 /// Distinct rows to measure with: the same few rows again and again would teach the branch predictor a tree's way.
-const POOL_ROWS: usize = 8192;
+pub(super) const POOL_ROWS: usize = 8192;
 /// Rows whose score is compared between batch sizes.
 const INVARIANCE_ROWS: usize = 96;
 const INVARIANCE_SIZES: [usize; 7] = [2, 3, 8, 16, 33, 64, 96];

@@ -164,9 +164,9 @@ impl<'a> LeafLists<'a> {
         }
     }
 
-    /// Whether leaves have weights for two classes.
+    /// Whether leaves have weights for two classes, and no more.
     fn is_pair(&self) -> bool {
-        self.ids.contains(&0) && self.ids.contains(&1)
+        self.ids.contains(&0) && self.ids.contains(&1) && self.ids.iter().all(|id| (0..=1).contains(id))
     }
 
     fn single(&self) -> Result<Leaves, Unfit> {
@@ -178,17 +178,11 @@ impl<'a> LeafLists<'a> {
 
     /// The weights for those classes or targets.
     fn of(&self, is_meant: impl Fn(i64) -> bool) -> Result<Leaves, Unfit> {
-        if self.ids.iter().any(|id| !(0..=1).contains(id)) && self.is_pair() {
-            return unfit("gives its leaves weights for several classes or targets");
-        }
         let keys = self.trees.iter().copied().zip(self.nodes.iter().copied());
-        let meant = keys.zip(self.weights.iter().copied()).zip(self.ids).filter(|(_, id)| is_meant(**id));
-        let (mut leaves, mut count) = (HashMap::new(), 0);
-        for (leaf, _) in meant {
-            leaves.extend([leaf]);
-            count += 1;
-        }
-        match leaves.len() == count {
+        let weights = keys.zip(self.weights.iter().copied()).zip(self.ids);
+        let meant: Vec<_> = weights.filter(|(_, id)| is_meant(**id)).map(|(leaf, _)| leaf).collect();
+        let leaves: HashMap<_, _> = meant.iter().copied().collect();
+        match leaves.len() == meant.len() {
             true => Ok(Leaves(leaves)),
             false => unfit("gives a leaf several weights"),
         }

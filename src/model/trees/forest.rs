@@ -1,6 +1,6 @@
 //! An ensemble, ready to be asked: by the kernel that is best for as many rows as there are.
 
-use crate::model::trees::ensemble::Tree;
+use crate::model::trees::ensemble::{Node, Tree};
 use crate::model::trees::kernel::{Instructions, Kernel, Kind, Scratch};
 
 /// Numbers of rows that are told apart; more are taken in steps, and cost as many times one.
@@ -21,10 +21,6 @@ impl Choice {
     /// `kind_for` is asked for each number of rows from one to [`ROWS_TOLD`].
     pub fn of(kind_for: impl Fn(usize) -> Kind) -> Choice {
         Choice { kinds: std::array::from_fn(|at| kind_for(at + 1)) }
-    }
-
-    pub fn kind(&self, rows: usize) -> Kind {
-        self.kinds[rows.clamp(1, ROWS_TOLD) - 1]
     }
 
     /// Each run of numbers of rows that one kernel takes: from which number on.
@@ -54,12 +50,20 @@ impl Forest {
     /// With those of the kernels `kinds` that these instructions and reasonable memory allow, or whatever kernels they allow
     /// where it is none of these; the first of them takes all rows. `None` where there is none.
     pub fn new(trees: &[Tree], instructions: Instructions, kinds: &[Kind]) -> Option<Forest> {
-        let mut kernels = Kernel::all(trees, instructions);
-        if kernels.iter().any(|kernel| kinds.contains(&kernel.kind())) {
-            kernels.retain(|kernel| kinds.contains(&kernel.kind()));
-        }
-        let features = kernels.first()?.features();
-        Some(Forest { kernels, takes: [0; ROWS_TOLD], features, trees: trees.len(), instructions })
+        let some = Kernel::some(trees, instructions, kinds);
+        let kernels = if some.is_empty() { Kernel::some(trees, instructions, &Kind::ALL) } else { some };
+        let needed = |node: &Node| match node {
+            Node::Split { feature, .. } => *feature as usize + 1,
+            Node::Leaf(_) => 0,
+        };
+        let features = trees.iter().flatten().map(needed).max().unwrap_or(0);
+        (!kernels.is_empty()).then_some(Forest {
+            kernels,
+            takes: [0; ROWS_TOLD],
+            features,
+            trees: trees.len(),
+            instructions,
+        })
     }
 
     /// Those of its kernels that `choice` has.

@@ -79,24 +79,22 @@ impl TreeOperator {
             return Err(ort::Error::new(format!("the trees need {needed} features, the rows have {width}")));
         }
         let count = rows.len() / width;
+        let (forests, finish) = (&self.forests[..], self.finish);
         CALL.with_borrow_mut(|call| {
-            let columns = self.finish.columns();
+            call.forget();
+            let columns = finish.columns();
             let labels = columns - 1;
             if labels > 0 {
                 let labels = output::<i64>(context, 0, &[count as i64])?;
-                let sums = call.sums_of(&self.forests[self.finish.sum_of(1)], rows, width, count);
-                labels.iter_mut().zip(sums).for_each(|(label, sum)| *label = self.finish.label(*sum));
+                let sums = call.sums_for(1, forests, finish, rows, count);
+                labels.iter_mut().zip(sums).for_each(|(label, sum)| *label = finish.label(*sum));
             }
             let scores = output::<f32>(context, labels, &[count as i64, columns as i64])?;
-            let mut known = labels.checked_sub(1).map(|_| self.finish.sum_of(1));
             // Backwards: the last column's sums are there.
             for column in (0..columns).rev() {
-                let sum = self.finish.sum_of(column);
-                if known.replace(sum) != Some(sum) {
-                    call.sums_of(&self.forests[sum], rows, width, count);
-                }
-                for (scores, sum) in scores.chunks_exact_mut(columns).zip(&call.sums) {
-                    scores[column] = self.finish.score(*sum, column);
+                let sums = call.sums_for(column, forests, finish, rows, count);
+                for (scores, sum) in scores.chunks_exact_mut(columns).zip(sums) {
+                    scores[column] = finish.score(*sum, column);
                 }
             }
             Ok(())
@@ -113,13 +111,25 @@ thread_local! {
 #[derive(Default)]
 struct Call {
     sums: Vec<f32>,
+    /// Which of the finish's sums these are.
+    known: Option<usize>,
     scratch: Scratch,
 }
 
 impl Call {
-    fn sums_of(&mut self, forest: &Forest, rows: &[f32], width: usize, count: usize) -> &[f32] {
-        self.sums.resize(count, 0.0);
-        forest.sums(rows, width, &mut self.sums, &mut self.scratch);
+    /// Other rows come.
+    fn forget(&mut self) {
+        self.known = None;
+    }
+
+    /// The sums that a column of the scores comes of; those that were asked for last are there.
+    fn sums_for(&mut self, column: usize, forests: &[Forest], finish: Finish, rows: &[f32], count: usize) -> &[f32] {
+        let sum = finish.sum_of(column);
+        if self.known.replace(sum) != Some(sum) {
+            self.sums.resize(count, 0.0);
+            let width = rows.len().checked_div(count).unwrap_or(0);
+            forests[sum].sums(rows, width, &mut self.sums, &mut self.scratch);
+        }
         &self.sums
     }
 }
@@ -129,13 +139,11 @@ pub struct TreeKernel {
     forests: Arc<[Forest]>,
     finish: Finish,
     call: Call,
-    /// Which sum the call's sums are.
-    known: Option<usize>,
 }
 
 impl TreeKernel {
     pub fn new(forests: Arc<[Forest]>, finish: Finish) -> TreeKernel {
-        TreeKernel { forests, finish, call: Call::default(), known: None }
+        TreeKernel { forests, finish, call: Call::default() }
     }
 
     /// What the operator answers in one column of its scores, for the first `scores.len()` of `rows`. Each has `width`
@@ -145,20 +153,18 @@ impl TreeKernel {
         self.score_again(rows, width, column, scores);
     }
 
-    /// [`TreeKernel::score`] of the rows of the calls since [`TreeKernel::forget`]: a sum that was asked for last is known.
+    /// [`TreeKernel::score`] of the rows of the calls since [`TreeKernel::forget`]: sums that were asked for last are there.
     pub fn score_again(&mut self, rows: &[f32], width: usize, column: usize, scores: &mut [f64]) {
-        let sum = self.finish.sum_of(column);
-        if self.known.replace(sum) != Some(sum) {
-            self.call.sums_of(&self.forests[sum], rows, width, scores.len());
-        }
-        for (score, sum) in scores.iter_mut().zip(&self.call.sums) {
+        let rows = &rows[..scores.len() * width];
+        let sums = self.call.sums_for(column, &self.forests, self.finish, rows, scores.len());
+        for (score, sum) in scores.iter_mut().zip(sums) {
             *score = f64::from(self.finish.score(*sum, column));
         }
     }
 
     /// Other rows come.
     pub fn forget(&mut self) {
-        self.known = None;
+        self.call.forget();
     }
 }
 

@@ -71,9 +71,4 @@ impl Columns {
     pub fn list(&self) -> &[Column] {
         &self.0
     }
-
-    /// Values that a row must have at least.
-    pub fn features(&self) -> usize {
-        self.0.iter().map(|column| column.feature + 1).max().unwrap_or(0)
-    }
 }

@@ -16,6 +16,7 @@ use crate::model::trees::ensemble::Tree;
 use blocks::Blocks;
 use bytes::{Bytes, RowRanks};
 use prefix::{Prefix, PrefixScratch};
+use ranks::Ranks;
 use together::{Lanes, Together};
 use walk::{Walk, WalkScratch};
 
@@ -81,19 +82,23 @@ pub struct Scratch {
 }
 
 impl Kernel {
-    /// All that these instructions and reasonable memory allow.
-    pub fn all(trees: &[Tree], instructions: Instructions) -> Vec<Kernel> {
+    /// Those of `kinds` that these instructions and reasonable memory allow, in the order of [`Kind::ALL`].
+    pub fn some(trees: &[Tree], instructions: Instructions, kinds: &[Kind]) -> Vec<Kernel> {
         let blocks = Blocks::of(trees);
+        let (ranks, places) = Ranks::of(&blocks);
         let walk = Walk::new(trees).map(Arc::new);
-        let by_rows = walk.clone().map(Kernel::WalkRows);
-        let kernels = [
-            Together::new(&blocks, instructions).map(|kernel| Kernel::Together(kernel.into())),
-            Bytes::new(&blocks, instructions).map(|kernel| Kernel::Bytes(kernel.into())),
-            Prefix::new(&blocks, instructions).map(|kernel| Kernel::Prefix(kernel.into())),
-            walk.map(Kernel::WalkTrees),
-            by_rows,
-        ];
-        kernels.into_iter().flatten().collect()
+        let kernel = |kind: Kind| match kind {
+            Kind::Together => Together::new(&blocks, instructions).map(|kernel| Kernel::Together(kernel.into())),
+            Kind::Bytes => {
+                Bytes::new(&blocks, &ranks, &places, instructions).map(|kernel| Kernel::Bytes(kernel.into()))
+            }
+            Kind::Prefix => {
+                Prefix::new(&blocks, &ranks, &places, instructions).map(|kernel| Kernel::Prefix(kernel.into()))
+            }
+            Kind::WalkTrees => walk.clone().map(Kernel::WalkTrees),
+            Kind::WalkRows => walk.clone().map(Kernel::WalkRows),
+        };
+        Kind::ALL.into_iter().filter(|kind| kinds.contains(kind)).filter_map(kernel).collect()
     }
 
     pub fn kind(&self) -> Kind {
@@ -103,16 +108,6 @@ impl Kernel {
             Kernel::Prefix(_) => Kind::Prefix,
             Kernel::WalkTrees(_) => Kind::WalkTrees,
             Kernel::WalkRows(_) => Kind::WalkRows,
-        }
-    }
-
-    /// Columns that a row must have at least.
-    pub fn features(&self) -> usize {
-        match self {
-            Kernel::Together(kernel) => kernel.features(),
-            Kernel::Bytes(kernel) => kernel.features(),
-            Kernel::Prefix(kernel) => kernel.features(),
-            Kernel::WalkTrees(kernel) | Kernel::WalkRows(kernel) => kernel.features(),
         }
     }
 

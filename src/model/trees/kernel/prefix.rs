@@ -8,7 +8,7 @@
 
 use crate::model::trees::kernel::blocks::{Blocks, LEAVES};
 use crate::model::trees::kernel::instructions::{Instructions, Level};
-use crate::model::trees::kernel::ranks::{AVX2, BASELINE, Ranks};
+use crate::model::trees::kernel::ranks::{AVX2, BASELINE, Place, Ranks};
 
 /// Words of one line: a cache line, sixteen blocks of trees.
 const WORDS: usize = 16;
@@ -50,8 +50,7 @@ pub struct PrefixScratch {
 
 impl Prefix {
     /// `None` where lines and lists would take too much memory.
-    pub fn new(blocks: &Blocks, instructions: Instructions) -> Option<Prefix> {
-        let (ranks, places) = Ranks::of(blocks);
+    pub fn new(blocks: &Blocks, ranks: &Ranks, places: &[Place], instructions: Instructions) -> Option<Prefix> {
         let count = blocks.blocks.len().div_ceil(WORDS).next_multiple_of(LINES);
         let ranks_all: usize = ranks.columns.iter().map(|ranked| ranked.highest + 1).sum();
         if ranks_all * count * size_of::<u16>() > LISTS_BYTES_MAX {
@@ -65,10 +64,10 @@ impl Prefix {
             leaves: blocks.leaves.clone(),
             lasts: (!blocks.are_single()).then(|| blocks.blocks.iter().map(|block| block.last).collect()),
             instructions,
-            ranks,
+            ranks: ranks.clone(),
         };
         let mut by_column: Vec<Vec<Lost>> = prefix.ranks.columns.iter().map(|_| Vec::new()).collect();
-        let mut places = places.into_iter();
+        let mut places = places.iter();
         for (word, (block, splits)) in blocks.by_block().enumerate() {
             prefix.start[word / WORDS][word % WORDS] = block.mask;
             for (split, place) in splits.iter().zip(places.by_ref()) {
@@ -102,10 +101,6 @@ impl Prefix {
             self.lists.extend_from_slice(&list);
         }
         Some(())
-    }
-
-    pub fn features(&self) -> usize {
-        self.ranks.features()
     }
 
     pub fn bytes(&self) -> usize {

@@ -91,11 +91,6 @@ impl Ranks {
         self.columns.push(ranked);
     }
 
-    /// Values that a row must have at least.
-    pub fn features(&self) -> usize {
-        self.columns.iter().map(|ranked| ranked.column.feature + 1).max().unwrap_or(0)
-    }
-
     pub fn bytes(&self) -> usize {
         self.groups.len() * size_of::<Group>() + self.columns.len() * size_of::<Ranked>()
     }

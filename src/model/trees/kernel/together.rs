@@ -45,12 +45,9 @@ impl Together {
         Some(Together { blocks: blocks.clone(), tables, instructions })
     }
 
-    pub fn features(&self) -> usize {
-        self.blocks.columns.features()
-    }
-
     pub fn bytes(&self) -> usize {
-        self.blocks.splits.len() * 12 + self.blocks.blocks.len() * (12 + 2 * 4 * LEAVES)
+        let Blocks { splits, blocks, leaves, .. } = &self.blocks;
+        size_of_val(&splits[..]) + size_of_val(&blocks[..]) + size_of_val(&leaves[..]) + size_of_val(&self.tables[..])
     }
 
     pub fn sums(&self, rows: &[f32], width: usize, sums: &mut [f32], scratch: &mut Vec<Lanes>) {

@@ -109,10 +109,6 @@ impl Walk {
         self.in_order.push(Planted { root, depth, tree: self.in_order.len() });
     }
 
-    pub fn features(&self) -> usize {
-        self.columns.features()
-    }
-
     pub fn bytes(&self) -> usize {
         size_of_val(&self.steps[..]) + size_of_val(&self.weights[..])
     }

@@ -2,7 +2,7 @@
 #![allow(unsafe_code, reason = "ranks are counted by functions compiled for instructions that were found to be there")]
 
 use crate::model::trees::kernel::blocks::{Blocks, LEAVES};
-use crate::model::trees::kernel::ranks::{ROWS, Ranks};
+use crate::model::trees::kernel::ranks::{Place, ROWS, Ranks};
 
 /// Bytes of a mask, and of a weight.
 pub const PLANES: usize = 4;
@@ -47,8 +47,8 @@ pub struct Layout {
 
 impl Layout {
     /// `asked`: a rank, as the instructions compare with it.
-    pub fn new(blocks: &Blocks, asked: fn(u8) -> u8) -> Layout {
-        let (ranks, places) = Ranks::of(blocks);
+    pub fn new(blocks: &Blocks, ranks: &Ranks, places: &[Place], asked: fn(u8) -> u8) -> Layout {
+        let ranks = ranks.clone();
         let mut layout = Layout { ranks, questions: Vec::new(), blocks: Vec::new(), tables: Vec::new() };
         let mut begin = 0;
         for ((block, splits), leaves) in blocks.by_block().zip(&blocks.leaves) {

@@ -12,7 +12,7 @@ mod layout;
 
 use crate::model::trees::kernel::blocks::Blocks;
 use crate::model::trees::kernel::instructions::{Instructions, Level};
-use crate::model::trees::kernel::ranks::ROWS;
+use crate::model::trees::kernel::ranks::{Place, ROWS, Ranks};
 use crate::model::trees::kernel::together::SPLITS_MAX;
 use layout::Layout;
 
@@ -26,7 +26,7 @@ pub struct Bytes {
 
 impl Bytes {
     /// `None` where these instructions have no kernel of this kind, or there are more splits than [`SPLITS_MAX`].
-    pub fn new(blocks: &Blocks, instructions: Instructions) -> Option<Bytes> {
+    pub fn new(blocks: &Blocks, ranks: &Ranks, places: &[Place], instructions: Instructions) -> Option<Bytes> {
         let asked: fn(u8) -> u8 = match instructions.level() {
             #[cfg(target_arch = "x86_64")]
             Level::Avx512Bytes => |rank| rank,
@@ -34,11 +34,8 @@ impl Bytes {
             Level::Avx512 | Level::Avx2 => avx2::asked,
             Level::Baseline => return None,
         };
-        (blocks.splits.len() <= SPLITS_MAX).then(|| Bytes { layout: Layout::new(blocks, asked), instructions })
-    }
-
-    pub fn features(&self) -> usize {
-        self.layout.ranks.features()
+        let layout = || Layout::new(blocks, ranks, places, asked);
+        (blocks.splits.len() <= SPLITS_MAX).then(|| Bytes { layout: layout(), instructions })
     }
 
     pub fn bytes(&self) -> usize {
