@@ -29,7 +29,7 @@
 //! | [`failpoint`] | test builds only: moments to die at, and mistakes to make on purpose |
 //! | [`values`] | what several layers speak of, each of one type: positions, ids, decisions, acknowledgements, the table of topics, limits, settings of the stages, wire forms, providers, findings |
 //! | [`doors`] | the doors to the world: `Source`, `Group`, `Scorer`, `Sink`, `Transactional`, `Clock` |
-//! | [`avro`] | wire forms, schemas, the compiled decode plan and who makes it, container files, the encoding of outcomes |
+//! | [`avro`] | wire forms, schemas, the compiled decode plan and who makes it, container files, the encoding of outcomes and every version of their schemas |
 //! | [`model`] | package, hash, contract, what ONNX Runtime must not be given, its sessions, probe, the kernels for tree ensembles; alone knows `ort` |
 //! | [`kafka`] | `settings`, `client` (the only raw C, behind safe calls), `wrapped` (before seven functions of the client: `scripts/build.rs`), `failures`, `cluster` (what it says of a configuration), `consumer`, `producer`; embedded broker; alone knows `rdkafka` |
 //! | [`lane`] | the stages, who owns which state, and the threads that run lanes; `docs/design.md` draws it |

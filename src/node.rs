@@ -297,7 +297,8 @@ impl Shared {
         let sink = make_sink(self, index, &counts)?;
         let (topic, timeout) = (config.topics.input(), config.limits.offsets_timeout());
         let source = KafkaSource::subscribe(&config.kafka, index, topic, until.is_some(), timeout)?;
-        Lane::build(package, self.settings(index, counts, until), LaneDoors { source, sink, commit, clock, stats })
+        let doors = LaneDoors { source, sink, commit, clock, stats };
+        Ok(Lane::build(package, self.settings(index, counts, until), doors))
     }
 }
 

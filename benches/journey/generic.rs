@@ -5,8 +5,9 @@ use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
 use apache_avro::writer::datum::GenericDatumWriter;
-use scorewire::avro::encode::{OutcomeIdentity, output_schema};
+use scorewire::avro::encode::OutcomeIdentity;
 use scorewire::avro::wire::SINGLE_OBJECT_MAGIC;
+use scorewire::avro::written::Written;
 use scorewire::doors::Destination;
 use scorewire::lane::decide::DecisionPolicy;
 use scorewire::lane::score::Rows;
@@ -51,7 +52,7 @@ impl Generic {
     pub fn new(model: &Model, records: &'static Records) -> Generic {
         let apache = |text: &str| -> &'static Schema { Box::leak(Box::new(Schema::parse_str(text).unwrap())) };
         let input = &model.package.reader;
-        let output = output_schema();
+        let output = Written::Outputs.schema();
         Generic {
             records,
             cursor: Cursor::new(records.len()),
@@ -160,5 +161,11 @@ fn output_record(identity: &OutcomeIdentity, fingerprint: u64) -> Value {
         ("fallback", Value::Boolean(identity.fallback)),
         ("late", Value::Boolean(false)),
         ("epoch", Value::Long(0)),
+        ("fingerprint", null()),
+        ("reasons", null()),
+        ("fallback_step", null()),
+        ("amendment", null()),
+        ("remote", null()),
+        ("challenger", null()),
     ])
 }

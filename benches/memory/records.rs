@@ -2,7 +2,7 @@
 
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
-use scorewire::avro::encode::output_schema;
+use scorewire::avro::written::Written;
 use scorewire::doors::Destination;
 
 /// Bytes of single-object encoding before the datum.
@@ -103,7 +103,7 @@ impl Outcomes {
 
     /// Id and score of every output, read back by apache-avro. Panics on anything but outputs and review copies.
     pub fn answers(&self) -> Vec<(String, f64)> {
-        let schema = apache_avro::Schema::parse_str(output_schema().text()).unwrap();
+        let schema = apache_avro::Schema::parse_str(Written::Outputs.schema().text()).unwrap();
         let reader = GenericDatumReader::builder(&schema).build().unwrap();
         let mut answers = Vec::new();
         for &(destination, start, end) in &self.ends {

@@ -1,19 +1,23 @@
-//! Outcomes as bytes: `schemas/model_output.avsc` and `schemas/human_review.avsc`, written by hand into a reused
-//! buffer. What is the same for every record of a lane is encoded once.
+//! Outcomes as bytes: by the newest schemas of [`super::written`], by hand into a reused buffer. What is the same for every
+//! record of a lane is encoded once, and what is the same for most of them only where it changes.
 
-use super::schemas::{AvroSchema, SchemaError};
+use super::datum::{Gathered, LONG_BYTES_MAX};
+use super::schemas::AvroSchema;
 use super::wire::SINGLE_OBJECT_MAGIC;
+use super::written::Written;
 use crate::values::model::Provider;
 use crate::values::record::{Decision, ReviewReason, SchemaKey, Scored, TransactionId};
 
-/// Schema of the records on `model-outputs`.
-pub const MODEL_OUTPUT_SCHEMA: &str = include_str!("schemas/model_output.avsc");
-/// Schema of the records on `human-review`.
-pub const HUMAN_REVIEW_SCHEMA: &str = include_str!("schemas/human_review.avsc");
-
-const NULL: u8 = 0;
+pub(super) const NULL: u8 = 0;
 /// Zigzag of 1: the second branch of the schemas' `["null", ...]`.
-const PRESENT: u8 = 2;
+pub(super) const PRESENT: u8 = 2;
+
+/// Fields that are null until what they are for is there: fingerprint, reasons, step of the fallback, amendment, remote
+/// provider, challenger.
+const PLANNED: usize = 6;
+
+/// Of a GUID: two nulls, its branch, its length and 36 characters.
+const SCHEMA_KEY_BYTES_MAX: usize = 2 + 1 + 1 + 36;
 
 /// How the consumer finds the schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +55,8 @@ pub struct OutcomeEncoder {
     constants: Vec<u8>,
     topic: String,
     fallback: bool,
+    /// The key of the last record's schema, and its bytes.
+    schema: (SchemaKey, Vec<u8>),
 }
 
 impl OutcomeEncoder {
@@ -69,35 +75,48 @@ impl OutcomeEncoder {
         long(&mut constants, identity.provider as i64);
         bytes(&mut constants, identity.topic.as_bytes());
         OutcomeEncoder {
-            output_prefix: prefix(single, &output_schema()),
-            review_prefix: prefix(single, &review_schema()),
+            output_prefix: prefix(single, &Written::Outputs.schema()),
+            review_prefix: prefix(single, &Written::Review.schema()),
             constants,
             topic: identity.topic.clone(),
             fallback: identity.fallback,
+            schema: (SchemaKey::Raw, schema_key(SchemaKey::Raw, Vec::with_capacity(SCHEMA_KEY_BYTES_MAX))),
         }
     }
 
     /// The same encoder with other wire forms.
     pub fn with_forms(mut self, output: OutputForm, review: OutputForm) -> OutcomeEncoder {
-        self.output_prefix = prefix(output, &output_schema());
-        self.review_prefix = prefix(review, &review_schema());
+        self.output_prefix = prefix(output, &Written::Outputs.schema());
+        self.review_prefix = prefix(review, &Written::Review.schema());
         self
     }
 
     /// Replaces `out` by the record for `model-outputs`. Allocates only while `out` grows to its usual size.
-    pub fn encode_output(&self, scored: &Scored<'_>, out: &mut Vec<u8>) {
+    pub fn encode_output(&mut self, scored: &Scored<'_>, out: &mut Vec<u8>) {
         out.clear();
         out.extend_from_slice(&self.output_prefix);
         self.fields(scored, out);
     }
 
     /// Replaces `out` by the record for `human-review`; `payload` is left out by policy with `None`.
-    pub fn encode_review(&self, scored: &Scored<'_>, reason: ReviewReason, payload: Option<&[u8]>, out: &mut Vec<u8>) {
+    pub fn encode_review(
+        &mut self,
+        scored: &Scored<'_>,
+        reason: ReviewReason,
+        payload: Option<&[u8]>,
+        out: &mut Vec<u8>,
+    ) {
         out.clear();
         out.extend_from_slice(&self.review_prefix);
         self.fields(scored, out);
         long(out, reason.index() as i64);
-        optional(out, payload, bytes);
+        match payload {
+            None => out.push(NULL),
+            Some(payload) => {
+                out.push(PRESENT);
+                bytes(out, payload);
+            }
+        }
     }
 
     /// Replaces `out` by the key of the record for `human-review`: the transaction's id as text, or
@@ -117,36 +136,43 @@ impl OutcomeEncoder {
         }
     }
 
-    fn fields(&self, scored: &Scored<'_>, out: &mut Vec<u8>) {
-        optional(out, id_text(scored, &mut Digits::default()), bytes);
-        optional(out, scored.decoded.event_time_ms, long);
-        double(out, scored.score);
-        long(out, scored.decision.index() as i64);
+    fn fields(&mut self, scored: &Scored<'_>, out: &mut Vec<u8>) {
+        if self.schema.0 != scored.decoded.schema {
+            let room = std::mem::take(&mut self.schema.1);
+            self.schema = (scored.decoded.schema, schema_key(scored.decoded.schema, room));
+        }
+        let mut digits = Digits::default();
+        let id = id_text(scored, &mut digits);
+        let mut start = Gathered::<{ 1 + LONG_BYTES_MAX }>::new();
+        start.optional_long(id.map(|id| id.len() as i64));
+        out.extend_from_slice(start.bytes());
+        out.extend_from_slice(id.unwrap_or_default());
+
+        // The time, the score, the decision.
+        let mut numbers = Gathered::<{ 1 + LONG_BYTES_MAX + 8 + LONG_BYTES_MAX }>::new();
+        numbers.optional_long(scored.decoded.event_time_ms);
+        numbers.double(scored.score);
+        numbers.long(scored.decision.index() as i64);
+        out.extend_from_slice(numbers.bytes());
         out.extend_from_slice(&self.constants);
-        long(out, i64::from(scored.position.partition));
-        long(out, scored.position.offset);
-        optional(out, (scored.source_timestamp_ms >= 0).then_some(scored.source_timestamp_ms), long);
-        schema_key(out, scored.decoded.schema);
-        long(out, scored.received_us);
-        long(out, scored.scored_us);
-        out.extend_from_slice(&[u8::from(self.fallback), u8::from(scored.late)]);
-        long(out, i64::from(scored.epoch));
+
+        // The source.
+        let mut numbers = Gathered::<{ 3 * LONG_BYTES_MAX + 1 }>::new();
+        numbers.long(i64::from(scored.position.partition));
+        numbers.long(scored.position.offset);
+        numbers.optional_long((scored.source_timestamp_ms >= 0).then_some(scored.source_timestamp_ms));
+        out.extend_from_slice(numbers.bytes());
+        out.extend_from_slice(&self.schema.1);
+
+        let mut numbers = Gathered::<{ 3 * LONG_BYTES_MAX + 2 + PLANNED }>::new();
+        numbers.long(scored.received_us);
+        numbers.long(scored.scored_us);
+        numbers.byte(u8::from(self.fallback));
+        numbers.byte(u8::from(scored.late));
+        numbers.long(i64::from(scored.epoch));
+        (0..PLANNED).for_each(|_| numbers.byte(NULL));
+        out.extend_from_slice(numbers.bytes());
     }
-}
-
-/// The parsed schema of `model-outputs`.
-pub fn output_schema() -> AvroSchema {
-    own(AvroSchema::parse(MODEL_OUTPUT_SCHEMA, "model_output.avsc"))
-}
-
-/// The parsed schema of `human-review`.
-pub fn review_schema() -> AvroSchema {
-    own(AvroSchema::parse(HUMAN_REVIEW_SCHEMA, "human_review.avsc"))
-}
-
-/// Our own schemas are part of the program; the tests parse both.
-fn own(schema: Result<AvroSchema, SchemaError>) -> AvroSchema {
-    schema.unwrap_or_else(|why| unreachable!("{why}"))
 }
 
 fn prefix(form: OutputForm, schema: &AvroSchema) -> Vec<u8> {
@@ -168,48 +194,40 @@ fn id_text<'a>(scored: &Scored<'a>, digits: &'a mut Digits) -> Option<&'a [u8]> 
     }
 }
 
-/// The wire's key as the record `WriterSchema`: id, fingerprint, guid, each nullable.
-fn schema_key(out: &mut Vec<u8>, key: SchemaKey) {
+/// The wire's key as the record `WriterSchema`: id, fingerprint, guid, each nullable. `out` is memory to use.
+fn schema_key(key: SchemaKey, mut out: Vec<u8>) -> Vec<u8> {
+    out.clear();
     match key {
         SchemaKey::Raw => out.extend_from_slice(&[NULL, NULL, NULL]),
         SchemaKey::Id(id) => {
             out.push(PRESENT);
-            long(out, i64::from(id));
+            long(&mut out, i64::from(id));
             out.extend_from_slice(&[NULL, NULL]);
         }
         SchemaKey::Fingerprint(fingerprint) => {
             out.extend_from_slice(&[NULL, PRESENT]);
-            long(out, 16);
-            hexadecimal(out, &fingerprint.to_be_bytes());
+            long(&mut out, 16);
+            hexadecimal(&mut out, &fingerprint.to_be_bytes());
             out.push(NULL);
         }
         SchemaKey::Guid(guid) => {
             out.extend_from_slice(&[NULL, NULL, PRESENT]);
-            long(out, 36);
+            long(&mut out, 36);
             for (index, part) in [&guid[..4], &guid[4..6], &guid[6..8], &guid[8..10], &guid[10..]].iter().enumerate() {
                 if index > 0 {
                     out.push(b'-');
                 }
-                hexadecimal(out, part);
+                hexadecimal(&mut out, part);
             }
         }
     }
+    out
 }
 
 fn hexadecimal(out: &mut Vec<u8>, bytes: &[u8]) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     for byte in bytes {
         out.extend_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
-    }
-}
-
-fn optional<T>(out: &mut Vec<u8>, value: Option<T>, write: fn(&mut Vec<u8>, T)) {
-    match value {
-        None => out.push(NULL),
-        Some(value) => {
-            out.push(PRESENT);
-            write(out, value);
-        }
     }
 }
 
@@ -222,18 +240,10 @@ fn double(out: &mut Vec<u8>, value: f64) {
     out.extend_from_slice(&value.to_le_bytes());
 }
 
-/// Zigzag, seven bits a byte.
 fn long(out: &mut Vec<u8>, value: i64) {
-    let mut raw = ((value << 1) ^ (value >> 63)) as u64;
-    let mut encoded = [0; 10];
-    let mut len = 0;
-    while raw >= 0x80 {
-        encoded[len] = raw as u8 | 0x80;
-        raw >>= 7;
-        len += 1;
-    }
-    encoded[len] = raw as u8;
-    out.extend_from_slice(&encoded[..=len]);
+    let mut number = Gathered::<LONG_BYTES_MAX>::new();
+    number.long(value);
+    out.extend_from_slice(number.bytes());
 }
 
 /// Room for a number in decimal text.

@@ -2,13 +2,14 @@
 //!
 //! A payload's way: [`wire`] finds the schema's key, and the key's [`plan::Plan`] writes the row: [`decoder`] ties the two
 //! together. Plans come from the [`planner`], which [`schemas`] gives the schema and [`compile`](mod@compile) makes a plan of
-//! it, once. [`encode`] writes outcomes. [`container`] reads files of records.
+//! it, once. [`encode`] writes outcomes, by the schemas of [`written`]. [`container`] reads files of records.
 
 mod absent;
 mod build;
 mod canonical;
 mod compile;
 pub mod container;
+mod datum;
 mod decimal;
 pub mod decoder;
 pub mod encode;
@@ -32,3 +33,4 @@ pub mod transform;
 mod values;
 mod wants;
 pub mod wire;
+pub mod written;

@@ -5,6 +5,7 @@ use super::plan::Plan;
 use super::problem::PlanError;
 use super::schemas::AvroSchema;
 use super::wire::detect;
+use super::written::Written;
 use crate::values::record::{SchemaKey, TransactionId};
 use crate::values::schemas::WireForms;
 
@@ -19,23 +20,23 @@ pub enum Origin {
     Record { partition: i32, offset: i64 },
     /// An outcome of another topic.
     OtherTopic,
-    /// No outcome as this version writes them.
+    /// No outcome as any version writes them.
     Unknown,
 }
 
-/// Reads the source of outputs, or of review copies, in single-object encoding; by plans, as records are read.
+/// Reads the source of outputs, or of review copies, of any version; by plans, as records are read.
 pub struct OriginReader {
+    versions: Vec<VersionReader>,
+}
+
+struct VersionReader {
     own: SchemaKey,
     plan: Plan,
     id_plan: Plan,
 }
 
-impl OriginReader {
-    /// `schema`: that of outputs or of review copies. `topic`: the input that outcomes are looked for.
-    ///
-    /// # Errors
-    /// A schema that does not name transaction and source as ours do.
-    pub fn new(schema: &AvroSchema, topic: &str) -> Result<OriginReader, PlanError> {
+impl VersionReader {
+    fn new(schema: &AvroSchema, topic: &str) -> Result<VersionReader, PlanError> {
         let column = |name: &str, transform| Feature {
             name: name.to_owned(),
             path: format!("source.{name}"),
@@ -55,32 +56,44 @@ impl OriginReader {
             event_time: None,
         };
         let id = Wanted { transaction_id: Some("transaction_id".to_owned()), ..Wanted::default() };
-        Ok(OriginReader {
+        Ok(VersionReader {
             own: SchemaKey::Fingerprint(schema.fingerprint()),
             plan: Plan::compile(schema, schema, &wanted)?,
             id_plan: Plan::compile(schema, schema, &id)?,
         })
     }
+}
 
-    /// Where the datum begins, if it is one of ours.
-    fn start(&self, value: &[u8]) -> Option<usize> {
+impl OriginReader {
+    /// `topic`: the input that outcomes are looked for.
+    ///
+    /// # Errors
+    /// A schema that does not name transaction and source as ours do.
+    pub fn new(of: Written, topic: &str) -> Result<OriginReader, PlanError> {
+        let versions = of.versions().iter().map(|version| VersionReader::new(&version.schema(), topic));
+        Ok(OriginReader { versions: versions.collect::<Result<_, _>>()? })
+    }
+
+    /// Whose value it is, and where the datum begins.
+    fn version_of(&self, value: &[u8]) -> Option<(&VersionReader, usize)> {
         let single = WireForms { guid: false, id: false, single_object: true, raw: false };
         let (key, start) = detect(None, value, single).ok()?;
-        (key == self.own).then_some(start)
+        Some((self.versions.iter().find(|version| version.own == key)?, start))
     }
 
     /// The transaction's id, where it has one.
     pub fn id<'v>(&self, value: &'v [u8]) -> Option<&'v [u8]> {
-        match self.id_plan.decode(value, self.start(value)?, &mut []).ok()? {
+        let (version, start) = self.version_of(value)?;
+        match version.id_plan.decode(value, start, &mut []).ok()? {
             (TransactionId::Text { start, len }, _) => value.get(start as usize..)?.get(..len as usize),
             _ => None,
         }
     }
 
     pub fn origin(&self, value: &[u8]) -> Origin {
-        let Some(start) = self.start(value) else { return Origin::Unknown };
+        let Some((version, start)) = self.version_of(value) else { return Origin::Unknown };
         let mut row = [0.0_f32; 2];
-        match self.plan.decode(value, start, &mut row) {
+        match version.plan.decode(value, start, &mut row) {
             Ok((TransactionId::Long(offset), _)) if row[IS_OF_TOPIC] == 1.0 => {
                 Origin::Record { partition: row[PARTITION] as i32, offset }
             }
@@ -93,7 +106,7 @@ impl OriginReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::avro::encode::{OutcomeEncoder, OutcomeIdentity, output_schema, review_schema};
+    use crate::avro::encode::{OutcomeEncoder, OutcomeIdentity};
     use crate::values::model::Provider;
     use crate::values::record::{Decision, Decoded, Position, ReviewReason, Scored};
 
@@ -137,8 +150,8 @@ mod tests {
         let with_id = scored(TransactionId::Text { start: 0, len: 4 });
         encoder("in").encode_output(&with_id, &mut output);
         encoder("in").encode_review(&with_id, ReviewReason::Band, Some(b"payload"), &mut copy);
-        let outputs = OriginReader::new(&output_schema(), "in").unwrap();
-        let copies = OriginReader::new(&review_schema(), "in").unwrap();
+        let outputs = OriginReader::new(Written::Outputs, "in").unwrap();
+        let copies = OriginReader::new(Written::Review, "in").unwrap();
         assert_eq!((outputs.origin(&output), outputs.id(&output)), (SOURCE, Some(&b"tx-1"[..])));
         assert_eq!((copies.origin(&copy), copies.id(&copy)), (SOURCE, Some(&b"tx-1"[..])));
         assert_eq!((outputs.origin(&copy), copies.origin(&output)), (Origin::Unknown, Origin::Unknown));
@@ -147,8 +160,21 @@ mod tests {
     }
 
     #[test]
+    fn outputs_of_the_first_version_say_it_too() {
+        let mut output = Vec::new();
+        encoder("in").encode_output(&scored(TransactionId::Text { start: 0, len: 4 }), &mut output);
+        let [.., first] = Written::Outputs.versions() else { panic!("no versions") };
+        assert_eq!(first.number, 1);
+        output[2..10].copy_from_slice(&first.schema().fingerprint().to_le_bytes());
+        let reader = OriginReader::new(Written::Outputs, "in").unwrap();
+        assert_eq!(reader.origin(&output), Origin::Unknown, "a version's fields are its own");
+        output.truncate(output.len() - 6);
+        assert_eq!((reader.origin(&output), reader.id(&output)), (SOURCE, Some(&b"tx-1"[..])));
+    }
+
+    #[test]
     fn outcomes_of_others_and_spoilt_ones_are_told_apart() {
-        let reader = OriginReader::new(&output_schema(), "in").unwrap();
+        let reader = OriginReader::new(Written::Outputs, "in").unwrap();
         let mut output = Vec::new();
         encoder("in2").encode_output(&scored(TransactionId::Absent), &mut output);
         assert_eq!(reader.origin(&output), Origin::OtherTopic);

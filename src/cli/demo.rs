@@ -8,7 +8,7 @@ use clap::Args;
 use super::oracle::PackageOracle;
 use super::report_args::ReportArgs;
 use super::{output, signals};
-use crate::avro::encode::MODEL_OUTPUT_SCHEMA;
+use crate::avro::written::Written;
 use crate::config::{Config, LaneConfig, descriptors};
 use crate::error::Fatal;
 use crate::kafka::embedded::EmbeddedBroker;
@@ -88,7 +88,7 @@ pub fn execute(args: DemoArgs) -> Result<u8, Fatal> {
     let (warm_up, seconds) = (args.warmup, args.seconds);
     say(&format!("sending {rate} transactions/s: {warm_up} s to warm up, then {seconds} s measured"));
     let plan = load_plan(&args, &broker, topics);
-    let summary = load::run_with(&plan, MODEL_OUTPUT_SCHEMA, Some(&node), Some(&mut oracle), &stop)?;
+    let summary = load::run_with(&plan, &Written::Outputs.texts(), Some(&node), Some(&mut oracle), &stop)?;
     node.finish()?;
     output::summary(&summary, args.json)?;
     Ok(summary.exit_code())

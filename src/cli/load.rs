@@ -11,7 +11,7 @@ use super::demo::{not_negative, per_million, rate, seconds, share};
 use super::oracle::PackageOracle;
 use super::report_args::ReportArgs;
 use super::{output, signals, simulated};
-use crate::avro::encode::MODEL_OUTPUT_SCHEMA;
+use crate::avro::written::Written;
 use crate::config::{Connection, descriptors};
 use crate::error::{Fatal, exit};
 use crate::kafka::settings::KafkaSettings;
@@ -161,7 +161,7 @@ pub fn execute(args: &LoadArgs) -> Result<u8, Fatal> {
     let probe = probe.as_ref().map(|probe| probe as &dyn PipelineProbe);
     let oracle = oracle.as_mut().map(|oracle| oracle as &mut dyn Oracle);
     let plan = LoadPlan { facts, ..plan(args, &connection.kafka, &connection.topics) };
-    let mut summary = load::run_with(&plan, MODEL_OUTPUT_SCHEMA, probe, oracle, &stop)?;
+    let mut summary = load::run_with(&plan, &Written::Outputs.texts(), probe, oracle, &stop)?;
     if summary.nobody_answered() {
         summary.advice.extend(advice(&connection));
     }

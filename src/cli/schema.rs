@@ -1,14 +1,15 @@
 //! `scorewire schema`: the Avro schemas of what this program writes.
 
 use clap::{Args, ValueEnum};
+use serde_json::{Value as Json, json};
 
 use super::output;
-use crate::avro::encode::{HUMAN_REVIEW_SCHEMA, MODEL_OUTPUT_SCHEMA};
+use crate::avro::written::{Version, Written};
 use crate::error::{Fatal, exit};
 
 /// A topic whose values are Avro of ours. Dead letters are none: their value is the transaction's as it came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Written {
+enum Topic {
     /// Records of topics.outputs: one scored transaction each
     Outputs,
     /// Records of topics.review: the same, why it is there, and the transaction itself
@@ -18,13 +19,42 @@ enum Written {
 #[derive(Args, Debug)]
 pub struct SchemaArgs {
     #[arg(value_enum, value_name = "TOPIC")]
-    of: Written,
+    of: Topic,
+
+    /// Every version there has been, the newest first: one line of JSON each, with `version`, `fingerprint` (CRC-64-AVRO,
+    /// as single-object encoding carries it, most significant digit first) and `schema`
+    #[arg(long, conflicts_with = "version")]
+    all: bool,
+
+    /// The schema of this version instead of the newest
+    #[arg(long, value_name = "NUMBER")]
+    version: Option<u32>,
 }
 
+/// # Errors
+/// [`exit::USAGE`] for a version that never was.
 pub fn execute(args: &SchemaArgs) -> Result<u8, Fatal> {
-    output::print(match args.of {
-        Written::Outputs => MODEL_OUTPUT_SCHEMA,
-        Written::Review => HUMAN_REVIEW_SCHEMA,
+    let of = match args.of {
+        Topic::Outputs => Written::Outputs,
+        Topic::Review => Written::Review,
+    };
+    if args.all {
+        of.versions().iter().try_for_each(|version| output::print(&line(*version)))?;
+        return Ok(exit::DONE);
+    }
+    let newest = of.versions()[0];
+    let wanted = args.version.unwrap_or(newest.number);
+    let found = of.versions().iter().find(|version| version.number == wanted).ok_or_else(|| {
+        let what = format!("there is no version {wanted}: the newest is {}", newest.number);
+        Fatal::new(exit::USAGE, what, "see them with --all")
     })?;
+    output::print(found.text)?;
     Ok(exit::DONE)
+}
+
+fn line(version: Version) -> String {
+    // The text is a part of this program.
+    let schema: Json = serde_json::from_str(version.text).unwrap_or_default();
+    let fingerprint = format!("{:016x}", version.schema().fingerprint());
+    format!("{}\n", json!({ "version": version.number, "fingerprint": fingerprint, "schema": schema }))
 }

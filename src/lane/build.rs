@@ -1,16 +1,15 @@
 //! A lane of its package, what it is told, and its doors. Whoever needs a lane makes it here: a node, a bounded read, tests
 //! and benches.
 
-use std::ffi::CString;
 use std::sync::Arc;
 
 use crate::avro::decoder::Decoder;
 use crate::avro::encode::{OutcomeEncoder, OutcomeIdentity};
 use crate::doors::{Clock, Group, Scorer, Sink, Source};
-use crate::error::{Fatal, exit};
 use crate::lane::commit::Commit;
 use crate::lane::decide::{Decide, DecisionPolicy};
 use crate::lane::deliver::dead_letter::{DeadLetterHeaders, Place};
+use crate::lane::deliver::outcome_header::outcome_headers;
 use crate::lane::deliver::{Deliver, Emit, EmitSettings};
 use crate::lane::drive::Lane;
 use crate::lane::ingest::{Ingest, Intake};
@@ -81,11 +80,8 @@ where
     C: Clock + Clone,
 {
     /// In layout `dedicated` nothing is scored unless somebody serves [`Lane::take_desk`].
-    ///
-    /// # Errors
-    /// [`exit::MODEL`] for a version that no header can hold.
-    pub fn build(package: LanePackage<M>, settings: LaneSettings, doors: LaneDoors<S, K, D, C>) -> Result<Self, Fatal> {
-        let emit = Emit::new(emit_settings(&package, &settings)?);
+    pub fn build(package: LanePackage<M>, settings: LaneSettings, doors: LaneDoors<S, K, D, C>) -> Self {
+        let emit = Emit::new(emit_settings(&package, &settings));
         let policy = DecisionPolicy::new(package.thresholds, &settings.review, settings.deadline);
         let LaneDoors { source, sink, commit, clock, stats } = doors;
         let LaneSettings { limits, layout, out_of_range, until, .. } = settings;
@@ -99,7 +95,7 @@ where
                 Score::dedicated(package.scorer, rows, limits.model_failures_max, at_desk)
             }
         };
-        Ok(Lane {
+        Lane {
             score,
             ingest: Ingest::new(intake, &source, rows, &limits),
             decide: Decide::new(policy),
@@ -112,11 +108,11 @@ where
             telemetry: Telemetry::new(stats),
             limits,
             clock,
-        })
+        }
     }
 }
 
-fn emit_settings<M>(package: &LanePackage<M>, settings: &LaneSettings) -> Result<EmitSettings, Fatal> {
+fn emit_settings<M>(package: &LanePackage<M>, settings: &LaneSettings) -> EmitSettings {
     let encoder = OutcomeEncoder::new(&OutcomeIdentity {
         review_threshold: package.thresholds.review,
         decline_threshold: package.thresholds.decline,
@@ -132,15 +128,13 @@ fn emit_settings<M>(package: &LanePackage<M>, settings: &LaneSettings) -> Result
     });
     let place = Place { node: settings.node.clone(), lane: settings.lane };
     let style = settings.dead_letters.header_style;
-    let model_version = CString::new(package.version.as_str())
-        .map_err(|_| Fatal::new(exit::MODEL, "the model's version holds a NUL byte", "correct model.toml"))?;
-    Ok(EmitSettings {
+    EmitSettings {
         encoder,
         headers: DeadLetterHeaders::new(style, &settings.topic, &package.version, place, package.features.clone()),
-        model_version,
+        outcome_headers: outcome_headers(&package.version),
         input_partitions: settings.input_partitions,
         outcome_bytes_max: settings.limits.outcome_bytes_max,
         review_payload: settings.review.payload,
         dead_letter_payload: settings.dead_letters.payload,
-    })
+    }
 }

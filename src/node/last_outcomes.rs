@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::avro::encode::{output_schema, review_schema};
 use crate::avro::outcome::{Origin, OriginReader};
-use crate::avro::schemas::AvroSchema;
+use crate::avro::written::Written;
 use crate::config::{Config, DeliveryMode};
 use crate::error::{Fatal, exit};
 use crate::kafka::cluster::last_records::{ReadRecord, Stretch, TopicReader};
 use crate::kafka::cluster::starting_offsets::{self, Kept};
 use crate::lane::decide::{DecisionPolicy, sample_hash};
-use crate::values::record::{Decision, Position};
+use crate::lane::deliver::outcome_header::{DECISION_HEADER_BEFORE, OUTCOME_HEADER, decision_of};
+use crate::values::record::Position;
 use crate::values::settings::Thresholds;
 use crate::values::topics::{Destination, PartitionCounts};
 
@@ -46,7 +46,7 @@ type Due = BTreeMap<i32, Vec<(u64, i64)>>;
 pub(super) fn find(config: &Config, counts: PartitionCounts) -> Result<LastOutcomes, Fatal> {
     let topics = &config.topics;
     let input = topics.input().as_str();
-    let (reader, judge) = (reader(&output_schema(), input)?, sampling(config));
+    let (reader, judge) = (reader(Written::Outputs, input)?, sampling(config));
     let (mut found, mut due, mut unknown) = (BTreeMap::new(), Due::new(), 0_u64);
     collect(config, counts, Destination::Outputs, &mut found, |record| {
         let value = record.value().unwrap_or_default();
@@ -67,7 +67,7 @@ pub(super) fn find(config: &Config, counts: PartitionCounts) -> Result<LastOutco
     })?;
     if unknown > 0 {
         let outputs = &topics[Destination::Outputs];
-        tracing::warn!(topic = %outputs, records = unknown, "not outputs as this version writes them: they say nothing");
+        tracing::warn!(topic = %outputs, records = unknown, "not outputs as any version of scorewire wrote them: they say nothing");
     }
     if found.is_empty() {
         return Ok(LastOutcomes::default());
@@ -82,8 +82,8 @@ pub(super) fn find(config: &Config, counts: PartitionCounts) -> Result<LastOutco
     Ok(outcomes)
 }
 
-fn reader(schema: &AvroSchema, input: &str) -> Result<OriginReader, Fatal> {
-    OriginReader::new(schema, input)
+fn reader(of: Written, input: &str) -> Result<OriginReader, Fatal> {
+    OriginReader::new(of, input)
         .map_err(|error| Fatal::new(exit::MODEL, error.to_string(), "report this: the schemas of outcomes are ours"))
 }
 
@@ -100,8 +100,8 @@ fn copy_key(
     id: Option<&[u8]>,
     (input, at): (&str, Position),
 ) -> Option<u64> {
-    let said = record.header_ending("scorewire.decision")?;
-    let decision = Decision::ALL.into_iter().find(|decision| decision.name().as_bytes() == said)?;
+    let said = record.header(OUTCOME_HEADER).or_else(|| record.header(DECISION_HEADER_BEFORE))?;
+    let decision = decision_of(said)?;
     let place;
     let id = match id {
         Some(id) if !id.is_empty() => id,
@@ -121,7 +121,7 @@ fn go_back_for_copies(
     due: &Due,
     outcomes: &mut LastOutcomes,
 ) -> Result<(), Fatal> {
-    let reader = reader(&review_schema(), config.topics.input())?;
+    let reader = reader(Written::Review, config.topics.input())?;
     let (mut found, mut last) = (BTreeMap::new(), HashMap::new());
     collect(config, counts, Destination::Review, &mut found, |record| {
         let Origin::Record { partition, offset } = reader.origin(record.value()?) else { return None };

@@ -75,7 +75,7 @@ fn decoding_and_encoding_allocate_nothing() {
         topic: "t".into(),
         fallback: false,
     };
-    let encoder = OutcomeEncoder::new(&identity);
+    let mut encoder = OutcomeEncoder::new(&identity);
     // Small and large decimals take different ways; so do known and unknown countries, good and spoilt payloads.
     let good = [payload(&[0x30, 0x39], "DK"), payload(&[0x7F; 13], "måne")];
     let spoilt = [good[0][..good[0].len() - 1].to_vec(), [&good[1][..], &[0]].concat(), vec![0, 0, 0, 0, 1, 0x80]];

@@ -207,7 +207,7 @@ fn lane(layout: Layout, clock: &ManualClock, stats: &Arc<LaneStats>) -> TestLane
     };
     (setup.batch_rows, setup.layout) = (BATCH, layout);
     let package = setup.package(fakes::FakeScorer::default(), setup.decoder(&setup.schemas()));
-    Lane::build(package, setup.settings(), doors).unwrap()
+    Lane::build(package, setup.settings(), doors)
 }
 
 /// Both sides of a dedicated lane run on this thread, which is the one that counts.

@@ -11,3 +11,4 @@ mod planner;
 mod property;
 mod resolution;
 mod schemas;
+mod written;

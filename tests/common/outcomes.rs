@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
-use scorewire::avro::encode::{output_schema, review_schema};
 use scorewire::avro::schemas::AvroSchema;
+use scorewire::avro::written::Written;
 
 use super::records::ReadRecord;
 
@@ -34,14 +34,14 @@ impl Outcome {
     /// Reads a record of the outputs' topic.
     #[track_caller]
     pub fn of_output(record: ReadRecord) -> Outcome {
-        static SCHEMA: LazyLock<Read> = LazyLock::new(|| Read::of(output_schema()));
+        static SCHEMA: LazyLock<Read> = LazyLock::new(|| Read::of(Written::Outputs.schema()));
         Outcome::read(record, &SCHEMA)
     }
 
     /// Reads a record of the review topic.
     #[track_caller]
     pub fn of_review(record: ReadRecord) -> Outcome {
-        static SCHEMA: LazyLock<Read> = LazyLock::new(|| Read::of(review_schema()));
+        static SCHEMA: LazyLock<Read> = LazyLock::new(|| Read::of(Written::Review.schema()));
         Outcome::read(record, &SCHEMA)
     }
 

@@ -9,6 +9,7 @@ mod model_support;
 mod observe_support;
 
 mod commands;
+mod evolution;
 mod hints;
 mod metrics;
 mod model_package;

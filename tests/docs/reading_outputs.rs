@@ -7,6 +7,7 @@ use std::process::Command;
 
 use crate::common::{Job, RealKafka, Transactions, scorewire};
 use crate::support::{Page, python, root};
+use scorewire::avro::schemas::AvroSchema;
 use scorewire::error::Reject;
 use scorewire::lane::deliver::dead_letter::{DeadLetterHeaders, Place};
 use scorewire::load::simulate::payloads::Framing;
@@ -46,7 +47,7 @@ fn said(command: &mut Command) -> String {
 }
 
 /// The folder of Kafka's jars, with Avro's beside them.
-fn jars() -> String {
+pub fn jars() -> String {
     let said = said(Command::new(root().join("scripts/kafka")).arg("fetch"));
     said.lines().last().and_then(|line| line.strip_prefix("libs=")).expect("scripts/kafka names it").to_owned()
 }
@@ -73,7 +74,13 @@ fn python_and_java_of_the_page_decode_the_outputs_and_the_readmes_transaction_co
 
     let page = Page::read(PAGE);
     let folder = job.folder();
-    std::fs::write(folder.join("model_output.avsc"), said(scorewire().args(["schema", "outputs"]))).unwrap();
+    for (file, args) in [
+        ("model_output.avsc", &[][..]),
+        ("model_output.1.avsc", &["--version", "1"]),
+        ("model_output.jsonl", &["--all"]),
+    ] {
+        std::fs::write(folder.join(file), said(scorewire().args(["schema", "outputs"]).args(args))).unwrap();
+    }
     let ([script], [program]) = (&page.blocks("python")[..], &page.blocks("java")[..]) else { panic!("other blocks") };
     let args = [kafka.bootstrap(), &job.input, &job.outputs, schema.to_str().unwrap()];
     let lines = said(Command::new(&python).current_dir(folder).args(["-B", "-c", script]).args(args));
@@ -100,8 +107,14 @@ fn assert_shown(found: &Json, shown: &Json) {
         assert_eq!(found[field], shown[field], "{field}");
     }
     let names = |json: &Json| json.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
-    assert_eq!(names(found), names(shown));
+    // Fields that are planned are null, and not shown.
+    let filled: Json = found.as_object().unwrap().iter().filter(|(_, value)| !value.is_null()).map(pair).collect();
+    assert_eq!(names(&filled), names(shown));
     assert_eq!(names(&found["source"]), names(&shown["source"]));
+}
+
+fn pair((name, value): (&String, &Json)) -> (String, Json) {
+    (name.clone(), value.clone())
 }
 
 fn java_line(line: &str) -> (String, String, String) {
@@ -137,7 +150,7 @@ fn kcat(page: &Page, job: &Job) {
         .map(|line| String::from_utf8(Command::new("bash").args(["-c", &line]).output().unwrap().stdout).unwrap())
         .collect();
     assert_eq!(said.iter().map(|text| text.lines().count()).collect::<Vec<_>>(), [100, 0, 0], "{said:?}");
-    assert!(said[0].lines().all(|line| line.contains("scorewire.decision=")), "{}", said[0]);
+    assert!(said[0].lines().all(|line| line.contains("scorewire.outcome=")), "{}", said[0]);
 }
 
 /// First cells of the table whose header begins with this one, without their back quotes.
@@ -171,13 +184,29 @@ fn the_page_names_every_field_of_an_output() {
 }
 
 #[test]
-fn the_command_prints_the_schemas_that_are_written_with() {
+fn the_command_prints_the_schemas_that_are_written_with_and_every_version_with_its_fingerprint() {
     for (name, file) in [("outputs", "model_output.avsc"), ("review", "human_review.avsc")] {
         let printed = said(scorewire().args(["schema", name]));
         assert_eq!(printed, std::fs::read_to_string(Path::new("src/avro/schemas").join(file)).unwrap());
+        let first = said(scorewire().args(["schema", name, "--version", "1"]));
+        let all: Vec<Json> = said(scorewire().args(["schema", name, "--all"]))
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let numbers: Vec<u64> = all.iter().map(|version| version["version"].as_u64().unwrap()).collect();
+        assert_eq!(numbers, (1..=numbers.len() as u64).rev().collect::<Vec<_>>());
+        let json = |text: &str| serde_json::from_str::<Json>(text).unwrap();
+        assert_eq!(all[0]["schema"], json(&printed));
+        assert_eq!(all[all.len() - 1]["schema"], json(&first));
+        for version in &all {
+            let schema = AvroSchema::parse(&version["schema"].to_string(), "printed").unwrap();
+            assert_eq!(version["fingerprint"], format!("{:016x}", schema.fingerprint()));
+        }
     }
-    let wrong = scorewire().args(["schema", "dead-letters"]).output().unwrap();
-    assert_eq!(wrong.status.code(), Some(64));
-    let told = String::from_utf8_lossy(&wrong.stderr).into_owned();
-    assert!(told.contains("outputs") && told.contains("review"), "{told}");
+    for (args, hint) in [(&["dead-letters"][..], "outputs"), (&["outputs", "--version", "99"], "--all")] {
+        let wrong = scorewire().arg("schema").args(args).output().unwrap();
+        assert_eq!(wrong.status.code(), Some(64));
+        let told = String::from_utf8_lossy(&wrong.stderr).into_owned();
+        assert!(told.contains(hint), "{told}");
+    }
 }

@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
-use scorewire::avro::encode::{output_schema, review_schema};
 use scorewire::avro::schemas::AvroSchema;
+use scorewire::avro::written::Written;
 
 use super::sink::Sent;
 
@@ -18,8 +18,8 @@ fn read(schema: AvroSchema) -> Read {
     (schema, read)
 }
 
-static OUTPUT: LazyLock<Read> = LazyLock::new(|| read(output_schema()));
-static REVIEW: LazyLock<Read> = LazyLock::new(|| read(review_schema()));
+static OUTPUT: LazyLock<Read> = LazyLock::new(|| read(Written::Outputs.schema()));
+static REVIEW: LazyLock<Read> = LazyLock::new(|| read(Written::Review.schema()));
 
 /// The fields of a `model-outputs` or `human-review` record that tests look at.
 #[derive(Clone, Debug, PartialEq)]

@@ -194,7 +194,7 @@ impl Setup {
             stats: Arc::clone(&stats),
         };
         let package = self.package(FakeScorer(scorer.clone()), decoder);
-        let lane = Lane::build(package, self.settings(), doors).expect("a lane");
+        let lane = Lane::build(package, self.settings(), doors);
         World {
             setup: self,
             clock,

@@ -125,8 +125,8 @@ fn check_headers(record: &ReadRecord, source: &TestRecord, output: &Outcome) {
     assert_eq!(theirs, source.headers, "the source's headers, in order, with their doubles");
     let ours: Vec<(&str, &[u8])> =
         ours.iter().map(|(name, value)| (name.as_str(), value.as_deref().unwrap_or_default())).collect();
-    let decision = output.text("decision");
-    assert_eq!(ours, [("scorewire.model.version", b"1.0.0".as_slice()), ("scorewire.decision", decision.as_bytes())]);
+    let expected = format!("{} 1.0.0", output.text("decision"));
+    assert_eq!(ours, [("scorewire.outcome", expected.as_bytes())]);
 }
 
 fn check_fields(output: &Outcome, job: &Job, source: &TestRecord) {

@@ -63,7 +63,7 @@ impl Journey {
             clock: clock.clone(),
             stats: Arc::new(LaneStats::default()),
         };
-        let lane = Lane::build(LanePackage { batch_rows, ..package }, settings, doors).unwrap();
+        let lane = Lane::build(LanePackage { batch_rows, ..package }, settings, doors);
         Journey { source, sink, clock, lane, fingerprint, next: 0 }
     }
 

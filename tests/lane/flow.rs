@@ -85,8 +85,7 @@ fn promise_3_outcomes_keep_order_key_partition_and_headers() {
         assert_eq!(sent.key.as_deref(), Some(format!("card-{partition}-{offset}").as_bytes()));
         assert_eq!(sent.header("traceparent"), Some(format!("00-{partition}-{offset}")));
         assert!(sent.headers.contains(&("empty".into(), None)), "a null header stays null");
-        assert_eq!(sent.header("scorewire.model.version").as_deref(), Some(fakes::world::MODEL_VERSION));
-        assert_eq!(sent.header("scorewire.decision").as_deref(), Some("APPROVE"));
+        assert_eq!(sent.header("scorewire.outcome"), Some(format!("APPROVE {}", fakes::world::MODEL_VERSION)));
         let outcome = Outcome::of_output(sent);
         assert_eq!((outcome.partition, outcome.offset), (partition, offset));
     }

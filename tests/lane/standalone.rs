@@ -98,7 +98,7 @@ fn every_record_up_to_the_end_has_its_outcome_and_the_lane_is_at_its_end() {
         stats: Arc::clone(&stats),
     };
     let package = setup.package(FakeScorer::default(), setup.decoder(&setup.schemas()));
-    let mut lane = Lane::build(package, setup.settings(), doors).unwrap();
+    let mut lane = Lane::build(package, setup.settings(), doors);
     sink.state().auto_ack = true;
     for _ in 0..1_000 {
         clock.advance(Duration::from_millis(10));

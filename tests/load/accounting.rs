@@ -1,7 +1,8 @@
 //! The accounting decides whether a run kept its promises. Each of its counts is held here against outcomes made by hand:
 //! a count that never moves would let every regression through.
 
-use scorewire::avro::encode::{HUMAN_REVIEW_SCHEMA, MODEL_OUTPUT_SCHEMA, OutcomeEncoder, OutcomeIdentity};
+use scorewire::avro::encode::{OutcomeEncoder, OutcomeIdentity};
+use scorewire::avro::written::Written;
 use scorewire::load::simulate::marker::Marker;
 use scorewire::load::simulate::poison::KINDS;
 use scorewire::load::verify::accounting::{Accounting, Layout, Tally};
@@ -181,7 +182,7 @@ fn injections_are_carried_out_once() {
 }
 
 fn an_output() -> Vec<u8> {
-    let encoder = OutcomeEncoder::new(&OutcomeIdentity {
+    let mut encoder = OutcomeEncoder::new(&OutcomeIdentity {
         review_threshold: 0.1,
         decline_threshold: 0.9,
         thresholds_version: "v".into(),
@@ -218,7 +219,7 @@ fn an_output() -> Vec<u8> {
 #[test]
 fn the_projection_reads_what_the_product_writes() {
     let wanted = ["decision", "score", "source.partition", "source.offset"];
-    let projection = Projection::new(MODEL_OUTPUT_SCHEMA, &wanted).unwrap();
+    let projection = Projection::new(Written::Outputs.text(), &wanted).unwrap();
     let output = an_output();
     let datum = without_prefix(&output);
     let mut fields = [Field::Absent; 4];
@@ -228,7 +229,7 @@ fn the_projection_reads_what_the_product_writes() {
         assert!(!projection.read(&datum[..end], &mut fields), "cut at {end}");
     }
     assert!(!projection.read(&[datum, &[0]].concat(), &mut fields));
-    assert!(Projection::new(HUMAN_REVIEW_SCHEMA, &["decision", "score"]).is_ok());
+    assert!(Projection::new(Written::Review.text(), &["decision", "score"]).is_ok());
 }
 
 #[test]
@@ -265,7 +266,7 @@ fn a_schema_that_cannot_be_read_along_is_refused_with_its_reason() {
     let node = r#"{"type": "record", "name": "Node", "fields": [
         {"name": "next", "type": ["null", "Node"]}, {"name": "score", "type": "double"}]}"#;
     assert!(Projection::new(node, &["score"]).unwrap_err().contains("recursive"));
-    assert!(Projection::new(MODEL_OUTPUT_SCHEMA, &["no.such"]).unwrap_err().contains("no.such"));
+    assert!(Projection::new(Written::Outputs.text(), &["no.such"]).unwrap_err().contains("no.such"));
     assert!(Projection::new("[", &[]).is_err());
     assert!(Projection::new(r#"{"type": "record", "fields": [{"name": "a", "type": "B"}]}"#, &[]).is_err());
 }

@@ -47,7 +47,7 @@ fn plan(cluster: &Cluster, seed: u64) -> LoadPlan {
 }
 
 fn run_checked(plan: &LoadPlan) -> Summary {
-    run_with(plan, OUTPUT_SCHEMA, None, Some(&mut OneHalf), &AtomicBool::new(false)).expect("the run is carried out")
+    run_with(plan, &[OUTPUT_SCHEMA], None, Some(&mut OneHalf), &AtomicBool::new(false)).expect("the run is carried out")
 }
 
 /// Four sequences far from each other and from both ends, not poison.

@@ -96,10 +96,10 @@ fn a_file_is_sent_once_and_its_scores_are_kept() {
     assert_eq!((lines.len(), lines[0], lines[1]), (1_501, "row,score", "0,0.5"));
 
     plan.source = PayloadSource::File { path: folder.path().join("none.avro"), key: None, repeat: false };
-    let error = run(&plan, OUTPUT_SCHEMA, None, &AtomicBool::new(false)).unwrap_err();
+    let error = run(&plan, &[OUTPUT_SCHEMA], None, &AtomicBool::new(false)).unwrap_err();
     assert!(error.what.contains("none.avro"), "{error}");
     plan.source = PayloadSource::File { path, key: Some("card.number".to_owned()), repeat: false };
-    let error = run(&plan, OUTPUT_SCHEMA, None, &AtomicBool::new(false)).unwrap_err();
+    let error = run(&plan, &[OUTPUT_SCHEMA], None, &AtomicBool::new(false)).unwrap_err();
     assert_eq!(error.code, exit::USAGE);
     assert!(error.what.contains("card.number"), "{error}");
 }
@@ -124,7 +124,7 @@ fn without_reading_back_a_topic_is_only_filled() {
     let mut plan = cluster.plan();
     plan.preload = Some(3_000);
     plan.verify = false;
-    let summary = run(&plan, OUTPUT_SCHEMA, None, &AtomicBool::new(false)).unwrap();
+    let summary = run(&plan, &[OUTPUT_SCHEMA], None, &AtomicBool::new(false)).unwrap();
     assert_eq!((summary.sent, summary.verified, summary.scored), (3_000, false, 0));
     assert!(summary.offered_per_s > 0.0);
     assert_eq!(summary.exit_code(), exit::DONE);
@@ -154,7 +154,7 @@ fn a_failing_pipeline_ends_the_run_with_its_own_reason() {
     let mut plan = cluster.plan();
     plan.duration = Duration::from_secs(600);
     let probe = Failing(AtomicBool::new(false));
-    let error = run(&plan, OUTPUT_SCHEMA, Some(&probe), &AtomicBool::new(false)).unwrap_err();
+    let error = run(&plan, &[OUTPUT_SCHEMA], Some(&probe), &AtomicBool::new(false)).unwrap_err();
     assert_eq!(error.what, "the sink is gone");
     assert!(probe.0.load(Ordering::Relaxed));
 }
@@ -166,7 +166,7 @@ fn a_stop_ends_the_sending_and_what_was_sent_is_accounted_for() {
     plan.duration = Duration::from_secs(600);
     let echo = Echo::start(&cluster, Misbehaviour::None);
     // Set before the start: the sending ends at the first look.
-    let summary = run(&plan, OUTPUT_SCHEMA, None, &AtomicBool::new(true)).unwrap();
+    let summary = run(&plan, &[OUTPUT_SCHEMA], None, &AtomicBool::new(true)).unwrap();
     echo.stop();
     assert!(summary.interrupted && summary.kept_its_promises(), "{}", summary.verdict());
     assert!(summary.sent < 10_000);
@@ -216,7 +216,7 @@ fn threads_that_are_stopped_leave_no_hole_between_what_they_sent() {
     let stop = AtomicBool::new(false);
     let echo = Echo::start(&cluster, Misbehaviour::None);
     let probe = Stopping { stop: &stop, looks: AtomicU32::new(0) };
-    let summary = run(&plan, OUTPUT_SCHEMA, Some(&probe), &stop).unwrap();
+    let summary = run(&plan, &[OUTPUT_SCHEMA], Some(&probe), &stop).unwrap();
     echo.stop();
     assert!(summary.interrupted && summary.kept_its_promises(), "{}", summary.verdict());
     assert!((1..100_000).contains(&summary.sent), "{}", summary.sent);
@@ -227,7 +227,7 @@ fn a_missing_topic_is_named_before_anything_is_sent() {
     let cluster = Cluster::new();
     let mut plan = cluster.plan();
     plan.topics[Destination::Timeouts] = "nobody-made-this".to_owned();
-    let error = run(&plan, OUTPUT_SCHEMA, None, &AtomicBool::new(false)).unwrap_err();
+    let error = run(&plan, &[OUTPUT_SCHEMA], None, &AtomicBool::new(false)).unwrap_err();
     assert_eq!(error.code, exit::UNAVAILABLE);
     assert!(error.what.contains("nobody-made-this"), "{error}");
 }
@@ -237,7 +237,7 @@ fn a_refused_property_is_named_without_its_value() {
     let cluster = Cluster::new();
     let mut plan = cluster.plan();
     plan.properties = BTreeMap::from([("sasl.passwrod".to_owned(), "hunter2".to_owned())]);
-    let error = run(&plan, OUTPUT_SCHEMA, None, &AtomicBool::new(false)).unwrap_err();
+    let error = run(&plan, &[OUTPUT_SCHEMA], None, &AtomicBool::new(false)).unwrap_err();
     assert_eq!(error.code, exit::CONFIG);
     assert!(error.what.contains("sasl.passwrod") && !error.to_string().contains("hunter2"), "{error}");
 }

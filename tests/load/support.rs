@@ -81,7 +81,8 @@ impl Cluster {
     pub fn run(&self, plan: &LoadPlan, misbehaviour: Misbehaviour) -> Summary {
         let echo = Echo::start(self, misbehaviour);
         let probe = ProcessProbe::new(std::process::id());
-        let summary = run(plan, OUTPUT_SCHEMA, Some(&probe), &AtomicBool::new(false)).expect("the run is carried out");
+        let summary =
+            run(plan, &[OUTPUT_SCHEMA], Some(&probe), &AtomicBool::new(false)).expect("the run is carried out");
         echo.stop();
         summary
     }

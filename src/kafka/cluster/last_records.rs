@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "the deadline of a start's reading, before a lane runs")]
 
 use std::collections::BTreeMap;
+use std::ffi::CStr;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -44,9 +45,18 @@ impl ReadRecord<'_> {
         self.0.payload()
     }
 
+    /// The value of the last header of this name: our own stand behind those that travel.
+    pub fn header(&self, name: &CStr) -> Option<&[u8]> {
+        self.last_header(|key| key.as_bytes() == name.to_bytes())
+    }
+
     /// The value of the last header whose name ends like this: our own stand behind those that travel.
     pub fn header_ending(&self, suffix: &str) -> Option<&[u8]> {
-        self.0.headers()?.iter().filter(|header| header.key.ends_with(suffix)).last()?.value
+        self.last_header(|key| key.ends_with(suffix))
+    }
+
+    fn last_header(&self, is_meant: impl Fn(&str) -> bool) -> Option<&[u8]> {
+        self.0.headers()?.iter().filter(|header| is_meant(header.key)).last()?.value
     }
 }
 

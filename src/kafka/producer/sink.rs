@@ -178,7 +178,7 @@ impl KafkaSink {
             ForwardHeaders::Only(chosen) => chosen.iter().any(|other| other.as_bytes() == name),
         };
         let own = match outcome.destination {
-            // The model's version and the decisions: each has few values.
+            // The decisions with the model's version: few values.
             Destination::Outputs | Destination::Review => self.standing.of(outcome.headers),
             Destination::DeadLetters | Destination::Timeouts => Own::Fresh(outcome.headers),
         };

@@ -2,9 +2,10 @@
 //! order. Stops where the sink is full and goes on there next time; nothing is dropped, doubled or overtaken. What the
 //! broker refuses for good is another outcome the next time ([`Refusals`]).
 
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 
 use super::dead_letter::DeadLetterHeaders;
+use super::outcome_header::{ByDecision, OUTCOME_HEADER};
 use super::refusals::{Refusals, Resort};
 use super::stopwatch::{Stopwatch, Stopwatches};
 use crate::avro::encode::OutcomeEncoder;
@@ -16,9 +17,6 @@ use crate::lane::score::{Batch, Decided, Item, Verdict};
 use crate::observe::stats::LaneStats;
 use crate::values::record::{Decision, ReviewReason, Tag};
 use crate::values::settings::PayloadPolicy;
-
-const MODEL_VERSION_HEADER: &CStr = c"scorewire.model.version";
-const DECISION_HEADER: &CStr = c"scorewire.decision";
 
 /// How far ahead of the broker's clock a timestamp may be (`message.timestamp.after.max.ms`, by default an hour), less
 /// what the two clocks may be apart.
@@ -36,7 +34,8 @@ pub(super) enum Emitted {
 pub struct EmitSettings {
     pub encoder: OutcomeEncoder,
     pub headers: DeadLetterHeaders,
-    pub model_version: CString,
+    /// Values of the output's header.
+    pub outcome_headers: ByDecision,
     /// Partitions of the input topic: where an output topic has as many, records keep theirs.
     pub input_partitions: i32,
     pub outcome_bytes_max: usize,
@@ -228,9 +227,9 @@ impl Emit {
         }
     }
 
-    /// Headers of an output, beside those that travel from the source: consumers route without decoding.
-    fn headers(&self, decision: Decision) -> [(&CStr, &[u8]); 2] {
-        [(MODEL_VERSION_HEADER, self.settings.model_version.as_bytes()), (DECISION_HEADER, decision.name().as_bytes())]
+    /// The header of an output, beside those that travel from the source: consumers route without decoding.
+    fn headers(&self, decision: Decision) -> [(&CStr, &[u8]); 1] {
+        [(OUTCOME_HEADER, &self.settings.outcome_headers[decision.index()])]
     }
 
     fn kept_partition<R: SourceRecord, K: Sink<R>>(&self, sink: &K, to: Destination, partition: i32) -> Option<i32> {

@@ -2,6 +2,7 @@
 
 pub mod dead_letter;
 mod emit;
+pub mod outcome_header;
 mod refusals;
 mod stopwatch;
 mod undelivered;

@@ -45,7 +45,8 @@ const HEAD_START_NS: u64 = 50_000_000;
 /// Symbols of the output schema's decisions, in its order.
 const DECISIONS: [&str; 3] = ["APPROVE", "REVIEW", "DECLINE"];
 
-/// Runs the plan and says what came of it. `output_schema` is the Avro schema of the outputs' topic, as text. Setting
+/// Runs the plan and says what came of it. `output_schemas` are the Avro schemas of the outputs' topic, as text, the most
+/// likely one first. Setting
 /// `stop` ends the sending early; what was sent is still accounted for.
 ///
 /// # Errors
@@ -53,11 +54,11 @@ const DECISIONS: [&str; 3] = ["APPROVE", "REVIEW", "DECLINE"];
 /// are no error but a [`Summary`] that says so.
 pub fn run(
     plan: &LoadPlan,
-    output_schema: &str,
+    output_schemas: &[&str],
     pipeline: Option<&dyn PipelineProbe>,
     stop: &AtomicBool,
 ) -> Result<Summary, Fatal> {
-    run_with(plan, output_schema, pipeline, None, stop)
+    run_with(plan, output_schemas, pipeline, None, stop)
 }
 
 /// The same with somebody who knows what scores should be.
@@ -66,7 +67,7 @@ pub fn run(
 /// As [`run`], and those of the oracle.
 pub fn run_with(
     plan: &LoadPlan,
-    output_schema: &str,
+    output_schemas: &[&str],
     pipeline: Option<&dyn PipelineProbe>,
     mut oracle: Option<&mut dyn Oracle>,
     stop: &AtomicBool,
@@ -82,7 +83,7 @@ pub fn run_with(
     let span = Span::of(plan, &pool);
     let expected = span.expected(plan);
     let sampler = oracle.as_ref().map(|_| Sampler::new(plan.seed, plan.check_scores, expected));
-    let (verifier, partitions) = readers(plan, output_schema, run_id, clock, expected, sampler)?;
+    let (verifier, partitions) = readers(plan, output_schemas, run_id, clock, expected, sampler)?;
     let producers = (0..plan.threads.max(1)).map(|_| producer(plan)).collect::<Result<Vec<_>, _>>()?;
     let corpus = Corpus::new(pool.poisons.clone(), plan.poison_per_million, plan.seed);
     let before = (span.measure_from_ns == 0).then(|| Observed::of(pipeline));
@@ -152,7 +153,7 @@ fn carry_out(
 /// The verifier, where there is to be one, and the number of the input's partitions.
 fn readers(
     plan: &LoadPlan,
-    output_schema: &str,
+    output_schemas: &[&str],
     run: u64,
     clock: RunClock,
     expected: u64,
@@ -174,7 +175,7 @@ fn readers(
         bootstrap: &plan.bootstrap,
         properties: &properties,
         topics: &plan.topics,
-        output_schema,
+        output_schemas,
         run,
         clock,
         quiet: plan.quiet,

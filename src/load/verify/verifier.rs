@@ -73,7 +73,8 @@ pub struct Findings {
 
 pub struct Verifier {
     consumer: LoadConsumer,
-    projection: Projection,
+    /// One for each version of the outputs' schema.
+    projections: Vec<Projection>,
     accounting: Accounting,
     tap: Box<dyn Tap>,
     run: u64,
@@ -97,8 +98,8 @@ pub struct VerifierPlan<'a> {
     pub bootstrap: &'a str,
     pub properties: &'a BTreeMap<String, String>,
     pub topics: &'a Topics,
-    /// The Avro schema of `model-outputs`, as text.
-    pub output_schema: &'a str,
+    /// The Avro schemas that records of `model-outputs` may have, as text, the most likely one first.
+    pub output_schemas: &'a [&'a str],
     pub run: u64,
     pub clock: RunClock,
     pub quiet: Duration,
@@ -116,8 +117,7 @@ impl Verifier {
     /// # Errors
     /// Those of [`LoadConsumer::start`]; [`exit::INTERNAL`] when the schema of the outputs lacks what is looked at.
     pub fn start(plan: &VerifierPlan<'_>, tap: Box<dyn Tap>) -> Result<Verifier, Fatal> {
-        let projection = Projection::new(plan.output_schema, &WANTED)
-            .or_else(|_| Projection::new(plan.output_schema, &WANTED[..NEEDED]))
+        let projections = projections(plan.output_schemas)
             .map_err(|what| Fatal::new(exit::INTERNAL, format!("the schema of the outputs: {what}"), "report this"))?;
         let topics = plan.topics;
         let read = [Destination::Outputs, Destination::DeadLetters, Destination::Timeouts, Destination::Review];
@@ -134,7 +134,7 @@ impl Verifier {
         let input_start = consumer.ends_of(topics.input())?;
         Ok(Verifier {
             consumer,
-            projection,
+            projections,
             accounting: Accounting::new(layout, plan.expected),
             tap,
             run: plan.run,
@@ -227,7 +227,7 @@ impl Verifier {
     fn read_one(&mut self, shared: &Shared) -> Result<bool, Fatal> {
         let Verifier {
             consumer,
-            projection,
+            projections,
             accounting,
             tap,
             run,
@@ -240,7 +240,7 @@ impl Verifier {
             sampler,
             ..
         } = self;
-        let projection = Some(&*projection).filter(|_| *check == Check::Full);
+        let projections = Some(&**projections).filter(|_| *check == Check::Full);
         consumer.poll(POLL_WAIT, &mut |record| {
             let read_us = clock.wall_us(clock.now_ns());
             let ahead = shared.sent.load(Ordering::Relaxed) + AHEAD_MAX;
@@ -249,7 +249,7 @@ impl Verifier {
                 *foreign += 1;
                 return;
             };
-            let outcome = outcome_of(record, marker, read_us, projection, reasons);
+            let outcome = outcome_of(record, marker, read_us, projections, reasons);
             if let (Some(scores), Fate::Scored { score, .. }) = (scores.as_mut(), outcome.fate) {
                 keep_score(scores, marker.sequence, score);
             }
@@ -293,20 +293,26 @@ const TIMEOUTS: usize = 2;
 /// Those before the review topic: each record has one outcome there.
 const OUTCOME_TOPICS: usize = 3;
 
+fn projections(schemas: &[&str]) -> Result<Vec<Projection>, String> {
+    let projection = |schema| Projection::new(schema, &WANTED).or_else(|_| Projection::new(schema, &WANTED[..NEEDED]));
+    schemas.iter().copied().map(projection).collect()
+}
+
 fn outcome_of(
     record: &OutputRecord<'_>,
     marker: Marker,
     read_us: i64,
-    projection: Option<&Projection>,
+    projections: Option<&[Projection]>,
     reasons: &mut Vec<String>,
 ) -> Outcome {
     let (mut claimed_partition, mut stamps) = (None, None);
-    let fate = match (record.topic, projection) {
+    let fate = match (record.topic, projections) {
         (OUTPUTS, None) => Fate::Unread,
-        (OUTPUTS, Some(projection)) => {
+        (OUTPUTS, Some(projections)) => {
             let mut fields = [Field::Absent; WANTED.len()];
-            let wanted = &mut fields[..projection.wanted()];
-            let sound = record.value.is_some_and(|value| projection.read(without_prefix(value), wanted));
+            let mut reads = |by: &Projection, value| by.read(without_prefix(value), &mut fields[..by.wanted()]);
+            // A datum is read to its last byte: it is of one version alone.
+            let sound = record.value.is_some_and(|value| projections.iter().any(|by| reads(by, value)));
             match fields {
                 [Field::Long(decision), Field::Double(score), Field::Long(partition), received, scored] if sound => {
                     claimed_partition = Some(partition);

@@ -19,7 +19,15 @@ enum Decision {
     /** scorewire's default share of sampled records, 1,000 in a million, as a share of all hashes. */
     private static final long SAMPLE_BELOW = Long.divideUnsigned(-1L, 1_000);
 
-    final Header header = new RecordHeader("scorewire.decision", name().getBytes(StandardCharsets.US_ASCII));
+    /** The header of an output, by the decision's place: it and the model's version. */
+    static Header[] headers(String modelVersion) {
+        Header[] headers = new Header[values().length];
+        for (Decision decision : values()) {
+            byte[] value = (decision.name() + " " + modelVersion).getBytes(StandardCharsets.UTF_8);
+            headers[decision.ordinal()] = new RecordHeader("scorewire.outcome", value);
+        }
+        return headers;
+    }
 
     static Decision of(float score, Contract contract) {
         return score >= contract.declineThreshold() ? DECLINE : score >= contract.reviewThreshold() ? REVIEW : APPROVE;

@@ -19,6 +19,8 @@ import org.apache.avro.io.BinaryData;
 final class Outcomes {
     private static final int NULL = 0;
     private static final int PRESENT = 2;
+    /** Fields of the schemas that nothing fills yet. */
+    private static final int PLANNED = 6;
     private static final byte[] DIGITS = "0123456789abcdef".getBytes(StandardCharsets.US_ASCII);
     /** What one record needs at most beside its id and payload: numbers, constants and the schema's name. */
     private static final int ROOM = 4096;
@@ -155,6 +157,9 @@ final class Outcomes {
         buffer[length++] = 0; // no fallback
         buffer[length++] = 0; // not late
         buffer[length++] = 0; // epoch
+        for (int planned = 0; planned < PLANNED; planned++) {
+            buffer[length++] = NULL;
+        }
     }
 
     private void identity(Slot<?> slot) {

@@ -3,7 +3,6 @@ package scorewire.rivals;
 import ai.onnxruntime.OrtException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -21,7 +20,6 @@ import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.header.Header;
-import org.apache.kafka.common.header.internals.RecordHeader;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.apache.kafka.common.serialization.ByteBufferDeserializer;
@@ -41,7 +39,7 @@ public final class PlainLoop
     private final KafkaConsumer<byte[], ByteBuffer> consumer;
     private final KafkaProducer<byte[], byte[]> producer;
     private final Progress progress = new Progress();
-    private final Header modelVersion;
+    private final Header[] outcomeHeaders;
     private final boolean keepsPartition;
     private final boolean keepsDeadLetterPartition;
     private final int inputPartitions;
@@ -53,7 +51,7 @@ public final class PlainLoop
         scorer = new Scorer(contract, options.batchRows());
         batch = new MicroBatch<>(contract, options, scorer);
         batch.warmUp(Clients.WARM_UP_RECORDS, new Nowhere<>());
-        modelVersion = new RecordHeader("scorewire.model.version", contract.version().getBytes(StandardCharsets.UTF_8));
+        outcomeHeaders = Decision.headers(contract.version());
         consumer = new KafkaConsumer<>(
                 consumerSettings(options), new ByteArrayDeserializer(), new ByteBufferDeserializer());
         Map<String, Object> settings = Clients.producer(options.producer());
@@ -168,12 +166,11 @@ public final class PlainLoop
         send(options.deadLetters(), keepsDeadLetterPartition ? partition : null, source.key(), copy, headers);
     }
 
-    /** The source's headers and ours. */
+    /** The source's headers and ours behind them. */
     private Iterable<Header> headers(ConsumerRecord<byte[], ByteBuffer> source, Decision decision) {
         List<Header> headers = new ArrayList<>(8);
         source.headers().forEach(headers::add);
-        headers.add(modelVersion);
-        headers.add(decision.header);
+        headers.add(outcomeHeaders[decision.ordinal()]);
         return headers;
     }
 

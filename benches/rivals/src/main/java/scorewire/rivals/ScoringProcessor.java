@@ -1,11 +1,9 @@
 package scorewire.rivals;
 
 import ai.onnxruntime.OrtException;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.header.Headers;
-import org.apache.kafka.common.header.internals.RecordHeader;
 import org.apache.kafka.streams.processor.PunctuationType;
 import org.apache.kafka.streams.processor.api.Processor;
 import org.apache.kafka.streams.processor.api.ProcessorContext;
@@ -23,7 +21,7 @@ final class ScoringProcessor
         implements Processor<byte[], byte[], byte[], Outcome>, MicroBatch.Outlet<Record<byte[], byte[]>> {
     private final Contract contract;
     private final Options options;
-    private final Header modelVersion;
+    private final Header[] outcomeHeaders;
     private final Outcome outcome = new Outcome();
     private final MicroBatch<Record<byte[], byte[]>> batch;
     private ProcessorContext<byte[], Outcome> context;
@@ -34,7 +32,7 @@ final class ScoringProcessor
         this.contract = contract;
         this.options = options;
         batch = new MicroBatch<>(contract, options, scorer);
-        modelVersion = new RecordHeader("scorewire.model.version", contract.version().getBytes(StandardCharsets.UTF_8));
+        outcomeHeaders = Decision.headers(contract.version());
     }
 
     @Override
@@ -100,7 +98,7 @@ final class ScoringProcessor
 
     private void forward(String sink, Record<byte[], byte[]> source, byte[] key, Outcome value, Decision decision) {
         Record<byte[], Outcome> forwarded = new Record<>(key, value, source.timestamp(), source.headers());
-        forwarded.headers().add(modelVersion).add(decision.header);
+        forwarded.headers().add(outcomeHeaders[decision.ordinal()]);
         context.forward(forwarded, sink);
     }
 
