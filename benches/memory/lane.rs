@@ -44,7 +44,7 @@ impl<C: Clock + Clone> MemoryLane<C> {
             clock,
             stats: Arc::clone(&stats),
         };
-        let lane = Lane::build(package, settings, doors).unwrap_or_else(|fatal| panic!("{fatal}"));
+        let lane = Lane::build(package, settings, doors);
         MemoryLane { lane, per_poll, outcomes, stats }
     }
 

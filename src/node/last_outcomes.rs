@@ -67,7 +67,7 @@ pub(super) fn find(config: &Config, counts: PartitionCounts) -> Result<LastOutco
     })?;
     if unknown > 0 {
         let outputs = &topics[Destination::Outputs];
-        tracing::warn!(topic = %outputs, records = unknown, "not outputs as any version of scorewire wrote them: they say nothing");
+        tracing::warn!(topic = %outputs, records = unknown, "not outputs of any version that is known here: they say nothing");
     }
     if found.is_empty() {
         return Ok(LastOutcomes::default());
