@@ -3,6 +3,7 @@
 //! A payload's way: [`wire`] finds the schema's key, and the key's [`plan::Plan`] writes the row: [`decoder`] ties the two
 //! together. Plans come from the [`planner`], which [`schemas`] gives the schema and [`compile`](mod@compile) makes a plan of
 //! it, once. [`encode`] writes outcomes, by the schemas of [`written`]. [`container`] reads files of records.
+//! [`locate`] is for people: where in a payload a reject is.
 
 mod absent;
 mod build;
@@ -17,6 +18,7 @@ pub mod feature;
 mod graph;
 mod items;
 pub mod key;
+pub mod locate;
 mod logical;
 mod meaning;
 mod ops;

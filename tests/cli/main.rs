@@ -12,4 +12,5 @@ mod demo;
 mod json;
 mod model;
 mod program;
+mod score;
 mod start_signals;
