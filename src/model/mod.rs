@@ -25,6 +25,7 @@ mod session;
 mod telemetry;
 mod transform;
 mod trees;
+mod undecided;
 mod wire;
 
 pub use classes::{Class, list as list_of_classes};
