@@ -9,6 +9,7 @@ mod packages;
 
 mod checks;
 mod demo;
+mod inspect;
 mod json;
 mod model;
 mod program;
