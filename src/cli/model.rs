@@ -1,6 +1,7 @@
 //! `scorewire model`: look at model files and packages, and make them.
 
 mod check;
+mod init;
 mod inspect;
 mod paths;
 
@@ -11,6 +12,9 @@ use crate::error::Fatal;
 
 #[derive(Debug, Subcommand)]
 pub enum ModelCommand {
+    /// Write a package around an ONNX file: its columns matched to a schema, and what could not be inferred marked
+    #[command(after_help = init::EXAMPLES)]
+    Init(init::InitArgs),
     /// Say what a model's file holds: inputs, outputs, operators, exporter, trees, and which kernel scores them
     #[command(after_help = inspect::EXAMPLES)]
     Inspect(inspect::InspectArgs),
@@ -21,6 +25,7 @@ pub enum ModelCommand {
 
 pub fn execute(command: ModelCommand) -> Result<u8, Fatal> {
     match command {
+        ModelCommand::Init(args) => init::execute(&args),
         ModelCommand::Inspect(args) => inspect::execute(&args),
         ModelCommand::Check(args) => check::execute(&args),
     }

@@ -5,6 +5,7 @@ mod answers;
 mod classes;
 mod contract;
 mod curve;
+pub mod draft;
 mod facts;
 mod fields;
 mod golden;

@@ -9,6 +9,7 @@ mod packages;
 
 mod checks;
 mod demo;
+mod init;
 mod inspect;
 mod json;
 mod model;
