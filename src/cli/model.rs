@@ -4,6 +4,7 @@ mod check;
 mod init;
 mod inspect;
 mod paths;
+mod update;
 
 use clap::Subcommand;
 
@@ -21,6 +22,9 @@ pub enum ModelCommand {
     /// Verify a package as `run` does: hash, contract, golden rows, golden records; then measure it
     #[command(after_help = EXIT_CODES)]
     Check(check::CheckArgs),
+    /// Put a retrained model into a package, or take what the training side computed, and say what changed
+    #[command(after_help = update::EXAMPLES)]
+    Update(update::UpdateArgs),
 }
 
 pub fn execute(command: ModelCommand) -> Result<u8, Fatal> {
@@ -28,5 +32,6 @@ pub fn execute(command: ModelCommand) -> Result<u8, Fatal> {
         ModelCommand::Init(args) => init::execute(&args),
         ModelCommand::Inspect(args) => inspect::execute(&args),
         ModelCommand::Check(args) => check::execute(&args),
+        ModelCommand::Update(args) => update::execute(&args),
     }
 }

@@ -20,6 +20,7 @@ mod package;
 mod prepare;
 mod probe;
 mod problem;
+pub mod renew;
 mod runner;
 mod runtime;
 mod section;

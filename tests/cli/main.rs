@@ -16,3 +16,4 @@ mod model;
 mod program;
 mod score;
 mod start_signals;
+mod update;
