@@ -30,13 +30,13 @@
 //! | [`values`] | what several layers speak of, each of one type: positions, ids, decisions, acknowledgements, the table of topics, limits, settings of the stages, wire forms, providers, findings |
 //! | [`doors`] | the doors to the world: `Source`, `Group`, `Scorer`, `Sink`, `Transactional`, `Clock` |
 //! | [`avro`] | wire forms, schemas, the compiled decode plan and who makes it, container files, the encoding of outcomes and every version of their schemas |
-//! | [`model`] | package, hash, contract, what ONNX Runtime must not be given, its sessions, probe, the kernels for tree ensembles; alone knows `ort` |
+//! | [`model`] | package, hash, contract, what ONNX Runtime must not be given, its sessions, probe, the kernels for tree ensembles; a package's first draft and what a retraining makes of it; alone knows `ort` |
 //! | [`kafka`] | `settings`, `client` (the only raw C, behind safe calls), `wrapped` (before seven functions of the client: `scripts/build.rs`), `failures`, `cluster` (what it says of a configuration), `consumer`, `producer`; embedded broker; alone knows `rdkafka` |
 //! | [`lane`] | the stages, who owns which state, and the threads that run lanes; `docs/design.md` draws it |
 //! | [`observe`] | histograms, the table of metrics, health and status over HTTP, logs |
 //! | [`load`] | simulator, open-loop generator, the verifier that reads outcomes back, and the reports of a run |
 //! | [`config`] | the table of keys, what was typed, and the checked plan that comes of it |
-//! | [`node`] | one scoring node: what it verifies before it asks Kafka (`config check` and `model check` too), the real doors wired to lanes, and where its group begins |
+//! | [`node`] | one scoring node: what it verifies before it asks Kafka (`config check` and `model check` too), the way of a record without Kafka (`score`), the real doors wired to lanes, and where its group begins |
 //! | [`cli`] | one file per command |
 //!
 //! # Words

@@ -4,6 +4,7 @@
 mod announce;
 mod decoding;
 mod last_outcomes;
+mod offline;
 mod prepared;
 mod starting;
 
@@ -32,6 +33,7 @@ use crate::observe::stats::LaneStats;
 use crate::values::settings::Thresholds;
 use crate::values::topics::{PartitionCounts, TopicRole};
 
+pub use offline::{Fate, Offline, Outcome};
 pub use prepared::Prepared;
 
 /// How long the cluster may take to answer the questions asked at start.

@@ -2,7 +2,8 @@
 //!
 //! A payload's way: [`wire`] finds the schema's key, and the key's [`plan::Plan`] writes the row: [`decoder`] ties the two
 //! together. Plans come from the [`planner`], which [`schemas`] gives the schema and [`compile`](mod@compile) makes a plan of
-//! it, once. [`encode`] writes outcomes, by the schemas of [`written`]. [`container`] reads files of records.
+//! it, once. [`encode`] writes outcomes, by the schemas of [`written`]. [`container`] reads files of records. [`fields`] and
+//! [`locate`] are for people: what a schema has, and where in a payload a reject is.
 
 mod absent;
 mod build;
@@ -14,9 +15,11 @@ mod decimal;
 pub mod decoder;
 pub mod encode;
 pub mod feature;
+pub mod fields;
 mod graph;
 mod items;
 pub mod key;
+pub mod locate;
 mod logical;
 mod meaning;
 mod ops;

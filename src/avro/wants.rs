@@ -222,7 +222,7 @@ fn check_symbols(reader: &Graph, found: &Found, wanted: &[String], place: &str) 
     Ok(())
 }
 
-fn is_number(reader: &Graph, id: NodeId) -> bool {
+pub(super) fn is_number(reader: &Graph, id: NodeId) -> bool {
     let node = reader.node(id);
     match node.kind {
         Kind::Boolean | Kind::Int | Kind::Long | Kind::Float | Kind::Double | Kind::Enum { .. } => true,
@@ -232,16 +232,16 @@ fn is_number(reader: &Graph, id: NodeId) -> bool {
     }
 }
 
-fn is_text(reader: &Graph, id: NodeId) -> bool {
+pub(super) fn is_text(reader: &Graph, id: NodeId) -> bool {
     matches!(reader.kind(id), Kind::Enum { .. } | Kind::String)
 }
 
-fn is_id(reader: &Graph, id: NodeId) -> bool {
+pub(super) fn is_id(reader: &Graph, id: NodeId) -> bool {
     let node = reader.node(id);
     matches!(node.kind, Kind::String) || (matches!(node.kind, Kind::Int | Kind::Long) && node.logical == Logical::None)
 }
 
-fn is_event_time(reader: &Graph, id: NodeId) -> bool {
+pub(super) fn is_event_time(reader: &Graph, id: NodeId) -> bool {
     let node = reader.node(id);
     matches!(node.kind, Kind::Long) && (node.logical == Logical::None || node.logical.timestamp().is_some())
 }

@@ -21,6 +21,7 @@ mod pages;
 mod report_args;
 pub mod run;
 pub mod schema;
+pub mod score;
 mod signals;
 mod simulated;
 mod table;
@@ -66,7 +67,10 @@ enum Command {
     /// Send the example's simulated card transactions, or a file's records, at a steady rate and check what comes back
     #[command(after_help = EXIT_CODES)]
     Load(Box<load::LoadArgs>),
-    /// Look at model packages
+    /// Show what records become, without Kafka: features, score, decision or reject of each, as JSON lines
+    #[command(after_help = score::EXAMPLES)]
+    Score(score::ScoreArgs),
+    /// Make model packages, and look at them
     #[command(subcommand, after_help = EXIT_CODES)]
     Model(model::ModelCommand),
     /// Check, show or write a configuration
@@ -110,6 +114,7 @@ fn dispatch(cli: Cli) -> Result<u8, Fatal> {
         Some(Command::Run(args)) => run::execute(args),
         Some(Command::Demo(args)) => demo::execute(args),
         Some(Command::Load(args)) => load::execute(&args),
+        Some(Command::Score(args)) => score::execute(&args),
         Some(Command::Model(command)) => model::execute(command),
         Some(Command::Config(command)) => config::execute(command),
         Some(Command::Schema(args)) => schema::execute(&args),

@@ -11,12 +11,21 @@ use crate::observe::{log, log_writer, terminal};
 /// # Errors
 /// [`exit::FAILED`] when stdout does not take it. A reader that has left (`| head`) has what it wanted.
 pub fn print(text: &str) -> Result<(), Fatal> {
+    is_read(text).map(drop)
+}
+
+/// As [`print`], for a part of a long text. Returns whether somebody still reads.
+///
+/// # Errors
+/// Those of [`print`].
+pub fn is_read(text: &str) -> Result<bool, Fatal> {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => {
             Err(Fatal::new(exit::FAILED, format!("cannot write to stdout: {error}"), "check where it is redirected to"))
         }
-        _ => Ok(()),
+        Ok(()) => Ok(true),
     }
 }
 

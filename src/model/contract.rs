@@ -30,6 +30,7 @@
 //! [golden]
 //! file = "golden.csv"             # header: the features in order, then `score`; `nan` where a feature is missing
 //! tolerance = 1e-6
+//! rows_made_by = "training/rows.py" # may be left out; what begins with `scorewire` counts as no check
 //! records = "golden_records.avro" # these three together, or none: records as they arrive (an Avro object container
 //!                                 # file in a writer's schema, any codec of Avro's),
 //! expected = "golden_records.csv" # one line like those above for each record, in their order,
@@ -54,6 +55,7 @@ use crate::model::output_role::OutputRole;
 use crate::model::problem::Problems;
 use crate::model::section::Section;
 use crate::model::transform::read_transform;
+use crate::model::undecided;
 use crate::values::settings::Thresholds;
 
 /// A feature's place is told in 16 bits by a reject.
@@ -74,6 +76,8 @@ pub struct Contract {
     pub thresholds: Thresholds,
     pub golden_file: String,
     pub tolerance: f64,
+    /// Who computed the golden rows' scores.
+    pub rows_made_by: Option<String>,
     pub golden_records: Option<RecordFiles>,
     /// Every feature that is written could be read: otherwise what counts columns would only tell what follows from it.
     pub is_whole: bool,
@@ -91,6 +95,9 @@ impl Contract {
                 return None;
             }
         };
+        if undecided::tell(&table, problems) {
+            return None;
+        }
         let mut top = Section::new(&table, "");
         check_format(&mut top, problems);
         let model = top.table("model", problems).map(|section| read_model(section, problems));
@@ -109,7 +116,7 @@ impl Contract {
 
         let (name, version, model_file, sha256) = model??;
         let (schema_file, transaction_id, event_time) = transaction??;
-        let (golden_file, tolerance, golden_records) = golden??;
+        let ReadGolden { file: golden_file, tolerance, rows_made_by, records: golden_records } = golden??;
         Some(Contract {
             name,
             version,
@@ -122,6 +129,7 @@ impl Contract {
             thresholds: thresholds??,
             golden_file,
             tolerance,
+            rows_made_by,
             golden_records,
             is_whole,
         })
@@ -194,16 +202,24 @@ fn read_thresholds(mut section: Section<'_>, problems: &mut Problems) -> Option<
     Some(Thresholds { review: review?, decline: decline?, version: version? })
 }
 
-fn read_golden(mut section: Section<'_>, problems: &mut Problems) -> Option<(String, f64, Option<RecordFiles>)> {
+struct ReadGolden {
+    file: String,
+    tolerance: f64,
+    rows_made_by: Option<String>,
+    records: Option<RecordFiles>,
+}
+
+fn read_golden(mut section: Section<'_>, problems: &mut Problems) -> Option<ReadGolden> {
     let file = file_name(&mut section, "file", "the golden rows' file name", problems);
     let tolerance = section.number("tolerance", "the largest difference of a score, such as 1e-6", problems);
     // A tolerance of a hundredth already tells an APPROVE from a REVIEW wrong; more would check nothing.
     if tolerance.is_some_and(|tolerance| !(0.0..=0.01).contains(&tolerance)) {
         problems.add(section.place("tolerance"), "is outside 0 to 0.01", "1e-6 suits most models in 32-bit floats");
     }
+    let rows_made_by = section.optional_text("rows_made_by", "who computed the golden rows' scores", problems);
     let records = read_golden_records(&mut section, problems);
     section.finish(problems);
-    Some((file?, tolerance?, records?))
+    Some(ReadGolden { file: file?, tolerance: tolerance?, rows_made_by, records: records? })
 }
 
 /// All three keys or none of them.

@@ -2,9 +2,19 @@
 
 pub mod model {
     pub const IR_VERSION: u32 = 1;
+    pub const PRODUCER_NAME: u32 = 2;
+    pub const PRODUCER_VERSION: u32 = 3;
+    pub const DOC_STRING: u32 = 6;
     pub const GRAPH: u32 = 7;
     pub const OPSET_IMPORT: u32 = 8;
+    pub const METADATA: u32 = 14;
     pub const FUNCTIONS: u32 = 25;
+}
+
+/// An entry of a model's metadata.
+pub mod entry {
+    pub const KEY: u32 = 1;
+    pub const VALUE: u32 = 2;
 }
 
 pub mod opset {
@@ -16,6 +26,7 @@ pub mod graph {
     pub const NODE: u32 = 1;
     pub const NAME: u32 = 2;
     pub const INITIALIZER: u32 = 5;
+    pub const DOC_STRING: u32 = 10;
     pub const INPUT: u32 = 11;
     pub const OUTPUT: u32 = 12;
     pub const SPARSE_INITIALIZER: u32 = 15;
@@ -81,8 +92,11 @@ pub mod function {
 pub mod value_info {
     pub const NAME: u32 = 1;
     pub const TYPE: u32 = 2;
+    pub const DOC_STRING: u32 = 3;
     /// Of the type: a tensor's.
     pub const TENSOR: u32 = 1;
+    /// Of the type: a list's.
+    pub const SEQUENCE: u32 = 4;
     /// Of the tensor's type.
     pub const ELEMENT: u32 = 1;
     pub const SHAPE: u32 = 2;

@@ -73,6 +73,23 @@ impl Golden {
     }
 }
 
+/// Whether the product itself computed it: then it proves nothing.
+pub fn is_our_own(made_by: &str) -> bool {
+    let word = made_by.split(|char: char| !char.is_alphanumeric()).find(|word| !word.is_empty());
+    word.is_some_and(|word| word.eq_ignore_ascii_case("scorewire"))
+}
+
+/// What the start says of rows that the product scored itself.
+pub fn warning(made_by: Option<&str>) -> Option<String> {
+    made_by.filter(|made_by| is_our_own(made_by)).map(|made_by| {
+        format!(
+            "the golden rows were scored by scorewire itself (golden.rows_made_by = {made_by:?}): they show that nothing has \
+             changed since, and not that the model answers as the training library did; let that score some rows, and take them \
+             with scorewire model update --golden-rows"
+        )
+    })
+}
+
 fn read_line(line: &str, width: usize, values: &mut Vec<f32>) -> Result<f64, (String, &'static str)> {
     let cells: Vec<&str> = line.split(',').map(str::trim).collect();
     let [features @ .., score] = &cells[..] else { return Err(("is empty".into(), "remove it")) };

@@ -14,7 +14,7 @@ use crate::avro::feature::{Feature, Missing, Wanted};
 use crate::avro::plan::Plan;
 use crate::avro::schemas::{AvroSchema, SchemaError};
 use crate::error::Reject;
-use crate::model::golden::Golden;
+use crate::model::golden::{self, Golden};
 use crate::model::problem::{Problem, Problems};
 
 /// Differences told one by one; more of them have a common cause.
@@ -70,8 +70,7 @@ impl GoldenRecords {
 
     /// Whether the product itself made them: then they prove nothing.
     pub fn are_our_own(&self) -> bool {
-        let word = self.made_by.split(|char: char| !char.is_alphanumeric()).find(|word| !word.is_empty());
-        word.is_some_and(|word| word.eq_ignore_ascii_case("scorewire"))
+        golden::is_our_own(&self.made_by)
     }
 
     /// What no record shows, one entry per feature: there a wrong contract would not be found.

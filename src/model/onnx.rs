@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use crate::model::classes::{self, Class};
 use crate::model::fields::{attribute, function, graph, model, node, sparse_tensor, tensor, value_info};
+use crate::model::problem::{Problems, list};
 use crate::model::trees::{Hostile, descent, is_tree_node};
 use crate::model::wire::{Field, Fields, Malformed, put_bytes, text_of};
 
@@ -80,6 +81,26 @@ impl Inspection {
     pub fn unknown_domains(&self) -> Vec<&str> {
         let used = self.domains_used.iter().filter(|domain| !self.domains_defined.contains(*domain));
         used.map(String::as_str).filter(|domain| !DOMAINS.contains(domain)).collect()
+    }
+
+    /// What ONNX Runtime must not be given.
+    pub fn check(&self, place: &str, problems: &mut Problems) {
+        if !self.external.is_empty() {
+            let names = list(self.external.iter().map(String::as_str));
+            let fix = "export with all weights inside: onnx.save(model, path, save_as_external_data=False)";
+            problems.add(place, format!("keeps data in other files, which no hash covers: {names}"), fix);
+        }
+        let unknown = self.unknown_domains();
+        if !unknown.is_empty() {
+            let fix = "export with standard operators only (ai.onnx, ai.onnx.ml, com.microsoft)";
+            problems.add(place, format!("needs operators of unknown domains: {}", list(unknown.into_iter())), fix);
+        }
+        for (name, hostile) in &self.hostile_trees {
+            problems.add(place, format!("its tree ensemble `{name}` {}", hostile.what), hostile.fix);
+        }
+        if self.compiled_contexts {
+            problems.add(place, "holds a compiled context of one provider", "export the plain model instead");
+        }
     }
 
     /// The ZipMap behind a graph output.

@@ -14,11 +14,11 @@ use crate::avro::plan::Plan;
 use crate::avro::schemas::AvroSchema;
 use crate::error::{Fatal, exit};
 use crate::model::contract::Contract;
-use crate::model::golden::Golden;
+use crate::model::golden::{self, Golden};
 use crate::model::golden_records::GoldenRecords;
 use crate::model::onnx;
 use crate::model::output_role::OutputRole;
-use crate::model::problem::{Problems, list};
+use crate::model::problem::Problems;
 use crate::model::trees::Asked;
 use crate::values::settings::Thresholds;
 
@@ -26,8 +26,8 @@ use crate::values::settings::Thresholds;
 pub const MANIFEST: &str = "model.toml";
 
 /// Half of what a protobuf message may have; no fraud model comes near.
-const MODEL_BYTES_MAX: u64 = 1 << 30;
-const TEXT_BYTES_MAX: u64 = 16 << 20;
+pub(super) const MODEL_BYTES_MAX: u64 = 1 << 30;
+pub(super) const TEXT_BYTES_MAX: u64 = 16 << 20;
 const RECORDS_BYTES_MAX: u64 = 16 << 20;
 
 /// A package whose files agree with each other. Whether the model answers as golden rows and golden records
@@ -43,6 +43,8 @@ pub struct Package {
     pub reader: Arc<AvroSchema>,
     pub thresholds: Thresholds,
     pub golden: Golden,
+    /// Who computed the golden rows' scores, where the contract says it.
+    pub rows_made_by: Option<String>,
     /// Checked as far as the model has no part in it.
     pub golden_records: Option<GoldenRecords>,
     /// Worth knowing, no reason to stop.
@@ -112,7 +114,8 @@ fn read(dir: &Path, problems: &mut Problems) -> Option<Package> {
         .filter(|bytes| check_hash(bytes, &contract, problems))
         .and_then(|bytes| check_model(bytes, &contract, problems));
     let (model, (reader, remarks)) = (model?, reader?);
-    let warnings = model.warnings.into_iter().chain(remarks).collect();
+    let own_rows = golden::warning(contract.rows_made_by.as_deref());
+    let warnings = model.warnings.into_iter().chain(remarks).chain(own_rows).collect();
 
     Some(Package {
         dir: dir.to_owned(),
@@ -123,6 +126,7 @@ fn read(dir: &Path, problems: &mut Problems) -> Option<Package> {
         reader: Arc::new(reader),
         thresholds: contract.thresholds,
         golden: golden?,
+        rows_made_by: contract.rows_made_by,
         golden_records,
         warnings,
         input_tensor: contract.input_tensor,
@@ -169,8 +173,7 @@ fn read_golden_records(
 }
 
 fn check_hash(bytes: &[u8], contract: &Contract, problems: &mut Problems) -> bool {
-    let digest = Sha256::digest(bytes);
-    let actual: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let actual = sha256_of(bytes);
     if actual != contract.sha256 {
         problems.add(
             &contract.model_file,
@@ -180,6 +183,11 @@ fn check_hash(bytes: &[u8], contract: &Contract, problems: &mut Problems) -> boo
         );
     }
     actual == contract.sha256
+}
+
+/// In lower-case hexadecimal.
+pub(super) fn sha256_of(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A model that may be opened.
@@ -196,19 +204,7 @@ fn check_model(bytes: Vec<u8>, contract: &Contract, problems: &mut Problems) -> 
         problems.add(place, "is not an ONNX model", "export the model as a single .onnx file (not .ort, not zipped)");
         return None;
     };
-    if !found.external.is_empty() {
-        let names = list(found.external.iter().map(String::as_str));
-        let fix = "export with all weights inside: onnx.save(model, path, save_as_external_data=False)";
-        problems.add(place, format!("keeps data in other files, which no hash covers: {names}"), fix);
-    }
-    let unknown = found.unknown_domains();
-    if !unknown.is_empty() {
-        let fix = "export with standard operators only (ai.onnx, ai.onnx.ml, com.microsoft)";
-        problems.add(place, format!("needs operators of unknown domains: {}", list(unknown.into_iter())), fix);
-    }
-    for (name, hostile) in &found.hostile_trees {
-        problems.add(place, format!("its tree ensemble `{name}` {}", hostile.what), hostile.fix);
-    }
+    found.check(place, problems);
     let (width, asked) = (contract.wanted.features.len(), Asked::of(&bytes).unwrap_or_default());
     if let Some(column) = asked.columns.last().copied()
         && column >= width
@@ -221,9 +217,6 @@ fn check_model(bytes: Vec<u8>, contract: &Contract, problems: &mut Problems) -> 
             format!("its trees ask for feature {column}, counted from 0, and the contract has {width}"),
             fix,
         );
-    }
-    if found.compiled_contexts {
-        problems.add(place, "holds a compiled context of one provider", "export the plain model instead");
     }
     let output = contract.output.resolve(&found, &bytes, problems)?;
     let warnings = output.warning().into_iter().collect();
@@ -244,18 +237,28 @@ fn read_text(dir: &Path, name: &str, fix: &str, problems: &mut Problems) -> Opti
 }
 
 fn read_file(dir: &Path, name: &str, bytes_max: u64, fix: &str, problems: &mut Problems) -> Option<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let read = File::open(dir.join(name)).and_then(|file| file.take(bytes_max + 1).read_to_end(&mut bytes));
-    match read {
-        Err(error) => problems.add(name, format!("cannot be read: {error}"), fix),
-        Ok(_) if bytes.len() as u64 > bytes_max => {
-            problems.add(
-                name,
-                format!("is larger than {bytes_max} bytes"),
-                "put the right file there: none of a package is that large",
-            );
+    match read_bytes(&dir.join(name), bytes_max) {
+        Ok(bytes) => return Some(bytes),
+        Err(what) if what.starts_with(LARGER) => {
+            problems.add(name, what, "put the right file there: none of a package is that large");
         }
-        Ok(_) => return Some(bytes),
+        Err(what) => problems.add(name, what, fix),
     }
     None
+}
+
+const LARGER: &str = "is larger than";
+
+/// A file's bytes.
+///
+/// # Errors
+/// Why not, in words that follow its name.
+pub(super) fn read_bytes(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(bytes_max + 1).read_to_end(&mut bytes));
+    match read {
+        Err(error) => Err(format!("cannot be read: {error}")),
+        Ok(_) if bytes.len() as u64 > bytes_max => Err(format!("{LARGER} {bytes_max} bytes")),
+        Ok(_) => Ok(bytes),
+    }
 }

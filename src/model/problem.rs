@@ -26,6 +26,10 @@ impl Problems {
         self.0.len()
     }
 
+    pub fn into_all(self) -> Vec<Problem> {
+        self.0
+    }
+
     /// `Err` with all of them when there are some.
     pub fn check(self, package: &Path) -> Result<(), Fatal> {
         match &self.0[..] {

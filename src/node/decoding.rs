@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::avro::decoder::Decoder;
 use crate::avro::planner::{Grade, Known, Planner, SchemaNote};
-use crate::avro::schemas::{Lookup, SchemaDirectory, SchemaError, SchemaSource, key_text};
+use crate::avro::schemas::{AvroSchema, Lookup, SchemaDirectory, SchemaError, SchemaSource, key_text};
 use crate::config::Config;
 use crate::error::{Fatal, exit};
 use crate::lane::ingest;
@@ -14,7 +14,7 @@ use crate::lane::schema_desk::{Counter, SchemaDesk};
 use crate::model::Package;
 use crate::observe::stats::LaneStats;
 use crate::values::record::SchemaKey;
-use crate::values::schemas::OnUnknown;
+use crate::values::schemas::{OnUnknown, WireForms};
 
 /// What was found at start.
 pub struct Preloaded {
@@ -121,6 +121,41 @@ impl Preloaded {
 /// The decoder of one lane.
 pub fn decoder(config: &Config, plans: Plans) -> Decoder {
     Decoder::with(plans.known, Box::new(plans.counter), config.schemas.wire_forms)
+}
+
+/// What decodes without a lane.
+pub(super) struct Decoding {
+    pub decoder: Decoder,
+    pub accept: WireForms,
+    /// The same schemas once more, for whoever wants to look at one.
+    pub schemas: SchemaDirectory,
+}
+
+/// A decoder that answers within the call: for values as they stand on the topic, or for the bare data of a `writer`.
+///
+/// # Errors
+/// As [`preload`].
+pub(super) fn offline(
+    config: &Config,
+    package: &Package,
+    found: Preloaded,
+    writer: Option<Arc<AvroSchema>>,
+) -> Result<Decoding, Fatal> {
+    let mut schemas = directory(config)?;
+    schemas.add(Arc::clone(&package.reader));
+    let Some(writer) = writer else {
+        let accept = config.schemas.wire_forms;
+        let decoder = Decoder::with(found.planner.known(), Box::new(found.planner), accept);
+        return Ok(Decoding { decoder, accept, schemas });
+    };
+    let accept = WireForms { guid: false, id: false, single_object: false, raw: true };
+    let mut source = SchemaDirectory::without_folder(OnUnknown::DeadLetter);
+    schemas.add_raw(Arc::clone(&writer));
+    source.add_raw(writer);
+    let decoder = Decoder::new(Arc::clone(&package.reader), package.wanted.clone(), Box::new(source), accept);
+    let decoder =
+        decoder.map_err(|error| Fatal::new(exit::MODEL, format!("{}: {}", error.place, error.what), error.fix))?;
+    Ok(Decoding { decoder, accept, schemas })
 }
 
 fn directory(config: &Config) -> Result<SchemaDirectory, Fatal> {

@@ -9,7 +9,11 @@ mod packages;
 
 mod checks;
 mod demo;
+mod init;
+mod inspect;
 mod json;
 mod model;
 mod program;
+mod score;
 mod start_signals;
+mod update;

@@ -40,6 +40,7 @@ pub struct Block<'a> {
     left: u64,
     whole: &'a Plan,
     records: &'a mut u64,
+    at: u64,
     here: String,
     place: &'a str,
 }
@@ -105,6 +106,7 @@ impl<R: Read> Blocks<R> {
             left: records,
             whole: &self.whole,
             records: &mut self.records,
+            at,
             here,
             place: &self.place,
         }))
@@ -112,6 +114,11 @@ impl<R: Read> Blocks<R> {
 }
 
 impl<'a> Block<'a> {
+    /// Where it begins in the file, in bytes.
+    pub fn offset(&self) -> u64 {
+        self.at
+    }
+
     /// The bytes of the next record, as they stand in the block.
     ///
     /// # Errors

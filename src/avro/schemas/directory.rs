@@ -105,6 +105,11 @@ impl SchemaDirectory {
         Ok(())
     }
 
+    /// Makes a schema that of bare data: the one in a container file's header.
+    pub fn add_raw(&mut self, schema: Arc<AvroSchema>) {
+        self.found.insert(SchemaKey::Raw, Known { schema, origin: "the file's own schema".to_owned() });
+    }
+
     /// What is wrong with the folder or its files now.
     pub fn problems(&self) -> impl Iterator<Item = &SchemaError> {
         self.unreadable.iter().chain(self.broken.values())

@@ -13,9 +13,9 @@ use std::time::Duration;
 pub use self::batch::{Batch, Decided, DecodeSpan, Item, RowBatch, Rows, Verdict};
 pub use self::desk::Desk;
 pub use self::later::{AnswersLater, ScorerGone};
+pub use self::model::Model;
 
 use self::batch::Batches;
-use self::model::Model;
 use self::queues::{AT_DESK_MAX, Queues};
 use crate::doors::{Clock, Scorer, Waker};
 use crate::observe::stats::LaneStats;

@@ -29,6 +29,7 @@ mod proof_tests;
 mod replace;
 #[cfg(test)]
 mod tests;
+mod told;
 
 pub use asked::Asked;
 pub use descent::Hostile;
@@ -37,3 +38,4 @@ pub use forest::{Choice, ROWS_TOLD};
 pub use kernel::{Instructions, Kind};
 pub use operator::{Loaded, TreeKernel};
 pub use replace::{Graph, RowsLeft, Run, TreeNode};
+pub use told::Told;

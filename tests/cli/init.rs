@@ -1,0 +1,272 @@
+//! `scorewire model init`: a package around an ONNX file, and what is left to a person.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use assert_cmd::Command;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::model_support::{data, library, onnx};
+
+/// A model and a schema in a folder of their own.
+struct Place(TempDir);
+
+const SCHEMA: &str = r#"{"type": "record", "name": "Payment", "namespace": "x", "fields": [
+    {"name": "transactionId", "type": "string"},
+    {"name": "bookedAt", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+    {"name": "a", "type": ["null", "double"]},
+    {"name": "history", "type": {"type": "record", "name": "History", "fields": [
+        {"name": "b", "type": ["null", "double"]},
+        {"name": "cCount", "type": ["null", "int"]}]}},
+    {"name": "d", "type": ["null", "float"]},
+    {"name": "channel", "type": {"type": "enum", "name": "Channel", "symbols": ["POS", "ATM"]}}]}"#;
+
+impl Place {
+    fn new(model: &[u8]) -> Place {
+        let place = Place(tempfile::tempdir().unwrap());
+        std::fs::write(place.path("fraud.onnx"), model).unwrap();
+        std::fs::write(place.path("payment.avsc"), SCHEMA).unwrap();
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn scorewire(&self, args: &[&str]) -> Output {
+        let mut command = Command::cargo_bin("scorewire").unwrap();
+        command.current_dir(self.0.path()).env_clear().env("SCOREWIRE_ONNXRUNTIME", library()).args(args);
+        command.output().unwrap()
+    }
+
+    fn init(&self, more: &[&str]) -> Output {
+        let args = ["model", "init", "--onnx", "fraud.onnx", "--schema", "payment.avsc"];
+        self.scorewire(&[&args, more].concat())
+    }
+
+    #[track_caller]
+    fn found(&self, more: &[&str]) -> Value {
+        let output = self.init(&[&["--json"], more].concat());
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    fn manifest(&self, dir: &str) -> String {
+        std::fs::read_to_string(self.path(dir).join("model.toml")).unwrap()
+    }
+}
+
+fn trees() -> Vec<u8> {
+    std::fs::read(data("trees.onnx")).unwrap()
+}
+
+/// A file whose metadata hold an entry more: fields of a message may stand in any order.
+fn with_metadata(model: &[u8], key: &str, value: &str) -> Vec<u8> {
+    let (mut entry, mut file) = (Vec::new(), model.to_vec());
+    onnx::bytes(&mut entry, 1, key.as_bytes());
+    onnx::bytes(&mut entry, 2, value.as_bytes());
+    onnx::bytes(&mut file, 14, &entry);
+    file
+}
+
+fn told(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Without the breaks that make it fit a terminal.
+fn unwrapped(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn names_in_the_file_are_matched_and_the_package_holds_at_once() {
+    let place = Place::new(&with_metadata(&trees(), "feature_names", r#"["A", "history_b", "c_count", "d"]"#));
+    let found = place.found(&["payments"]);
+    assert_eq!(found["named_by"], "the file's metadata (`feature_names`)");
+    let columns = found["columns"].as_array().unwrap();
+    let paths: Vec<&str> = columns.iter().map(|column| column["path"].as_str().unwrap()).collect();
+    assert_eq!(paths, ["a", "history.b", "history.cCount", "d"]);
+    assert!(columns.iter().all(|column| column["missing"] == "NaN"), "the trees know missing values: {found}");
+    let output = &found["output"];
+    assert_eq!((&output["tensor"], &output["column"]), (&"probabilities".into(), &json!({ "class": 1 })), "{found}");
+    assert_eq!((&found["id"], &found["event_time"]), (&"transactionId".into(), &"bookedAt".into()));
+    assert_eq!(found["undecided"], json!([]));
+    let manifest = place.manifest("payments");
+    assert!(manifest.contains("rows_made_by = \"scorewire model init, from drawn rows\""), "{manifest}");
+
+    let output = place.scorewire(&["model", "check", "payments"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(told(&output).contains("the golden rows were scored by scorewire itself"), "{}", told(&output));
+    let readme = std::fs::read_to_string(place.path("payments/README.md")).unwrap();
+    assert!(
+        readme.contains("OnnxMLTools") && readme.contains("| 2 | `c_count` | `history.cCount` | int | NaN |"),
+        "{readme}"
+    );
+    assert_eq!(
+        std::fs::read(place.path("payments/model.onnx")).unwrap(),
+        std::fs::read(place.path("fraud.onnx")).unwrap()
+    );
+}
+
+#[test]
+fn names_that_are_given_are_matched_and_what_is_not_is_marked_until_somebody_decides() {
+    let place = Place::new(&trees());
+    std::fs::write(place.path("names.txt"), "a\nhistorry_b\nchannel\nchannel_ATM\n").unwrap();
+    let output = place.init(&["--features", "names.txt", "payments"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let text = unwrapped(&output);
+    assert!(text.contains("historry_b ? no field is named \"historry_b\"; the nearest: history.b (double)"), "{text}");
+    assert!(text.contains("channel <- channel (enum x.Channel), the same name; ? which number"), "{text}");
+    assert!(text.contains("channel_ATM <- channel (enum x.Channel), the field's name and its symbol ATM"), "{text}");
+
+    let check = place.scorewire(&["model", "check", "payments"]);
+    assert_eq!(check.status.code(), Some(65), "{check:?}");
+    let problems = told(&check);
+    assert!(problems.contains("has 2 problems"), "{problems}");
+    assert!(
+        problems.contains("features[1].path (feature `historry_b`): is not decided: no field is named"),
+        "{problems}"
+    );
+    assert!(problems.contains("features[2].transform (feature `channel`): is not decided"), "{problems}");
+
+    // A person decides, and it holds.
+    let mut manifest = place.manifest("payments");
+    for (key, value) in [
+        ("path = ", "path = \"history.b\"\nmissing = \"nan\""),
+        ("transform = ", "transform = { index = [\"ATM\", \"POS\"] }"),
+    ] {
+        let line = manifest.lines().find(|line| line.starts_with(key) && line.contains("? ")).unwrap().to_owned();
+        manifest = manifest.replacen(&line, value, 1);
+    }
+    std::fs::write(place.path("payments/model.toml"), manifest).unwrap();
+    let check = place.scorewire(&["model", "check", "payments"]);
+    assert_eq!(check.status.code(), Some(0), "{check:?}");
+}
+
+#[test]
+fn an_order_that_nothing_says_is_a_guess_that_has_to_be_confirmed() {
+    let place = Place::new(&trees());
+    let found = place.found(&["guessed"]);
+    assert_eq!((&found["named_by"], found["undecided"].as_array().unwrap().len()), (&Value::Null, 1), "{found}");
+    let check = place.scorewire(&["model", "check", "guessed"]);
+    assert_eq!(check.status.code(), Some(65), "{check:?}");
+    assert!(
+        told(&check).contains("confirm: is not decided") && told(&check).contains("is a guess"),
+        "{}",
+        told(&check)
+    );
+
+    let found = place.found(&["--in-schema-order", "said"]);
+    assert_eq!(found["undecided"], json!([]), "{found}");
+    let names: Vec<&Value> = found["columns"].as_array().unwrap().iter().map(|column| &column["name"]).collect();
+    assert_eq!(names, ["a", "history_b", "history_cCount", "d"]);
+    assert_eq!(place.scorewire(&["model", "check", "said"]).status.code(), Some(0));
+
+    // Another number of numbers: nothing is guessed.
+    std::fs::write(place.path("payment.avsc"), SCHEMA.replace("\"null\", \"float\"", "\"null\", \"string\"")).unwrap();
+    let output = place.init(&["refused"]);
+    assert_eq!(output.status.code(), Some(64), "{output:?}");
+    assert!(told(&output).contains("it takes 4, and the schema has 3 fields that are numbers"), "{}", told(&output));
+    assert!(!place.path("refused").exists(), "nothing is written");
+}
+
+#[test]
+fn records_show_ranges_thresholds_and_golden_rows() {
+    let gbdt = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/card-fraud-gbdt");
+    let place = Place::new(&std::fs::read(gbdt.join("model.onnx")).unwrap());
+    let rows = gbdt.join("golden_records.avro");
+    let names = std::fs::read_to_string(gbdt.join("golden.csv")).unwrap();
+    let names = names.lines().next().unwrap().trim_end_matches(",score");
+    // The schema is that of the records.
+    let args = [
+        "model",
+        "init",
+        "--onnx",
+        "fraud.onnx",
+        "--rows",
+        rows.to_str().unwrap(),
+        "--features",
+        names,
+        "--json",
+        "cards",
+    ];
+    let output = place.scorewire(&args);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(found["records"].as_u64() > Some(40), "{found}");
+    let column =
+        |name: &str| found["columns"].as_array().unwrap().iter().find(|column| column["name"] == name).unwrap().clone();
+    let amount = column("amount");
+    assert!(amount["largest"].as_f64() > amount["smallest"].as_f64(), "{amount}");
+    assert_eq!(column("customer_avg_amount_7d")["path"], "customer.avg_amount_7d");
+    assert!(column("merchant_distance_km")["missing_records"].as_u64() > Some(0), "{found}");
+    let place_of = |problem: &Value| problem["place"].as_str().unwrap().to_owned();
+    let undecided: Vec<String> = found["undecided"].as_array().unwrap().iter().map(place_of).collect();
+    // What the training side alone knows: the numbers of texts, and what a name that is nobody's means.
+    for name in ["channel", "entry_mode", "merchant_country", "three_ds", "ip_country", "card_prepaid", "device_known"]
+    {
+        assert!(undecided.iter().any(|place| place.contains(&format!("(feature `{name}`)"))), "{name}: {undecided:?}");
+    }
+    assert_eq!(undecided.len(), 7, "{undecided:?}");
+    let golden = std::fs::read_to_string(place.path("cards/golden.csv")).unwrap();
+    assert!(golden.lines().count() > 40, "{golden}");
+    let manifest = place.manifest("cards");
+    assert!(manifest.contains("# min = ") && manifest.contains("from the records of --rows"), "{manifest}");
+}
+
+#[test]
+fn forms_that_no_contract_feeds_are_refused_with_what_to_do() {
+    let node = onnx::node("", "Add", &["amount", "age"], &["y"], &[]);
+    let columns = onnx::model(&onnx::graph(&[node], &["amount", "age"], &["y"]), &[("", 17)], &[]);
+    let output = Place::new(&columns).init(&["payments"]);
+    assert_eq!(output.status.code(), Some(65), "{output:?}");
+    assert!(
+        told(&output).contains("has 2 inputs: amount, age") && told(&output).contains("Concat"),
+        "{}",
+        told(&output)
+    );
+
+    let place = Place::new(&std::fs::read(data("foreign_domain.onnx")).unwrap());
+    let output = place.init(&["--features", "a,b,c,d", "payments"]);
+    assert_eq!((output.status.code(), place.path("payments").exists()), (Some(65), false), "{output:?}");
+
+    // Logits: what makes probabilities of them is said, and a check does not pass.
+    let place = Place::new(&std::fs::read(data("logits.onnx")).unwrap());
+    let found = place.found(&["--features", "a,history_b,c_count,d", "payments"]);
+    assert!(found["output"]["why"].as_str().unwrap().contains("look like raw scores"), "{found}");
+    assert!(!place.path("payments/golden.csv").exists(), "no score is known");
+    assert_eq!(place.scorewire(&["model", "check", "payments"]).status.code(), Some(65));
+}
+
+#[test]
+fn a_folder_that_is_there_is_left_alone_unless_told_otherwise() {
+    let place = Place::new(&trees());
+    std::fs::create_dir(place.path("mine")).unwrap();
+    std::fs::write(place.path("mine/note"), "mine").unwrap();
+    let args = ["--in-schema-order", "mine"];
+    let output = place.init(&args);
+    assert_eq!((output.status.code(), place.path("mine/model.toml").exists()), (Some(64), false), "{output:?}");
+    assert_eq!(place.init(&[&args[..], &["--force"]].concat()).status.code(), Some(0));
+    assert_eq!(std::fs::read_to_string(place.path("mine/note")).unwrap(), "mine");
+    // Without a name it is that of the model's file.
+    assert_eq!(place.init(&["--in-schema-order"]).status.code(), Some(0));
+    assert!(place.manifest("fraud").contains("name = \"fraud\""));
+    let output = place.init(&["--features", "a,b", "few"]);
+    assert_eq!(output.status.code(), Some(64), "{output:?}");
+    assert!(
+        told(&output).contains("2 names were given") && told(&output).contains("takes 4 columns"),
+        "{}",
+        told(&output)
+    );
+}
+
+#[test]
+fn the_class_of_fraud_is_found_in_a_list_of_maps_too() {
+    let place = Place::new(&std::fs::read(data("trees_zipmap.onnx")).unwrap());
+    let found = place.found(&["--in-schema-order", "payments"]);
+    assert_eq!(found["output"]["column"], json!({ "class": 1 }), "{found}");
+    let why = found["output"]["why"].as_str().unwrap();
+    assert!(why.contains("ZipMap") && why.contains("`label` holds labels"), "{why}");
+    assert_eq!(place.scorewire(&["model", "check", "payments"]).status.code(), Some(0));
+}
