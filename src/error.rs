@@ -32,6 +32,8 @@ pub enum Reject {
     Oversized,
     /// The value starts with no wire form that the configuration accepts.
     UnknownWireForm,
+    /// The value is framed for AWS Glue's registry: `03`, a byte for compression, and a UUID.
+    GlueWireForm,
     /// The schema id or fingerprint is known to nobody.
     UnknownSchema,
     /// The writer's schema cannot be resolved to the package's reader schema, or lacks a feature.
@@ -77,7 +79,7 @@ pub enum Reject {
 
 impl Reject {
     /// Number of distinct reasons: the size of per-reason counters.
-    pub const REASONS: usize = 23;
+    pub const REASONS: usize = 24;
 
     /// All reasons in index order, for metrics that must show zeros too.
     pub const ALL: [Reject; Self::REASONS] = [
@@ -104,6 +106,7 @@ impl Reject {
         Reject::OutcomeTooLarge,
         Reject::UnknownSymbol(0),
         Reject::OutcomeRefused,
+        Reject::GlueWireForm,
     ];
 
     /// The one vocabulary: metric label, log field and dead-letter header.
@@ -112,6 +115,7 @@ impl Reject {
             Reject::Tombstone => "tombstone",
             Reject::Oversized => "oversized",
             Reject::UnknownWireForm => "unknown_wire_form",
+            Reject::GlueWireForm => "glue_wire_form",
             Reject::UnknownSchema => "unknown_schema",
             Reject::IncompatibleSchema => "incompatible_schema",
             Reject::Truncated => "truncated",
@@ -141,7 +145,10 @@ impl Reject {
             Reject::Tombstone => "the record has no value, as a delete marker of a compacted topic",
             Reject::Oversized => "the value is larger than limits.payload_bytes_max",
             Reject::UnknownWireForm => "the value begins with none of the forms in schemas.wire_forms",
-            Reject::UnknownSchema => "no file in schemas.directory has this schema: put its .avsc there",
+            Reject::GlueWireForm => {
+                "the value is framed for AWS Glue's registry, which has another API than Confluent's"
+            }
+            Reject::UnknownSchema => "neither schemas.directory nor the schema registry has this schema",
             Reject::IncompatibleSchema => "this schema does not fit the model's: the log and /status say why",
             Reject::Truncated => "the value ends too early: its producer and its schema do not agree",
             Reject::TrailingBytes => "bytes are left over: its producer and its schema do not agree",
@@ -190,6 +197,7 @@ impl Reject {
             Reject::OutcomeTooLarge => 20,
             Reject::UnknownSymbol(_) => 21,
             Reject::OutcomeRefused => 22,
+            Reject::GlueWireForm => 23,
         }
     }
 
@@ -222,7 +230,7 @@ pub mod exit {
     pub const USAGE: u8 = 64;
     /// A model package that does not hold: hash, contract, golden rows, golden records.
     pub const MODEL: u8 = 65;
-    /// Kafka or a topic cannot be reached, or may not be used.
+    /// Kafka, a topic or the schema registry cannot be reached, or may not be used.
     pub const UNAVAILABLE: u8 = 69;
     /// A broken assumption inside scorewire: report it.
     pub const INTERNAL: u8 = 70;

@@ -18,8 +18,8 @@
 //!
 //! # Layers
 //!
-//! Imports point one way, without exceptions: `main -> cli -> {node, load} -> config -> {lane, model, kafka} -> {avro,
-//! observe} -> doors -> values -> {error, memory, failpoint}`. `load` is beside the node, since the verifier must not believe
+//! Imports point one way, without exceptions: `main -> cli -> {node, load} -> config -> {lane, model, kafka,
+//! registry} -> {avro, observe} -> doors -> values -> {error, memory, failpoint}`. `load` is beside the node, since the verifier must not believe
 //! it. `tests/tidy/` holds this, and that no more than two files import each other in a circle.
 //!
 //! | module | what it knows |
@@ -32,6 +32,7 @@
 //! | [`avro`] | wire forms, schemas, the compiled decode plan and who makes it, container files, the encoding of outcomes and every version of their schemas |
 //! | [`model`] | package, hash, contract, what ONNX Runtime must not be given, its sessions, probe, the kernels for tree ensembles; a package's first draft and what a retraining makes of it; alone knows `ort` |
 //! | [`kafka`] | `settings`, `client` (the only raw C, behind safe calls), `wrapped` (before seven functions of the client: `scripts/build.rs`), `failures`, `cluster` (what it says of a configuration), `consumer`, `producer`; embedded broker; alone knows `rdkafka` |
+//! | [`registry`] | a schema registry with Confluent's API: its client and threads, the folder of what it said, our own schemas there; alone knows `ureq` |
 //! | [`lane`] | the stages, who owns which state, and the threads that run lanes; `docs/design.md` draws it |
 //! | [`observe`] | histograms, the table of metrics, health and status over HTTP, logs |
 //! | [`load`] | simulator, open-loop generator, the verifier that reads outcomes back, and the reports of a run |
@@ -64,6 +65,7 @@
 //! | `lane-N` | one per lane, pinned where configured | everything a record needs: poll, decode, score, produce, acknowledgements, commit |
 //! | `lane-N-model` | one per lane with `lanes.layout = "dedicated"`, pinned where configured | the model call alone ([`lane::score::Desk`]) |
 //! | `schemas` | 1 | reads and compiles the schemas that lanes ask for while they run ([`lane::schema_desk`]) |
+//! | `registry-N` | 2, with a schema registry | ask it for the schemas that `schemas` wants, and keep them on disk (`registry::pool`) |
 //! | `rdk:*` | the client's own, two clients per lane | sockets, fetches, produce requests, heartbeats |
 //! | conductor (`run`: the main thread) | 1 | signals, end of a bounded run, first fatal error, watchdog, what is told of dead letters |
 //! | `admin` | 1 | `/metrics`, `/livez`, `/readyz`, `/status`, `/latency.hlog`, and `/`, which lists them |
@@ -116,4 +118,5 @@ pub mod memory;
 pub mod model;
 pub mod node;
 pub mod observe;
+pub mod registry;
 pub mod values;

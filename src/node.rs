@@ -5,7 +5,9 @@ mod announce;
 mod decoding;
 mod last_outcomes;
 mod offline;
+mod own_schemas;
 mod prepared;
+mod registry;
 mod starting;
 
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use std::time::Duration;
 
 use self::announce::Why;
 use crate::avro::decoder::Decoder;
+use crate::avro::encode::OutcomeForms;
 use crate::config::{Config, DeliveryMode, descriptors};
 use crate::doors::Clock;
 use crate::error::{Fatal, exit};
@@ -29,12 +32,15 @@ use crate::model::{Model, Session};
 use crate::observe::admin::{self, AdminServer, ModelInfo, Phase};
 use crate::observe::connections::ConnectionLimits;
 use crate::observe::dead_letter_share::SharedShare;
+use crate::observe::registry::RegistryStatus;
 use crate::observe::stats::LaneStats;
 use crate::values::settings::Thresholds;
 use crate::values::topics::{PartitionCounts, TopicRole};
 
 pub use offline::{Fate, Offline, Outcome};
+pub use own_schemas::{OwnSchemas, newest as newest_schemas};
 pub use prepared::Prepared;
+pub use registry::Registry;
 
 /// How long the cluster may take to answer the questions asked at start.
 const INSPECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -71,16 +77,22 @@ impl Checked {
     /// What does not hold, with its fix and exit code.
     pub fn of(config: &Config, until_end: bool) -> Result<Checked, Fatal> {
         let clock = SystemClock::new();
-        let prepared = Prepared::of(config, &clock)?;
+        let registry = Registry::open(config)?;
+        let prepared = Prepared::of(config, &clock, registry.as_ref())?;
         prepared.log();
         let Prepared { model, schemas } = prepared;
-        let shared = Arc::new(Shared { config: config.clone(), model });
+        let own = match &registry {
+            Some(registry) => OwnSchemas::find(registry, &config.topics)?,
+            None => OwnSchemas::default(),
+        };
+        let forms = own.forms;
+        let shared = Arc::new(Shared { config: config.clone(), model, registry, forms });
         let Inspected { partitions: counts, brokers } =
             cluster::inspect(&config.kafka, &config.topics, INSPECT_TIMEOUT)?;
         if let Some(shortage) = descriptors::shortage(descriptors::limit(), config.lanes.len(), brokers) {
             tracing::warn!("{shortage}");
         }
-        starting::fix(config, counts)?;
+        starting::fix(config, counts, &own)?;
         let until = if until_end { Some(starting::end_offsets(config, counts[TopicRole::Input])?) } else { None };
         Ok(Checked { shared, schemas, counts, until, clock })
     }
@@ -95,7 +107,8 @@ impl Checked {
         let stats: Vec<Arc<LaneStats>> = config.lanes.iter().map(|_| Arc::new(LaneStats::default())).collect();
         let phase = Arc::new(Phase::default());
         let model = model_info(&shared.model, stats.len());
-        let (admin, share) = start_admin(config, &model, &stats, &phase, clock)?;
+        let registry = shared.registry.as_ref().map(|registry| Arc::clone(&registry.status));
+        let (admin, share) = start_admin(config, &model, &stats, &phase, (clock, registry))?;
         announce::start(config, &shared.model, counts, admin.as_ref().map(AdminServer::address));
         let mut lanes = Lanes::new(clock, config.limits.clone());
         lanes.report_rejects(RejectReport::new(stats.clone(), config.dead_letters.alarm_share_per_million, share));
@@ -248,6 +261,8 @@ struct LaneInputs {
 struct Shared {
     config: Config,
     model: Model,
+    registry: Option<Registry>,
+    forms: OutcomeForms,
 }
 
 impl Shared {
@@ -258,6 +273,7 @@ impl Shared {
             lane: u32::try_from(lane).unwrap_or(u32::MAX),
             topic: config.topics.input().clone(),
             input_partitions: counts[TopicRole::Input],
+            forms: self.forms,
             review: config.review.clone(),
             dead_letters: config.dead_letters.clone(),
             deadline: config.deadline,
@@ -340,10 +356,11 @@ fn start_admin(
     model: &ModelInfo,
     stats: &[Arc<LaneStats>],
     phase: &Arc<Phase>,
-    clock: SystemClock,
+    (clock, registry): (SystemClock, Option<Arc<RegistryStatus>>),
 ) -> Result<(Option<AdminServer>, SharedShare), Fatal> {
     let Some(listen) = config.admin_listen else { return Ok((None, SharedShare::default())) };
-    let state = config.admin_state(stats.to_vec(), model.clone(), Arc::clone(phase), Arc::new(clock));
+    let mut state = config.admin_state(stats.to_vec(), model.clone(), Arc::clone(phase), Arc::new(clock));
+    state.registry = registry;
     let share = Arc::clone(&state.dead_letter_share);
     let server = admin::start(listen, Arc::new(state), ConnectionLimits::within(descriptors::limit()))?;
     Ok((Some(server), share))

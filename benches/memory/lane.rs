@@ -88,6 +88,7 @@ fn settings(partitions: i32) -> LaneSettings {
         lane: 0,
         topic: TOPIC.into(),
         input_partitions: partitions,
+        forms: Default::default(),
         review: review(),
         dead_letters: DeadLetterSettings {
             payload: PayloadPolicy::Raw,

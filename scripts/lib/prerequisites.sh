@@ -87,7 +87,7 @@ java_program() {
 need_java() {
     local java version
     if ! java=$(java_program); then
-        missing_lines+=("java (17 or newer, runs Apache Kafka): Debian package openjdk-17-jre-headless")
+        missing_lines+=("java (17 or newer, runs Apache Kafka and the schema registry): Debian package openjdk-17-jre-headless")
         return
     fi
     version=$("$java" -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p' | head -n 1) || true
@@ -96,8 +96,9 @@ need_java() {
     fi
 }
 
+# need_maven [WHAT]
 need_maven() {
-    need mvn maven "fetches Apache Kafka"
+    need mvn maven "fetches ${1:-Apache Kafka}"
 }
 
 # Prints what is missing to stderr. Fails when something is.

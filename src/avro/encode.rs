@@ -28,6 +28,20 @@ pub enum OutputForm {
     RegistryId(u32),
 }
 
+/// Those of outputs and of copies for review.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutcomeForms {
+    pub outputs: OutputForm,
+    pub review: OutputForm,
+}
+
+impl Default for OutcomeForms {
+    /// As without a registry.
+    fn default() -> OutcomeForms {
+        OutcomeForms { outputs: OutputForm::SingleObject, review: OutputForm::SingleObject }
+    }
+}
+
 /// What every outcome of a lane has in common.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OutcomeIdentity {
@@ -85,9 +99,9 @@ impl OutcomeEncoder {
     }
 
     /// The same encoder with other wire forms.
-    pub fn with_forms(mut self, output: OutputForm, review: OutputForm) -> OutcomeEncoder {
-        self.output_prefix = prefix(output, &Written::Outputs.schema());
-        self.review_prefix = prefix(review, &Written::Review.schema());
+    pub fn with_forms(mut self, forms: OutcomeForms) -> OutcomeEncoder {
+        self.output_prefix = prefix(forms.outputs, &Written::Outputs.schema());
+        self.review_prefix = prefix(forms.review, &Written::Review.schema());
         self
     }
 

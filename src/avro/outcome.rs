@@ -30,13 +30,15 @@ pub struct OriginReader {
 }
 
 struct VersionReader {
-    own: SchemaKey,
+    number: u32,
+    /// Its fingerprint, and ids under which it is registered.
+    own: Vec<SchemaKey>,
     plan: Plan,
     id_plan: Plan,
 }
 
 impl VersionReader {
-    fn new(schema: &AvroSchema, topic: &str) -> Result<VersionReader, PlanError> {
+    fn new(number: u32, schema: &AvroSchema, topic: &str) -> Result<VersionReader, PlanError> {
         let column = |name: &str, transform| Feature {
             name: name.to_owned(),
             path: format!("source.{name}"),
@@ -57,7 +59,8 @@ impl VersionReader {
         };
         let id = Wanted { transaction_id: Some("transaction_id".to_owned()), ..Wanted::default() };
         Ok(VersionReader {
-            own: SchemaKey::Fingerprint(schema.fingerprint()),
+            number,
+            own: vec![SchemaKey::Fingerprint(schema.fingerprint())],
             plan: Plan::compile(schema, schema, &wanted)?,
             id_plan: Plan::compile(schema, schema, &id)?,
         })
@@ -70,15 +73,25 @@ impl OriginReader {
     /// # Errors
     /// A schema that does not name transaction and source as ours do.
     pub fn new(of: Written, topic: &str) -> Result<OriginReader, PlanError> {
-        let versions = of.versions().iter().map(|version| VersionReader::new(&version.schema(), topic));
+        let versions = of.versions().iter().map(|version| VersionReader::new(version.number, &version.schema(), topic));
         Ok(OriginReader { versions: versions.collect::<Result<_, _>>()? })
+    }
+
+    /// The same for values that carry an id of the registry: numbers of versions, and their ids.
+    pub fn with_ids(mut self, ids: &[(u32, u32)]) -> OriginReader {
+        for (number, id) in ids {
+            if let Some(version) = self.versions.iter_mut().find(|version| version.number == *number) {
+                version.own.push(SchemaKey::Id(*id));
+            }
+        }
+        self
     }
 
     /// Whose value it is, and where the datum begins.
     fn version_of(&self, value: &[u8]) -> Option<(&VersionReader, usize)> {
-        let single = WireForms { guid: false, id: false, single_object: true, raw: false };
-        let (key, start) = detect(None, value, single).ok()?;
-        Some((self.versions.iter().find(|version| version.own == key)?, start))
+        let forms = WireForms { guid: false, id: true, single_object: true, raw: false };
+        let (key, start) = detect(None, value, forms).ok()?;
+        Some((self.versions.iter().find(|version| version.own.contains(&key))?, start))
     }
 
     /// The transaction's id, where it has one.
@@ -180,6 +193,21 @@ mod tests {
         assert_eq!(reader.origin(&output), Origin::OtherTopic);
         for spoilt in [&output[..output.len() - 1], &output[..9], &output[1..], b"", &[&output[..], b"x"].concat()] {
             assert_eq!(reader.origin(spoilt), Origin::Unknown, "{spoilt:02x?}");
+        }
+    }
+
+    #[test]
+    fn outputs_with_an_id_of_the_registry_say_it_where_the_id_is_ours() {
+        use crate::avro::encode::{OutcomeForms, OutputForm};
+        let forms = OutcomeForms { outputs: OutputForm::RegistryId(7), review: OutputForm::RegistryId(8) };
+        let mut output = Vec::new();
+        encoder("in").with_forms(forms).encode_output(&scored(TransactionId::Text { start: 0, len: 4 }), &mut output);
+        let newest = Written::Outputs.versions()[0].number;
+        let reader = |ids: &[(u32, u32)]| OriginReader::new(Written::Outputs, "in").unwrap().with_ids(ids);
+        assert_eq!(reader(&[(newest, 7)]).origin(&output), SOURCE);
+        assert_eq!(reader(&[(newest, 7)]).id(&output), Some(&b"tx-1"[..]));
+        for others in [&[][..], &[(newest, 8)], &[(99, 7)]] {
+            assert_eq!(reader(others).origin(&output), Origin::Unknown);
         }
     }
 }

@@ -7,6 +7,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use crossbeam::channel::Receiver;
+
 use super::feature::Wanted;
 use super::plan::Plan;
 use super::problem::PlanError;
@@ -49,6 +51,15 @@ pub enum Answer {
     Pending(String),
     /// Nobody knows it, and why, where it was asked for the first time.
     Unknown(Option<String>),
+}
+
+/// What came of a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    Answered,
+    /// The answer is that nobody can tell now.
+    Pending,
+    Coming,
 }
 
 /// What a decoder hears.
@@ -153,10 +164,35 @@ impl Planner {
         Preloaded { usable, notes }
     }
 
-    /// Everything that is known of a key, found and compiled within the call.
-    fn answer(&mut self, key: SchemaKey, is_first: bool) -> Answer {
+    /// Has an answer among the news, unless it is on its way: then the key is among [`Planner::arrived`] some time. Returns
+    /// what it is.
+    pub fn ask_now(&mut self, key: SchemaKey, is_first: bool) -> Asked {
+        match self.answer(key, is_first) {
+            None => Asked::Coming,
+            Some(answer) => {
+                let asked = if matches!(answer, Answer::Pending(_)) { Asked::Pending } else { Asked::Answered };
+                self.news.push_back(News::Answer(key, answer));
+                asked
+            }
+        }
+    }
+
+    /// Rings when [`Planner::arrived`] has something, where the source has such a bell.
+    pub fn bell(&self) -> Option<Receiver<()>> {
+        self.source.bell()
+    }
+
+    /// Keys that have another answer than before.
+    pub fn arrived(&mut self) -> Vec<SchemaKey> {
+        let keys = self.source.take_arrived();
+        self.forget_refused();
+        keys
+    }
+
+    /// Everything that is known of a key, found and compiled within the call; `None` where its schema is on its way.
+    fn answer(&mut self, key: SchemaKey, is_first: bool) -> Option<Answer> {
         if let Some(plan) = self.known.get(&key) {
-            return Answer::Plan(plan.clone());
+            return Some(Answer::Plan(plan.clone()));
         }
         let found = self.source.lookup(key);
         // The folder may have been read anew.
@@ -167,14 +203,15 @@ impl Planner {
                 self.tell(key, Grade::Refused, format!("schema {}: {why}", key_text(key)));
                 None
             }
-            Lookup::Pending => return Answer::Pending(self.why(key)),
+            Lookup::Coming => return None,
+            Lookup::Pending => return Some(Answer::Pending(self.why(key))),
             Lookup::Unknown => {
                 let why = || self.source.problem(key).unwrap_or_else(|| format!("schema {} is unknown", key_text(key)));
-                return Answer::Unknown(is_first.then(why));
+                return Some(Answer::Unknown(is_first.then(why)));
             }
         };
         self.known.insert(key, plan.clone());
-        Answer::Plan(plan)
+        Some(Answer::Plan(plan))
     }
 
     fn forget_refused(&mut self) {
@@ -228,6 +265,7 @@ impl Planner {
 impl Plans for Planner {
     fn ask(&mut self, key: SchemaKey, is_first: bool) {
         let answer = self.answer(key, is_first);
+        let answer = answer.unwrap_or_else(|| Answer::Pending(Plans::why(self, key)));
         self.news.push_back(News::Answer(key, answer));
     }
 

@@ -6,6 +6,7 @@ mod types;
 
 use std::sync::Arc;
 
+use crossbeam::channel::Receiver;
 use serde_json::Value as Json;
 
 use super::build::{self, Elsewhere};
@@ -74,6 +75,8 @@ impl AvroSchema {
 #[derive(Clone, Debug)]
 pub enum Lookup {
     Found(Arc<AvroSchema>),
+    /// It is being asked for: the source's bell rings when the key is among [`SchemaSource::take_arrived`].
+    Coming,
     /// Not there yet, or not to be fetched now: the partition waits, and the caller asks again later.
     Pending,
     /// Nobody knows it, and nobody will: the record is a dead letter.
@@ -84,7 +87,7 @@ pub enum Lookup {
 
 /// Somebody who knows writers' schemas.
 pub trait SchemaSource {
-    /// May read files or ask a registry: called for keys without a plan only.
+    /// May read files, and waits for nobody else: called for keys without a plan only.
     fn lookup(&mut self, key: SchemaKey) -> Lookup;
 
     /// Every key that is known now, so that plans can be made and problems told before the first record.
@@ -103,6 +106,16 @@ pub trait SchemaSource {
     /// Why a key is not found, where the source knows more than that.
     fn problem(&self, _key: SchemaKey) -> Option<String> {
         None
+    }
+
+    /// Rings when there is something in [`SchemaSource::take_arrived`] or [`SchemaSource::take_refused`].
+    fn bell(&self) -> Option<Receiver<()>> {
+        None
+    }
+
+    /// Keys whose look-up brings more now than before.
+    fn take_arrived(&mut self) -> Vec<SchemaKey> {
+        Vec::new()
     }
 }
 

@@ -47,7 +47,16 @@ pub fn detect(header: Option<&[u8]>, value: &[u8], accept: WireForms) -> Result<
     {
         return Ok((SchemaKey::Fingerprint(u64::from_le_bytes(*fingerprint)), 10));
     }
-    if accept.raw { Ok((SchemaKey::Raw, 0)) } else { Err(Reject::UnknownWireForm) }
+    if accept.raw { Ok((SchemaKey::Raw, 0)) } else { Err(foreign(value)) }
+}
+
+/// AWS Glue's serializer writes `03`, `00` or `05` (compressed), and the UUID of a schema's version.
+#[cold]
+fn foreign(value: &[u8]) -> Reject {
+    match value {
+        [0x03, 0x00 | 0x05, uuid @ ..] if uuid.len() >= 16 => Reject::GlueWireForm,
+        _ => Reject::UnknownWireForm,
+    }
 }
 
 /// What a registry's client writes: `00` + id or `01` + GUID. With the bytes it takes.
@@ -135,6 +144,17 @@ mod tests {
         for value in values {
             assert_eq!(detect(None, value, framed), Err(Reject::UnknownWireForm), "{value:02x?}");
         }
+    }
+
+    #[test]
+    fn the_form_of_another_registry_is_named() {
+        for compression in [0, 5] {
+            let value = [&[3, compression][..], &[7; 16], b"datum"].concat();
+            assert_eq!(detect(None, &value, WireForms::default()), Err(Reject::GlueWireForm));
+            assert_eq!(detect(None, &value, ALL), Ok((SchemaKey::Raw, 0)));
+            assert_eq!(detect(None, &value[..17], WireForms::default()), Err(Reject::UnknownWireForm));
+        }
+        assert_eq!(detect(None, &[3; 40], WireForms::default()), Err(Reject::UnknownWireForm));
     }
 
     #[test]

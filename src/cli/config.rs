@@ -25,7 +25,7 @@ pub enum ConfigCommand {
 
 #[derive(Args, Debug)]
 pub struct CheckArgs {
-    /// Dial every broker as well, and look at topics, their settings and what this client may do
+    /// Dial every broker as well, and look at topics, their settings and what this client may do; ask the schema registry
     #[arg(long, env = "SCOREWIRE_CHECK_CONNECT")]
     connect: bool,
     /// How long to wait for each answer of Kafka
@@ -76,8 +76,9 @@ fn check(args: &CheckArgs) -> Result<u8, Fatal> {
     if let Ok((prepared, _)) = &verified {
         output::print(&describe(&loaded.config, prepared))?;
     }
-    let connected =
-        if args.connect { connect_check::execute(&loaded.config, Duration::from_secs(args.timeout)) } else { Ok(()) };
+    let package = verified.as_ref().ok().map(|(prepared, _)| &*prepared.model.package);
+    let timeout = Duration::from_secs(args.timeout);
+    let connected = if args.connect { connect_check::execute(&loaded.config, package, timeout) } else { Ok(()) };
     let (prepared, of_node) = match (verified, connected) {
         (Ok(verified), Ok(())) => verified,
         (Err(fatal), Ok(())) | (Ok(_), Err(fatal)) => return Err(fatal),

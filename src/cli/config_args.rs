@@ -7,7 +7,7 @@ use clap::Args;
 use crate::config::machine::Machine;
 use crate::config::problem::ConfigError;
 use crate::config::sources::{FlagValue, Sources};
-use crate::config::{Config, Connection, Loaded};
+use crate::config::{Config, Connection, Loaded, RegistryConnection};
 use crate::error::Fatal;
 use crate::observe::log;
 
@@ -91,6 +91,14 @@ impl ConfigArgs {
     /// Those of [`ConfigArgs::load`].
     pub fn load_to_run(&self) -> Result<Loaded, Fatal> {
         Ok(Config::load(&self.sources(), &Machine::current()).inspect_err(in_form)?)
+    }
+
+    /// What it takes to register schemas.
+    ///
+    /// # Errors
+    /// [`crate::error::exit::CONFIG`] with all problems.
+    pub fn load_registry(&self) -> Result<RegistryConnection, Fatal> {
+        Ok(Config::load_registry(&self.sources(), &Machine::current())?)
     }
 
     /// The connection alone, of a process that logs.

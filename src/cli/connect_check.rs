@@ -1,26 +1,36 @@
 //! `scorewire config check --connect`: what the cluster says of this configuration, point by point.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::output;
+use crate::avro::plan::Plan;
+use crate::avro::schemas::key_text;
 use crate::config::{Config, DeliveryMode};
 use crate::error::{Fatal, exit};
-use crate::kafka::cluster::examine::{Plan, examine};
+use crate::kafka::cluster::examine::{self, examine};
+use crate::model::Package;
+use crate::node;
+use crate::registry;
+use crate::registry::client::Client;
+use crate::registry::examine::Newest;
 use crate::values::finding::{Finding, Verdict};
 
 /// Looks at the cluster and prints each point.
 ///
 /// # Errors
 /// [`exit::CONFIG`] where the client does not start with its settings; [`exit::UNAVAILABLE`] where a point is a problem.
-pub fn execute(config: &Config, timeout: Duration) -> Result<(), Fatal> {
-    let findings = examine(&Plan {
+pub fn execute(config: &Config, package: Option<&Package>, timeout: Duration) -> Result<(), Fatal> {
+    let of_registry = registry(config, package)?;
+    let mut findings = examine(&examine::Plan {
         settings: &config.kafka,
         topics: &config.topics,
         exactly_once: config.delivery == DeliveryMode::ExactlyOnce,
         outcome_bytes: config.limits.outcome_bytes_max as u64,
         timeout,
     })?;
+    findings.extend(of_registry);
     output::print(&report(&findings))?;
     let problems = findings.iter().filter(|finding| finding.verdict == Verdict::Problem).count();
     if problems == 0 {
@@ -32,6 +42,33 @@ pub fn execute(config: &Config, timeout: Duration) -> Result<(), Fatal> {
         format!("the cluster does not hold: {problems} problem{plural}"),
         "mend each point above that says problem, by its own fix",
     ))
+}
+
+/// What the schema registry says, where one is configured.
+fn registry(config: &Config, package: Option<&Package>) -> Result<Vec<Finding>, Fatal> {
+    let Some(settings) = &config.schemas.registry else { return Ok(Vec::new()) };
+    let client = Arc::new(Client::new(settings)?);
+    let own = node::newest_schemas(settings, &config.topics);
+    let (mut findings, newest) = registry::examine::examine(&client, config.topics.input(), &own);
+    findings.extend(newest.zip(package).map(|(newest, package)| fit(&newest, package)));
+    Ok(findings)
+}
+
+/// Whether the model reads what producers write now.
+fn fit(newest: &Newest, package: &Package) -> Finding {
+    let Newest { key, subject, schema } = newest;
+    let schema_id = key_text(*key);
+    match Plan::compile(schema, &package.reader, &package.wanted) {
+        Ok(plan) if plan.never_given().is_empty() => Finding::ok(format!("{subject}: {schema_id} fits the model")),
+        Ok(plan) => Finding::warning(
+            format!("{subject}: {schema_id} never gives {}", plan.never_given().join(", ")),
+            "where a field was renamed, add an alias to the package's reader schema",
+        ),
+        Err(error) => Finding::problem(
+            format!("{subject}: records of {schema_id} are dead letters: {}: {}", error.place, error.what),
+            error.fix,
+        ),
+    }
 }
 
 fn report(findings: &[Finding]) -> String {

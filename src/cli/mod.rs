@@ -18,6 +18,7 @@ pub mod model;
 mod oracle;
 mod output;
 mod pages;
+mod register;
 mod report_args;
 pub mod run;
 pub mod schema;
@@ -38,7 +39,7 @@ Exit codes:
   1   a check failed: outcomes lost, doubled, out of order or none at all, or nothing but dead letters
   64  usage: unknown or missing arguments
   65  the model package does not hold: hash, contract, golden rows, golden records
-  69  Kafka or a topic cannot be reached, or the right to use it is denied
+  69  Kafka, a topic or the schema registry cannot be reached, or the right to use it is denied
   70  a broken assumption inside scorewire: report it
   71  the machine lacks something: ONNX Runtime, a thread, a port
   74  outcomes cannot be delivered, or a partition cannot be read on
@@ -76,7 +77,7 @@ enum Command {
     /// Check, show or write a configuration
     #[command(subcommand, after_help = EXIT_CODES)]
     Config(config::ConfigCommand),
-    /// Print the Avro schema of what scorewire writes to a topic
+    /// Print the Avro schema of what scorewire writes to a topic, or register both at the schema registry
     #[command(after_help = EXIT_CODES)]
     Schema(schema::SchemaArgs),
     /// Print completions for a shell

@@ -1,9 +1,10 @@
 //! `scorewire schema`: the Avro schemas of what this program writes.
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value as Json, json};
 
 use super::output;
+use super::register::{self, RegisterArgs};
 use crate::avro::written::{Version, Written};
 use crate::error::{Fatal, exit};
 
@@ -17,9 +18,13 @@ enum Topic {
 }
 
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct SchemaArgs {
-    #[arg(value_enum, value_name = "TOPIC")]
-    of: Topic,
+    #[command(subcommand)]
+    command: Option<SchemaCommand>,
+
+    #[arg(value_enum, value_name = "TOPIC", required = true)]
+    of: Option<Topic>,
 
     /// Every version there has been, the newest first: one line of JSON each, with `version`, `fingerprint` (CRC-64-AVRO,
     /// as single-object encoding carries it, most significant digit first) and `schema`
@@ -31,12 +36,22 @@ pub struct SchemaArgs {
     version: Option<u32>,
 }
 
+#[derive(Debug, Subcommand)]
+enum SchemaCommand {
+    /// Register the schemas of outputs and copies for review at the schema registry, after a look whether they are compatible
+    Register(RegisterArgs),
+}
+
 /// # Errors
 /// [`exit::USAGE`] for a version that never was.
 pub fn execute(args: &SchemaArgs) -> Result<u8, Fatal> {
+    if let Some(SchemaCommand::Register(args)) = &args.command {
+        return register::execute(args);
+    }
     let of = match args.of {
-        Topic::Outputs => Written::Outputs,
-        Topic::Review => Written::Review,
+        Some(Topic::Outputs) => Written::Outputs,
+        Some(Topic::Review) => Written::Review,
+        None => return Err(Fatal::new(exit::USAGE, "no topic is named", "say outputs or review")),
     };
     if args.all {
         of.versions().iter().try_for_each(|version| output::print(&line(*version)))?;

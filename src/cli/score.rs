@@ -68,7 +68,7 @@ struct Totals {
 pub fn execute(args: &ScoreArgs) -> Result<u8, Fatal> {
     let config = args.configuration()?;
     let mut input = Input::open(&args.file)?;
-    let prepared = Prepared::of(&config, &SystemClock::new())?;
+    let prepared = Prepared::of(&config, &SystemClock::new(), None)?;
     prepared.warnings().iter().for_each(|warning| output::warn(warning));
     let writer = input.writer_text().map(|text| AvroSchema::parse(text, "the file's own schema")).transpose();
     let writer = writer.map_err(|error| Fatal::new(exit::FAILED, error.to_string(), ""))?;

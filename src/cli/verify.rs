@@ -13,7 +13,7 @@ use crate::node::Prepared;
 /// # Errors
 /// What does not hold, as `run` says it.
 pub fn verify(config: &Config) -> Result<(Prepared, usize), Fatal> {
-    let prepared = Prepared::of(config, &SystemClock::new())?;
+    let prepared = Prepared::of(config, &SystemClock::new(), None)?;
     let warnings = prepared.warnings();
     warnings.iter().for_each(|warning| output::warn(warning));
     for place in unreached(&prepared.model) {

@@ -173,9 +173,10 @@ fn schemas(reader: &mut Reader<'_>, config: &Config) {
         ),
         _ => {}
     }
-    if schemas.directory.is_none() && (schemas.wire_forms.id || schemas.wire_forms.guid) && !schemas.wire_forms.raw {
+    let has_source = schemas.directory.is_some() || schemas.registry.is_some();
+    if !has_source && (schemas.wire_forms.id || schemas.wire_forms.guid) && !schemas.wire_forms.raw {
         let fate = "records that name their schema by id will not be decoded";
-        reader.warnings.push(format!("schemas.directory: not given, so {fate}"));
+        reader.warnings.push(format!("schemas.directory and schemas.registry.urls: not given, so {fate}"));
     }
 }
 

@@ -7,6 +7,14 @@ use super::table::{self, Reread};
 /// Sections whose keys are librdkafka's own property names.
 pub const PROPERTY_SECTIONS: &[&str] = &["kafka.properties", "kafka.consumer.properties", "kafka.producer.properties"];
 
+/// Keys whose values are never shown.
+pub const SECRET_KEYS: &[&str] = &[
+    "schemas.registry.basic.password",
+    "schemas.registry.bearer.token",
+    "schemas.registry.headers",
+    "schemas.registry.oauth.client_secret",
+];
+
 /// What a dotted path names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Named<'a> {
@@ -37,6 +45,8 @@ pub fn name(path: &str) -> Named<'_> {
 /// The key or section that was probably meant.
 pub fn nearest_key(path: &str) -> Option<&'static str> {
     let sections = KEYS.iter().filter_map(|key| key.split_once('.').map(|(section, _)| section));
+    let within = KEYS.iter().filter_map(|key| key.rsplit_once('.').map(|(section, _)| section));
+    let sections = sections.chain(within);
     nearest(path, KEYS.iter().copied().chain(sections).chain(PROPERTY_SECTIONS.iter().copied()))
 }
 

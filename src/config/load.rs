@@ -14,6 +14,7 @@ use super::table::{self, Draft, KEYS, Reading};
 use super::{checks, security};
 use crate::kafka::settings::KafkaSettings;
 use crate::observe::log::LogConfig;
+use crate::registry::settings::RegistrySettings;
 use crate::values::topics::Topics;
 
 impl Config {
@@ -33,6 +34,27 @@ impl Config {
         Ok(Loaded { config, warnings, raw })
     }
 
+    /// Reads and checks what it takes to register schemas: neither group nor package is needed.
+    ///
+    /// # Errors
+    /// All problems of `[schemas.registry]` and of what [`Config::load_connection`] reads, and no registry.
+    pub fn load_registry(sources: &Sources, machine: &Machine) -> Result<RegistryConnection, ConfigError> {
+        let mut problems = Vec::new();
+        let raw = RawConfig::read(sources, &mut problems);
+        let (mut reader, config) = read(&raw, machine, Reading::Registry);
+        if config.schemas.registry.is_none() && reader.raw.get("schemas.registry.urls").is_none() {
+            let fix = "name the registry: [schemas.registry] urls = [\"https://...\"]";
+            reader.problem("schemas.registry.urls", "required here, and not given", fix);
+        }
+        problems.extend(reader.problems);
+        match config.schemas.registry {
+            Some(registry) if problems.is_empty() => {
+                Ok(RegistryConnection { registry, topics: config.topics, log: config.log })
+            }
+            _ => Err(ConfigError { problems, log_format: config.log.format }),
+        }
+    }
+
     /// Reads and checks the connection alone, for commands that score nothing: no group and no package is needed.
     ///
     /// # Errors
@@ -50,6 +72,14 @@ impl Config {
         let Config { kafka, topics, log, delivery, .. } = config;
         Ok(Connection { kafka, topics, log, package, onnxruntime, admin_listen, delivery })
     }
+}
+
+/// The registry, and the topics whose values have schemas of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegistryConnection {
+    pub registry: RegistrySettings,
+    pub topics: Topics,
+    pub log: LogConfig,
 }
 
 /// The part of a configuration that says where Kafka is.

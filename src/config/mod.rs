@@ -11,22 +11,23 @@ pub mod checks;
 pub mod descriptors;
 pub mod keys;
 mod load;
+mod loopback;
 pub mod machine;
 mod nearest;
 mod plan;
 pub mod problem;
 pub mod raw;
 mod read;
-pub mod secret;
 pub mod security;
 pub mod show;
 pub mod sources;
 pub mod table;
 
-pub use load::{Connection, Loaded};
+pub use load::{Connection, Loaded, RegistryConnection};
 pub use plan::{ADMIN_LISTEN, Config, DeliveryMode, LaneConfig, ModelConfig, SchemasConfig};
 
 pub use crate::observe::log::{LogConfig, LogFormat};
+pub use crate::values::secret;
 
 /// The commented reference: every key with its default. `reference.toml` beside this file is its copy, for readers.
 pub static REFERENCE: LazyLock<String> = LazyLock::new(table::reference);

@@ -7,6 +7,7 @@ use super::machine::Machine;
 use crate::kafka::settings::{GroupProtocol, KafkaSettings, Membership, WithoutOffsets};
 use crate::model::ProbeSettings;
 use crate::observe::log::{LogConfig, LogFormat};
+use crate::registry::settings::RegistrySettings;
 use crate::values::limits::Limits;
 use crate::values::model::{Provider, Trees};
 use crate::values::schemas::{OnUnknown, WireForms};
@@ -50,6 +51,7 @@ pub struct SchemasConfig {
     pub wire_forms: WireForms,
     /// The writer's schema of raw payloads.
     pub raw_schema: Option<PathBuf>,
+    pub registry: Option<RegistrySettings>,
 }
 
 /// How outcomes and offsets become durable together.
@@ -133,6 +135,7 @@ impl Config {
                 on_unknown: OnUnknown::DeadLetter,
                 wire_forms: WireForms::default(),
                 raw_schema: None,
+                registry: None,
             },
             thresholds: None,
             review: ReviewSettings { sample_per_million: 1_000, payload: PayloadPolicy::Raw },

@@ -1,13 +1,14 @@
 //! The configuration as typed: all sources laid over each other, with the place of every value.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 use super::problem::Origin;
-use super::secret::Secret;
+use super::secret::{MASK, Secret};
 
-/// A value as written.
-#[derive(Clone, Debug, PartialEq)]
+/// A value as written. `Debug` masks secrets, and what stands before the host of a URL.
+#[derive(Clone, PartialEq)]
 pub enum Value {
     Text(String),
     Integer(i64),
@@ -27,6 +28,22 @@ impl Value {
             Value::Float(_) => "a float",
             Value::Bool(_) => "a boolean",
             Value::List(_) => "a list",
+        }
+    }
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Text(text) => match text.split_once("://").zip(text.rsplit_once('@')) {
+                Some(((scheme, _), (_, host))) => write!(f, "\"{scheme}://{MASK}@{host}\""),
+                None => write!(f, "{text:?}"),
+            },
+            Value::Integer(number) => write!(f, "{number}"),
+            Value::Float(number) => write!(f, "{number}"),
+            Value::Bool(flag) => write!(f, "{flag}"),
+            Value::List(items) => f.debug_list().entries(items).finish(),
+            Value::Property(secret) => write!(f, "{secret:?}"),
         }
     }
 }

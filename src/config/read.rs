@@ -7,6 +7,7 @@ use std::str::FromStr;
 use super::machine::Machine;
 use super::problem::{Origin, Problem};
 use super::raw::{RawConfig, Setting, Value, list_item};
+use super::secret::Secret;
 
 /// Typed access to a configuration. Every method returns `None` for what is absent or wrong; what is wrong is noted.
 pub struct Reader<'a> {
@@ -109,6 +110,56 @@ impl<'a> Reader<'a> {
             self.problem(key, format!("expected {wanted}, found {found}"), format!("give {wanted}"));
         }
         number
+    }
+
+    pub fn flag(&mut self, key: &str) -> Option<bool> {
+        match &self.setting(key)?.value {
+            Value::Bool(flag) => Some(*flag),
+            Value::Text(text) if self.raw.origin(key).is_text() => {
+                let flag = text.trim().parse().ok();
+                if flag.is_none() {
+                    self.problem(key, format!("{text:?} is neither true nor false"), "give true or false");
+                }
+                flag
+            }
+            other => {
+                self.mismatch(key, "true or false", other);
+                None
+            }
+        }
+    }
+
+    /// A secret that is given itself.
+    pub fn secret(&mut self, key: &str) -> Option<Secret> {
+        match &self.setting(key)?.value {
+            Value::Property(secret) if secret.expose().trim().is_empty() => {
+                self.problem(key, "empty", "give a value, or remove the key");
+                None
+            }
+            Value::Property(secret) if secret.expose().chars().any(char::is_control) => {
+                self.problem(key, "holds a control character", "remove it");
+                None
+            }
+            Value::Property(secret) => Some(secret.clone()),
+            other => {
+                self.mismatch(key, "a string", other);
+                None
+            }
+        }
+    }
+
+    /// A list whose items are never shown.
+    pub fn secret_list(&mut self, key: &str, between: char) -> Option<Vec<String>> {
+        match &self.setting(key)?.value {
+            Value::Property(secret) => {
+                let items = secret.expose().split(between).map(str::trim).filter(|item| !item.is_empty());
+                Some(items.map(str::to_owned).collect())
+            }
+            other => {
+                self.mismatch(key, "a list", other);
+                None
+            }
+        }
     }
 
     /// One word out of a closed set.

@@ -42,7 +42,7 @@ pub fn toml(loaded: &Loaded) -> String {
         let property = PROPERTY_SECTIONS.iter().find(|name| key.starts_with(&format!("{name}.")));
         let (table, name) = match property {
             Some(table) => (*table, format!("\"{}\"", &key[table.len() + 1..])),
-            None => key.split_once('.').map_or(("", key.clone()), |(table, name)| (table, name.to_owned())),
+            None => key.rsplit_once('.').map_or(("", key.clone()), |(table, name)| (table, name.to_owned())),
         };
         if table != section {
             section = table;
@@ -68,7 +68,7 @@ pub fn json(config: &Config) -> serde_json::Value {
         let property = PROPERTY_SECTIONS.iter().find(|name| key.starts_with(&format!("{name}.")));
         let (path, name) = match property {
             Some(table) => (*table, &key[table.len() + 1..]),
-            None => key.split_once('.').unwrap_or(("", &key)),
+            None => key.rsplit_once('.').unwrap_or(("", &key)),
         };
         for step in path.split('.').filter(|step| !step.is_empty()) {
             let next = place.entry(step).or_insert_with(|| serde_json::Map::new().into());
@@ -117,6 +117,7 @@ impl Config {
             limits_shown: limits_json(self),
             phase,
             dead_letter_share: Default::default(),
+            registry: None,
             started_ns: clock.now_ns(),
             clock,
         }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
-use super::keys::{self, Named};
+use super::keys::{self, Named, SECRET_KEYS};
 use super::problem::{Origin, Problem};
 use super::raw::{RawConfig, Value, list_item};
 use super::secret::Secret;
@@ -98,7 +98,7 @@ impl RawConfig {
                 (Named::Unknown, _) => problems.push(unknown(path, origin)),
                 (named, leaf) => match file_value(leaf) {
                     Some(value) => {
-                        let value = named_value(named, value);
+                        let value = named_value(named, &path, value);
                         self.insert(path, value, origin);
                     }
                     None => problems.push(Problem {
@@ -134,12 +134,8 @@ impl RawConfig {
         for FlagValue { flag, key, value } in flags {
             let origin = Origin::Flag(flag.clone());
             match keys::name(key) {
-                Named::Property(_, property) if is_secret(property) => problems.push(Problem {
-                    origin,
-                    key: key.clone(),
-                    what: "a secret on the command line is seen by every user of the machine".to_owned(),
-                    fix: format!("give {key}_file, or set it in the environment"),
-                }),
+                Named::Property(_, property) if is_secret(property) => problems.push(on_command_line(key, origin)),
+                Named::Key if SECRET_KEYS.contains(&key.as_str()) => problems.push(on_command_line(key, origin)),
                 _ => self.insert_text(key.clone(), value, origin, problems),
             }
         }
@@ -148,7 +144,7 @@ impl RawConfig {
     fn insert_text(&mut self, path: String, text: &str, origin: Origin, problems: &mut Vec<Problem>) {
         match keys::name(&path) {
             named @ (Named::Key | Named::Property(..)) => {
-                let value = named_value(named, Value::Text(text.to_owned()));
+                let value = named_value(named, &path, Value::Text(text.to_owned()));
                 self.insert(path, value, origin);
             }
             Named::Section | Named::Unknown => problems.push(unknown(path, origin)),
@@ -165,15 +161,29 @@ fn unknown(path: String, origin: Origin) -> Problem {
     Problem { origin, key: path, what: "unknown key".to_owned(), fix }
 }
 
-fn named_value(named: Named<'_>, value: Value) -> Value {
-    let Named::Property(..) = named else { return value };
+fn on_command_line(key: &str, origin: Origin) -> Problem {
+    Problem {
+        origin,
+        key: key.to_owned(),
+        what: "a secret on the command line is seen by every user of the machine".to_owned(),
+        fix: format!("give {key}_file, or set it in the environment"),
+    }
+}
+
+fn named_value(named: Named<'_>, path: &str, value: Value) -> Value {
+    let comma = match named {
+        Named::Property(..) => ",",
+        // A header's value may hold commas, and no line break.
+        Named::Key if SECRET_KEYS.contains(&path) => "\n",
+        _ => return value,
+    };
     let text = match value {
         Value::Text(text) => text,
         Value::Integer(number) => number.to_string(),
         Value::Float(number) => number.to_string(),
         Value::Bool(flag) => flag.to_string(),
         // librdkafka's lists are texts with commas.
-        Value::List(items) => items.iter().filter_map(list_item).collect::<Vec<_>>().join(","),
+        Value::List(items) => items.iter().filter_map(list_item).collect::<Vec<_>>().join(comma),
         Value::Property(secret) => return Value::Property(secret),
     };
     Value::Property(Secret::new(text))

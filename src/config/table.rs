@@ -16,6 +16,9 @@ mod model;
 mod operations;
 mod outcomes;
 mod properties;
+mod registry;
+mod registry_draft;
+mod registry_plan;
 mod schemas;
 mod topics;
 
@@ -37,6 +40,11 @@ pub const SECTIONS: &[Section] = &[
     lanes::LANES,
     model::MODEL,
     schemas::SCHEMAS,
+    registry::REGISTRY,
+    registry::BASIC,
+    registry::BEARER,
+    registry::OAUTH,
+    registry::TLS,
     outcomes::THRESHOLDS,
     outcomes::REVIEW,
     outcomes::DEAD_LETTERS,
@@ -81,8 +89,7 @@ pub fn keys() -> impl Iterator<Item = &'static Key> {
 /// Reads what is wanted, in the order of the table.
 pub fn read(reader: &mut Reader<'_>, draft: &mut Draft, wanted: Reading) {
     for section in SECTIONS {
-        let mut keys =
-            section.keys.iter().filter(|key| wanted == Reading::Whole || is_of_connection(key.name)).peekable();
+        let mut keys = section.keys.iter().filter(|key| is_wanted(key.name, wanted)).peekable();
         if keys.peek().is_none() {
             continue;
         }
@@ -90,6 +97,14 @@ pub fn read(reader: &mut Reader<'_>, draft: &mut Draft, wanted: Reading) {
             key.read(reader, draft, wanted);
         }
         (section.finish)(reader, draft);
+    }
+}
+
+fn is_wanted(key: &str, wanted: Reading) -> bool {
+    match wanted {
+        Reading::Whole => true,
+        Reading::Registry => is_of_connection(key) || key.starts_with("schemas.registry."),
+        Reading::Connection => is_of_connection(key),
     }
 }
 

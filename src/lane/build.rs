@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::avro::decoder::Decoder;
-use crate::avro::encode::{OutcomeEncoder, OutcomeIdentity};
+use crate::avro::encode::{OutcomeEncoder, OutcomeForms, OutcomeIdentity};
 use crate::doors::{Clock, Group, Scorer, Sink, Source};
 use crate::lane::commit::Commit;
 use crate::lane::decide::{Decide, DecisionPolicy};
@@ -52,6 +52,8 @@ pub struct LaneSettings {
     /// The input topic and its partitions: where an output topic has as many, records keep theirs.
     pub topic: String,
     pub input_partitions: i32,
+    /// How outcomes name their schemas.
+    pub forms: OutcomeForms,
     pub review: ReviewSettings,
     pub dead_letters: DeadLetterSettings,
     pub deadline: Option<Deadline>,
@@ -125,7 +127,8 @@ fn emit_settings<M>(package: &LanePackage<M>, settings: &LaneSettings) -> EmitSe
         provider: package.provider,
         topic: settings.topic.clone(),
         fallback: false,
-    });
+    })
+    .with_forms(settings.forms);
     let place = Place { node: settings.node.clone(), lane: settings.lane };
     let style = settings.dead_letters.header_style;
     EmitSettings {

@@ -118,7 +118,7 @@ mod tests {
         let first = said(1);
         assert_eq!(first.len(), 1);
         let begin =
-            "1 dead letter with reason unknown_schema, first at in-0-5, schema 4711: no file in schemas.directory";
+            "1 dead letter with reason unknown_schema, first at in-0-5, schema 4711: neither schemas.directory nor";
         assert!(first[0].starts_with(begin), "{first:?}");
 
         reject(0, Reject::UnknownSchema, 300, example("in-0-6", "4711", "unknown_schema at decode"));

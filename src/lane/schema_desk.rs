@@ -6,12 +6,15 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crossbeam::channel::{Receiver, Sender, select, tick, unbounded};
+use crossbeam::channel::{Receiver, Sender, never, select, tick, unbounded};
 
-use crate::avro::planner::{Answer, News, Planner, Plans, QUESTIONS_MAX};
+use crate::avro::planner::{self, Answer, News, Planner, Plans, QUESTIONS_MAX};
 use crate::avro::schemas::key_text;
 use crate::doors::Waker;
 use crate::values::record::SchemaKey;
+
+/// Keys at most whose answers lanes are told of when they come; those beyond, the lanes ask for again.
+const KEPT_MAX: usize = 8 * QUESTIONS_MAX;
 
 /// One lane's question.
 struct Question {
@@ -29,12 +32,14 @@ pub struct SchemaDesk {
     /// Until it serves: with it the desk would wait for itself.
     asker: Option<Sender<Question>>,
     lanes: Vec<Sender<News>>,
+    /// Questions whose answers come later, one of each lane.
+    kept: HashMap<SchemaKey, Vec<Question>>,
 }
 
 impl SchemaDesk {
     pub fn new(planner: Planner) -> SchemaDesk {
         let (asker, questions) = unbounded();
-        SchemaDesk { planner, questions, asker: Some(asker), lanes: Vec::new() }
+        SchemaDesk { planner, questions, asker: Some(asker), lanes: Vec::new(), kept: HashMap::new() }
     }
 
     /// The end of one more lane.
@@ -49,12 +54,14 @@ impl SchemaDesk {
     pub fn serve(mut self, refresh_every: Duration) {
         self.asker = None;
         let (questions, looks) = (self.questions.clone(), tick(refresh_every));
+        let bell = self.planner.bell().unwrap_or_else(never);
         loop {
             select! {
                 recv(questions) -> question => match question {
-                    Ok(question) => self.answer(&question),
+                    Ok(question) => self.answer(question),
                     Err(_) => return,
                 },
+                recv(bell) -> _ => self.take_arrived(),
                 recv(looks) -> _ => {
                     self.planner.refresh();
                     self.pass_on(0);
@@ -67,15 +74,37 @@ impl SchemaDesk {
     pub fn serve_one(&mut self) -> bool {
         let question = self.questions.try_recv();
         question.is_ok_and(|question| {
-            self.answer(&question);
+            self.answer(question);
             true
         })
     }
 
-    fn answer(&mut self, question: &Question) {
-        self.planner.ask(question.key, question.is_first);
+    fn answer(&mut self, question: Question) {
+        let asked = self.planner.ask_now(question.key, question.is_first);
         self.pass_on(question.lane);
         question.waker.wake();
+        if asked != planner::Asked::Answered {
+            self.keep(question);
+        }
+    }
+
+    fn keep(&mut self, question: Question) {
+        if self.kept.len() < KEPT_MAX || self.kept.contains_key(&question.key) {
+            let of_key = self.kept.entry(question.key).or_default();
+            of_key.retain(|other| other.lane != question.lane);
+            of_key.push(question);
+        }
+    }
+
+    /// Answers what was asked before and has an answer now. What nobody asked for yet is compiled all the same.
+    pub fn take_arrived(&mut self) {
+        for key in self.planner.arrived() {
+            match self.kept.remove(&key) {
+                Some(questions) => questions.into_iter().for_each(|question| self.answer(question)),
+                None => drop(self.planner.ask_now(key, false)),
+            }
+        }
+        self.pass_on(0);
     }
 
     /// Every lane hears what it must forget; one hears the rest.

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::registry::Registry;
 use crate::avro::decoder::Decoder;
 use crate::avro::planner::{Grade, Known, Planner, SchemaNote};
 use crate::avro::schemas::{AvroSchema, Lookup, SchemaDirectory, SchemaError, SchemaSource, key_text};
@@ -13,8 +15,16 @@ use crate::lane::ingest;
 use crate::lane::schema_desk::{Counter, SchemaDesk};
 use crate::model::Package;
 use crate::observe::stats::LaneStats;
+use crate::registry::source::RegistrySource;
 use crate::values::record::SchemaKey;
 use crate::values::schemas::{OnUnknown, WireForms};
+
+/// Where a schema comes from that is in no file of the folder.
+const OF_REGISTRY: &str = "the schema registry";
+
+/// How long a start waits until kept schemas were asked for again and the input's newest was fetched. What is not answered
+/// by then is asked for while records flow.
+const SETTLE_MAX: Duration = Duration::from_secs(10);
 
 /// What was found at start.
 pub struct Preloaded {
@@ -35,31 +45,33 @@ pub struct Plans {
 ///
 /// # Errors
 /// A folder that cannot be read, or one of schemas none of which can be used.
-pub fn preload(config: &Config, package: &Package) -> Result<Preloaded, Fatal> {
-    let mut directory = directory(config)?;
+pub fn preload(config: &Config, package: &Package, registry: Option<&Registry>) -> Result<Preloaded, Fatal> {
+    let mut directory = directory(config, registry)?;
     let broken: Vec<SchemaError> = directory.problems().cloned().collect();
     let mut remarks = directory.remarks();
     let is_empty = directory.known().iter().all(|key| *key == SchemaKey::Raw) && broken.is_empty();
-    remarks
-        .extend(config.schemas.directory.as_deref().filter(|_| is_empty).map(|folder| without_files(folder, config)));
+    let folder = config.schemas.directory.as_deref().filter(|_| is_empty && registry.is_none());
+    remarks.extend(folder.map(|folder| without_files(folder, config)));
     let origins: HashMap<SchemaKey, String> =
         directory.known().into_iter().filter_map(|key| Some((key, directory.origin(key)?.to_owned()))).collect();
     // A file with the package's own schema is known to the planner before it asks.
     let own = SchemaKey::Fingerprint(package.reader.fingerprint());
     let has_own = matches!(directory.lookup(own), Lookup::Found(schema) if schema.is_same_as(&package.reader));
     directory.add(Arc::clone(&package.reader));
-    let mut planner = Planner::new(Arc::clone(&package.reader), package.wanted.clone(), Box::new(directory))
+    let source = source(config, directory, registry)?;
+    let mut planner = Planner::new(Arc::clone(&package.reader), package.wanted.clone(), source)
         .map_err(|error| Fatal::new(exit::MODEL, format!("{}: {}", error.place, error.what), error.fix))?;
     let found = planner.preload();
     let of_notes = found.notes.iter().filter(|note| note.grade == Grade::Refused).map(|note| note.text.clone());
     let refused: Vec<String> = broken.iter().map(ToString::to_string).chain(of_notes).collect();
-    if found.usable.is_empty() && !has_own && !refused.is_empty() {
+    // A registry may have another one tomorrow.
+    if found.usable.is_empty() && !has_own && !refused.is_empty() && registry.is_none() {
         // Each of them has its own fix.
         let what = format!("no writer's schema can be used:\n{}", refused.join("\n"));
         return Err(Fatal::new(exit::CONFIG, what, ""));
     }
     // A file that has an id is known by it.
-    let of = |key: &SchemaKey| origins.get(key).map_or("", String::as_str);
+    let of = |key: &SchemaKey| origins.get(key).map_or(OF_REGISTRY, String::as_str);
     let own = Some(own).filter(|own| has_own && !found.usable.iter().any(|key| of(key) == of(own)));
     let named = |key: &SchemaKey| format!("{} ({})", of(key), key_text(*key));
     let usable = found.usable.iter().chain(&own).map(named).collect();
@@ -141,7 +153,7 @@ pub(super) fn offline(
     found: Preloaded,
     writer: Option<Arc<AvroSchema>>,
 ) -> Result<Decoding, Fatal> {
-    let mut schemas = directory(config)?;
+    let mut schemas = directory(config, None)?;
     schemas.add(Arc::clone(&package.reader));
     let Some(writer) = writer else {
         let accept = config.schemas.wire_forms;
@@ -158,11 +170,30 @@ pub(super) fn offline(
     Ok(Decoding { decoder, accept, schemas })
 }
 
-fn directory(config: &Config) -> Result<SchemaDirectory, Fatal> {
+/// What the folder does not know the registry is asked for, where there is one.
+fn source(
+    config: &Config,
+    directory: SchemaDirectory,
+    registry: Option<&Registry>,
+) -> Result<Box<dyn SchemaSource + Send>, Fatal> {
+    let Some(Registry { client, kept, status }) = registry else { return Ok(Box::new(directory)) };
+    let (client, kept, status) = (Arc::clone(client), Arc::clone(kept), Arc::clone(status));
+    let (topic, on_unknown) = (config.topics.input(), config.schemas.on_unknown);
+    let source = RegistrySource::start(client, kept, topic, directory, on_unknown, status)?;
+    if !source.settle(SETTLE_MAX) {
+        let kept = source.known().iter().filter(|key| matches!(key, SchemaKey::Id(_) | SchemaKey::Guid(_))).count();
+        tracing::warn!(schemas = kept, "the schema registry did not answer at start: schemas that are kept are used");
+    }
+    Ok(Box::new(source))
+}
+
+fn directory(config: &Config, registry: Option<&Registry>) -> Result<SchemaDirectory, Fatal> {
     let schemas = &config.schemas;
+    // With a registry the folder's word is not the last one.
+    let on_unknown = if registry.is_some() { OnUnknown::DeadLetter } else { schemas.on_unknown };
     let mut directory = match schemas.directory.as_deref() {
-        Some(folder) => SchemaDirectory::open(folder, schemas.on_unknown).map_err(refused)?,
-        None => SchemaDirectory::without_folder(schemas.on_unknown),
+        Some(folder) => SchemaDirectory::open(folder, on_unknown).map_err(refused)?,
+        None => SchemaDirectory::without_folder(on_unknown),
     };
     if let Some(file) = schemas.raw_schema.as_deref() {
         directory.set_raw(Path::new(file)).map_err(refused)?;

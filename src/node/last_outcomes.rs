@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::own_schemas::OwnSchemas;
 use crate::avro::outcome::{Origin, OriginReader};
 use crate::avro::written::Written;
 use crate::config::{Config, DeliveryMode};
@@ -43,10 +44,10 @@ type Due = BTreeMap<i32, Vec<(u64, i64)>>;
 ///
 /// # Errors
 /// Those of [`TopicReader::read`].
-pub(super) fn find(config: &Config, counts: PartitionCounts) -> Result<LastOutcomes, Fatal> {
+pub(super) fn find(config: &Config, counts: PartitionCounts, own: &OwnSchemas) -> Result<LastOutcomes, Fatal> {
     let topics = &config.topics;
     let input = topics.input().as_str();
-    let (reader, judge) = (reader(Written::Outputs, input)?, sampling(config));
+    let (reader, judge) = (reader(Written::Outputs, input, own)?, sampling(config));
     let (mut found, mut due, mut unknown) = (BTreeMap::new(), Due::new(), 0_u64);
     collect(config, counts, Destination::Outputs, &mut found, |record| {
         let value = record.value().unwrap_or_default();
@@ -77,13 +78,14 @@ pub(super) fn find(config: &Config, counts: PartitionCounts) -> Result<LastOutco
     }
     let mut outcomes = go_on(config, &mut found)?;
     if config.delivery == DeliveryMode::AtLeastOnce && !due.is_empty() {
-        go_back_for_copies(config, counts, &due, &mut outcomes)?;
+        go_back_for_copies(config, counts, (&due, own), &mut outcomes)?;
     }
     Ok(outcomes)
 }
 
-fn reader(of: Written, input: &str) -> Result<OriginReader, Fatal> {
+fn reader(of: Written, input: &str, own: &OwnSchemas) -> Result<OriginReader, Fatal> {
     OriginReader::new(of, input)
+        .map(|reader| reader.with_ids(own.ids(of)))
         .map_err(|error| Fatal::new(exit::MODEL, error.to_string(), "report this: the schemas of outcomes are ours"))
 }
 
@@ -118,10 +120,10 @@ fn copy_key(
 fn go_back_for_copies(
     config: &Config,
     counts: PartitionCounts,
-    due: &Due,
+    (due, own): (&Due, &OwnSchemas),
     outcomes: &mut LastOutcomes,
 ) -> Result<(), Fatal> {
-    let reader = reader(Written::Review, config.topics.input())?;
+    let reader = reader(Written::Review, config.topics.input(), own)?;
     let (mut found, mut last) = (BTreeMap::new(), HashMap::new());
     collect(config, counts, Destination::Review, &mut found, |record| {
         let Origin::Record { partition, offset } = reader.origin(record.value()?) else { return None };

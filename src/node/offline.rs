@@ -141,7 +141,7 @@ impl Offline {
         let (key, start) = detect(None, value, self.accept).ok()?;
         let writer = match self.schemas.lookup(key) {
             Lookup::Found(writer) => writer,
-            Lookup::Pending | Lookup::Unknown | Lookup::Refused(_) => return None,
+            Lookup::Coming | Lookup::Pending | Lookup::Unknown | Lookup::Refused(_) => return None,
         };
         locate(&writer, &self.package.reader, &self.package.wanted, (value, start), reject)
     }

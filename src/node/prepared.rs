@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::decoding::{self, Preloaded};
+use super::registry::Registry;
 use crate::config::Config;
 use crate::doors::Clock;
 use crate::error::Fatal;
@@ -17,13 +18,13 @@ pub struct Prepared {
 
 impl Prepared {
     /// Checks the package's files, hash, contract and reader schema; ONNX Runtime; golden rows and golden records; then the
-    /// writers' schemas.
+    /// writers' schemas, those of `registry` as well where it may be asked.
     ///
     /// # Errors
     /// What does not hold, with its fix and exit code.
-    pub fn of(config: &Config, clock: &dyn Clock) -> Result<Prepared, Fatal> {
+    pub fn of(config: &Config, clock: &dyn Clock, registry: Option<&Registry>) -> Result<Prepared, Fatal> {
         let model = model::prepare(&config.model.package, &model_settings(config), clock)?;
-        let schemas = decoding::preload(config, &model.package)?;
+        let schemas = decoding::preload(config, &model.package, registry)?;
         Ok(Prepared { model, schemas })
     }
 

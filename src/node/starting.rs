@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use super::last_outcomes::{self, LastOutcomes};
+use super::own_schemas::OwnSchemas;
 use crate::config::Config;
 use crate::error::{Fatal, exit};
 use crate::kafka::cluster::starting_offsets::{self, GroupOffsets, Held, Kept};
@@ -20,7 +21,7 @@ pub(super) fn end_offsets(config: &Config, partitions: i32) -> Result<Vec<i64>, 
 ///
 /// # Errors
 /// [`exit::CONFIG`] where somebody has to say where to begin; [`exit::UNAVAILABLE`] when the cluster does not answer.
-pub(super) fn fix(config: &Config, counts: PartitionCounts) -> Result<(), Fatal> {
+pub(super) fn fix(config: &Config, counts: PartitionCounts, own: &OwnSchemas) -> Result<(), Fatal> {
     let (kafka, topic) = (&config.kafka, config.topics.input().as_str());
     let group = GroupOffsets::of(kafka, topic, counts[TopicRole::Input], config.limits.offsets_timeout())?;
     let held = group.held()?;
@@ -30,7 +31,7 @@ pub(super) fn fix(config: &Config, counts: PartitionCounts) -> Result<(), Fatal>
     }
     let outcomes = match kafka.without_offsets {
         WithoutOffsets::Begin => LastOutcomes::default(),
-        WithoutOffsets::Refuse | WithoutOffsets::Resume => last_outcomes::find(config, counts)?,
+        WithoutOffsets::Refuse | WithoutOffsets::Resume => last_outcomes::find(config, counts, own)?,
     };
     let held = if outcomes.next.is_empty() {
         let start_at = kafka.start_at.ok_or_else(|| nowhere(config, counts[TopicRole::Input]))?;

@@ -57,11 +57,7 @@ impl WaitingPartition {
     pub fn alarm(&self, topic: &str, now_ms: i64) -> String {
         let WaitingPartition { partition, since_ms, why, .. } = self;
         let put = if why.contains("fix: ") { "" } else { ". Put its .avsc into schemas.directory" };
-        format!(
-            "{topic}-{partition} has been waiting for a schema for {}: {why}{put}. With schemas.on_unknown = \
-             \"dead_letter\" its records are dead letters instead",
-            lasted(*since_ms, now_ms)
-        )
+        format!("{topic}-{partition} has been waiting for a schema for {}: {why}{put}", lasted(*since_ms, now_ms))
     }
 
     pub fn lasted(&self, now_ms: i64) -> Duration {

@@ -17,6 +17,7 @@ pub mod log;
 pub mod log_writer;
 pub mod metrics;
 mod readings;
+pub mod registry;
 pub mod reject_examples;
 pub mod state;
 pub mod stats;

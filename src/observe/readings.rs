@@ -10,6 +10,7 @@ use super::cells::{Mark, held};
 use super::exposition::Series;
 use super::latency::{QUANTILES, Step, StepTimes, quantile_us};
 use super::log_writer;
+use super::registry::RegistryStatus;
 use super::state::AdminState;
 use super::stats::{LaneStats, PartitionState, ShownPartition, merged_times};
 use crate::doors::Why;
@@ -180,6 +181,40 @@ fn buckets(histogram: &Histogram<u64>) -> (f64, Vec<(f64, u64)>) {
     }
     let bounds = BUCKETS_US.iter().map(|bound| *bound as f64 / 1e6).chain([f64::INFINITY]);
     (sum_us / 1e6, bounds.zip(counts).collect())
+}
+
+/// No series without a registry, as of the next ones.
+pub(super) fn registry_reachable(scrape: &Scrape<'_>, series: &mut Series<'_>) -> fmt::Result {
+    of_registry(scrape, |registry| series.count(&[], (!registry.is_away()).into()))
+}
+
+pub(super) fn registry_away_seconds(scrape: &Scrape<'_>, series: &mut Series<'_>) -> fmt::Result {
+    let now_ms = scrape.state.wall_ms();
+    of_registry(scrape, |registry| series.gauge(&[], registry.away_for(now_ms).as_secs_f64()))
+}
+
+pub(super) fn registry_answers(scrape: &Scrape<'_>, series: &mut Series<'_>) -> fmt::Result {
+    of_registry(scrape, |registry| series.count(&[], registry.answers.get()))
+}
+
+pub(super) fn registry_failures(scrape: &Scrape<'_>, series: &mut Series<'_>) -> fmt::Result {
+    of_registry(scrape, |registry| series.count(&[], registry.failures.get()))
+}
+
+pub(super) fn registry_schemas(scrape: &Scrape<'_>, series: &mut Series<'_>) -> fmt::Result {
+    of_registry(scrape, |registry| series.count(&[], registry.schemas.get()))
+}
+
+pub(super) fn registry_schemas_fetched(scrape: &Scrape<'_>, series: &mut Series<'_>) -> fmt::Result {
+    of_registry(scrape, |registry| series.count(&[], registry.fetched.get()))
+}
+
+pub(super) fn registry_schemas_pending(scrape: &Scrape<'_>, series: &mut Series<'_>) -> fmt::Result {
+    of_registry(scrape, |registry| series.count(&[], registry.pending.get()))
+}
+
+fn of_registry(scrape: &Scrape<'_>, visit: impl FnOnce(&RegistryStatus) -> fmt::Result) -> fmt::Result {
+    scrape.state.registry.as_deref().map_or(Ok(()), visit)
 }
 
 pub(super) fn model(scrape: &Scrape<'_>, series: &mut Series<'_>) -> fmt::Result {

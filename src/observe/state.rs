@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::cells::Mark;
 use super::dead_letter_share::SharedShare;
+use super::registry::RegistryStatus;
 use super::stats::LaneStats;
 use crate::doors::Clock;
 use crate::memory;
@@ -75,6 +76,8 @@ pub struct AdminState {
     pub phase: Arc<Phase>,
     /// The share of dead letters, as whoever conducts the lanes counts it.
     pub dead_letter_share: SharedShare,
+    /// Where a schema registry is configured.
+    pub registry: Option<Arc<RegistryStatus>>,
     /// The clock that the lanes stamp their cycles with.
     pub clock: Arc<dyn Clock + Send + Sync>,
     /// The clock's time at start, nanoseconds.

@@ -32,6 +32,8 @@ pub struct Status<'a> {
     alarms: Vec<String>,
     model: &'a ModelInfo,
     dead_letter_share: DeadLetterShare,
+    /// `null` without one.
+    schema_registry: Option<Value>,
     lanes: Vec<Map<String, Value>>,
     latency_us: Map<String, Value>,
     memory: Memory,
@@ -76,6 +78,7 @@ impl<'a> Status<'a> {
             alarms: state.alarms(),
             model: &state.model,
             dead_letter_share: dead_letter_share(state),
+            schema_registry: state.registry.as_ref().map(|registry| registry.shown(state.wall_ms())),
             lanes: state.lanes.iter().enumerate().map(|(index, stats)| lane(state, index, stats)).collect(),
             latency_us: latency(state),
             memory: Memory {

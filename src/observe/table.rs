@@ -92,6 +92,13 @@ families {
     step_latency_seconds: Histogram [step]
         "Time of each step of a record's way: topic ends and intake begins at the poll";
     step_latency_quantile_seconds: Gauge [step quantile] "The same times as quantiles since start";
+    registry_reachable: Gauge [] "1 when the schema registry answered what it was asked last";
+    registry_away_seconds: Gauge [] "How long the schema registry has given no answer, 0 when all is well";
+    registry_answers: Counter [] "Answers of the schema registry";
+    registry_failures: Counter [] "Requests to the schema registry that brought no answer";
+    registry_schemas: Gauge [] "Schemas of the registry that are there, kept ones as well";
+    registry_schemas_fetched: Counter [] "Schemas fetched from the registry since start";
+    registry_schemas_pending: Gauge [] "Schemas that the registry is being asked for";
     model: Info [name version sha256 provider] "The model that scores";
     build: Info [version commit] "This program";
     ready: Gauge [] "1 when /readyz says yes";

@@ -6,5 +6,6 @@ pub mod model;
 pub mod record;
 pub mod scatter;
 pub mod schemas;
+pub mod secret;
 pub mod settings;
 pub mod topics;

@@ -13,6 +13,7 @@ pub mod own_kafka;
 pub mod process;
 pub mod producers;
 pub mod records;
+pub mod registry;
 pub mod wait;
 
 pub use job::{Job, Node, STEP, Transactions, assert_sound, summary};

@@ -3,6 +3,7 @@
 mod connection;
 mod load;
 mod machine;
+mod registry;
 mod robust;
 mod secrets;
 mod security;

@@ -94,8 +94,11 @@ fn every_configuration_of_the_pages_loads() {
             // A part of a configuration gets what is required beside it.
             let rest =
                 [("kafka.bootstrap", "b:9092"), ("kafka.group", "g"), ("model.package", "models/card-fraud-gbdt")];
-            let lacks = |key: &str| !block.contains(&format!("\n{} = ", key.split_once('.').unwrap().1));
-            let flags = rest.iter().filter(|(key, _)| lacks(key)).map(|(key, value)| say(key, value)).collect();
+            let of_registry = [("schemas.registry.urls", "https://r:8081"), ("schemas.registry.cache_dir", "kept")];
+            let has_registry = block.contains("[schemas.registry");
+            let rest = rest.iter().chain(of_registry.iter().filter(|_| has_registry));
+            let lacks = |key: &str| !block.contains(&format!("\n{} = ", key.rsplit_once('.').unwrap().1));
+            let flags = rest.filter(|(key, _)| lacks(key)).map(|(key, value)| say(key, value)).collect();
             let sources = Sources { file: Some(file), env: Vec::new(), flags };
             let config = Config::load(&sources, &Machine::current());
             assert!(config.is_ok(), "{}:\n{block}\n{}", page.path.display(), config.err().unwrap());

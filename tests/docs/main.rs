@@ -14,5 +14,6 @@ mod hints;
 mod metrics;
 mod model_package;
 mod packages;
+mod reading_by_id;
 mod reading_outputs;
 mod support;

@@ -40,7 +40,7 @@ sys.exit(producer.flush(30))
 
 /// What a command says; it must end well.
 #[track_caller]
-fn said(command: &mut Command) -> String {
+pub fn said(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
@@ -81,7 +81,10 @@ fn python_and_java_of_the_page_decode_the_outputs_and_the_readmes_transaction_co
     ] {
         std::fs::write(folder.join(file), said(scorewire().args(["schema", "outputs"]).args(args))).unwrap();
     }
-    let ([script], [program]) = (&page.blocks("python")[..], &page.blocks("java")[..]) else { panic!("other blocks") };
+    // The others are for outputs with ids of a registry.
+    let ([script, _], [program, _]) = (&page.blocks("python")[..], &page.blocks("java")[..]) else {
+        panic!("other blocks")
+    };
     let args = [kafka.bootstrap(), &job.input, &job.outputs, schema.to_str().unwrap()];
     let lines = said(Command::new(&python).current_dir(folder).args(["-B", "-c", script]).args(args));
     let pairs: Vec<Json> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -117,14 +120,19 @@ fn pair((name, value): (&String, &Json)) -> (String, Json) {
     (name.clone(), value.clone())
 }
 
-fn java_line(line: &str) -> (String, String, String) {
+pub fn java_line(line: &str) -> (String, String, String) {
     let words: Vec<&str> = line.split(' ').collect();
     let score: f64 = words[2].parse().unwrap();
     (words[0].to_owned(), words[1].to_owned(), as_answered(score))
 }
 
 fn python_line(pair: &Json) -> (String, String, String) {
-    let (output, source) = (&pair["output"], &pair["output"]["source"]);
+    place_and_score(&pair["output"])
+}
+
+/// Of an output: its source, its decision and its score.
+pub fn place_and_score(output: &Json) -> (String, String, String) {
+    let source = &output["source"];
     let place = format!("{}-{}-{}", source["topic"].as_str().unwrap(), source["partition"], source["offset"]);
     (place, output["decision"].as_str().unwrap().to_owned(), as_answered(output["score"].as_f64().unwrap()))
 }

@@ -115,6 +115,7 @@ impl Setup {
             lane: 0,
             topic: TOPIC.into(),
             input_partitions: self.partitions,
+            forms: Default::default(),
             review: ReviewSettings { sample_per_million: self.sample_per_million, payload: self.review_payload },
             dead_letters: DeadLetterSettings {
                 payload: self.dead_letter_payload,

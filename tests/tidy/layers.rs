@@ -13,14 +13,21 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("doors", &["error", "values"]),
     ("avro", &["error", "values", "doors"]),
     ("observe", &["error", "memory", "values", "doors"]),
+    ("registry", &["error", "values", "doors", "avro", "observe"]),
     ("model", &["error", "memory", "values", "doors", "avro"]),
     ("kafka", &["error", "failpoint", "values", "doors"]),
     ("lane", &["error", "failpoint", "values", "doors", "avro", "observe"]),
-    ("config", &["error", "values", "doors", "model", "observe", "kafka"]),
+    ("config", &["error", "values", "doors", "model", "observe", "kafka", "registry"]),
     ("load", &["error", "values", "doors", "avro", "observe", "kafka"]),
     // Where the real doors meet the lane.
-    ("node", &["error", "values", "doors", "avro", "model", "observe", "kafka", "lane", "config"]),
-    ("cli", &["error", "values", "doors", "avro", "model", "observe", "kafka", "lane", "config", "load", "node"]),
+    ("node", &["error", "values", "doors", "avro", "model", "observe", "registry", "kafka", "lane", "config"]),
+    (
+        "cli",
+        &[
+            "error", "values", "doors", "avro", "model", "observe", "registry", "kafka", "lane", "config", "load",
+            "node",
+        ],
+    ),
     // The allocator is chosen there.
     ("main", &["error", "memory", "cli"]),
     ("lib", &[]),
@@ -40,6 +47,7 @@ const FENCES: &[Fence] = &[
         only_in: &["src/kafka/"],
         why: "only src/kafka/ knows the Kafka client",
     },
+    Fence { names: &["ureq"], only_in: &["src/registry/"], why: "only src/registry/ speaks HTTP to others" },
     Fence { names: &["ort", "ort_sys"], only_in: &["src/model/"], why: "only src/model/ knows ONNX Runtime" },
 ];
 

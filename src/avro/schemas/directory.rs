@@ -132,6 +132,15 @@ impl SchemaDirectory {
         files.map(remark).collect()
     }
 
+    /// Why the folder cannot answer for a key now.
+    pub fn broken(&self, key: SchemaKey) -> Option<String> {
+        let about = |(file, problem): (&PathBuf, &SchemaError)| {
+            matches!(key_of(file), Ok(Some(named)) if named == key).then(|| problem.to_string())
+        };
+        let folder = self.unreadable.as_ref().map(ToString::to_string);
+        folder.or_else(|| self.broken.iter().find_map(about))
+    }
+
     fn look(&self) -> Option<Look> {
         let look = |path: &PathBuf| fs::metadata(path).ok().map(|data| (data.mtime(), data.mtime_nsec(), data.len()));
         self.folder.iter().chain(self.broken.keys()).map(look).collect()
@@ -266,11 +275,7 @@ impl SchemaSource for SchemaDirectory {
     }
 
     fn problem(&self, key: SchemaKey) -> Option<String> {
-        let about = |(file, problem): (&PathBuf, &SchemaError)| {
-            matches!(key_of(file), Ok(Some(named)) if named == key).then(|| problem.to_string())
-        };
-        let folder = self.unreadable.as_ref().map(ToString::to_string);
-        folder.or_else(|| self.broken.iter().find_map(about)).or_else(|| {
+        self.broken(key).or_else(|| {
             let missing = !self.found.contains_key(&key);
             missing.then(|| {
                 let what = format!("no .avsc file here has schema {}", key_text(key));

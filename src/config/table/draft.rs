@@ -1,5 +1,6 @@
 //! A plan in the making.
 
+use super::registry_draft::RegistryDraft;
 use crate::config::plan::Config;
 use crate::values::settings::DeadlineFrom;
 
@@ -14,6 +15,7 @@ pub struct Draft {
     pub thresholds_version: Option<String>,
     pub deadline_ms: Option<u64>,
     pub deadline_from: Option<DeadlineFrom>,
+    pub registry: RegistryDraft,
 }
 
 impl Draft {
@@ -28,6 +30,7 @@ impl Draft {
             thresholds_version: None,
             deadline_ms: None,
             deadline_from: None,
+            registry: RegistryDraft::default(),
         }
     }
 
@@ -44,6 +47,7 @@ impl Draft {
             deadline_ms: config.deadline.map(|deadline| deadline.limit_ms),
             // Without a deadline its start means nothing, and stating it would not read back.
             deadline_from: config.deadline.map(|deadline| deadline.from),
+            registry: config.schemas.registry.as_ref().map_or_else(RegistryDraft::default, RegistryDraft::of),
         }
     }
 }

@@ -35,6 +35,8 @@ pub type Example = &'static str;
 pub enum Reading {
     /// Where Kafka is, for commands that score nothing.
     Connection,
+    /// And where schemas are registered.
+    Registry,
     /// All of it.
     Whole,
 }

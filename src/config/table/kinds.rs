@@ -117,6 +117,19 @@ impl Kind for Share {
     }
 }
 
+/// True or false.
+pub struct Flag(pub Place<bool>);
+
+impl Kind for Flag {
+    fn read(&self, key: &'static str, reader: &mut Reader<'_>, draft: &mut Draft) {
+        self.0.set(draft, reader.flag(key));
+    }
+
+    fn show(&self, draft: &mut Draft) -> Value {
+        self.0.get(draft).copied().into()
+    }
+}
+
 /// One of a few words, and what each stands for.
 pub type Words<T> = &'static [(&'static str, T)];
 

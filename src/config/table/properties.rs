@@ -122,7 +122,7 @@ fn secret_path(reader: &Reader<'_>, key: &str, path: &str) -> PathBuf {
     directory.join(path)
 }
 
-fn secret_from_file(reader: &mut Reader<'_>, key: &str, path: &Path) -> Option<String> {
+pub(super) fn secret_from_file(reader: &mut Reader<'_>, key: &str, path: &Path) -> Option<String> {
     match read_secret(path) {
         Ok(secret) if secret.trim().is_empty() => {
             reader.problem(key, format!("{} is empty", path.display()), "write the secret into it");
@@ -140,7 +140,7 @@ fn secret_from_file(reader: &mut Reader<'_>, key: &str, path: &Path) -> Option<S
     }
 }
 
-fn warn_if_world_readable(reader: &mut Reader<'_>, path: Option<&Path>, key: &str) {
+pub(super) fn warn_if_world_readable(reader: &mut Reader<'_>, path: Option<&Path>, key: &str) {
     use std::os::unix::fs::PermissionsExt;
     let Some(path) = path else { return };
     if std::fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o004 != 0) {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
+use crate::values::secret::Secret;
+
 /// The one secret that a client takes while it lives.
 pub const PASSWORD: &str = "sasl.password";
 
@@ -47,6 +49,5 @@ pub struct PasswordFiles {
 /// # Errors
 /// When it cannot be read, or is no UTF-8.
 pub fn read_secret(path: &Path) -> io::Result<String> {
-    let text = std::fs::read_to_string(path)?;
-    Ok(text.trim_end_matches(['\n', '\r']).to_owned())
+    Ok(Secret::of_file(&std::fs::read_to_string(path)?).expose().to_owned())
 }

@@ -1,6 +1,7 @@
 //! A value that is never shown.
 
 use std::fmt;
+use std::path::PathBuf;
 
 /// What stands in the place of a secret wherever it would be shown.
 pub const MASK: &str = "***";
@@ -13,6 +14,11 @@ pub struct Secret(String);
 impl Secret {
     pub fn new(value: String) -> Secret {
         Secret(value)
+    }
+
+    /// What a file holds, without the newline that editors leave behind it.
+    pub fn of_file(text: &str) -> Secret {
+        Secret(text.trim_end_matches(['\n', '\r']).to_owned())
     }
 
     pub fn expose(&self) -> &str {
@@ -30,4 +36,12 @@ impl fmt::Display for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(MASK)
     }
+}
+
+/// Where a secret comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretFrom {
+    Given(Secret),
+    /// Read again each time, so that it can be replaced while the process runs.
+    File(PathBuf),
 }

@@ -1,0 +1,11 @@
+//! The schema registry's client: against a stub that answers what a test wants, and as a node meets it.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod client;
+mod desk;
+mod node;
+mod source;
+mod stub;
+mod tls;
