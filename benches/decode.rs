@@ -61,6 +61,7 @@ fn wanted(paths: &[&str]) -> Wanted {
             name: path.to_string(),
             path: path.to_string(),
             transform: Transform::Number,
+            then: Vec::new(),
             missing: is_nullable.then_some(Missing::Nan),
             min: None,
             max: None,

@@ -64,7 +64,11 @@ def feature(value, want):
         return result if in_f32(result) else None
     if transform == "equals":
         return float(value == want["listed"][0])
-    if transform != "listed":
+    if transform == "is_in":
+        return float(value in want["listed"])
+    if transform == "one_hot" and value in want["listed"]:
+        return float(value == want["listed"][0])
+    if transform not in ("listed", "one_hot"):
         raise ValueError(f"no such transform here: {transform}")
     if value in want["listed"]:
         return float(want["listed"].index(value))

@@ -4,11 +4,11 @@
 use serde_json::Value as Json;
 
 use super::compile::{Compiler, milliseconds_divisor};
-use super::feature::Missing;
+use super::feature::{Missing, Transform};
 use super::graph::{Kind, NodeId};
 use super::logical::Logical;
 use super::meaning;
-use super::ops::{Meaning, Op};
+use super::ops::{Given, Meaning, Op};
 use super::problem::{PlanError, shortened};
 use super::wants::{Use, Want};
 use crate::error::Reject;
@@ -25,6 +25,7 @@ impl Compiler<'_> {
         let mut ops = Vec::new();
         let mut rejected: Option<u16> = None;
         for wanted in want.all_uses() {
+            // What columns are computed of is missing until something is read.
             let Use::Feature(column) = wanted else { continue };
             let feature = self.feature(column);
             match (feature.transform.of_presence(false), feature.missing) {
@@ -54,7 +55,7 @@ impl Compiler<'_> {
     /// When a feature's policy rejects what is missing: every record of this writer would be a dead letter.
     pub fn note_never_given(&mut self, want: &Want) -> Result<(), PlanError> {
         for wanted in want.all_uses() {
-            if let Use::Feature(column) = wanted
+            if let Some(column) = wanted.column()
                 && self.feature(column).transform.of_presence(false).is_none()
                 && matches!(self.feature(column).missing, Some(Missing::Reject) | None)
             {
@@ -69,7 +70,7 @@ impl Compiler<'_> {
     fn name_never_given(&mut self, want: &Want) {
         for wanted in want.all_uses() {
             let name = match wanted {
-                Use::Feature(column) => format!("feature `{}`", self.feature(column).name),
+                Use::Feature(column) | Use::Raw { column, .. } => format!("feature `{}`", self.feature(column).name),
                 Use::TransactionId => "transaction id".to_owned(),
                 Use::EventTime => "event time".to_owned(),
             };
@@ -107,6 +108,18 @@ impl Compiler<'_> {
                     })?;
                     Op::Constant { column, value }
                 }
+                Use::Raw { column, place } => {
+                    let value = meaning::raw_of_default(self.feature(column), self.reader, node, default);
+                    let value = value.map_err(|what| {
+                        PlanError::new(self.place(want), what, "correct the default in the reader's schema")
+                    })?;
+                    let divisor = match self.is_time(column, node) {
+                        true => milliseconds_divisor([&Logical::None, &self.reader.node(node).logical]),
+                        false => 1,
+                    };
+                    self.plan.constants.push(value / divisor as f64);
+                    Op::Given(Given::Raw { place, index: self.plan.constants.len() as u32 - 1 })
+                }
                 Use::TransactionId => {
                     let what = "the writer does not have it, and a default would name every record alike";
                     return Err(PlanError::new(
@@ -117,12 +130,19 @@ impl Compiler<'_> {
                 }
                 Use::EventTime => {
                     let divisor = milliseconds_divisor([&Logical::None, &self.reader.node(node).logical]);
-                    Op::EventTime(default.as_i64().unwrap_or_default().div_euclid(divisor))
+                    Op::Given(Given::EventTime(default.as_i64().unwrap_or_default().div_euclid(divisor)))
                 }
             };
             self.emit.push(op)?;
         }
         let reader = self.reader;
+        if let Kind::Map(values) = reader.kind(node) {
+            for (key, want) in &want.keys {
+                if let Some(default) = default.get(key) {
+                    self.default(*values, default, want)?;
+                }
+            }
+        }
         let Kind::Record(fields) = reader.kind(node) else { return Ok(()) };
         for field in fields {
             let Some(want) = want.fields.get(&field.name) else { continue };
@@ -148,12 +168,16 @@ impl Compiler<'_> {
             return Err(PlanError::new(self.place(want), what, "write it as timestamp-millis, -micros or -nanos"));
         }
         for &wanted in uses {
-            let Use::Feature(_) = wanted else { continue };
+            let Some(column) = wanted.column() else { continue };
             let place = self.place_of(wanted);
+            if self.is_time(column, r) {
+                continue;
+            }
             if read.timestamp().is_some() {
                 self.remark(format!(
-                    "{place} is a timestamp as a plain number: as float32 it is exact to two minutes only; derive the \
-                     hour, the weekday or a difference in the enrichment instead"
+                    "{place} is a timestamp as a plain number: as float32 it is exact to two minutes only; take {} instead, \
+                     with transform =",
+                    Transform::OF_TIMES
                 ));
             } else if *read == Logical::None && *written != Logical::None {
                 self.remark(format!(
@@ -174,7 +198,7 @@ impl Compiler<'_> {
             return;
         }
         for &wanted in uses {
-            let Use::Feature(column) = wanted else { continue };
+            let Some(column) = wanted.column() else { continue };
             let meant = match (default, meaning::of_unknown(self.feature(column))) {
                 (Some(default), _) => format!("read as the reader's default {default}"),
                 (None, Meaning::Value(value)) => format!("scored as {value}, as the contract says of all others"),

@@ -3,7 +3,8 @@
 //! Only what is wanted is resolved: a field that no feature needs may change in any way, and is still walked over
 //! exactly as the writer's schema says.
 
-use super::feature::{Feature, Wanted};
+use super::feature::{Feature, Transform, Wanted};
+use super::finish;
 use super::graph::{Graph, Kind, NodeId};
 use super::logical::{Logical, Unit};
 use super::meaning::{self, meaning};
@@ -28,8 +29,10 @@ impl Plan {
         let (writer, reader) = (writer.graph(), reader.graph());
         let want = Want::new(reader, wanted)?;
         let ranges = wanted.features.iter().map(Range::of).collect();
-        let mut compiler =
-            Compiler { writer, reader, wanted, emit: Emitter::new(writer), plan: Plan { ranges, ..Plan::default() } };
+        let (computed, zones) = finish::computed(wanted)?;
+        let raw_len = wanted.places().1;
+        let plan = Plan { ranges, raw_len, computed, zones, ..Plan::default() };
+        let mut compiler = Compiler { writer, reader, wanted, emit: Emitter::new(writer), plan };
         compiler.value(writer.root, reader.root, &want)?;
         compiler.emit.finish()?;
         let Emitter { ops, targets, .. } = compiler.emit;
@@ -57,7 +60,7 @@ impl Compiler<'_> {
 
     pub fn place_of(&self, wanted: Use) -> String {
         match wanted {
-            Use::Feature(column) => place_of(self.feature(column)),
+            Use::Feature(column) | Use::Raw { column, .. } => place_of(self.feature(column)),
             Use::TransactionId => {
                 format!("transaction id ({})", self.wanted.transaction_id.as_deref().unwrap_or(""))
             }
@@ -70,7 +73,7 @@ impl Compiler<'_> {
     }
 
     /// Reads a value of the writer's type `w` as the reader's type `r`.
-    fn value(&mut self, w: NodeId, r: NodeId, want: &Want) -> Result<(), PlanError> {
+    pub fn value(&mut self, w: NodeId, r: NodeId, want: &Want) -> Result<(), PlanError> {
         if want.is_empty() {
             return self.emit.skip(w);
         }
@@ -134,7 +137,7 @@ impl Compiler<'_> {
         for &wanted in &want.uses {
             let answer = match wanted {
                 Use::Feature(column) => self.feature(column).transform.of_presence(true).map(|value| (column, value)),
-                Use::TransactionId | Use::EventTime => None,
+                Use::Raw { .. } | Use::TransactionId | Use::EventTime => None,
             };
             match answer {
                 Some((column, value)) => self.emit.push(Op::Constant { column, value })?,
@@ -145,6 +148,9 @@ impl Compiler<'_> {
         match (writer.kind(w), reader.kind(r)) {
             (Kind::Record(written), Kind::Record(read)) if !want.fields.is_empty() => {
                 self.record(w, written, read, want)
+            }
+            (Kind::Array(_) | Kind::Map(_), _) if !uses.is_empty() || !want.keys.is_empty() => {
+                self.within(w, r, &uses, want)
             }
             _ if uses.is_empty() => self.emit.skip(w),
             (Kind::Enum { symbols, .. }, _) => self.symbols(symbols, r, &uses),
@@ -232,11 +238,24 @@ impl Compiler<'_> {
         for wanted in uses {
             self.plan.sinks.push(match *wanted {
                 Use::Feature(column) => Sink::Column(column),
+                Use::Raw { column, place } => {
+                    let is_time = self.is_time(column, r);
+                    Sink::Raw { place, divisor: if is_time { divisor as u32 } else { 1 }, column }
+                }
                 Use::TransactionId => Sink::TransactionId,
                 Use::EventTime => Sink::EventTime(divisor),
             });
         }
         self.emit.push(Op::Number { wire, first, count: uses.len() as u32 })
+    }
+
+    /// Whether a computed column asks for milliseconds of the reader's type `r`.
+    pub fn is_time(&self, column: u16, r: NodeId) -> bool {
+        match self.feature(column).transform {
+            Transform::Hour(_) | Transform::Weekday(_) => true,
+            Transform::DifferenceFrom(_) => self.reader.node(r).logical.timestamp().is_some(),
+            _ => false,
+        }
     }
 
     fn symbols(&mut self, symbols: &[String], r: NodeId, uses: &[Use]) -> Result<(), PlanError> {
@@ -281,14 +300,24 @@ impl Compiler<'_> {
         if uses == [Use::TransactionId] {
             return self.emit.push(Op::TransactionText);
         }
-        let (first, count) = (self.plan.texts.len() as u32, uses.len() as u32);
-        for wanted in uses {
+        let first = self.plan.texts.len();
+        let mut uses = uses.iter();
+        while let Some(wanted) = uses.next() {
             self.plan.texts.push(match *wanted {
-                Use::Feature(column) => meaning::of_text(column, self.feature(column)),
+                Use::Feature(column) => match meaning::one_hot(column, &self.wanted.features) {
+                    Some((sink, columns)) => {
+                        // The columns behind it are this sink's too.
+                        uses.by_ref().take(columns - 1).for_each(drop);
+                        sink
+                    }
+                    None => meaning::of_text(column, self.feature(column)),
+                },
+                Use::Raw { column, place } => meaning::of_raw_text(column, place, self.feature(column)),
                 _ => TextSink::TransactionId,
             });
         }
-        self.emit.push(Op::Text { first, count })
+        let count = (self.plan.texts.len() - first) as u32;
+        self.emit.push(Op::Text { first: first as u32, count })
     }
 
     /// Sinks for a number that only features can use: the first of them, and how many.
@@ -296,6 +325,7 @@ impl Compiler<'_> {
         let first = self.plan.sinks.len();
         self.plan.sinks.extend(uses.iter().filter_map(|wanted| match *wanted {
             Use::Feature(column) => Some(Sink::Column(column)),
+            Use::Raw { column, place } => Some(Sink::Raw { place, divisor: 1, column }),
             _ => None,
         }));
         (first as u32, (self.plan.sinks.len() - first) as u32)

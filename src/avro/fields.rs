@@ -1,9 +1,10 @@
 //! The fields of a schema that a contract's paths can lead to, for whoever proposes a contract.
 
+use super::fits::{is_number, is_text};
 use super::graph::{Graph, Kind, NodeId};
 use super::logical::Logical;
 use super::schemas::AvroSchema;
-use super::wants::{is_event_time, is_id, is_number, is_text};
+use super::wants::{is_event_time, is_id};
 
 /// Places of one schema that are looked at: types that are named again and again expand without end.
 const PLACES_MAX: usize = 40_000;

@@ -34,7 +34,15 @@ impl KeyField {
             // Its index, as the plan's only column.
             let (name, path) = (path.to_owned(), path.to_owned());
             let missing = Some(Missing::Nan);
-            wanted.features = vec![Feature { name, path, transform: Transform::Number, missing, min: None, max: None }];
+            wanted.features = vec![Feature {
+                name,
+                path,
+                transform: Transform::Number,
+                then: Vec::new(),
+                missing,
+                min: None,
+                max: None,
+            }];
         } else if let Some(&leaf) = leaves.iter().find(|&&leaf| !is_text_or_whole(graph, leaf)) {
             let what = format!("its type is {}, and a key is text, an enum or a whole number", graph.describe(leaf));
             return Err(PlanError::new(place(path), what, "name another field, or send no keys"));

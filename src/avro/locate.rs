@@ -1,9 +1,10 @@
 //! Where in a payload a reject is: the field, and the byte. Plans do not keep that, so that rejecting costs nothing on a
 //! record's way; whoever looks at a single record walks it again here, by the writer's schema alone.
 
+use super::block::EMPTY_ITEMS_MAX;
 use super::feature::Wanted;
 use super::graph::{Field, Graph, Kind, NodeId};
-use super::plan::{DEPTH_MAX, EMPTY_ITEMS_MAX};
+use super::plan::DEPTH_MAX;
 use super::read;
 use super::resolve;
 use super::schemas::AvroSchema;

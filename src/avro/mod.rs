@@ -6,6 +6,7 @@
 //! [`locate`] are for people: what a schema has, and where in a payload a reject is.
 
 mod absent;
+mod block;
 mod build;
 mod canonical;
 mod compile;
@@ -14,8 +15,11 @@ mod datum;
 mod decimal;
 pub mod decoder;
 pub mod encode;
+mod entries;
 pub mod feature;
 pub mod fields;
+mod finish;
+mod fits;
 mod graph;
 mod items;
 pub mod key;
@@ -31,9 +35,12 @@ mod read;
 mod resolve;
 pub mod schemas;
 mod skip;
+pub mod step;
 mod text;
 pub mod transform;
 mod values;
 mod wants;
 pub mod wire;
+mod within;
 pub mod written;
+mod zone;

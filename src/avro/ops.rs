@@ -61,7 +61,7 @@ pub(super) enum Op {
         column: u16,
         value: f32,
     },
-    EventTime(i64),
+    Given(Given),
     /// An id that is text, and a time that is a long of milliseconds: what nearly every record has.
     TransactionText,
     EventTimeMillis,
@@ -109,6 +109,21 @@ pub(super) enum Op {
         first: u32,
         count: u32,
     },
+    /// An array or a map that something is wanted of: `entries[of]` says what. The operations of an item that nobody asks
+    /// for follow, then those of wanted ones; then the walk goes on at `next`.
+    Entries {
+        of: u32,
+        next: u32,
+    },
+}
+
+/// A default of what goes into no column.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Given {
+    /// In milliseconds.
+    EventTime(i64),
+    /// A number that a column is computed of: `constants[index]`.
+    Raw { place: u16, index: u32 },
 }
 
 /// A number that may be null, for one column without limits of its own.
@@ -136,6 +151,12 @@ pub(super) enum Wire {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Sink {
     Column(u16),
+    /// The place of a number that a column is computed of, and the divisor that makes milliseconds of a time, or 1.
+    Raw {
+        place: u16,
+        divisor: u32,
+        column: u16,
+    },
     TransactionId,
     /// The divisor that makes milliseconds.
     EventTime(i64),
@@ -162,7 +183,41 @@ pub(super) struct EnumSink {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum TextSink {
     TransactionId,
-    Column { column: u16, known: Texts, otherwise: Meaning },
+    Column {
+        column: u16,
+        known: Texts,
+        otherwise: Meaning,
+    },
+    /// What a column is computed of.
+    Raw {
+        place: u16,
+        column: u16,
+        known: Texts,
+        otherwise: Meaning,
+    },
+    /// Columns `first` to `first + count`, each for one text: known ones mean their own place among them.
+    OneHot {
+        first: u16,
+        count: u16,
+        known: Texts,
+        otherwise: Meaning,
+    },
+}
+
+/// What is wanted of an array or a map.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Entries {
+    pub is_map: bool,
+    /// Items are texts, which are read to be compared: no operations follow for them.
+    pub reads_texts: bool,
+    /// Items take no byte, so nothing in the payload bounds their number.
+    pub are_empty: bool,
+    /// Places that get the number of items.
+    pub lengths: Vec<u16>,
+    /// Places that get 1 where this text is an item, or this key is there, else 0.
+    pub contained: Vec<(Box<str>, u16)>,
+    /// Keys whose values are wanted, and where the operations of each begin.
+    pub keys: Vec<(Box<str>, u32)>,
 }
 
 /// Texts and their meanings. Codes of up to seven bytes, as those of countries, currencies and merchants are, are compared

@@ -43,6 +43,7 @@ impl VersionReader {
             name: name.to_owned(),
             path: format!("source.{name}"),
             transform,
+            then: Vec::new(),
             missing: None,
             min: None,
             max: None,

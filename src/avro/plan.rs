@@ -7,17 +7,20 @@
 //! 3. Arrays, maps and recursive records may be nested [`DEPTH_MAX`] deep; the stack is bounded by that.
 //! 4. On success every column of the row was written.
 
+use super::block::Block;
+use super::finish::{Computed, MISSING, RAW_MAX};
 use super::items::{simple_item, skip_items};
-use super::ops::{EnumSink, Meaning, Nullable, Op, Range, Sink, TextSink};
+use super::ops::{Entries, EnumSink, Meaning, Nullable, Op, Range, Sink, TextSink};
 use super::read;
+use super::zone::Zone;
 use crate::error::Reject;
 use crate::values::record::TransactionId;
 
 /// Arrays, maps and recursive records open at once in one payload.
 pub const DEPTH_MAX: u32 = 32;
 
-/// Items of no size (nulls, empty records) that one block may announce: nothing in the payload bounds them.
-pub const EMPTY_ITEMS_MAX: u64 = 1 << 16;
+/// Numbers for computed columns that most plans make do with: each record's are cleared before it is read.
+const FEW: usize = 32;
 
 /// How to read one writer's records into one reader's row. Immutable, and cheap to share.
 #[derive(Debug, Default)]
@@ -28,6 +31,13 @@ pub struct Plan {
     pub(super) enums: Vec<EnumSink>,
     pub(super) meanings: Vec<Meaning>,
     pub(super) texts: Vec<TextSink>,
+    pub(super) entries: Vec<Entries>,
+    /// Defaults of numbers that columns are computed of.
+    pub(super) constants: Vec<f64>,
+    /// How many numbers the walk leaves for columns that are computed of them, and those columns.
+    pub(super) raw_len: usize,
+    pub(super) computed: Vec<Computed>,
+    pub(super) zones: Vec<Zone>,
     /// By column.
     pub(super) ranges: Vec<Range>,
     /// What the writer's records never give: features by name, the transaction's id, the event's time.
@@ -37,14 +47,16 @@ pub struct Plan {
 }
 
 /// What the walk finds beside the row.
-pub(super) struct Found {
+pub(super) struct Found<'r> {
     pub id: TransactionId,
     pub event_time_ms: Option<i64>,
+    /// Numbers that columns are computed of.
+    pub raw: &'r mut [f64],
     /// Length of the whole value: a rest of it tells its own place.
     pub value_len: usize,
 }
 
-impl Found {
+impl Found<'_> {
     /// The id that `text` is, with `rest` behind it.
     #[inline(always)]
     pub fn text_id(&self, text: &[u8], rest: &[u8]) -> TransactionId {
@@ -84,11 +96,40 @@ impl Plan {
             return Err(Reject::Oversized);
         }
         let row = &mut row[..self.ranges.len()];
-        let mut found = Found { id: TransactionId::Absent, event_time_ms: None, value_len: value.len() };
+        match self.raw_len {
+            0 => self.read(payload, value.len(), row, &mut []),
+            1..=FEW => self.read_and_compute::<FEW>(payload, value.len(), row),
+            _ => self.read_and_compute::<RAW_MAX>(payload, value.len(), row),
+        }
+    }
+
+    #[inline(always)]
+    fn read(
+        &self,
+        payload: &[u8],
+        value_len: usize,
+        row: &mut [f32],
+        raw: &mut [f64],
+    ) -> Result<(TransactionId, Option<i64>), Reject> {
+        let mut found = Found { id: TransactionId::Absent, event_time_ms: None, raw, value_len };
         match self.walk(0, payload, row, &mut found, 0)? {
             [] => Ok((found.id, found.event_time_ms)),
             _ => Err(Reject::TrailingBytes),
         }
+    }
+
+    /// For plans with columns that are computed of several numbers, or in several steps.
+    #[inline(never)]
+    fn read_and_compute<const N: usize>(
+        &self,
+        payload: &[u8],
+        value_len: usize,
+        row: &mut [f32],
+    ) -> Result<(TransactionId, Option<i64>), Reject> {
+        let mut raw = [MISSING; N];
+        let found = self.read(payload, value_len, row, &mut raw)?;
+        self.compute(&raw, row)?;
+        Ok(found)
     }
 
     /// Length of the datum that `bytes` begin with, whatever follows it; for a plan that wants nothing.
@@ -100,18 +141,19 @@ impl Plan {
     /// When the plan has columns: there is no row to write them to.
     pub fn datum_len(&self, bytes: &[u8]) -> Result<usize, Reject> {
         assert_eq!(self.width(), 0, "only a plan without columns measures");
-        let mut found = Found { id: TransactionId::Absent, event_time_ms: None, value_len: bytes.len() };
+        let (id, event_time_ms) = (TransactionId::Absent, None);
+        let mut found = Found { id, event_time_ms, raw: &mut [], value_len: bytes.len() };
         self.walk(0, bytes, &mut [], &mut found, 0).map(|rest| bytes.len() - rest.len())
     }
 
     /// Runs from `start` to [`Op::End`] and returns what is left of the payload. The common steps are here, on a
     /// slice that stays in registers; the others are a call away, and spelt out so that the choice needs no bounds.
-    fn walk<'p>(
+    pub(super) fn walk<'p>(
         &self,
         start: u32,
         payload: &'p [u8],
         row: &mut [f32],
-        found: &mut Found,
+        found: &mut Found<'_>,
         depth: u32,
     ) -> Result<&'p [u8], Reject> {
         let mut rest = payload;
@@ -156,9 +198,9 @@ impl Plan {
                     let branch = read::index(&mut rest, count, Reject::BadUnionBranch)?;
                     ops = self.ops[self.targets[(first + branch) as usize] as usize..].iter();
                 }
-                Op::SkipBlocks { next } => {
+                Op::SkipBlocks { next } | Op::Entries { next, .. } => {
                     let item = (self.ops.len() - ops.len()) as u32;
-                    rest = self.skip_blocks(item, rest, row, found, deeper(depth)?)?;
+                    rest = self.blocks(op, item, rest, row, found, deeper(depth)?)?;
                     ops = self.ops[next as usize..].iter();
                 }
                 Op::SkipRecursive { start } => rest = self.walk(start, rest, row, found, deeper(depth)?)?,
@@ -170,7 +212,7 @@ impl Plan {
                 | Op::DecimalBytes { .. }
                 | Op::DecimalFixed { .. }
                 | Op::VariableScaleDecimal { .. }
-                | Op::EventTime(_)
+                | Op::Given(_)
                 | Op::SkipFixedBlocks { .. } => rest = self.value(op, rest, row, found)?,
             }
         }
@@ -229,15 +271,19 @@ impl Plan {
         Ok(())
     }
 
-    /// Blocks of items whose operations start at `item`.
-    fn skip_blocks<'p>(
+    /// Blocks of items whose operations start at `item`, behind `op`.
+    fn blocks<'p>(
         &self,
+        op: &Op,
         item: u32,
         mut rest: &'p [u8],
         row: &mut [f32],
-        found: &mut Found,
+        found: &mut Found<'_>,
         depth: u32,
     ) -> Result<&'p [u8], Reject> {
+        if let Op::Entries { of, .. } = *op {
+            return self.entries(of, item, rest, row, found, depth);
+        }
         let simple = simple_item(&self.ops[item as usize..]);
         while let Some(block) = Block::read(&mut rest)? {
             // Every item here takes a byte at least: items of no size are skipped as fixed ones.
@@ -256,54 +302,6 @@ impl Plan {
         }
         Ok(rest)
     }
-}
-
-/// The head of an array's or a map's block.
-struct Block {
-    count: u64,
-    /// What must be left of the payload after the block, where the writer said how many bytes it takes.
-    left: Option<usize>,
-}
-
-impl Block {
-    /// `None` is the end of the blocks.
-    #[inline(always)]
-    fn read(rest: &mut &[u8]) -> Result<Option<Block>, Reject> {
-        let count = read::long(rest)?;
-        if count >= 0 {
-            return Ok((count > 0).then_some(Block { count: count as u64, left: None }));
-        }
-        if count == i64::MIN {
-            return Err(Reject::BadLength);
-        }
-        let bytes = read::length(rest)?;
-        let left = rest.len().checked_sub(bytes).ok_or(Reject::Truncated)?;
-        Ok(Some(Block { count: count.unsigned_abs(), left: Some(left) }))
-    }
-
-    #[inline(always)]
-    fn check_end(&self, rest: &[u8]) -> Result<(), Reject> {
-        match self.left {
-            Some(left) if left != rest.len() => Err(Reject::BadLength),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// Blocks of items that are `size` bytes each: as fast as one skip.
-pub(super) fn skip_fixed_blocks(mut rest: &[u8], size: u64) -> Result<&[u8], Reject> {
-    while let Some(block) = Block::read(&mut rest)? {
-        if size == 0 && block.count > EMPTY_ITEMS_MAX {
-            return Err(Reject::BadLength);
-        }
-        let bytes = block.count.checked_mul(size).and_then(|bytes| usize::try_from(bytes).ok());
-        match bytes.and_then(|bytes| rest.get(bytes..)) {
-            Some(tail) => rest = tail,
-            None => return Err(Reject::BadLength),
-        }
-        block.check_end(rest)?;
-    }
-    Ok(rest)
 }
 
 #[inline(always)]

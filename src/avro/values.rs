@@ -1,8 +1,9 @@
 //! The steps of a walk that are worth a call: values with several uses or limits, texts, decimals, and containers.
 
+use super::block::skip_fixed_blocks;
 use super::decimal;
-use super::ops::{Meaning, Op, Sink, TextSink, Wire};
-use super::plan::{Found, Plan, skip_fixed_blocks};
+use super::ops::{Given, Meaning, Op, Sink, TextSink, Wire};
+use super::plan::{Found, Plan};
 use super::read;
 use crate::error::Reject;
 use crate::values::record::TransactionId;
@@ -15,7 +16,7 @@ impl Plan {
         op: &Op,
         mut rest: &'p [u8],
         row: &mut [f32],
-        found: &mut Found,
+        found: &mut Found<'_>,
     ) -> Result<&'p [u8], Reject> {
         match *op {
             Op::Number { wire, first, count } => {
@@ -23,6 +24,8 @@ impl Plan {
                 for sink in &self.sinks[first as usize..(first + count) as usize] {
                     match *sink {
                         Sink::Column(column) => self.put(row, column, value)?,
+                        Sink::Raw { place, divisor: 1, .. } => found.raw[usize::from(place)] = value,
+                        Sink::Raw { place, divisor, .. } => found.raw[usize::from(place)] = value / f64::from(divisor),
                         Sink::TransactionId => found.id = TransactionId::Long(integer),
                         Sink::EventTime(1) => found.event_time_ms = Some(integer),
                         Sink::EventTime(divisor) => found.event_time_ms = Some(integer.div_euclid(divisor)),
@@ -42,18 +45,19 @@ impl Plan {
                 self.text(text, id, first..first + count, row, found)?;
             }
             Op::DecimalBytes { scale, first, count } => {
-                self.decimal(read::bytes(&mut rest)?, i32::from(scale), first..first + count, row)?;
+                self.decimal(read::bytes(&mut rest)?, i32::from(scale), first..first + count, row, found)?;
             }
             Op::DecimalFixed { size, scale, first, count } => {
                 let (bytes, tail) = rest.split_at_checked(usize::from(size)).ok_or(Reject::Truncated)?;
                 rest = tail;
-                self.decimal(bytes, i32::from(scale), first..first + count, row)?;
+                self.decimal(bytes, i32::from(scale), first..first + count, row, found)?;
             }
             Op::VariableScaleDecimal { first, count } => {
                 let scale = read::int(&mut rest)?;
-                self.decimal(read::bytes(&mut rest)?, scale, first..first + count, row)?;
+                self.decimal(read::bytes(&mut rest)?, scale, first..first + count, row, found)?;
             }
-            Op::EventTime(ms) => found.event_time_ms = Some(ms),
+            Op::Given(Given::EventTime(ms)) => found.event_time_ms = Some(ms),
+            Op::Given(Given::Raw { place, index }) => found.raw[usize::from(place)] = self.constants[index as usize],
             Op::SkipFixedBlocks { size } => rest = skip_fixed_blocks(rest, u64::from(size))?,
             ref other => unreachable!("{other:?} is a step of the walk itself"),
         }
@@ -69,16 +73,25 @@ impl Plan {
         Ok(())
     }
 
-    fn decimal(&self, bytes: &[u8], scale: i32, sinks: std::ops::Range<u32>, row: &mut [f32]) -> Result<(), Reject> {
+    fn decimal(
+        &self,
+        bytes: &[u8],
+        scale: i32,
+        sinks: std::ops::Range<u32>,
+        row: &mut [f32],
+        found: &mut Found<'_>,
+    ) -> Result<(), Reject> {
         if bytes.is_empty() {
             return Err(Reject::BadLength);
         }
         let value = decimal::unscaled(bytes).map(|unscaled| decimal::scaled(unscaled, scale));
         for sink in &self.sinks[sinks.start as usize..sinks.end as usize] {
-            if let Sink::Column(column) = *sink {
-                // A scale that the payload chose may be absurd.
-                let value = value.filter(|value| value.is_finite()).ok_or(Reject::FeatureOutOfRange(column))?;
-                self.put(row, column, value)?;
+            let (Sink::Column(column) | Sink::Raw { column, .. }) = *sink else { continue };
+            // A scale that the payload chose may be absurd.
+            let value = value.filter(|value| value.is_finite()).ok_or(Reject::FeatureOutOfRange(column))?;
+            match *sink {
+                Sink::Raw { place, .. } => found.raw[usize::from(place)] = value,
+                _ => self.put(row, column, value)?,
             }
         }
         Ok(())
@@ -91,13 +104,25 @@ impl Plan {
         id: TransactionId,
         sinks: std::ops::Range<u32>,
         row: &mut [f32],
-        found: &mut Found,
+        found: &mut Found<'_>,
     ) -> Result<(), Reject> {
         for sink in &self.texts[sinks.start as usize..sinks.end as usize] {
             match sink {
                 TextSink::TransactionId => found.id = id,
                 TextSink::Column { column, known, otherwise } => {
                     row[usize::from(*column)] = known.meaning(text).unwrap_or(*otherwise).of(*column)?;
+                }
+                TextSink::Raw { place, column, known, otherwise } => {
+                    let value = known.meaning(text).unwrap_or(*otherwise).of(*column)?;
+                    found.raw[usize::from(*place)] = f64::from(value);
+                }
+                TextSink::OneHot { first, count, known, otherwise } => {
+                    let columns = &mut row[usize::from(*first)..usize::from(first + count)];
+                    columns.fill(0.0);
+                    match known.meaning(text) {
+                        Some(place) => columns[place.of(*first)? as usize] = 1.0,
+                        None => drop(otherwise.of(*first)?),
+                    }
                 }
             }
         }

@@ -2,19 +2,35 @@
 
 use std::collections::BTreeMap;
 
-use super::feature::{Feature, Missing, Wanted};
+use super::feature::{Feature, Wanted};
+use super::fits::check_feature;
 use super::graph::{Graph, Kind, NodeId};
 use super::logical::Logical;
 use super::problem::PlanError;
-use super::transform::{Takes, Transform};
+use super::transform::Transform;
 
 /// What a value at a path is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Use {
     /// The column's index in the row.
     Feature(u16),
+    /// The place of a number that the column is computed of, when the whole record was read.
+    Raw {
+        column: u16,
+        place: u16,
+    },
     TransactionId,
     EventTime,
+}
+
+impl Use {
+    /// The column that it is for, where it is for one.
+    pub fn column(self) -> Option<u16> {
+        match self {
+            Use::Feature(column) | Use::Raw { column, .. } => Some(column),
+            Use::TransactionId | Use::EventTime => None,
+        }
+    }
 }
 
 /// The uses of one place of the reader's schema, and of the fields below it.
@@ -22,6 +38,8 @@ pub(super) enum Use {
 pub(super) struct Want {
     pub uses: Vec<Use>,
     pub fields: BTreeMap<String, Want>,
+    /// Of a map: the uses of some keys' values.
+    pub keys: BTreeMap<String, Want>,
 }
 
 impl Want {
@@ -33,43 +51,50 @@ impl Want {
             let what = format!("{} features are more than a row can have", wanted.features.len());
             return Err(PlanError::new("the contract", what, "declare at most 65535 features"));
         }
-        for (column, feature) in wanted.features.iter().enumerate() {
-            let place = place_of(feature);
-            let found = find(reader, &feature.path, &place)?;
-            check_feature(reader, feature, &found, &place)?;
-            root.insert(&feature.path, Use::Feature(column as u16));
+        let (places, _) = wanted.places();
+        for (column, (feature, place)) in wanted.features.iter().zip(places).enumerate() {
+            check_feature(reader, feature)?;
+            let column = column as u16;
+            let Some(place) = place else {
+                root.at(&feature.path).uses.push(Use::Feature(column));
+                continue;
+            };
+            let mut at = root.at(&feature.path);
+            if let Transform::Key { key, .. } = &feature.transform {
+                at = at.keys.entry(key.clone()).or_default();
+            }
+            at.uses.push(Use::Raw { column, place });
+            if let Some(path) = feature.transform.other_path() {
+                root.at(path).uses.push(Use::Raw { column, place: place + 1 });
+            }
         }
         if let Some(path) = &wanted.transaction_id {
             let place = format!("transaction id ({path})");
             let found = find(reader, path, &place)?;
             check_leaves(reader, &found, &place, is_id, ID)?;
-            root.insert(path, Use::TransactionId);
+            root.at(path).uses.push(Use::TransactionId);
         }
         if let Some(path) = &wanted.event_time {
             let place = format!("event time ({path})");
             let found = find(reader, path, &place)?;
             check_leaves(reader, &found, &place, is_event_time, EVENT_TIME)?;
-            root.insert(path, Use::EventTime);
+            root.at(path).uses.push(Use::EventTime);
         }
         Ok(root)
     }
 
     pub fn is_empty(&self) -> bool {
-        self.uses.is_empty() && self.fields.is_empty()
+        self.uses.is_empty() && self.fields.is_empty() && self.keys.is_empty()
     }
 
     /// Every use here and below.
     pub fn all_uses(&self) -> Vec<Use> {
-        let below = self.fields.values().flat_map(Want::all_uses);
+        let below = self.fields.values().chain(self.keys.values()).flat_map(Want::all_uses);
         self.uses.iter().copied().chain(below).collect()
     }
 
-    fn insert(&mut self, path: &str, wanted: Use) {
-        let mut place = self;
-        for name in path.split('.') {
-            place = place.fields.entry(name.to_owned()).or_default();
-        }
-        place.uses.push(wanted);
+    fn at(&mut self, path: &str) -> &mut Want {
+        path.split('.').fold(self, |place, name| place.fields.entry(name.to_owned()).or_default())
     }
 }
 
@@ -78,12 +103,12 @@ pub(super) fn place_of(feature: &Feature) -> String {
 }
 
 /// Where a path leads: every type that can stand there except null.
-struct Found {
-    leaves: Vec<NodeId>,
-    is_nullable: bool,
+pub(super) struct Found {
+    pub leaves: Vec<NodeId>,
+    pub is_nullable: bool,
 }
 
-fn find(reader: &Graph, path: &str, place: &str) -> Result<Found, PlanError> {
+pub(super) fn find(reader: &Graph, path: &str, place: &str) -> Result<Found, PlanError> {
     let mut found = Found { leaves: vec![reader.root], is_nullable: false };
     found.flatten(reader);
     for name in path.split('.') {
@@ -132,51 +157,12 @@ fn no_such_field(reader: &Graph, node: NodeId, name: &str, place: &str) -> PlanE
     PlanError::new(place, what, fix)
 }
 
-fn check_feature(reader: &Graph, feature: &Feature, found: &Found, place: &str) -> Result<(), PlanError> {
-    match feature.transform.takes() {
-        Takes::Anything => return Ok(()),
-        Takes::Numbers => {
-            let (expected, otherwise) = number();
-            check_leaves(reader, found, place, is_number, (expected, &otherwise))?;
-        }
-        Takes::Texts => {
-            check_leaves(reader, found, place, is_text, TEXT)?;
-            check_symbols(reader, found, feature.transform.listed(), place)?;
-        }
-    }
-    if let (Some(min), Some(max)) = (feature.min, feature.max)
-        && min > max
-    {
-        return Err(PlanError::new(place, format!("its minimum {min} is above its maximum {max}"), "swap the limits"));
-    }
-    if found.is_nullable && feature.missing.is_none() {
-        let fix = "declare what a missing value means: missing = \"nan\", a constant, or \"reject\"";
-        return Err(PlanError::new(place, "its path can be null, and it declares no missing policy", fix));
-    }
-    if matches!(feature.missing, Some(Missing::Constant(value)) if value.is_infinite()) {
-        return Err(PlanError::new(place, "its missing constant is not finite", "use a finite constant, or nan"));
-    }
-    Ok(())
-}
-
-/// What a use takes, and what to do where the type is another.
-fn number() -> (&'static str, String) {
-    let [texts, anything] = [Transform::OF_TEXTS, Transform::OF_ANYTHING];
-    let otherwise = format!(
-        "say which number each text is, with transform = {texts}; of what is no text either, only transform = {anything} \
-         makes a feature"
-    );
-    ("a number, decimal, date, time, timestamp, boolean or enum", otherwise)
-}
-
-const TEXT: (&str, &str) =
-    ("an enum or a string", "leave transform out where the value is a number; otherwise choose another path");
 const ID: (&str, &str) =
     ("an int, long, string or uuid written as a string", "choose the path of such a field, or leave it out");
 const EVENT_TIME: (&str, &str) =
     ("a timestamp, or a long of milliseconds", "choose the path of such a field, or leave it out");
 
-fn check_leaves(
+pub(super) fn check_leaves(
     reader: &Graph,
     found: &Found,
     place: &str,
@@ -198,42 +184,18 @@ fn check_leaves(
                     let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
                     format!("let the path go on to one of its fields, behind a dot: {}", names.join(", "))
                 }
-                (false, _, Kind::Array(_) | Kind::Map(_)) => format!(
-                    "choose another path: of an array or a map only transform = {} makes a feature",
-                    Transform::OF_ANYTHING
-                ),
+                (false, _, Kind::Array(_) | Kind::Map(_)) => {
+                    format!(
+                        "of an array or a map transform = {}, or {} makes a feature: write one, or choose another path",
+                        Transform::OF_ITEMS,
+                        Transform::OF_ANYTHING
+                    )
+                }
                 _ => otherwise.to_owned(),
             };
             Err(PlanError::new(place, what, fix))
         }
     }
-}
-
-/// A symbol that the reader's enum does not have can never match: a slip of the pen.
-fn check_symbols(reader: &Graph, found: &Found, wanted: &[String], place: &str) -> Result<(), PlanError> {
-    for &leaf in &found.leaves {
-        if let Kind::Enum { symbols, .. } = reader.kind(leaf)
-            && let Some(unknown) = wanted.iter().find(|&symbol| !symbols.contains(symbol))
-        {
-            let what = format!("{} has no symbol {unknown}", reader.describe(leaf));
-            return Err(PlanError::new(place, what, format!("use its symbols: {}", symbols.join(", "))));
-        }
-    }
-    Ok(())
-}
-
-pub(super) fn is_number(reader: &Graph, id: NodeId) -> bool {
-    let node = reader.node(id);
-    match node.kind {
-        Kind::Boolean | Kind::Int | Kind::Long | Kind::Float | Kind::Double | Kind::Enum { .. } => true,
-        Kind::Bytes | Kind::Fixed(_) => matches!(node.logical, Logical::Decimal { .. }) && !node.misplaced,
-        Kind::Record(_) => node.logical == Logical::VariableScaleDecimal,
-        _ => false,
-    }
-}
-
-pub(super) fn is_text(reader: &Graph, id: NodeId) -> bool {
-    matches!(reader.kind(id), Kind::Enum { .. } | Kind::String)
 }
 
 pub(super) fn is_id(reader: &Graph, id: NodeId) -> bool {

@@ -16,6 +16,7 @@ pub mod demo;
 pub mod load;
 pub mod model;
 mod oracle;
+mod oracle_column;
 mod output;
 mod pages;
 mod register;

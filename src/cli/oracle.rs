@@ -5,15 +5,14 @@ use std::path::Path;
 
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
-use apache_avro::schema::DecimalSchema;
-use apache_avro::types::Value;
 use ndarray::ArrayView2;
 
-use crate::avro::feature::{Feature, Missing, Transform};
+use crate::avro::feature::Feature;
+use crate::cli::oracle_column::column;
 use crate::doors::Scorer;
 use crate::error::{Fatal, exit};
 use crate::load::verify::oracle::Oracle;
-use crate::model::{Graph, Package, Runtime, Session, SessionSettings};
+use crate::model::{Graph, Package, Runtime, Session, SessionSettings, prove_columns};
 use crate::values::model::Provider;
 use crate::values::record::score_of;
 
@@ -32,8 +31,9 @@ impl PackageOracle {
     /// # Errors
     /// Those of [`Runtime::load`] and [`Session::open`].
     pub fn open(package: Package, onnxruntime: Option<&Path>) -> Result<PackageOracle, Fatal> {
-        let runtime = Runtime::load(onnxruntime)?;
-        let settings = SessionSettings { provider: Provider::Cpu, rows_max: 1, pad_rows: None };
+        let (runtime, mut package) = (Runtime::load(onnxruntime)?, package);
+        prove_columns(&runtime, &mut package)?;
+        let settings = SessionSettings { provider: Provider::Cpu, rows_max: 1, pad_rows: None, alone: false };
         // ONNX Runtime alone: what is checked must not check itself.
         let session = Session::open(&runtime, &package, &Graph::unchanged(), settings)?;
         let (schema, reader) = (parse(package.reader.text())?, parse(&plain_types(package.reader.text()))?);
@@ -96,185 +96,14 @@ fn plain_types(schema: &str) -> String {
     json.to_string()
 }
 
-/// One column, by the contract: path, transform, what is missing, range.
-fn column(feature: &Feature, record: &Value, schema: &Schema) -> Option<f32> {
-    let found = at(record, &feature.path)?;
-    let Some(value) = found else {
-        if feature.transform == Transform::IsPresent {
-            return Some(0.0);
-        }
-        return match feature.missing? {
-            Missing::Reject => None,
-            Missing::Nan => Some(f32::NAN),
-            Missing::Constant(value) => Some(value),
-        };
-    };
-    let number = match (&feature.transform, text(value)) {
-        (Transform::Index { symbols, otherwise }, Some(text)) => {
-            let place = symbols.iter().position(|symbol| *symbol == text).map(|place| place as f32);
-            return place.or(*otherwise);
-        }
-        (Transform::Equals(wanted), Some(text)) => return Some(if *wanted == text { 1.0 } else { 0.0 }),
-        (Transform::IsPresent, _) => return Some(1.0),
-        // A package in which one of the latter finds no text is refused before this.
-        (Transform::Number, _) | (Transform::Index { .. } | Transform::Equals(_), None) => {
-            number(value, scale(schema, &feature.path))?
-        }
-    };
-    let in_range = feature.min.is_none_or(|min| number >= min) && feature.max.is_none_or(|max| number <= max);
-    Some(number as f32).filter(|value| in_range && value.is_finite())
-}
-
-/// The value at a path: `Some(None)` when it leads through a null, `None` when it leads nowhere.
-fn at<'v>(record: &'v Value, path: &str) -> Option<Option<&'v Value>> {
-    let mut value = plain(record);
-    for name in path.split('.') {
-        value = match value {
-            Value::Null => return Some(None),
-            Value::Record(fields) => plain(&fields.iter().find(|(field, _)| field == name)?.1),
-            _ => return None,
-        };
-    }
-    Some(Some(value).filter(|value| **value != Value::Null))
-}
-
-fn plain(value: &Value) -> &Value {
-    match value {
-        Value::Union(_, inner) => plain(inner),
-        other => other,
-    }
-}
-
-fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) | Value::Enum(_, text) => Some(text.clone()),
-        Value::Uuid(uuid) => Some(uuid.to_string()),
-        _ => None,
-    }
-}
-
-fn number(value: &Value, scale: Option<usize>) -> Option<f64> {
-    Some(match value {
-        Value::Boolean(value) => f64::from(u8::from(*value)),
-        Value::Int(value) | Value::Date(value) | Value::TimeMillis(value) => f64::from(*value),
-        Value::Long(value)
-        | Value::TimeMicros(value)
-        | Value::TimestampMillis(value)
-        | Value::TimestampMicros(value)
-        | Value::TimestampNanos(value)
-        | Value::LocalTimestampMillis(value)
-        | Value::LocalTimestampMicros(value)
-        | Value::LocalTimestampNanos(value) => *value as f64,
-        Value::Float(value) => f64::from(*value),
-        Value::Double(value) => *value,
-        Value::Enum(symbol, _) => f64::from(*symbol),
-        Value::Bytes(digits) | Value::Fixed(_, digits) => decimal(digits, scale?)?,
-        _ => return None,
-    })
-}
-
-/// By way of its digits: the nearest double to what it says.
-fn decimal(bytes: &[u8], scale: usize) -> Option<f64> {
-    let negative = bytes.first().is_some_and(|first| first & 0x80 != 0);
-    let mut wide = [if negative { 0xFF } else { 0 }; 16];
-    let start = wide.len().checked_sub(bytes.len())?;
-    wide[start..].copy_from_slice(bytes);
-    format!("{}e-{scale}", i128::from_be_bytes(wide)).parse().ok()
-}
-
-/// Digits behind the point of the decimal at a path; `None` where there is no decimal.
-fn scale(schema: &Schema, path: &str) -> Option<usize> {
-    let mut place = schema;
-    for name in path.split('.') {
-        let field = branches(place).find_map(|branch| match defined(schema, branch) {
-            Schema::Record(record) => record.fields.iter().find(|field| field.name == name),
-            _ => None,
-        })?;
-        place = &field.schema;
-    }
-    let of = |branch: &Schema| match defined(schema, branch) {
-        Schema::Decimal(DecimalSchema { scale, .. }) => Some(*scale),
-        _ => None,
-    };
-    branches(place).find_map(of)
-}
-
-/// What a type's name stands for, looked for in the whole schema.
-fn defined<'s>(root: &'s Schema, schema: &'s Schema) -> &'s Schema {
-    let Schema::Ref { name } = schema else { return schema };
-    let mut open = vec![root];
-    while let Some(candidate) = open.pop() {
-        if candidate.name() == Some(name) && !matches!(candidate, Schema::Ref { .. }) {
-            return candidate;
-        }
-        match candidate {
-            Schema::Record(record) => open.extend(record.fields.iter().map(|field| &field.schema)),
-            Schema::Union(union) => open.extend(union.variants()),
-            Schema::Array(array) => open.push(&array.items),
-            Schema::Map(map) => open.push(&map.types),
-            _ => {}
-        }
-    }
-    schema
-}
-
-fn branches(schema: &Schema) -> impl Iterator<Item = &Schema> {
-    let inner: &[Schema] = match schema {
-        Schema::Union(union) => union.variants(),
-        other => std::slice::from_ref(other),
-    };
-    inner.iter()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::load::simulate::payloads::{Framing, Pool};
     use crate::load::simulate::population::World;
     use crate::load::simulate::transaction::SCHEMA;
+    use apache_avro::types::Value;
     use sha2::{Digest, Sha256};
-
-    #[test]
-    fn a_column_is_what_the_contract_says() {
-        let schema = Schema::parse_str(
-            r#"{"type": "record", "name": "T", "fields": [
-                {"name": "amount", "type": {"type": "bytes", "logicalType": "decimal", "precision": 10, "scale": 2}},
-                {"name": "card", "type": ["null", {"type": "record", "name": "C", "fields": [
-                    {"name": "kind", "type": ["null", "string"]}, {"name": "age", "type": "int"}]}]}]}"#,
-        )
-        .unwrap();
-        let card = |kind: Value| {
-            let fields = vec![("kind".to_owned(), kind), ("age".to_owned(), Value::Int(7))];
-            Value::Union(1, Box::new(Value::Record(fields)))
-        };
-        let record = |card: Value| {
-            let amount = Value::Bytes(vec![0xFF, 0x85]);
-            Value::Record(vec![("amount".to_owned(), amount), ("card".to_owned(), card)])
-        };
-        let feature = |path: &str, transform, missing| Feature {
-            name: "f".into(),
-            path: path.into(),
-            transform,
-            missing,
-            min: None,
-            max: None,
-        };
-        let visa = record(card(Value::Union(1, Box::new(Value::String("VISA".into())))));
-        let none = record(Value::Union(0, Box::new(Value::Null)));
-        let index = || Transform::Index { symbols: vec!["AMEX".into(), "VISA".into()], otherwise: Some(-1.0) };
-        let of = |feature: &Feature, record| column(feature, record, &schema);
-        let amount = feature("amount", Transform::Number, None);
-        assert_eq!(of(&amount, &visa), Some(-1.23));
-        assert_eq!(of(&Feature { min: Some(0.0), ..amount }, &visa), None);
-        assert_eq!(of(&feature("card.kind", index(), None), &visa), Some(1.0));
-        assert_eq!(of(&feature("card.kind", Transform::Equals("AMEX".into()), None), &visa), Some(0.0));
-        assert_eq!(of(&feature("card.age", Transform::Number, None), &visa), Some(7.0));
-        assert_eq!(of(&feature("card.age", Transform::IsPresent, None), &none), Some(0.0));
-        assert_eq!(of(&feature("card.age", Transform::Number, Some(Missing::Constant(-2.0))), &none), Some(-2.0));
-        assert!(of(&feature("card.age", Transform::Number, Some(Missing::Nan)), &none).unwrap().is_nan());
-        assert_eq!(of(&feature("card.age", Transform::Number, Some(Missing::Reject)), &none), None);
-        assert_eq!(of(&feature("card.none", Transform::Number, None), &visa), None);
-    }
 
     #[test]
     fn text_that_is_no_uuid_is_read_as_the_text_it_is() {

@@ -9,7 +9,7 @@ use crate::model::ProbeSettings;
 use crate::observe::log::{LogConfig, LogFormat};
 use crate::registry::settings::RegistrySettings;
 use crate::values::limits::Limits;
-use crate::values::model::{Provider, Trees};
+use crate::values::model::{Determinism, Provider, Trees};
 use crate::values::schemas::{OnUnknown, WireForms};
 use crate::values::settings::{
     Cores, DeadLetterSettings, Deadline, ForwardHeaders, HeaderStyle, Layout, OutOfRange, PayloadPolicy,
@@ -34,6 +34,7 @@ pub struct ModelConfig {
     pub onnxruntime: Option<PathBuf>,
     pub provider: Provider,
     pub trees: Trees,
+    pub determinism: Determinism,
     /// Longest model call that the batch cap is chosen for, microseconds.
     pub batch_slice_us: u64,
     /// Longest model call accepted when no batch size fits the slice, microseconds.
@@ -126,6 +127,7 @@ impl Config {
                 onnxruntime: None,
                 provider: Provider::Cpu,
                 trees: Trees::Auto,
+                determinism: Determinism::default(),
                 batch_slice_us: probe.slice.as_micros() as u64,
                 batch_latency_us_max: probe.latency_max.as_micros() as u64,
                 batch_rows: None,

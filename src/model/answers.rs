@@ -69,29 +69,30 @@ impl AnswerRange {
 
 const LOGITS: (&str, &str) = (
     "raw scores (logits)",
-    "export the model with its sigmoid (post_transform LOGISTIC of a tree ensemble, a Sigmoid node behind a network), or \
-     name the output that holds probabilities in output.tensor",
+    "write activation = \"sigmoid\" under [output], or \"softmax\" where each class has a column; or name the output that holds \
+     probabilities in output.tensor",
 );
 const ANOMALY: (&str, &str) = (
     "anomaly scores",
-    "fit a calibration on labelled transactions, such as sigmoid(a * score + b), and put it into the graph, so that 1 is \
-     the surest fraud",
+    "write scale = { zero = ..., one = ... } under [output]: the answers of a normal transaction and of the surest fraud, one \
+     below zero where small answers are the fraud; or put a calibration that was fitted on labelled transactions into the graph",
 );
 const REGRESSION: (&str, &str) = (
     "a regression on 0 and 1, which overshoots",
-    "put a Clip node to 0 and 1 behind the model's output, or train a classifier",
+    "write scale = { zero = 0.0, one = 1.0 } under [output], which cuts off what lies beyond, or train a classifier",
 );
 const PERCENT: (&str, &str) = (
     "scores from 0 to 100",
-    "divide by 100 in the graph (a Div node behind the output), or name the output that holds probabilities",
+    "write scale = { zero = 0.0, one = 100.0 } under [output], or name the output that holds probabilities",
 );
 const PER_MILLE: (&str, &str) = (
     "scores from 0 to 1000",
-    "divide by 1000 in the graph (a Div node behind the output), or name the output that holds probabilities",
+    "write scale = { zero = 0.0, one = 1000.0 } under [output], or name the output that holds probabilities",
 );
 const OPEN: (&str, &str) = (
     "distances or amounts without an upper end, such as a reconstruction error",
-    "fit a calibration on labelled transactions and put it into the graph, so that it answers 0 to 1",
+    "write scale = { zero = ..., one = ... } under [output]: the distances of a normal transaction and of the surest fraud; or \
+     put a calibration that was fitted on labelled transactions into the graph",
 );
 
 #[cfg(test)]

@@ -15,7 +15,10 @@
 //! [output]
 //! tensor = "probabilities"
 //! class = "fraud"                 # the class whose probability is the score, of [N, C], where the model names its classes;
-//!                                 # or column = 1, counted from 0; neither for [N] and [N, 1]
+//!                                 # or column = 1, counted from 0; neither for [N] and [N, 1]. A list is summed up.
+//! one_minus = true                # the score is 1 less that; may be left out, as the next two
+//! activation = "sigmoid"          # of logits: "sigmoid" or "softmax"
+//! scale = { zero = 0.1, one = -0.2 } # of anything else: the answers that become 0 and 1
 //!
 //! [transaction]
 //! schema = "transaction.avsc"     # the reader's schema
@@ -41,25 +44,21 @@
 //! path = "amount"                 # field names from the top of the reader's schema, joined by dots
 //! missing = "reject"              # "reject" | "nan" | { constant = 0.0 }; left out where the path cannot be null
 //! transform = "number"            # the default; the others are in src/avro/transform.rs
+//! then = ["log1p"]                # steps behind it: src/avro/step.rs; may be left out
 //! min = 0.0                       # values outside are rejected; both may be left out
 //! max = 1e6
 //! ```
 
-use std::collections::BTreeSet;
-
 use toml::{Table, Value};
 
-use crate::avro::feature::{Feature, Missing, Transform, Wanted};
+use crate::avro::feature::Wanted;
+use crate::model::features::{identifier, read_features};
 use crate::model::golden_records::RecordFiles;
 use crate::model::output_role::OutputRole;
 use crate::model::problem::Problems;
 use crate::model::section::Section;
-use crate::model::transform::read_transform;
 use crate::model::undecided;
 use crate::values::settings::Thresholds;
-
-/// A feature's place is told in 16 bits by a reject.
-pub const FEATURES_MAX: usize = u16::MAX as usize;
 
 /// The manifest, checked as far as it can be without the other files.
 #[derive(Clone, Debug, PartialEq)]
@@ -231,89 +230,6 @@ fn read_golden_records(section: &mut Section<'_>, problems: &mut Problems) -> Op
     let expected = file_name(section, "expected", "the CSV file with what is expected of each record", problems);
     let made_by = section.text("made_by", "who computed the expected values, on the training side", problems);
     Some(Some(RecordFiles { records: records?, expected: expected?, made_by: made_by? }))
-}
-
-fn read_features(top: &mut Section<'_>, problems: &mut Problems) -> Vec<Feature> {
-    let tables = match top.get("features") {
-        Some(Value::Array(tables)) => tables,
-        other => {
-            let what = if other.is_some() { "is no list of tables" } else { "is missing" };
-            problems.add(
-                "features",
-                what,
-                "write a table [[features]], in two brackets, for each column of the model, in order",
-            );
-            return Vec::new();
-        }
-    };
-    if tables.is_empty() || tables.len() > FEATURES_MAX {
-        problems.add("features", format!("has {} entries", tables.len()), format!("1 to {FEATURES_MAX} are possible"));
-    }
-    let mut names = BTreeSet::new();
-    let mut features = Vec::with_capacity(tables.len());
-    for (index, value) in tables.iter().enumerate() {
-        let place = format!("features[{index}]");
-        let Value::Table(table) = value else {
-            problems.add(place, "is not a table", "write [[features]] with name and path");
-            continue;
-        };
-        let Some(feature) = read_feature(Section::new(table, place.clone()), problems) else { continue };
-        if !names.insert(feature.name.clone()) {
-            problems.add(place, format!("the name `{}` is used twice", feature.name), "give each feature its own name");
-        }
-        features.push(feature);
-    }
-    features
-}
-
-fn read_feature(mut section: Section<'_>, problems: &mut Problems) -> Option<Feature> {
-    let name = identifier(&mut section, "name", problems);
-    let path = section.text("path", "field names from the top of the schema, joined by dots", problems);
-    let missing = match section.get("missing") {
-        None => Some(None),
-        Some(value) => read_missing(value, &section.place("missing"), problems).map(Some),
-    };
-    let transform = match section.get("transform") {
-        None => Some(Transform::Number),
-        Some(value) => read_transform(value, &section.place("transform"), problems),
-    };
-    let min = section.optional_number("min", "a number", problems);
-    let max = section.optional_number("max", "a number", problems);
-    if let (Some(min), Some(max)) = (min, max)
-        && min > max
-    {
-        problems.add(section.place("min"), "is above max: no value would fit", "write a min at or below max");
-    }
-    section.finish(problems);
-    Some(Feature { name: name?, path: path?, transform: transform?, missing: missing?, min, max })
-}
-
-fn read_missing(value: &Value, place: &str, problems: &mut Problems) -> Option<Missing> {
-    match value {
-        Value::String(text) if text == "reject" => Some(Missing::Reject),
-        Value::String(text) if text == "nan" => Some(Missing::Nan),
-        Value::Table(table) => {
-            let mut section = Section::new(table, place);
-            let constant = section.single("constant", problems);
-            section.finish(problems);
-            constant.map(Missing::Constant)
-        }
-        _ => {
-            problems.add(place, format!("is {value}"), "write \"reject\", \"nan\" or { constant = 0.0 }");
-            None
-        }
-    }
-}
-
-/// A name that can stand in a CSV header, a metric label and a log line as it is.
-fn identifier(section: &mut Section<'_>, key: &'static str, problems: &mut Problems) -> Option<String> {
-    let name = section.text(key, "a name", problems)?;
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    if name.bytes().all(plain) {
-        return Some(name);
-    }
-    problems.add(section.place(key), format!("is {name:?}"), "use letters, digits, `.`, `_` and `-`");
-    None
 }
 
 /// A file in the package's own folder.

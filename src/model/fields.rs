@@ -29,6 +29,7 @@ pub mod graph {
     pub const DOC_STRING: u32 = 10;
     pub const INPUT: u32 = 11;
     pub const OUTPUT: u32 = 12;
+    pub const VALUE_INFO: u32 = 13;
     pub const SPARSE_INITIALIZER: u32 = 15;
 }
 
@@ -63,6 +64,8 @@ pub mod attribute {
     pub mod kind {
         pub const INT: u64 = 2;
         pub const STRING: u64 = 3;
+        pub const TENSOR: u64 = 4;
+        pub const INTS: u64 = 7;
     }
 }
 
@@ -72,6 +75,7 @@ pub mod tensor {
     pub const FLOATS: u32 = 4;
     /// Smaller numbers too.
     pub const INT32S: u32 = 5;
+    pub const STRINGS: u32 = 6;
     pub const NAME: u32 = 8;
     pub const RAW: u32 = 9;
     pub const DOUBLES: u32 = 10;
@@ -111,6 +115,35 @@ pub mod value_info {
 pub mod element {
     pub const FLOAT: u64 = 1;
     pub const UINT8: u64 = 2;
+    pub const INT8: u64 = 3;
+    pub const UINT16: u64 = 4;
+    pub const INT16: u64 = 5;
+    pub const INT32: u64 = 6;
     pub const INT64: u64 = 7;
+    pub const STRING: u64 = 8;
+    pub const BOOL: u64 = 9;
+    pub const FLOAT16: u64 = 10;
     pub const DOUBLE: u64 = 11;
+    pub const UINT32: u64 = 12;
+    pub const UINT64: u64 = 13;
+
+    /// For people.
+    pub fn name(element: u64) -> &'static str {
+        match element {
+            FLOAT => "float32",
+            UINT8 => "uint8",
+            INT8 => "int8",
+            UINT16 => "uint16",
+            INT16 => "int16",
+            INT32 => "int32",
+            INT64 => "int64",
+            STRING => "text",
+            BOOL => "boolean",
+            FLOAT16 => "float16",
+            DOUBLE => "float64",
+            UINT32 => "uint32",
+            UINT64 => "uint64",
+            _ => "of an unusual type",
+        }
+    }
 }

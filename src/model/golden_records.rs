@@ -243,7 +243,12 @@ impl Comparison<'_> {
 fn advice(feature: &Feature, expected: f32, got: f32) -> String {
     let missing = "its missing policy";
     let path = "its path";
-    let transform = feature.transform.look_at();
+    // Whatever steps make of a number, their own mistake is the nearest.
+    let transform = match feature.then.is_empty() {
+        true => feature.transform.look_at().to_owned(),
+        false => format!("its steps (then) and {}", feature.transform.look_at()),
+    };
+    let transform = transform.as_str();
     let order = if expected.is_nan() == got.is_nan() { [transform, path, missing] } else { [missing, path, transform] };
     format!(
         "look at {}, then at {} and {}; what is expected comes from the training side",

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use crate::model::classes::{self, Class};
 use crate::model::fields::{attribute, function, graph, model, node, sparse_tensor, tensor, value_info};
+use crate::model::outlets::Outlet;
 use crate::model::problem::{Problems, list};
 use crate::model::trees::{Hostile, descent, is_tree_node};
 use crate::model::wire::{Field, Fields, Malformed, put_bytes, text_of};
@@ -37,6 +38,10 @@ pub struct Inspection {
     pub zip_maps: Vec<ZipMap>,
     /// Names of the graph's outputs with their fields within the graph.
     pub outputs: BTreeMap<String, Range<usize>>,
+    /// As the graph declares them, in its order, without those that have values of their own.
+    pub inputs: Vec<Outlet>,
+    /// Declarations of the graph's outputs, in its order.
+    pub outlets: Vec<Outlet>,
     /// By nodes, in whatever graph or function. What a file imports and no node uses changes nothing: ONNX Runtime's own
     /// optimiser writes the imports of all domains it knows.
     domains_used: BTreeSet<String>,
@@ -138,16 +143,21 @@ impl Inspection {
     }
 
     fn top_graph(&mut self, graph: &[u8]) -> Result<(), Malformed> {
+        let mut given = BTreeSet::new();
         for field in Fields::new(graph) {
             let field = field?;
             match field.number {
                 graph::NODE => self.zip_maps.extend(zip_map(&field)?),
                 graph::OUTPUT => {
+                    self.outlets.push(Outlet::read(field.bytes()?)?);
                     self.outputs.insert(text_of(field.bytes()?, value_info::NAME)?, field.range);
                 }
+                graph::INPUT => self.inputs.push(Outlet::read(field.bytes()?)?),
+                graph::INITIALIZER => drop(given.insert(text_of(field.bytes()?, tensor::NAME)?)),
                 _ => {}
             }
         }
+        self.inputs.retain(|input| !given.contains(&input.name));
         Ok(())
     }
 

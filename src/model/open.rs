@@ -8,6 +8,7 @@ use ort::value::{Outlet, TensorElementType, ValueType};
 use crate::error::{Fatal, exit};
 use crate::model::package::Package;
 use crate::model::problem::Problems;
+use crate::model::reading::Reading;
 use crate::model::runner::{Answers, FreeAnswer, Runner};
 use crate::model::runtime::Runtime;
 use crate::values::model::Provider;
@@ -20,6 +21,8 @@ pub struct SessionSettings {
     pub rows_max: usize,
     /// Every call is filled up to this many rows, so that a record's score cannot depend on its batch.
     pub pad_rows: Option<usize>,
+    /// Each row is a call of its own, however many there are.
+    pub alone: bool,
 }
 
 /// Where the graph's nodes ended up.
@@ -37,12 +40,27 @@ pub struct Placement {
 pub struct AnswerShape {
     /// For one row.
     pub one: Vec<i64>,
-    /// For more; the first dimension is the number of rows.
+    /// For more.
     pub many: Vec<i64>,
+    /// Which of `many`'s dimensions is the number of rows. Those before it are 1.
+    pub rows_axis: usize,
     /// Answers per row.
     pub columns: usize,
-    /// The one that is the score.
-    pub column: usize,
+    /// Those that are the score; several are summed up.
+    pub chosen: Vec<usize>,
+    /// What is made of them.
+    pub reading: Reading,
+}
+
+impl AnswerShape {
+    /// The scores of as many rows of `answers`.
+    pub fn read<T: Copy + Into<f64>>(&self, answers: &[T], scores: &mut [f64]) {
+        let rows = scores.iter_mut().zip(answers.chunks_exact(self.columns));
+        match self.chosen[..] {
+            [column] if self.reading.is_plain() => rows.for_each(|(score, row)| *score = row[column].into()),
+            _ => rows.for_each(|(score, row)| *score = self.reading.score(row, &self.chosen)),
+        }
+    }
 }
 
 pub fn fixed_rows(declared: Option<usize>, settings: SessionSettings, warnings: &mut Vec<String>) -> Option<usize> {
@@ -217,26 +235,33 @@ pub fn learn_shape(
     };
     let (count, many) = many;
     let mut problems = Problems::default();
-    let columns = match many.shape[..] {
-        [rows] if rows == count as i64 => Some(1),
-        [rows, columns] if rows == count as i64 && columns > 0 => usize::try_from(columns).ok(),
-        // One row alone may come without the dimension that counts rows.
-        [] if count == 1 => Some(1),
-        _ => None,
-    };
-    let per_row = one.shape.iter().product::<i64>() / rows_fixed.unwrap_or(1) as i64;
-    let columns = columns.filter(|columns| *columns as i64 == per_row);
-    let Some(columns) = columns else {
+    let Some((rows_axis, columns)) = rows_axis(&one.shape, &many.shape, rows_fixed.unwrap_or(1), count) else {
         let what = format!("{count} rows give `{}` the shape {:?}", package.output.tensor, many.shape);
-        let fix = "name an output with one answer per row ([N], [N, 1] or [N, classes]), or put a Reshape node to [-1, 1] \
-                   behind this one";
+        let fix = "name an output with one answer per row ([N], [N, 1], [N, classes] or [1, N]), or put a Reshape node to \
+                   [-1, 1] behind this one";
         problems.add("output.tensor", what, fix);
         return Err(problems.check(&package.dir).err().unwrap_or_else(unreachable_problem));
     };
-    let column = package.output.column_among(columns, &mut problems);
+    let chosen = package.output.columns_among(columns, &mut problems);
     problems.check(&package.dir)?;
     let double = matches!(many.answers, Answers::Double(_));
-    Ok((AnswerShape { one: one.shape, many: many.shape, columns, column }, double))
+    let reading = package.output.reading.clone();
+    Ok((AnswerShape { one: one.shape, many: many.shape, rows_axis, columns, chosen, reading }, double))
+}
+
+/// Which dimension of the answers counts rows, and how many answers a row has: `one` is the shape for `few` rows, `many` that
+/// for `count`. Only dimensions of 1 may stand before it, so that a row's answers lie together.
+fn rows_axis(one: &[i64], many: &[i64], few: usize, count: usize) -> Option<(usize, usize)> {
+    // One row alone may come without the dimension that counts rows.
+    let grows = |axis: usize| one.len() != many.len() || one[axis] == few as i64;
+    let (size, of_one): (i64, i64) = (many.iter().product(), one.iter().product());
+    if many.is_empty() && count == 1 {
+        return Some((0, 1));
+    }
+    let axis = (0..many.len()).find(|axis| many[*axis] == count as i64 && grows(*axis))?;
+    let columns = usize::try_from(size / count as i64).ok().filter(|columns| *columns > 0)?;
+    let lies_together = many[..axis].iter().all(|size| *size == 1);
+    (lies_together && of_one == (columns * few) as i64).then_some((axis, columns))
 }
 
 fn unreachable_problem() -> Fatal {
@@ -260,4 +285,33 @@ pub fn placement(runner: &Runner, provider: Provider, warnings: &mut Vec<String>
     // A provider that was asked for and runs nothing is not the one used.
     let used = if here > 0 { provider } else { Provider::Cpu };
     Placement { provider: used, nodes: here, nodes_total: total }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rows_axis;
+
+    #[test]
+    fn the_dimension_that_counts_rows_is_the_one_that_grows_with_them() {
+        for (one, many, expected) in [
+            (&[1][..], &[3][..], Some((0, 1))),
+            (&[1, 1], &[3, 1], Some((0, 1))),
+            (&[1, 2], &[3, 2], Some((0, 2))),
+            (&[1, 3], &[3, 3], Some((0, 3))),
+            (&[1, 1], &[1, 3], Some((1, 1))),
+            (&[1, 1, 1], &[3, 1, 1], Some((0, 1))),
+            (&[1, 1, 2], &[1, 3, 2], Some((1, 2))),
+            (&[], &[3], Some((0, 1))),
+            (&[2], &[3, 2], Some((0, 2))),
+            // Each class has a row of its own, and a transaction's answers lie apart.
+            (&[2, 1], &[2, 3], None),
+            (&[3, 1], &[3, 3], None),
+            (&[1, 2], &[1, 2], None),
+            (&[1, 0], &[3, 0], None),
+        ] {
+            assert_eq!(rows_axis(one, many, 1, 3), expected, "{one:?} {many:?}");
+        }
+        assert_eq!(rows_axis(&[8, 2], &[8, 2], 8, 8), Some((0, 2)));
+        assert_eq!(rows_axis(&[], &[], 1, 1), Some((0, 1)));
+    }
 }

@@ -13,12 +13,14 @@ use crate::avro::feature::Wanted;
 use crate::avro::plan::Plan;
 use crate::avro::schemas::AvroSchema;
 use crate::error::{Fatal, exit};
+use crate::model::columns::{self, Columns, Texts};
 use crate::model::contract::Contract;
+use crate::model::fields::element;
 use crate::model::golden::{self, Golden};
 use crate::model::golden_records::GoldenRecords;
-use crate::model::onnx;
+use crate::model::onnx::{self, Inspection};
 use crate::model::output_role::OutputRole;
-use crate::model::problem::Problems;
+use crate::model::problem::{Problems, list};
 use crate::model::trees::Asked;
 use crate::values::settings::Thresholds;
 
@@ -50,6 +52,8 @@ pub struct Package {
     /// Worth knowing, no reason to stop.
     pub warnings: Vec<String>,
     pub(crate) input_tensor: Option<String>,
+    /// Where the model's own inputs are made of one matrix: those, and its own file.
+    pub(crate) columns: Option<Columns>,
     /// Which of the model's answers is the score, as its graph has it.
     pub output: OutputRole,
     /// What the model's trees ask of a row.
@@ -129,7 +133,8 @@ fn read(dir: &Path, problems: &mut Problems) -> Option<Package> {
         rows_made_by: contract.rows_made_by,
         golden_records,
         warnings,
-        input_tensor: contract.input_tensor,
+        input_tensor: contract.input_tensor.filter(|_| model.columns.is_none()),
+        columns: model.columns,
         output: model.output,
         asked: model.asked,
         model: model.bytes,
@@ -193,6 +198,7 @@ pub(super) fn sha256_of(bytes: &[u8]) -> String {
 /// A model that may be opened.
 struct Checked {
     bytes: Vec<u8>,
+    columns: Option<Columns>,
     output: OutputRole,
     asked: Asked,
     warnings: Vec<String>,
@@ -205,6 +211,12 @@ fn check_model(bytes: Vec<u8>, contract: &Contract, problems: &mut Problems) -> 
         return None;
     };
     found.check(place, problems);
+    let output = contract.output.resolve(&found, &bytes, problems);
+    let bytes = match output.as_ref().and_then(|output| found.zip_map(output.zip_map.as_deref()?)) {
+        Some(zip_map) => found.without(zip_map, &bytes),
+        None => bytes,
+    };
+    let (bytes, columns) = join_columns(bytes, &found, contract, problems)?;
     let (width, asked) = (contract.wanted.features.len(), Asked::of(&bytes).unwrap_or_default());
     if let Some(column) = asked.columns.last().copied()
         && column >= width
@@ -218,13 +230,51 @@ fn check_model(bytes: Vec<u8>, contract: &Contract, problems: &mut Problems) -> 
             fix,
         );
     }
-    let output = contract.output.resolve(&found, &bytes, problems)?;
-    let warnings = output.warning().into_iter().collect();
-    let bytes = match found.zip_map(&contract.output.tensor) {
-        Some(zip_map) => found.without(zip_map, &bytes),
-        None => bytes,
-    };
-    Some(Checked { bytes, output, asked, warnings })
+    let output = output?;
+    let warnings = output.warning().into_iter().chain(columns.as_ref().and_then(narrowed)).collect();
+    Some(Checked { bytes, columns, output, asked, warnings })
+}
+
+/// The model with its inputs made of one matrix of floats, where it does not take one as it is.
+fn join_columns(
+    bytes: Vec<u8>,
+    found: &Inspection,
+    contract: &Contract,
+    problems: &mut Problems,
+) -> Option<(Vec<u8>, Option<Columns>)> {
+    let features = &contract.wanted.features;
+    // Without inputs it is no model of rows, which ONNX Runtime says better.
+    if columns::takes_rows(&found.inputs) || found.inputs.is_empty() || !contract.is_whole {
+        return Some((bytes, None));
+    }
+    let inputs = columns::assign(&found.inputs, contract.input_tensor.as_deref(), features, problems)?;
+    let join = |texts: Texts| columns::join(&bytes, &inputs, features.len(), texts).ok().flatten();
+    let has_texts = inputs.iter().any(|input| !input.texts.is_empty());
+    let by_numbers = if has_texts { join(Texts::Numbers) } else { None };
+    match (by_numbers, join(Texts::Texts)) {
+        (Some(joined), with_texts) => Some((joined, Some(Columns { original: bytes, inputs, with_texts }))),
+        (None, Some(joined)) => Some((joined, Some(Columns { original: bytes, inputs, with_texts: None }))),
+        (None, None) => {
+            let fix = "export the model for opset 9 or later, or with one float32 input [N, features]";
+            problems.add("input", "the model's operators are too old to make its inputs of one row of features", fix);
+            None
+        }
+    }
+}
+
+/// A warning where the model's inputs hold more than a row of features does.
+fn narrowed(columns: &Columns) -> Option<String> {
+    let is_wide = |input: &&columns::Input| [element::DOUBLE, element::INT64].contains(&input.element);
+    let wide: Vec<&str> = columns.inputs.iter().filter(is_wide).map(|input| input.name.as_str()).collect();
+    if wide.is_empty() {
+        return None;
+    }
+    Some(format!(
+        "{} inputs of the model hold 64 bits ({}), and features are 32-bit floats: whole numbers above 16777216 and decimals \
+         are rounded before the model sees them, so golden rows must be rounded to float32 before they are scored",
+        wide.len(),
+        list(wide.into_iter())
+    ))
 }
 
 fn read_text(dir: &Path, name: &str, fix: &str, problems: &mut Problems) -> Option<String> {

@@ -7,7 +7,7 @@ use ndarray::ArrayView1;
 
 use crate::avro::feature::Missing;
 use crate::doors::Clock;
-use crate::error::Fatal;
+use crate::error::{Fatal, exit};
 use crate::memory;
 use crate::model::curve::ProbeSettings;
 use crate::model::kernels::{KernelPoint, USUAL, choose, usual};
@@ -16,10 +16,11 @@ use crate::model::open::builder;
 use crate::model::package::Package;
 use crate::model::probe::{ProbeReport, check_golden, probe, warm_up};
 use crate::model::problem::list;
+use crate::model::proof::prove_columns;
 use crate::model::runtime::Runtime;
 use crate::model::session::{Opened, Session};
 use crate::model::trees::{Choice, Graph, Instructions, Kind, RowsLeft, TreeNode};
-use crate::values::model::{Provider, Trees};
+use crate::values::model::{Determinism, Provider, Trees};
 
 /// What the configuration says about the model.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,8 +34,9 @@ pub struct ModelSettings {
     pub probe: ProbeSettings,
     /// Rows of one batch, whatever the probe measures; at most `probe.rows_max`.
     pub batch_rows: Option<usize>,
-    /// Every call has exactly this many rows, so that a score never depends on its batch; no key sets it yet.
+    /// Every call has exactly this many rows, whatever the probe finds; no key sets it.
     pub pad_rows: Option<usize>,
+    pub determinism: Determinism,
 }
 
 /// What kernels for tree ensembles may use, for whoever measures them.
@@ -73,9 +75,14 @@ impl Default for ModelSettings {
             probe: ProbeSettings::default(),
             batch_rows: None,
             pad_rows: None,
+            determinism: Determinism::default(),
         }
     }
 }
+
+/// Rows of each call where [`Determinism::Strict`] fills calls up and the configuration names no other number: few, since a
+/// record alone pays for all of them.
+const STRICT_ROWS: usize = 16;
 
 /// A verified model. Shared by all lanes; each takes its own [`Session`] from it.
 #[derive(Clone, Debug)]
@@ -100,9 +107,10 @@ pub struct Model {
 /// [`crate::error::exit::SYSTEM`]: no usable ONNX Runtime or provider.
 /// [`crate::error::exit::MODEL`]: files, hash, contract, golden rows or golden records do not hold.
 pub fn prepare(dir: &Path, settings: &ModelSettings, clock: &dyn Clock) -> Result<Model, Fatal> {
-    let package = Package::load(dir)?;
+    let mut package = Package::load(dir)?;
     let runtime = Runtime::load(settings.onnxruntime.as_deref())?;
     let start_ns = clock.now_ns();
+    prove_columns(&runtime, &mut package)?;
     let exchanged = match settings.trees {
         Trees::Auto if settings.provider == Provider::Cpu => {
             exchange_trees(&runtime, &package, settings.tree_kernels, clock)
@@ -160,7 +168,44 @@ fn try_out(
 ) -> Result<Tried, Fatal> {
     let rows_max = settings.probe.rows_max.max(1);
     let pad_rows = settings.pad_rows.map(|rows| rows.max(1));
-    let session_settings = SessionSettings { provider: settings.provider, rows_max, pad_rows };
+    let relaxed = SessionSettings { provider: settings.provider, rows_max, pad_rows, alone: false };
+    let tried = try_with(runtime, package, graph, settings, relaxed, clock)?;
+    if settings.determinism == Determinism::Relaxed || tried.report.batch_invariant {
+        return Ok(tried);
+    }
+    let rows = settings.batch_rows.unwrap_or(STRICT_ROWS).clamp(1, rows_max);
+    let filled = SessionSettings { pad_rows: Some(rows), ..relaxed };
+    let alone = SessionSettings { pad_rows: None, alone: true, ..relaxed };
+    // A model whose batch is fixed was called with full calls already.
+    let is_fixed = tried.session.rows_fixed().is_some();
+    let ways =
+        [(filled, format!("every call is filled up to {rows} rows")), (alone, "each record is a call".to_owned())];
+    for (way, words) in ways.into_iter().skip(usize::from(is_fixed)) {
+        let mut tried = try_with(runtime, package, graph, settings, way, clock)?;
+        if tried.report.batch_invariant {
+            tried.report.warnings.push(format!(
+                "a row's score depends in its last bits on the batch it is in, and model.determinism is \"strict\": {words}, \
+                 which costs throughput"
+            ));
+            return Ok(tried);
+        }
+    }
+    let what = format!("model package {}: a row's score depends on more than the row", package.dir.display());
+    let fix = "its answers are random, or it keeps what it saw: export it without (no Random nodes, no state), or write \
+               model.determinism = \"relaxed\"";
+    Err(Fatal::new(exit::MODEL, what, fix))
+}
+
+/// [`try_out`], in one way to call it.
+fn try_with(
+    runtime: &Runtime,
+    package: &Package,
+    graph: &Graph,
+    settings: &ModelSettings,
+    session_settings: SessionSettings,
+    clock: &dyn Clock,
+) -> Result<Tried, Fatal> {
+    let rows_max = session_settings.rows_max;
     let (graph, kernels) = match settings.tree_kernels.choice {
         KernelChoice::Measured => choose(runtime, package, graph, session_settings, clock)?,
         KernelChoice::Usual => (usual(graph), Vec::new()),

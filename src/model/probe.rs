@@ -35,8 +35,10 @@ pub struct ProbeReport {
 
 /// Distinct rows to measure with: the same few rows again and again would teach the branch predictor a tree's way.
 pub(super) const POOL_ROWS: usize = 8192;
-/// Rows whose score is compared between batch sizes.
+/// Rows whose score is compared between batch sizes, at least, and at most as long as they are scored one by one in this time.
 const INVARIANCE_ROWS: usize = 96;
+const INVARIANCE_ROWS_MAX: usize = 1_024;
+const INVARIANCE_BUDGET_NS: u64 = 50_000_000;
 const INVARIANCE_SIZES: [usize; 7] = [2, 3, 8, 16, 33, 64, 96];
 /// Time to spend on the range of the answers: a slow model shows it in fewer rows.
 const RANGE_BUDGET_NS: u64 = 2_000_000_000;
@@ -108,16 +110,30 @@ pub fn varied_rows(golden: &Array2<f32>, rows: usize) -> Array2<f32> {
     varied
 }
 
-/// Whether each row gets the same bits alone and within batches of several sizes, at several places.
-fn is_invariant(session: &mut Session, package: &Package, pool: &Array2<f32>) -> Result<bool, Fatal> {
-    let mut alone = vec![0.0; INVARIANCE_ROWS];
-    for (index, score) in alone.iter_mut().enumerate() {
-        session.answer(package, pool.slice(s![index..=index, ..]), std::slice::from_mut(score))?;
+/// Whether each row gets the same bits alone and within batches of several sizes, at several places. Of a fixed batch that
+/// shows too that what calls are filled up with changes nothing, and neither do other rows in its place.
+fn is_invariant(
+    session: &mut Session,
+    package: &Package,
+    pool: &Array2<f32>,
+    clock: &dyn Clock,
+) -> Result<bool, Fatal> {
+    let (start_ns, mut alone) = (clock.now_ns(), Vec::with_capacity(INVARIANCE_ROWS_MAX));
+    // A fast model is asked for more: of some, one row in hundreds shows it.
+    while alone.len() < INVARIANCE_ROWS
+        || alone.len() < INVARIANCE_ROWS_MAX && clock.now_ns().saturating_sub(start_ns) < INVARIANCE_BUDGET_NS
+    {
+        let (index, mut score) = (alone.len(), [0.0]);
+        session.answer(package, pool.slice(s![index..=index, ..]), &mut score)?;
+        alone.push(score[0]);
     }
-    let mut scores = vec![0.0; INVARIANCE_ROWS];
-    for size in INVARIANCE_SIZES {
-        for start in (0..INVARIANCE_ROWS).step_by(size) {
-            let end = (start + size).min(INVARIANCE_ROWS);
+    // A full call of a fixed batch that is larger than all of these is one more size.
+    let fixed = session.rows_fixed().filter(|fixed| *fixed > INVARIANCE_ROWS);
+    let rows = fixed.map_or(alone.len(), |fixed| fixed.max(alone.len()));
+    let mut scores = vec![0.0; rows];
+    for size in INVARIANCE_SIZES.into_iter().chain(fixed) {
+        for start in (0..rows).step_by(size) {
+            let end = (start + size).min(rows);
             session.answer(package, pool.slice(s![start..end, ..]), &mut scores[start..end])?;
         }
         if scores.iter().zip(&alone).any(|(one, other)| one.to_bits() != other.to_bits()) {
@@ -174,15 +190,15 @@ pub fn probe(
     let golden_difference_max = check_golden(session, package)?;
     let pool_rows = POOL_ROWS.max(settings.rows_max).max(session.rows_fixed().unwrap_or(0));
     let pool = varied_rows(&package.golden.rows, pool_rows);
-    let batch_invariant = is_invariant(session, package, &pool)?;
+    let batch_invariant = is_invariant(session, package, &pool, clock)?;
     let curve = measure_curve(session, package, &pool, settings, clock)?;
     let (batch_rows_cap, slow) = choose_cap(&curve, settings);
     let range = check_range(session, package, &pool, batch_rows_cap, clock)?;
     let mut warnings: Vec<String> = package.warnings.iter().chain(session.warnings()).cloned().chain(slow).collect();
     if !batch_invariant {
         warnings.push(
-            "a row's score depends in its last bits on the batch it is in; model.batch_rows = 1 makes it repeatable, and \
-             costs throughput: every record is a model call of its own"
+            "a row's score depends in its last bits on the batch it is in; model.determinism = \"strict\" makes it \
+             repeatable, and costs throughput: calls are filled up to one number of rows"
                 .to_owned(),
         );
     }

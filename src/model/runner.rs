@@ -317,11 +317,13 @@ impl Runner {
         Ok(slot.insert(value).0.as_ptr())
     }
 
-    /// Makes the values of answers for all batches of at least two and at most `rows_max` rows. `shape`: of several.
-    pub fn bind_outputs(&mut self, shape: &[i64], rows_max: usize) -> Result<(), ort::Error> {
+    /// Makes the values of answers for all batches of at least two and at most `rows_max` rows. `shape`: of several, whose
+    /// number stands at `rows_axis`.
+    pub fn bind_outputs(&mut self, shape: &[i64], rows_axis: usize, rows_max: usize) -> Result<(), ort::Error> {
         let mut shape = shape.to_vec();
         for count in 2..=if self.in_place { rows_max } else { 0 } {
-            shape[0] = count as i64;
+            let Some(rows) = shape.get_mut(rows_axis) else { return Ok(()) };
+            *rows = count as i64;
             self.bind_output(&shape, count)?;
         }
         Ok(())

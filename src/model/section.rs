@@ -30,6 +30,11 @@ impl<'a> Section<'a> {
         self.table.get(key)
     }
 
+    /// Counts a key as one that may stand here, whether it does or not.
+    pub fn ask(&mut self, key: &'static str) {
+        self.get(key);
+    }
+
     fn wrong(&self, key: &str, value: &Value, expected: &str, problems: &mut Problems) {
         problems.add(self.place(key), format!("is {}, not {expected}", describe(value)), format!("write {expected}"));
     }

@@ -111,9 +111,15 @@ impl Opened {
         self.is_shared
     }
 
-    /// How many answers a row has, and which is the score.
+    /// How many answers a row has, and which is the score, or the first of several.
     pub fn columns(&self) -> (usize, usize) {
-        (self.answer.columns, self.answer.column)
+        (self.answer.columns, self.answer.chosen[0])
+    }
+
+    /// What answers in ONNX Runtime's place: a kernel, which gives one column.
+    fn kernel(&self) -> Option<TreeKernel> {
+        let is_one_column = self.answer.chosen.len() == 1 && self.answer.reading.is_by_column();
+        self.graph.direct(&self.output).filter(|_| is_one_column)
     }
 
     /// For one lane, with memory for its calls.
@@ -126,11 +132,11 @@ impl Opened {
             Runner::new(self.loaded.clone(), &self.input, &self.output, self.width, self.rows_max).map_err(refused)?;
         runner.set_answers(Answers::with_len(self.double, self.rows_max * self.answer.columns));
         runner.set_in_place(self.in_place);
-        runner.bind_outputs(&self.answer.many, self.rows_max).map_err(refused)?;
+        runner.bind_outputs(&self.answer.many, self.answer.rows_axis, self.rows_max).map_err(refused)?;
         Ok(Session {
             runner,
             answer: self.answer.clone(),
-            trees: self.graph.direct(&self.output),
+            trees: self.kernel(),
             padded: vec![0.0; self.rows_fixed.unwrap_or(0) * self.width],
             unchanged: match &self.unchanged {
                 Some(unchanged) => Some(Box::new(unchanged.session(package)?)),
@@ -183,9 +189,9 @@ impl Session {
         &self.opened.warnings
     }
 
-    /// Rows that every call has, whatever the batch: the model's batch is fixed, or the settings say so.
+    /// Rows that every batch is filled up to: the model's batch is fixed, or the settings say so.
     pub fn rows_fixed(&self) -> Option<usize> {
-        self.opened.rows_fixed
+        self.opened.rows_fixed.filter(|_| !self.opened.settings.alone)
     }
 
     /// The scores of these rows, as [`Scorer::score`] gives them.
@@ -234,29 +240,24 @@ impl Session {
             return unchanged.call(rows, scores);
         }
         if let Some(trees) = &mut self.trees {
-            trees.score(rows, width, self.answer.column, scores);
+            trees.score(rows, width, self.answer.chosen[0], scores);
+            if !self.answer.reading.is_plain() {
+                scores.iter_mut().for_each(|score| *score = self.answer.reading.score_of(*score));
+            }
             return Ok(());
         }
-        let AnswerShape { one, many, columns, column } = &mut self.answer;
-        let shape = match count {
-            1 => &one[..],
-            _ => {
-                many[0] = count as i64;
+        let AnswerShape { one, many, rows_axis, .. } = &mut self.answer;
+        let shape = match (count, many.get_mut(*rows_axis)) {
+            (1, _) | (_, None) => &one[..],
+            (_, Some(rows)) => {
+                *rows = count as i64;
                 &many[..]
             }
         };
         self.runner.run(rows, shape).map_err(|error| ScoreError::rows(error.to_string()))?;
         match self.runner.answers() {
-            Answers::Single(answers) => {
-                for (score, row) in scores.iter_mut().zip(answers.chunks_exact(*columns)) {
-                    *score = f64::from(row[*column]);
-                }
-            }
-            Answers::Double(answers) => {
-                for (score, row) in scores.iter_mut().zip(answers.chunks_exact(*columns)) {
-                    *score = row[*column];
-                }
-            }
+            Answers::Single(answers) => self.answer.read(answers, scores),
+            Answers::Double(answers) => self.answer.read(answers, scores),
         }
         Ok(())
     }
@@ -284,7 +285,7 @@ impl Scorer for Session {
 
     fn score(&mut self, rows: ArrayView2<'_, f32>, scores: &mut [f64]) -> Result<(), ScoreError> {
         let (count, width) = rows.dim();
-        let Opened { width: wanted, rows_max, rows_fixed, .. } = *self.opened;
+        let Opened { width: wanted, rows_max, rows_fixed, settings: SessionSettings { alone, .. }, .. } = *self.opened;
         let Some(values) = rows.to_slice().filter(|_| width == wanted && scores.len() >= count) else {
             return Err(ScoreError::rows(format!(
                 "a batch of {count} x {width} (contiguous: {}) with room for {} scores does not fit a model of {} features",
@@ -293,7 +294,8 @@ impl Scorer for Session {
                 wanted
             )));
         };
-        let parts = values.chunks(rows_max * width).zip(scores[..count].chunks_mut(rows_max));
+        let rows_call = if alone { 1 } else { rows_max };
+        let parts = values.chunks(rows_call * width).zip(scores[..count].chunks_mut(rows_call));
         for (part, scores) in parts {
             match rows_fixed {
                 Some(fixed) if scores.len() < fixed => self.call_padded(part, scores)?,

@@ -65,5 +65,6 @@ fn model_settings(config: &Config) -> ModelSettings {
         },
         batch_rows: config.model.batch_rows,
         pad_rows: None,
+        determinism: config.model.determinism,
     }
 }

@@ -29,3 +29,13 @@ pub enum Trees {
     Auto,
     OnnxRuntime,
 }
+
+/// Whether a record's score may depend on the batch it is in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Determinism {
+    /// In its last bits, where the model is such a one: the probe says so.
+    #[default]
+    Relaxed,
+    /// Never: where the probe finds that it does, each call has the same number of rows, or one record alone.
+    Strict,
+}

@@ -11,4 +11,5 @@ mod planner;
 mod property;
 mod resolution;
 mod schemas;
+mod transforms;
 mod written;

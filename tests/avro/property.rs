@@ -31,7 +31,9 @@ impl Case {
         let record = Maker::new(&mut random).record(fields, depth);
         let text = record.schema().to_string();
         let schema = Schema::parse_str(&text).unwrap_or_else(|why| panic!("{why}\n{text}"));
-        let (wanted, places) = oracle::want_some(&mut random, &oracle::places(&record, 4));
+        let all = oracle::places(&record, 4);
+        let (mut wanted, mut places) = oracle::want_some(&mut random, &all);
+        oracle::compute_some(&mut random, &all, &mut wanted, &mut places);
         let plan = avro_support::plan(&text, &wanted);
         let fast = text.parse().unwrap_or_else(|why| panic!("{why}\n{text}"));
         Case { record, schema, fast, wanted, places, plan, random }

@@ -40,7 +40,15 @@ pub fn plan(schema: &str, wanted: &Wanted) -> Plan {
 
 /// A number at a path, named by it.
 pub fn feature(path: &str) -> Feature {
-    Feature { name: path.into(), path: path.into(), transform: Transform::Number, missing: None, min: None, max: None }
+    Feature {
+        name: path.into(),
+        path: path.into(),
+        transform: Transform::Number,
+        then: Vec::new(),
+        missing: None,
+        min: None,
+        max: None,
+    }
 }
 
 pub fn wanted(features: Vec<Feature>) -> Wanted {

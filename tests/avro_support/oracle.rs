@@ -3,7 +3,7 @@
 use std::fmt;
 
 use apache_avro::types::Value;
-use scorewire::avro::feature::{Feature, Missing, Transform, Wanted};
+use scorewire::avro::feature::{Feature, Missing, Step, Transform, Wanted};
 use scorewire::values::record::TransactionId;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
@@ -215,8 +215,16 @@ fn transform(random: &mut Random, place: &Place) -> Transform {
             Transform::Number,
             Transform::Equals(random.pick(symbols)),
             Transform::Index { symbols: symbols.iter().rev().take(2).cloned().collect(), otherwise },
+            Transform::IsIn(symbols.iter().step_by(2).cloned().collect()),
+            Transform::OneHot { symbols: symbols.clone(), place: 0, rejects_others: otherwise.is_none() },
         ],
         [Type::Text] => vec![
+            Transform::IsIn(vec!["S0".into(), "måned".into()]),
+            Transform::OneHot {
+                symbols: vec!["S1".into(), "DK".into()],
+                place: 1,
+                rejects_others: otherwise.is_none(),
+            },
             Transform::Equals("S1".into()),
             Transform::Index { symbols: vec!["måned".into(), "DK".into(), "S0".into()], otherwise },
         ],
@@ -226,9 +234,76 @@ fn transform(random: &mut Random, place: &Place) -> Transform {
     random.pick(&[choices, vec![Transform::IsPresent]].concat())
 }
 
+/// Wants columns that are computed too, behind the others: of two numbers or times, or in steps.
+pub fn compute_some(random: &mut Random, all: &[Place], wanted: &mut Wanted, chosen: &mut Vec<Place>) {
+    let of = |fits: fn(&Type) -> bool| -> Vec<&Place> {
+        all.iter().filter(|place| !place.kinds.is_empty() && place.kinds.iter().all(fits)).collect()
+    };
+    let numbers = of(|kind| matches!(kind, Type::Boolean | Type::Int | Type::Long | Type::Float | Type::Double));
+    let times = of(|kind| matches!(kind, Type::Millis));
+    for _ in 0..random.below(5) {
+        let (of, time) = if random.one_in(3) { (&times, true) } else { (&numbers, false) };
+        let (Some(place), Some(other)) = (of.first().map(|_| random.pick(of)), of.first().map(|_| random.pick(of)))
+        else {
+            continue;
+        };
+        let transform = match (random.below(3), time) {
+            (0, false) => Transform::RatioTo(other.path.clone()),
+            (0, true) => Transform::Hour("UTC".into()),
+            (1, true) => Transform::Weekday("UTC".into()),
+            (1, false) => Transform::Number,
+            _ => Transform::DifferenceFrom(other.path.clone()),
+        };
+        let step = random.pick(&[
+            Step::Log1p,
+            Step::Clip { min: -2.0, max: 300.0 },
+            Step::Scale { offset: 1.5, scale: 0.25 },
+            Step::Standard { mean: -3.0, scale: 7.0 },
+        ]);
+        let then = if transform == Transform::Number || random.one_in(2) { vec![step] } else { vec![] };
+        let missing = random.pick(&[Missing::Nan, Missing::Constant(-3.5), Missing::Reject]);
+        let feature = feature(&place.path);
+        wanted.features.push(Feature { transform, then, missing: Some(missing), ..feature });
+        chosen.push(place.clone());
+    }
+}
+
 /// The row, or `None` when some feature must reject.
 pub fn row(tree: &Tree, wanted: &Wanted, places: &[Place]) -> Option<Vec<f32>> {
-    wanted.features.iter().zip(places).map(|(feature, place)| value(tree.at(&feature.path), feature, place)).collect()
+    let column = |(feature, place): (&Feature, &Place)| match feature.operands() {
+        0 => value(tree.at(&feature.path), feature, place),
+        _ => computed(tree, feature),
+    };
+    wanted.features.iter().zip(places).map(column).collect()
+}
+
+fn computed(tree: &Tree, feature: &Feature) -> Option<f32> {
+    let number = |path: &str| tree.at(path).map(|found| number(found, &[]).expect("a number"));
+    let one = number(&feature.path);
+    // Whole milliseconds since 1970, which began with a Thursday.
+    let in_day = |ms: f64| (ms as i128).rem_euclid(86_400_000) / 3_600_000;
+    let raw = match &feature.transform {
+        Transform::RatioTo(path) => {
+            one.zip(number(path)).filter(|(_, other)| *other != 0.0).map(|(one, other)| one / other)
+        }
+        Transform::DifferenceFrom(path) => one.zip(number(path)).map(|(one, other)| one - other),
+        Transform::Hour(_) => one.map(|ms| in_day(ms) as f64),
+        Transform::Weekday(_) => one.map(|ms| ((ms as i128).div_euclid(86_400_000) + 3).rem_euclid(7) as f64),
+        _ => one,
+    };
+    let step = |value: f64, step: &Step| match *step {
+        Step::Log1p => value.ln_1p(),
+        Step::Clip { min, max } => value.clamp(min, max),
+        Step::Scale { offset, scale } => (value - offset) * scale,
+        Step::Standard { mean, scale } => (value - mean) / scale,
+    };
+    match (raw.map(|value| feature.then.iter().fold(value, step)), feature.missing?) {
+        (None, Missing::Reject) => None,
+        (None, Missing::Nan) => Some(f32::NAN),
+        (None, Missing::Constant(constant)) => Some(constant),
+        (Some(value), Missing::Nan) if !value.is_finite() => Some(f32::NAN),
+        (Some(value), _) => in_f32(value),
+    }
 }
 
 fn value(found: Option<&Tree>, feature: &Feature, place: &Place) -> Option<f32> {
@@ -244,12 +319,19 @@ fn value(found: Option<&Tree>, feature: &Feature, place: &Place) -> Option<f32> 
     };
     match (&feature.transform, found) {
         (Transform::Index { otherwise, .. }, Tree::Unreadable) => *otherwise,
-        (Transform::Equals(_), Tree::Unreadable) => Some(0.0),
+        (Transform::Equals(_) | Transform::IsIn(_), Tree::Unreadable) => Some(0.0),
+        (Transform::OneHot { rejects_others, .. }, Tree::Unreadable) => (!rejects_others).then_some(0.0),
         (_, Tree::Unreadable) => None,
         (Transform::Index { symbols, otherwise }, Tree::Text(text)) => {
             symbols.iter().position(|symbol| symbol == text).map(|at| at as f32).or(*otherwise)
         }
         (Transform::Equals(symbol), Tree::Text(text)) => Some(f32::from(u8::from(symbol == text))),
+        (Transform::IsIn(symbols), Tree::Text(text)) => Some(f32::from(u8::from(symbols.contains(text)))),
+        (Transform::OneHot { symbols, place, rejects_others }, Tree::Text(text)) => {
+            let found = symbols.iter().position(|symbol| symbol == text);
+            let is_rejected = found.is_none() && *rejects_others;
+            (!is_rejected).then(|| f32::from(u8::from(found == Some(*place))))
+        }
         _ => match number(found, &place.kinds)? {
             value if !value.is_finite() && feature.missing == Some(Missing::Nan) => Some(f32::NAN),
             value => in_f32(value),

@@ -300,6 +300,14 @@ fn want(feature: &Feature, place: &Place) -> Json {
         Transform::IsPresent => ("present", vec![], None),
         Transform::Equals(text) => ("equals", vec![text.clone()], None),
         Transform::Index { symbols, otherwise } => ("listed", symbols.clone(), *otherwise),
+        Transform::IsIn(symbols) => ("is_in", symbols.clone(), None),
+        Transform::OneHot { symbols, place, rejects_others } => {
+            // The place stands first, what others mean is -1 or nothing.
+            let mut symbols = symbols.clone();
+            let own = symbols.remove(*place);
+            symbols.insert(0, own);
+            ("one_hot", symbols, (!rejects_others).then_some(0.0))
+        }
         other => unreachable!("the oracle does not draw {other:?}"),
     };
     let symbols = match &place.kinds[..] {

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::model_support::onnx::{self, Named, Value, graph, node};
 use crate::model_support::{Draft, SteppingClock, data, settings, sha256};
 use crate::support;
-use scorewire::avro::feature::{Feature, Missing, Transform, Wanted};
+use scorewire::avro::feature::{Feature, Missing, Step, Transform, Wanted};
 use scorewire::avro::plan::Plan;
 use scorewire::avro::problem::PlanError;
 use scorewire::avro::schemas::AvroSchema;
@@ -45,10 +46,21 @@ fn name_of(spelling: &str) -> &str {
 /// One of each transform with its name: what the parser makes of its spelling.
 fn transforms() -> Vec<(&'static str, Transform)> {
     let read = |spelling: &'static str| {
+        let kind = match name_of(spelling) {
+            "hour" | "weekday" => r#"{"type": "long", "logicalType": "timestamp-millis"}"#,
+            "ratio_to" | "difference_from" => "\"float\"",
+            "length" | "contains" => r#"{"type": "array", "items": "string"}"#,
+            "key" => r#"{"type": "map", "values": "double"}"#,
+            _ => r#"{"type": "enum", "name": "E", "symbols": ["A", "B"]}"#,
+        };
         let draft = Draft::new("trees", "probabilities", Some(1))
             .replace("path = \"a\"\n", &format!("path = \"a\"\ntransform = {spelling}\n"))
-            .edit("transaction.avsc", "\"double\"", r#"{"type": "enum", "name": "E", "symbols": ["A", "B"]}"#)
+            .edit("transaction.avsc", "\"double\"", kind)
             .write();
+        if name_of(spelling) == "one_hot" {
+            // It is two columns.
+            std::fs::write(draft.path().join("golden.csv"), "a_A,a_B,b,c,d,score\n1,0,0,0,0,0.5\n").unwrap();
+        }
         let package = Package::load(draft.path()).unwrap_or_else(|fatal| panic!("{spelling}: {fatal}"));
         (name_of(spelling), package.wanted.features[0].transform.clone())
     };
@@ -108,6 +120,15 @@ fn the_keys_of_the_page_are_those_of_the_parser() {
         keys.lines().next().unwrap().split(", ").map(str::to_owned).collect::<Vec<_>>()
     };
     const UNLIKE: &str = "zzzzzzzzzzzzzzzzzzzz";
+    for open in Step::SPELLINGS.into_iter().filter_map(|spelling| spelling.strip_suffix(" }")) {
+        let keys = of_feature(&format!("then = [{open}, {UNLIKE} = 1 }}]"), UNLIKE);
+        assert!(keys.iter().any(|known| known == name_of(open)), "{keys:?}");
+        known.extend(keys.into_iter().map(|key| format!("features.then.{key}")));
+    }
+    let scale = whole.replacen("[output]\n", &format!("[output]\nscale = {{ zero = 0, one = 1, {UNLIKE} = 1 }}\n"), 1);
+    let told_of_scale = page_package(&scale).refused().to_string();
+    assert!(told_of_scale.contains("known keys here: zero, one"), "{told_of_scale}");
+    known.extend(["zero", "one"].map(|key| format!("output.scale.{key}")));
     let missing = ("missing", "constant", format!("missing = {{ constant = 1, {UNLIKE} = 1 }}"));
     let open = Transform::SPELLINGS.into_iter().filter_map(|spelling| spelling.strip_suffix(" }"));
     let tables = open.map(|open| ("transform", name_of(open), format!("transform = {open}, {UNLIKE} = 1 }}")));
@@ -133,6 +154,10 @@ fn the_transforms_and_missing_policies_of_the_page_are_those_of_the_parser() {
     let known: BTreeSet<&str> = transforms().into_iter().map(|(name, _)| name).collect();
     let told: BTreeSet<&str> = table("| transform | of | gives |").iter().map(|row| name_of(code(row[0]))).collect();
     assert_eq!((&known, known.len()), (&told, Transform::SPELLINGS.len()));
+    let [others @ .., last] = Step::SPELLINGS;
+    assert_eq!(choices("then = [7]"), format!("{} or {last}", others.join(", ")));
+    let told: Vec<&str> = table("| step | gives |").iter().map(|row| code(row[0])).collect();
+    assert_eq!(told, Step::SPELLINGS);
     let policies = choices("missing = 7").replace(" or ", ", ");
     for policy in policies.split(", ").map(name_of) {
         assert!(
@@ -144,7 +169,7 @@ fn the_transforms_and_missing_policies_of_the_page_are_those_of_the_parser() {
 
 #[test]
 fn the_pages_package_holds_and_each_other_block_is_a_part_of_one() {
-    let [whole, part] = blocks("toml")[..] else { panic!("other blocks than these") };
+    let [whole, steps, part, output] = blocks("toml")[..] else { panic!("other blocks than these") };
     let draft = page_package(whole).write();
     let model = load(draft.path()).unwrap_or_else(|fatal| panic!("{fatal}"));
     assert_eq!((model.package.name.as_str(), model.output()), ("payments", ("probabilities", 2, 1)));
@@ -159,6 +184,36 @@ fn the_pages_package_holds_and_each_other_block_is_a_part_of_one() {
     let missing: Vec<_> = features.iter().map(|feature| feature.missing).collect();
     assert_eq!(missing, [Some(Missing::Reject), Some(Missing::Nan), Some(Missing::Constant(-1.0)), None]);
     assert_eq!(features[3].transform, Transform::IsPresent);
+
+    let parts = Draft { manifest: format!("{head}\n{steps}"), ..Draft::new("trees", "probabilities", Some(1)) };
+    let fields = ["amount", "average_amount", "age"].map(|name| format!(r#"{{"name": "{name}", "type": "double"}}"#));
+    let times = ["time", "last_time"]
+        .map(|name| format!(r#"{{"name": "{name}", "type": {{"type": "long", "logicalType": "timestamp-millis"}}}}"#));
+    let fields = [&fields[..], &times[..]].concat().join(", ");
+    let id = r#"{"name": "id", "type": "long"}"#;
+    let schema = format!(r#"{{"type": "record", "name": "T", "fields": [{id}, {fields}]}}"#);
+    std::fs::write(parts.path().join("transaction.avsc"), schema).unwrap();
+    let header = "amount_to_average,minutes_since_last,age,hour";
+    let parts = parts.edit("golden.csv", "a,b,c,d", header).write();
+    let features = Package::load(parts.path()).unwrap_or_else(|fatal| panic!("{fatal}")).wanted.features;
+    assert_eq!(features[0].then, [Step::Clip { min: 0.0, max: 100.0 }, Step::Log1p]);
+    assert_eq!(features[2].then, [Step::Standard { mean: 41.5, scale: 12.25 }]);
+    assert_eq!(features[3].transform, Transform::Hour("Europe/Berlin".into()));
+
+    let attributes: [Named; 3] = [
+        ("classlabels_strings", Value::Texts(vec!["legit", "lost", "stolen"])),
+        ("coefficients", Value::Floats(vec![0.0; 12])),
+        ("intercepts", Value::Floats(vec![0.5f32.ln(), 0.25f32.ln(), 0.25f32.ln()])),
+    ];
+    let nodes = [node("ai.onnx.ml", "LinearClassifier", &["input"], &["label", "logits"], &attributes)];
+    let model = onnx::model(&graph(&nodes, &["input"], &["logits"]), &[("", 15), ("ai.onnx.ml", 3)], &[]);
+    let draft = Draft::new("trees", "probabilities", Some(1));
+    let before = sha256(&std::fs::read(data("trees.onnx")).unwrap());
+    std::fs::write(draft.path().join("model.onnx"), &model).unwrap();
+    std::fs::write(draft.path().join("golden.csv"), "a,b,c,d,score\n1,2,3,4,0.5\n").unwrap();
+    let draft = draft.replace(&before, &sha256(&model));
+    let draft = draft.replace("[output]\ntensor = \"probabilities\"\ncolumn = 1\n", output).write();
+    load(draft.path()).unwrap_or_else(|fatal| panic!("{fatal}"));
 }
 
 #[test]
@@ -195,6 +250,7 @@ fn each_avro_type_of_the_page_is_taken_by_the_transforms_it_says() {
             let compiled = compile(kind, transform, Some(Missing::Nan));
             assert_eq!(compiled.is_ok(), is_taken(name), "{kind} as {name}");
             if is_taken(name) {
+                let may_be_missing = may_be_missing || ["ratio_to", "key"].contains(name);
                 assert_eq!(
                     compile(kind, transform, None).is_err(),
                     may_be_missing,
@@ -215,10 +271,18 @@ fn each_avro_type_of_the_page_is_taken_by_the_transforms_it_says() {
 
 /// A plan for a field of this type, and one feature of it.
 fn compile(kind: &str, transform: &Transform, missing: Option<Missing>) -> Result<Plan, PlanError> {
-    let schema = format!(r#"{{"type": "record", "name": "T", "fields": [{{"name": "x", "type": {kind}}}]}}"#);
+    // Two of its kind, for transforms of two; a named type is defined once.
+    let again =
+        match serde_json::from_str::<serde_json::Value>(kind).unwrap().get("name").and_then(|name| name.as_str()) {
+            Some(name) => format!("\"{name}\""),
+            None => kind.to_owned(),
+        };
+    let fields = format!(r#"{{"name": "x", "type": {kind}}}, {{"name": "b", "type": {again}}}"#);
+    let schema = format!(r#"{{"type": "record", "name": "T", "fields": [{fields}]}}"#);
     let schema = AvroSchema::parse(&schema, "the page").unwrap_or_else(|error| panic!("{kind}: {error}"));
     let transform = transform.clone();
-    let feature = Feature { name: "x".into(), path: "x".into(), transform, missing, min: None, max: None };
+    let feature =
+        Feature { name: "x".into(), path: "x".into(), transform, then: Vec::new(), missing, min: None, max: None };
     Plan::compile(&schema, &schema, &Wanted { features: vec![feature], ..Wanted::default() })
 }
 

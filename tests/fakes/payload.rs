@@ -40,7 +40,7 @@ pub fn reader() -> Arc<AvroSchema> {
 
 fn number(name: &str, missing: Option<Missing>) -> Feature {
     let transform = Transform::Number;
-    Feature { name: name.into(), path: name.into(), transform, missing, min: None, max: None }
+    Feature { name: name.into(), path: name.into(), transform, then: Vec::new(), missing, min: None, max: None }
 }
 
 pub fn wanted() -> Wanted {

@@ -6,10 +6,13 @@ mod model_support;
 mod packages;
 
 mod classes;
+mod columns;
 mod examples;
 mod fetch;
 mod golden_records;
+mod golden_transforms;
 mod hostile;
 mod package;
 mod probe;
+mod roles;
 mod session;

@@ -266,9 +266,9 @@ fn golden_scores_are_clamped_where_they_are_a_hair_outside() {
 fn golden_scores_that_are_no_probabilities_are_told_with_what_they_look_like() {
     let cases = [
         (["0.4", "-3.5", "4.25"], "2 of 3 (66.7 %)", "line 3", "smallest -3.5000", "raw scores (logits)", "sigmoid"),
-        (["0.5", "12", "88"], "2 of 3 (66.7 %)", "line 3", "largest 88.0000", "scores from 0 to 100", "divide by 100"),
+        (["0.5", "12", "88"], "2 of 3 (66.7 %)", "line 3", "largest 88.0000", "scores from 0 to 100", "one = 100.0"),
         (["-0.1", "0.05", "0.08"], "1 of 3 (33.3 %)", "line 2", "median 0.0500", "anomaly scores", "calibration"),
-        (["1.02", "0", "1"], "1 of 3 (33.3 %)", "line 2", "largest 1.0200", "overshoots", "Clip"),
+        (["1.02", "0", "1"], "1 of 3 (33.3 %)", "line 2", "largest 1.0200", "overshoots", "which cuts off"),
     ];
     for (scores, share, line, number, kind, fix) in cases {
         assert_says(

@@ -100,8 +100,25 @@ pub fn node(domain: &str, op_type: &str, inputs: &[&str], outputs: &[&str], attr
 
 /// A tensor of floats without a shape.
 fn outlet(name: &str) -> Vec<u8> {
+    typed(name, 1, None)
+}
+
+/// A tensor of some type; of some shape, whose open sizes are `None`.
+pub fn typed(name: &str, of: u64, sizes: Option<&[Option<u64>]>) -> Vec<u8> {
     let (mut element, mut kind, mut out) = (Vec::new(), Vec::new(), Vec::new());
-    number(&mut element, 1, 1);
+    number(&mut element, 1, of);
+    if let Some(sizes) = sizes {
+        let mut shape = Vec::new();
+        for size in sizes {
+            let mut dimension = Vec::new();
+            match size {
+                Some(size) => number(&mut dimension, 1, *size),
+                None => bytes(&mut dimension, 2, b"N"),
+            }
+            bytes(&mut shape, 1, &dimension);
+        }
+        bytes(&mut element, 2, &shape);
+    }
     bytes(&mut kind, 1, &element);
     bytes(&mut out, 1, name.as_bytes());
     bytes(&mut out, 2, &kind);
@@ -109,11 +126,17 @@ fn outlet(name: &str) -> Vec<u8> {
 }
 
 pub fn graph(nodes: &[Vec<u8>], inputs: &[&str], outputs: &[&str]) -> Vec<u8> {
+    let outlets = |names: &[&str]| names.iter().map(|name| outlet(name)).collect::<Vec<_>>();
+    graph_of(nodes, &outlets(inputs), &outlets(outputs))
+}
+
+/// The same, with what it is given and answers as [`typed`] has it.
+pub fn graph_of(nodes: &[Vec<u8>], inputs: &[Vec<u8>], outputs: &[Vec<u8>]) -> Vec<u8> {
     let mut out = Vec::new();
     nodes.iter().for_each(|node| bytes(&mut out, 1, node));
     bytes(&mut out, 2, b"graph");
-    inputs.iter().for_each(|name| bytes(&mut out, 11, &outlet(name)));
-    outputs.iter().for_each(|name| bytes(&mut out, 12, &outlet(name)));
+    inputs.iter().for_each(|input| bytes(&mut out, 11, input));
+    outputs.iter().for_each(|output| bytes(&mut out, 12, output));
     out
 }
 

@@ -2,10 +2,12 @@
 
 use super::key::{Given, Key, Reading, Reread, Section, apart};
 use super::kinds::{Integer, Path, Place, Word, Words, any_path};
-use crate::values::model::{Provider, Trees};
+use crate::values::model::{Determinism, Provider, Trees};
 
 const PROVIDERS: Words<Provider> = &[("cpu", Provider::Cpu), ("cuda", Provider::Cuda)];
 const TREES: Words<Trees> = &[("auto", Trees::Auto), ("onnxruntime", Trees::OnnxRuntime)];
+
+const DETERMINISM: Words<Determinism> = &[("relaxed", Determinism::Relaxed), ("strict", Determinism::Strict)];
 
 pub const MODEL: Section = Section {
     head: "\n\n[model]",
@@ -47,6 +49,17 @@ pub const MODEL: Section = Section {
             text: r#"
 # Who scores tree ensembles on the CPU: "auto" (scorewire's kernel within ONNX Runtime's graph, several times faster,
 # where it gives the same bits at every decision of every tree at start, else ONNX Runtime) or "onnxruntime"."#,
+        },
+        Key {
+            name: "model.determinism",
+            kind: &Word { words: DETERMINISM, place: Place::Always(|draft| &mut draft.config.model.determinism) },
+            given: Given::Default,
+            reread: Reread::AtStart,
+            text: r#"
+
+# Whether a record has the same score, to the bit, in whatever batch it is scored: "relaxed" (as the model has it; the start
+# says where it does not) or "strict" (where the probe finds that it does not, every call is filled up to 16 rows, or to
+# model.batch_rows; where that does not help, each record is a call of its own)."#,
         },
         Key {
             name: "model.batch_slice_us",

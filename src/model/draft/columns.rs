@@ -42,7 +42,15 @@ impl Column {
     /// The contract's feature, where all of it is decided.
     pub fn feature(&self) -> Option<Feature> {
         let (path, transform) = (self.field()?.path.clone(), self.transform.clone().ok()?);
-        Some(Feature { name: self.name.clone(), path, transform, missing: self.missing, min: None, max: None })
+        Some(Feature {
+            name: self.name.clone(),
+            path,
+            transform,
+            then: Vec::new(),
+            missing: self.missing,
+            min: None,
+            max: None,
+        })
     }
 }
 

@@ -1,8 +1,8 @@
 //! What the columns of a model are called: as whoever trained it said, or as its file says somewhere.
 
 use crate::error::{Fatal, exit};
-use crate::model::contract::FEATURES_MAX;
 use crate::model::facts::Outlet;
+use crate::model::features::FEATURES_MAX;
 use crate::model::fields::element;
 use crate::model::model_file::ModelFile;
 

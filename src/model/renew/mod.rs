@@ -273,16 +273,21 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// What ONNX Runtime answers in the contract's column.
+    /// What the contract makes of ONNX Runtime's answers.
     fn scores(&self, model: &ModelFile, rows: &Array2<f32>, runtime: &Runtime) -> Result<Vec<f64>, Fatal> {
-        let answered = model.answers(runtime, &self.contract.output.tensor, rows);
-        let answers =
-            answered.map_err(|why| self.refused(format!("the model {why}"), "export the model anew"))?.answers;
         let mut problems = Problems::default();
         let role = self.contract.output.resolve(&model.found, &model.bytes, &mut problems);
-        let column = role.map_or(0, |role| role.column_among(answers.ncols(), &mut problems));
+        let Some(role) = role else {
+            problems.check(self.dir)?;
+            return Ok(Vec::new());
+        };
+        let output = role.zip_map.as_ref().unwrap_or(&role.tensor);
+        let answered = model.answers(runtime, output, rows);
+        let answers =
+            answered.map_err(|why| self.refused(format!("the model {why}"), "export the model anew"))?.answers;
+        let columns = role.columns_among(answers.ncols(), &mut problems);
         problems.check(self.dir)?;
-        Ok(answers.column(column).to_vec())
+        Ok(answers.rows().into_iter().map(|row| role.reading.score(&row.to_vec(), &columns)).collect())
     }
 
     fn end(mut self, moved: Option<Moved>) -> Result<Renewed, Fatal> {

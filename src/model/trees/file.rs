@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use crate::model::fields::{element, graph, model, node, opset, value_info};
+use crate::model::fields::{element, graph, model, node, opset};
+use crate::model::nodes::value_info;
 use crate::model::trees::alias::{aliases, inputs};
 use crate::model::trees::attributes::Attributes;
 use crate::model::trees::ensemble::{Ensemble, Unfit};
@@ -102,12 +103,12 @@ impl<'a> File<'a> {
         let mut inner = Vec::new();
         put_bytes(&mut inner, graph::NODE, node);
         put_bytes(&mut inner, graph::NAME, b"trees");
-        let rows = value_info(&found.input, element::FLOAT, Some(width));
+        let rows = value_info(&found.input, element::FLOAT, None, Some(width));
         put_bytes(&mut inner, graph::INPUT, &rows);
         for (index, output) in found.outputs.iter().enumerate() {
             let is_label = index + 1 < found.outputs.len();
             let element = if is_label { element::INT64 } else { element::FLOAT };
-            put_bytes(&mut inner, graph::OUTPUT, &value_info(output, element, None));
+            put_bytes(&mut inner, graph::OUTPUT, &value_info(output, element, None, None));
         }
         let mut file = Vec::new();
         for field in Fields::new(self.bytes).flatten() {
@@ -196,23 +197,4 @@ fn put_opset(file: &mut Vec<u8>) {
     put_bytes(&mut opset, opset::DOMAIN, DOMAIN.as_bytes());
     put_number(&mut opset, opset::VERSION, 1);
     put_bytes(file, model::OPSET_IMPORT, &opset);
-}
-
-/// A tensor's name and type; where `width` is given, its shape `[rows, width]` too.
-fn value_info(name: &str, element: u64, width: Option<usize>) -> Vec<u8> {
-    let mut tensor = Vec::new();
-    put_number(&mut tensor, value_info::ELEMENT, element);
-    if let Some(width) = width {
-        let (mut rows, mut columns, mut shape) = (Vec::new(), Vec::new(), Vec::new());
-        put_bytes(&mut rows, value_info::SYMBOL, b"rows");
-        put_number(&mut columns, value_info::SIZE, width as u64);
-        put_bytes(&mut shape, value_info::DIMENSION, &rows);
-        put_bytes(&mut shape, value_info::DIMENSION, &columns);
-        put_bytes(&mut tensor, value_info::SHAPE, &shape);
-    }
-    let (mut kind, mut info) = (Vec::new(), Vec::new());
-    put_bytes(&mut kind, value_info::TENSOR, &tensor);
-    put_bytes(&mut info, value_info::NAME, name.as_bytes());
-    put_bytes(&mut info, value_info::TYPE, &kind);
-    info
 }
