@@ -9,6 +9,7 @@ mod classes;
 mod columns;
 mod examples;
 mod fetch;
+mod forms;
 mod golden_records;
 mod golden_transforms;
 mod hostile;
