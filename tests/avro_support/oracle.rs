@@ -221,7 +221,7 @@ fn transform(random: &mut Random, place: &Place) -> Transform {
         [Type::Text] => vec![
             Transform::IsIn(vec!["S0".into(), "måned".into()]),
             Transform::OneHot {
-                symbols: vec!["S1".into(), "DK".into()],
+                symbols: vec!["S0".into(), "DK".into()],
                 place: 1,
                 rejects_others: otherwise.is_none(),
             },
