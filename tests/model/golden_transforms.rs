@@ -141,7 +141,7 @@ fn a_transform_that_is_not_the_trainings_is_told_with_where_to_look() {
     for (name, from, to, look_at) in [
         ("hour", "Europe/Berlin", "America/New_York", "the time zone of its transform's hour"),
         ("minutes", "scale = 60000", "scale = 1000", "the path of its transform's difference_from"),
-        ("log", "[\"log1p\"]", "[]", "its steps (then)"),
+        ("log", "[\"log1p\"]", "[\"log1p\", \"log1p\"]", "its steps (then)"),
         ("country", "[\"DE\", \"F R\"]", "[\"F R\", \"DE\"]", "is not the header of this contract"),
         ("gift", "GIFT", "gift", "the text of its transform's contains"),
     ] {
