@@ -196,7 +196,7 @@ mod tests {
 
     fn feature(path: &str, missing: Option<Missing>, max: Option<f64>) -> Feature {
         let (name, path, transform) = (path.to_owned(), path.to_owned(), Transform::Number);
-        Feature { name, path, transform, missing, min: None, max }
+        Feature { name, path, transform, then: Vec::new(), missing, min: None, max }
     }
 
     /// The plan's reject of a datum behind two bytes of something else, and where it is.
