@@ -42,7 +42,11 @@ pub struct Fetcher {
 
 impl Fetcher {
     pub fn new(client: Arc<Client>, topic: &str) -> Fetcher {
-        let subject = client.settings().qualified(&format!("{topic}-value"));
+        Fetcher::of_subject(client, &format!("{topic}-value"))
+    }
+
+    pub fn of_subject(client: Arc<Client>, subject: &str) -> Fetcher {
+        let subject = client.settings().qualified(subject);
         Fetcher { client, subject }
     }
 

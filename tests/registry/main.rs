@@ -5,6 +5,7 @@ mod common;
 
 mod client;
 mod desk;
+mod init;
 mod node;
 mod source;
 mod stub;

@@ -23,11 +23,14 @@ Examples:
   # The columns' names stand in the file, or are told; records show ranges and make golden rows
   scorewire model init --onnx model.onnx --schema payment.avsc --rows payments.avro
   scorewire model init --onnx model.onnx --schema payment.avsc --features amount,card_age,channel_POS payments
+  # The schema that the topic's producers registered last, from the registry of a configuration
+  scorewire model init -c scorewire.toml --onnx model.onnx --schema payments-value --features columns.txt payments
   # The columns stand in the order of the schema's numbers
   scorewire model init --onnx model.onnx --schema payment.avsc --in-schema-order payments
 Then see to what is left, which `scorewire model check` tells too, and look at records: scorewire score --package
 
-Exit codes: 0 written; 64 usage; 65 a model that no package may have; 71 no ONNX Runtime; 74 cannot be written";
+Exit codes: 0 written; 64 usage; 65 a model that no package may have; 69 no answer of the registry; 71 no ONNX Runtime;
+74 cannot be written";
 
 #[derive(Args, Debug)]
 pub struct InitArgs {
@@ -37,9 +40,13 @@ pub struct InitArgs {
     /// The model, as LightGBM, XGBoost, CatBoost, scikit-learn or others export it
     #[arg(long, value_name = "FILE")]
     onnx: PathBuf,
-    /// Avro schema of the transactions (.avsc), or a container file by its own schema; without it, that of --rows
-    #[arg(long, value_name = "FILE", required_unless_present = "rows")]
+    /// Avro schema of the transactions (.avsc), a container file by its own schema, or with --config a subject of the schema
+    /// registry; without it, that of --rows
+    #[arg(long, value_name = "FILE|SUBJECT", required_unless_present = "rows")]
     schema: Option<PathBuf>,
+    /// Configuration file with the schema registry ([schemas.registry])
+    #[arg(short, long, value_name = "FILE", env = "SCOREWIRE_CONFIG")]
+    config: Option<PathBuf>,
     /// Records as they arrive (Avro container file): for ranges, missing values, thresholds and golden rows
     #[arg(long, value_name = "FILE")]
     rows: Option<PathBuf>,
@@ -130,7 +137,8 @@ impl Draft {
     fn of(args: &InitArgs) -> Result<Draft, Fatal> {
         let model = ModelFile::read(&args.onnx)?;
         refuse(&model.problems(), &args.onnx)?;
-        let schema = paths::schema(args.schema.as_deref().or(args.rows.as_deref()).unwrap_or(Path::new("")))?;
+        let named = args.schema.as_deref().or(args.rows.as_deref()).unwrap_or(Path::new(""));
+        let schema = paths::schema(named, args.config.as_deref())?;
         let (fields, said) = (schema.fields(), args.said()?);
         let transaction = draft::transaction(&fields);
         let (named, width) = draft::names(&model, said)?;

@@ -3,12 +3,18 @@
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::avro::container::Blocks;
 use crate::avro::problem::SchemaError;
 use crate::avro::schemas::AvroSchema;
+use crate::config::Config;
+use crate::config::machine::Machine;
+use crate::config::sources::Sources;
 use crate::error::{Fatal, exit};
 use crate::model::MANIFEST;
+use crate::registry::client::Client;
+use crate::registry::fetch::{Fetched, Fetcher};
 
 /// A schema's file holds no more.
 const SCHEMA_BYTES_MAX: u64 = 4 << 20;
@@ -34,14 +40,44 @@ pub fn model_file(path: &Path) -> Result<PathBuf, Fatal> {
     })
 }
 
-/// The schema that an argument names: an `.avsc` file, or a container file by the schema in its header. Whoever adds other
-/// places for schemas, such as a registry's subjects, adds them here.
+/// The schema that an argument names: an `.avsc` file, a container file by the schema in its header, or a subject of the
+/// registry that a configuration names.
 ///
 /// # Errors
-/// [`exit::USAGE`] when there is none.
-pub fn schema(argument: &Path) -> Result<AvroSchema, Fatal> {
+/// [`exit::USAGE`] when there is none, [`exit::UNAVAILABLE`] when the registry gives no answer.
+pub fn schema(argument: &Path, config: Option<&Path>) -> Result<AvroSchema, Fatal> {
+    match config {
+        Some(config) if !argument.exists() => of_subject(&argument.to_string_lossy(), config),
+        _ => of_file(argument),
+    }
+}
+
+/// The subject's newest version.
+fn of_subject(subject: &str, config: &Path) -> Result<AvroSchema, Fatal> {
+    let sources = Sources { file: Some(config.to_owned()), env: std::env::vars_os().collect(), flags: Vec::new() };
+    let settings = Config::load_registry(&sources, &Machine::current())?.registry;
+    let fetcher = Fetcher::of_subject(Arc::new(Client::new(&settings)?), subject);
+    let (what, fix) = match fetcher.latest() {
+        Ok(Some((_, Fetched::Schema(found)))) => {
+            let parsed = AvroSchema::parse(found.schema.text(), subject);
+            return parsed
+                .map_err(|error| Fatal::new(exit::USAGE, format!("{}: {}", error.place, error.what), error.fix));
+        }
+        Ok(Some((_, Fetched::Refused(why)))) => (why, "name a subject with an Avro schema".to_owned()),
+        Ok(_) => {
+            let urls = settings.urls.join(", ");
+            let what = format!("neither a file nor a subject of the schema registry ({urls})");
+            (what, "the values of a topic usually have the subject TOPIC-value".to_owned())
+        }
+        Err(away) => return Err(Fatal::new(exit::UNAVAILABLE, away.why, away.fix)),
+    };
+    Err(Fatal::new(exit::USAGE, format!("{subject}: {what}"), fix))
+}
+
+fn of_file(argument: &Path) -> Result<AvroSchema, Fatal> {
     let place = argument.display().to_string();
-    let fix = "name a file with the Avro schema that producers write with (.avsc), or one with their records (.avro)";
+    let fix = "name a file with the Avro schema that producers write with (.avsc), one with their records (.avro), or a subject \
+               of the registry of --config";
     let cannot = |error: std::io::Error| Fatal::new(exit::USAGE, format!("{place}: cannot be read: {error}"), fix);
     let refused = |error: SchemaError| Fatal::new(exit::USAGE, format!("{}: {}", error.place, error.what), error.fix);
     let mut file = File::open(argument).map_err(cannot)?;
