@@ -1,6 +1,11 @@
 //! Avro's numbers as bytes, gathered on the stack and appended at once: a byte at a time into a growing buffer costs more
 //! than what it says.
 
+/// The first branch of a union.
+pub(super) const NULL: u8 = 0;
+/// Zigzag of 1: the second branch of our schemas' `["null", ...]`.
+pub(super) const PRESENT: u8 = 2;
+
 /// Bytes that are being gathered. Whoever gathers knows how many there can be.
 pub(super) struct Gathered<const ROOM: usize> {
     bytes: [u8; ROOM],
@@ -54,9 +59,9 @@ impl<const ROOM: usize> Gathered<ROOM> {
     /// `null`, or the second branch of a union and its value.
     pub fn optional_long(&mut self, value: Option<i64>) {
         match value {
-            None => self.byte(super::encode::NULL),
+            None => self.byte(NULL),
             Some(value) => {
-                self.byte(super::encode::PRESENT);
+                self.byte(PRESENT);
                 self.long(value);
             }
         }

@@ -1,16 +1,12 @@
 //! Outcomes as bytes: by the newest schemas of [`super::written`], by hand into a reused buffer. What is the same for every
 //! record of a lane is encoded once, and what is the same for most of them only where it changes.
 
-use super::datum::{Gathered, LONG_BYTES_MAX};
+use super::datum::{Gathered, LONG_BYTES_MAX, NULL, PRESENT};
 use super::schemas::AvroSchema;
 use super::wire::SINGLE_OBJECT_MAGIC;
 use super::written::Written;
 use crate::values::model::Provider;
 use crate::values::record::{Decision, ReviewReason, SchemaKey, Scored, TransactionId};
-
-pub(super) const NULL: u8 = 0;
-/// Zigzag of 1: the second branch of the schemas' `["null", ...]`.
-pub(super) const PRESENT: u8 = 2;
 
 /// Fields that are null until what they are for is there: fingerprint, reasons, step of the fallback, amendment, remote
 /// provider, challenger.

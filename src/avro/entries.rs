@@ -1,7 +1,6 @@
 //! What is wanted of an array or a map: how many items it has, whether a text is among them, the values of some keys.
 
-use super::block::{Block, EMPTY_ITEMS_MAX};
-use super::items::{simple_item, skip_items};
+use super::items::{simple_item, walk_blocks};
 use super::ops::Entries;
 use super::plan::{Found, Plan};
 use super::read;
@@ -14,7 +13,7 @@ impl Plan {
         &self,
         of: u32,
         item: u32,
-        mut rest: &'p [u8],
+        rest: &'p [u8],
         row: &mut [f32],
         found: &mut Found<'_>,
         depth: u32,
@@ -22,23 +21,8 @@ impl Plan {
         let of = &self.entries[of as usize];
         of.contained.iter().for_each(|(_, place)| found.raw[usize::from(*place)] = 0.0);
         let simple = simple_item(&self.ops[item as usize..]).filter(|_| !of.is_map && !of.reads_texts);
-        let mut count = 0;
-        while let Some(block) = Block::read(&mut rest)? {
-            let most = if of.are_empty { EMPTY_ITEMS_MAX } else { rest.len() as u64 };
-            if block.count > most {
-                return Err(Reject::BadLength);
-            }
-            count += block.count;
-            match simple {
-                Some(item) => rest = skip_items(item, block.count, rest)?,
-                None => {
-                    for _ in 0..block.count {
-                        rest = self.entry(of, item, rest, row, found, depth)?;
-                    }
-                }
-            }
-            block.check_end(rest)?;
-        }
+        let (rest, count) =
+            walk_blocks(rest, simple, of.are_empty, |rest| self.entry(of, item, rest, row, found, depth))?;
         of.lengths.iter().for_each(|place| found.raw[usize::from(*place)] = count as f64);
         Ok(rest)
     }

@@ -1,6 +1,7 @@
-//! Items of a block that are walked over for nothing but their ends: most arrays and maps of real records. One loop for all items
-//! instead of a walk for each.
+//! The items of arrays and maps, block by block. Those that are walked over for nothing but their ends, as most are in real
+//! records, take one loop for all of them instead of a walk for each.
 
+use super::block::{Block, EMPTY_ITEMS_MAX};
 use super::ops::Op;
 use super::read;
 use crate::error::Reject;
@@ -25,9 +26,42 @@ fn is_simple(op: &Op) -> bool {
     )
 }
 
+/// Walks over all blocks: item by item with `one`, or in one loop where they are `simple`. Returns what is left, and how many
+/// items there were. Where they take no byte, `are_empty`, nothing but a limit bounds their number.
+#[inline(always)]
+pub(super) fn walk_blocks<'p>(
+    mut rest: &'p [u8],
+    simple: Option<&[Op]>,
+    are_empty: bool,
+    mut one: impl FnMut(&'p [u8]) -> Result<&'p [u8], Reject>,
+) -> Result<(&'p [u8], u64), Reject> {
+    let mut count = 0;
+    while let Some(block) = Block::read(&mut rest)? {
+        let most = if are_empty { EMPTY_ITEMS_MAX } else { rest.len() as u64 };
+        if block.count > most {
+            return Err(Reject::BadLength);
+        }
+        count += block.count;
+        match simple {
+            Some(item) => rest = skip_items(item, block.count, rest)?,
+            None => {
+                for _ in 0..block.count {
+                    rest = one(rest)?;
+                }
+            }
+        }
+        block.check_end(rest)?;
+    }
+    Ok((rest, count))
+}
+
 /// Walks over so many items of these operations.
 #[inline(never)]
-pub(super) fn skip_items<'p>(item: &[Op], count: u64, mut rest: &'p [u8]) -> Result<&'p [u8], Reject> {
+fn skip_items<'p>(item: &[Op], count: u64, mut rest: &'p [u8]) -> Result<&'p [u8], Reject> {
+    if item.is_empty() {
+        // Nothing in the payload bounds the number of items without bytes, and there is nothing to walk over.
+        return Ok(rest);
+    }
     for _ in 0..count {
         for op in item {
             match *op {

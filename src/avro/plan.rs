@@ -7,9 +7,8 @@
 //! 3. Arrays, maps and recursive records may be nested [`DEPTH_MAX`] deep; the stack is bounded by that.
 //! 4. On success every column of the row was written.
 
-use super::block::Block;
 use super::finish::{Computed, MISSING, RAW_MAX};
-use super::items::{simple_item, skip_items};
+use super::items::{simple_item, walk_blocks};
 use super::ops::{Entries, EnumSink, Meaning, Nullable, Op, Range, Sink, TextSink};
 use super::read;
 use super::zone::Zone;
@@ -276,7 +275,7 @@ impl Plan {
         &self,
         op: &Op,
         item: u32,
-        mut rest: &'p [u8],
+        rest: &'p [u8],
         row: &mut [f32],
         found: &mut Found<'_>,
         depth: u32,
@@ -285,22 +284,8 @@ impl Plan {
             return self.entries(of, item, rest, row, found, depth);
         }
         let simple = simple_item(&self.ops[item as usize..]);
-        while let Some(block) = Block::read(&mut rest)? {
-            // Every item here takes a byte at least: items of no size are skipped as fixed ones.
-            if block.count > rest.len() as u64 {
-                return Err(Reject::BadLength);
-            }
-            match simple {
-                Some(item) => rest = skip_items(item, block.count, rest)?,
-                None => {
-                    for _ in 0..block.count {
-                        rest = self.walk(item, rest, row, found, depth)?;
-                    }
-                }
-            }
-            block.check_end(rest)?;
-        }
-        Ok(rest)
+        // Items of no size are skipped as fixed ones: each of these takes a byte at least.
+        walk_blocks(rest, simple, false, |rest| self.walk(item, rest, row, found, depth)).map(|(rest, _)| rest)
     }
 }
 

@@ -95,6 +95,8 @@ pub(super) struct Keys {
     probe_at: Duration,
     bucket: Bucket,
     graces: Bucket,
+    /// How many entries are of these kinds.
+    schemas: usize,
     open: usize,
     unknown: usize,
     /// Keys that somebody waits for and that have an answer.
@@ -118,6 +120,7 @@ impl Keys {
             probe_at: PROBE_EVERY,
             bucket: Bucket::new(per_second, per_second),
             graces: Bucket::new(GRACES_AT_ONCE, GRACES_PER_SECOND),
+            schemas: 0,
             open: 0,
             unknown: 0,
             arrived: Vec::new(),
@@ -128,7 +131,7 @@ impl Keys {
     /// What the disk has. It counts until the registry says otherwise.
     pub fn add_kept(&mut self, key: SchemaKey, schema: Arc<AvroSchema>) {
         let schema = self.shared(schema);
-        self.entries.insert(key, Entry::Schema { schema, is_fresh: false });
+        self.set(key, Entry::Schema { schema, is_fresh: false });
         self.to_verify.push_back(key);
     }
 
@@ -141,7 +144,7 @@ impl Keys {
     }
 
     pub fn schemas(&self) -> usize {
-        self.known().count()
+        self.schemas
     }
 
     /// Ids and GUIDs that are being asked for.
@@ -318,17 +321,21 @@ impl Keys {
     }
 
     fn set(&mut self, key: SchemaKey, entry: Entry) {
-        let count = |entry: &Entry, open: &mut usize, unknown: &mut usize, by: isize| {
-            let counted = match entry {
-                Entry::Open(_) => open,
-                Entry::Unknown { .. } => unknown,
-                _ => return,
-            };
-            *counted = counted.saturating_add_signed(by);
-        };
-        count(&entry, &mut self.open, &mut self.unknown, 1);
-        if let Some(before) = self.entries.insert(key, entry) {
-            count(&before, &mut self.open, &mut self.unknown, -1);
+        if let Some(counter) = self.counter(&entry) {
+            *counter += 1;
+        }
+        let before = self.entries.insert(key, entry);
+        if let Some(counter) = before.and_then(|before| self.counter(&before)) {
+            *counter -= 1;
+        }
+    }
+
+    fn counter(&mut self, of: &Entry) -> Option<&mut usize> {
+        match of {
+            Entry::Schema { .. } => Some(&mut self.schemas),
+            Entry::Open(_) => Some(&mut self.open),
+            Entry::Unknown { .. } => Some(&mut self.unknown),
+            Entry::Refused { .. } => None,
         }
     }
 
