@@ -188,6 +188,11 @@ impl Decoder {
         self.maker.why(key)
     }
 
+    /// The schema of a key whose record was read by its plan, where the maker of plans has it at hand.
+    pub fn writer(&mut self, key: SchemaKey) -> Option<Arc<AvroSchema>> {
+        self.maker.writer(key)
+    }
+
     /// Whether the answer for a key is on its way.
     pub fn is_coming(&self, key: SchemaKey) -> bool {
         self.maker.is_coming(key)

@@ -48,8 +48,7 @@ impl Kept {
     /// # Errors
     /// [`exit::CONFIG`] when nothing can be written: a node would lose what it needs in an outage.
     pub fn open(settings: &RegistrySettings) -> Result<Kept, Fatal> {
-        let kept =
-            Kept { folder: settings.cache_dir.clone(), context: settings.context.clone(), writes: AtomicU64::new(0) };
+        let kept = Kept::as_it_is(settings);
         let tried = fs::create_dir_all(&kept.folder).and_then(|()| kept.write("writable", "{}"));
         tried.map_err(|error| {
             Fatal::new(
@@ -59,6 +58,11 @@ impl Kept {
             )
         })?;
         Ok(kept)
+    }
+
+    /// The folder, whether it is there and may be written or not: for a guest, whose schemas are kept where that can be.
+    pub fn as_it_is(settings: &RegistrySettings) -> Kept {
+        Kept { folder: settings.cache_dir.clone(), context: settings.context.clone(), writes: AtomicU64::new(0) }
     }
 
     pub fn folder(&self) -> &Path {
@@ -81,6 +85,18 @@ impl Kept {
             }
         }
         (schemas, problems)
+    }
+
+    /// The kept schema of a key.
+    ///
+    /// # Errors
+    /// When its file cannot be used.
+    pub fn find(&self, key: SchemaKey) -> Result<Option<AvroSchema>, String> {
+        let (name, absent) = (file_name(key), std::io::ErrorKind::NotFound);
+        match self.folder.join(&name).symlink_metadata() {
+            Err(error) if error.kind() == absent => Ok(None),
+            _ => self.schema(&name, key).map_err(|what| format!("{}: {what}", self.folder.join(name).display())),
+        }
     }
 
     /// `None`: of another context.

@@ -7,6 +7,7 @@ mod client;
 mod desk;
 mod init;
 mod node;
+mod score;
 mod source;
 mod stub;
 mod tls;
