@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 
 use crate::common::registry::RealRegistry;
 use crate::common::{
-    Job, Node, RealKafka, STEP, TestRecord, Transactions, http_get, scorewire, unique_name, wait_until,
+    Job, Node, Outcome, RealKafka, STEP, TestRecord, Transactions, http_get, scorewire, unique_name, wait_until,
 };
 
 fn transaction_schema() -> Json {
@@ -261,4 +261,40 @@ fn the_very_first_start_needs_the_registry_and_says_so() {
     assert_eq!(refused.code(), Some(69), "{}", refused.stderr);
     let outputs = format!("subject {}-value", job.outputs);
     assert!(refused.stderr.contains(&outputs) && refused.stderr.contains("refused"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_registry_that_is_only_read_is_never_asked_for_schemas_of_ours() {
+    let Some((registry, job)) = parts("registry-read-only", 1) else { return };
+    let mut all: Vec<String> =
+        settings(&registry.url(), &job).into_iter().filter(|set| !set.contains("auto_register")).collect();
+    all.push("schemas.registry.outputs=single_object".to_owned());
+    let id = registry.register(&format!("{}-value", job.input), &variant("read only"), &[]);
+    job.kafka.produce(&job.input, &records(id, 10, 0));
+    let mut node = start(&job, &all);
+    wait_until("all of them", STEP, || node.sum("records.scored") == 10);
+    let shown = node.status()["schema_registry"].clone();
+    assert_eq!((&shown["outputs"], &shown["review"]), (&"single_object".into(), &"single_object".into()));
+    node.stop();
+    let outputs = job.kafka.read(&job.outputs);
+    let read: Vec<(i32, i64)> = outputs.into_iter().map(|output| Outcome::of_output(output).source()).collect();
+    assert_eq!(read, (0..10).map(|offset| (0, offset)).collect::<Vec<_>>());
+    for topic in [&job.outputs, &job.review] {
+        assert_eq!(registry.versions(&format!("{topic}-value")), 0);
+    }
+
+    let run = |args: &[&str]| {
+        let mut command = scorewire();
+        command.args(args).arg("--config").arg(job.config());
+        for setting in &all {
+            command.args(["--set", setting]);
+        }
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, said) = run(&["schema", "register"]);
+    assert!(code == Some(78) && said.contains("nothing was registered") && said.contains("outputs"), "{said}");
+    let (code, said) = run(&["config", "check", "--connect"]);
+    assert!(code == Some(0) && said.contains("the registry is only read"), "{said}");
+    assert!(!said.contains(&format!("{}-value", job.outputs)), "{said}");
 }
