@@ -17,6 +17,7 @@ use crate::model::Package;
 use crate::observe::stats::LaneStats;
 use crate::registry::direct::DirectSource;
 use crate::registry::source::RegistrySource;
+use crate::values::limits::KEPT_SCHEMAS_MAX;
 use crate::values::record::SchemaKey;
 use crate::values::schemas::{OnUnknown, WireForms};
 
@@ -183,6 +184,7 @@ fn source(
         let kept = source.known().iter().filter(|key| matches!(key, SchemaKey::Id(_) | SchemaKey::Guid(_))).count();
         tracing::warn!(schemas = kept, "the schema registry did not answer at start: schemas that are kept are used");
     }
+    source.bound_kept(KEPT_SCHEMAS_MAX);
     Ok(Box::new(source))
 }
 

@@ -8,6 +8,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -67,6 +68,23 @@ impl Kept {
 
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Removes schemas until no more than `max` are left: those that are `gone` from the registry first, then those that were
+    /// fetched longest ago. Returns the keys of those that went.
+    pub fn bound(&self, gone: &[SchemaKey], max: usize) -> Vec<SchemaKey> {
+        let mut kept: Vec<(bool, SystemTime, SchemaKey)> = Vec::new();
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            let key = entry.file_name().to_str().and_then(key_of);
+            let modified = entry.metadata().and_then(|data| data.modified());
+            if let (Some(key), Ok(modified)) = (key, modified) {
+                kept.push((!gone.contains(&key), modified, key));
+            }
+        }
+        let surplus = kept.len().saturating_sub(max);
+        kept.sort_unstable_by_key(|&(is_there, modified, key)| (is_there, modified, key_text(key)));
+        let first = kept.into_iter().take(surplus).map(|(_, _, key)| key);
+        first.filter(|key| fs::remove_file(self.folder.join(file_name(*key))).is_ok()).collect()
     }
 
     /// Every schema that is kept, and what is wrong with files that cannot be used.

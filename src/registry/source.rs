@@ -51,6 +51,12 @@ impl RegistrySource {
         self.pool.settle(at_most)
     }
 
+    /// Keeps no more than `max` schemas for an outage: those that the registry no longer has go first, then those that were
+    /// fetched longest ago. To be called before anything is looked up.
+    pub fn bound_kept(&self, max: usize) {
+        self.pool.bound_kept(max);
+    }
+
     fn of_registry(&self, key: SchemaKey) -> Lookup {
         let unknown = match self.on_unknown {
             OnUnknown::DeadLetter => Lookup::Unknown,
