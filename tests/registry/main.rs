@@ -5,7 +5,9 @@ mod common;
 
 mod client;
 mod desk;
+mod flow;
 mod init;
+mod load;
 mod node;
 mod score;
 mod source;
