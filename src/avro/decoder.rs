@@ -164,6 +164,11 @@ impl Decoder {
         }
     }
 
+    /// Whether [`Decoder::ask_ahead`] can do something.
+    pub fn has_room_ahead(&self) -> bool {
+        self.maker.has_room_ahead()
+    }
+
     /// Takes in what was answered since. Returns whether there was an answer: records that wait may have a plan now.
     pub fn take_news(&mut self) -> bool {
         let mut is_answered = false;

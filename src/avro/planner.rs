@@ -82,6 +82,11 @@ pub trait Plans {
     /// Asks for a key whose records wait behind another's, so that all are answered at once.
     fn ask_ahead(&mut self, _key: SchemaKey) {}
 
+    /// Whether more may be asked ahead now.
+    fn has_room_ahead(&self) -> bool {
+        false
+    }
+
     /// What is new, in order.
     fn news(&mut self) -> Option<News>;
 

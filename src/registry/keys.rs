@@ -19,7 +19,7 @@ const UNKNOWN_MAX: usize = 8_192;
 /// more. A flood of them is not.
 const GRACE: Duration = Duration::from_secs(2);
 const GRACES_AT_ONCE: f64 = 16.0;
-const GRACES_PER_SECOND: f64 = 0.5;
+const GRACES_PER_SECOND: f64 = 0.1;
 /// How long it holds that the registry does not have a key, or has something that cannot be used.
 const UNKNOWN_FOR: Duration = Duration::from_secs(10);
 const REFUSED_FOR: Duration = Duration::from_secs(60);
