@@ -82,7 +82,11 @@ impl Checked {
         prepared.log();
         let Prepared { model, schemas } = prepared;
         let own = match &registry {
-            Some(registry) => OwnSchemas::find(registry, &config.topics)?,
+            Some(registry) => {
+                let own = OwnSchemas::find(registry, &config.topics)?;
+                registry.status.set_outcomes(own.shown());
+                own
+            }
             None => OwnSchemas::default(),
         };
         let forms = own.forms;

@@ -164,6 +164,11 @@ impl Decoder {
         }
     }
 
+    /// Whether [`Decoder::ask_ahead`] can do something.
+    pub fn has_room_ahead(&self) -> bool {
+        self.maker.has_room_ahead()
+    }
+
     /// Takes in what was answered since. Returns whether there was an answer: records that wait may have a plan now.
     pub fn take_news(&mut self) -> bool {
         let mut is_answered = false;
@@ -186,6 +191,11 @@ impl Decoder {
     /// Why the plan of this key is not there; for the log, when a partition begins to wait.
     pub fn why_waiting(&self, key: SchemaKey) -> String {
         self.maker.why(key)
+    }
+
+    /// The schema of a key whose record was read by its plan, where the maker of plans has it at hand.
+    pub fn writer(&mut self, key: SchemaKey) -> Option<Arc<AvroSchema>> {
+        self.maker.writer(key)
     }
 
     /// Whether the answer for a key is on its way.

@@ -82,6 +82,11 @@ pub trait Plans {
     /// Asks for a key whose records wait behind another's, so that all are answered at once.
     fn ask_ahead(&mut self, _key: SchemaKey) {}
 
+    /// Whether more may be asked ahead now.
+    fn has_room_ahead(&self) -> bool {
+        false
+    }
+
     /// What is new, in order.
     fn news(&mut self) -> Option<News>;
 
@@ -95,6 +100,11 @@ pub trait Plans {
 
     /// Called about once a second: what is not there is asked for anew from here on.
     fn refresh(&mut self);
+
+    /// The schema that a key with a plan belongs to, where it is at hand: for whoever looks at a single record.
+    fn writer(&mut self, _key: SchemaKey) -> Option<Arc<AvroSchema>> {
+        None
+    }
 
     /// Ends the wait of whoever asks, when there is news.
     fn set_waker(&mut self, _waker: Waker) {}
@@ -195,6 +205,9 @@ impl Planner {
             return Some(Answer::Plan(plan.clone()));
         }
         let found = self.source.lookup(key);
+        for (key, text) in self.source.take_remarks() {
+            self.tell(key, Grade::Remark, text);
+        }
         // The folder may have been read anew.
         self.forget_refused();
         let plan = match found {
@@ -280,5 +293,13 @@ impl Plans for Planner {
     fn refresh(&mut self) {
         self.source.refresh();
         self.forget_refused();
+    }
+
+    fn writer(&mut self, key: SchemaKey) -> Option<Arc<AvroSchema>> {
+        self.known.get(&key)?.as_ref()?;
+        match self.source.lookup(key) {
+            Lookup::Found(schema) => Some(schema),
+            Lookup::Coming | Lookup::Pending | Lookup::Unknown | Lookup::Refused(_) => None,
+        }
     }
 }

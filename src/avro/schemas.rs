@@ -113,6 +113,11 @@ pub trait SchemaSource {
         None
     }
 
+    /// What there is to tell of schemas that were looked up since this was asked last.
+    fn take_remarks(&mut self) -> Vec<(SchemaKey, String)> {
+        Vec::new()
+    }
+
     /// Keys whose look-up brings more now than before.
     fn take_arrived(&mut self) -> Vec<SchemaKey> {
         Vec::new()

@@ -7,6 +7,7 @@ use super::output;
 use crate::error::{Fatal, exit};
 use crate::node;
 use crate::registry::client::Client;
+use crate::registry::settings::OwnForm;
 use crate::registry::subjects::{self, NotDone, Own, Standing};
 
 #[derive(Args, Debug)]
@@ -19,10 +20,17 @@ pub struct RegisterArgs {
 }
 
 /// # Errors
-/// [`exit::CONFIG`] for a schema that the registry would not take: nothing is registered then; [`exit::UNAVAILABLE`] where it
-/// does not answer.
+/// [`exit::CONFIG`] for a schema that the registry would not take, and for a registry that is only read: nothing is registered
+/// then; [`exit::UNAVAILABLE`] where it does not answer.
 pub fn execute(args: &RegisterArgs) -> Result<u8, Fatal> {
     let connection = args.config.load_registry()?;
+    if connection.registry.outputs == OwnForm::SingleObject {
+        return Err(Fatal::new(
+            exit::CONFIG,
+            "schemas.registry.outputs is \"single_object\": the registry is only read, and nothing was registered",
+            "say \"id\" where outputs shall be written under ids of the registry; else there is nothing to do here",
+        ));
+    }
     let client = Client::new(&connection.registry)?;
     let all = node::newest_schemas(&connection.registry, &connection.topics);
     let mut absent = Vec::new();

@@ -17,7 +17,7 @@ use crate::config::machine::Machine;
 use crate::config::sources::{FlagValue, Sources};
 use crate::error::{Fatal, exit};
 use crate::lane::clock::SystemClock;
-use crate::node::{Fate, Offline, Prepared};
+use crate::node::{Fate, Offline, Prepared, Registry};
 use crate::values::record::Decision;
 
 pub const EXAMPLES: &str = "\
@@ -26,6 +26,8 @@ Examples:
   scorewire score --package models/card-fraud-gbdt golden_records.avro
   # Values as they stand on the topic, a line of hex for each, with the writers' schemas of the registry's ids
   scorewire score --package models/card-fraud-gbdt --schemas schemas values.hex
+  # The same as production is configured: ids that are in no folder are asked of its schema registry
+  scorewire score -c scorewire.toml values.hex
   # In continuous integration: as production is configured, and a record that would be a dead letter fails the job
   scorewire score -c scorewire.toml --fail-on-reject golden_records.avro > scores.jsonl";
 
@@ -43,7 +45,8 @@ pub struct ScoreArgs {
     /// Writer's schema of lines that are bare data, without a prefix that names one: `schemas.raw_schema`
     #[arg(long, value_name = "FILE")]
     raw_schema: Option<PathBuf>,
-    /// Score as this configuration says: package, schemas, thresholds, limits. No Kafka is asked
+    /// Score as this configuration says: package, schemas, thresholds, limits. No Kafka is asked; its schema registry is,
+    /// for lines of hex that name schemas of it
     #[arg(short, long, value_name = "FILE", env = "SCOREWIRE_CONFIG")]
     config: Option<PathBuf>,
     /// ONNX Runtime's shared library; otherwise looked for in the usual places
@@ -68,7 +71,12 @@ struct Totals {
 pub fn execute(args: &ScoreArgs) -> Result<u8, Fatal> {
     let config = args.configuration()?;
     let mut input = Input::open(&args.file)?;
-    let prepared = Prepared::of(&config, &SystemClock::new(), None)?;
+    // A container file says what its records were written with.
+    let registry = match input.writer_text() {
+        Some(_) => None,
+        None => Registry::open_as_guest(&config)?,
+    };
+    let prepared = Prepared::of(&config, &SystemClock::new(), registry.as_ref())?;
     prepared.warnings().iter().for_each(|warning| output::warn(warning));
     let writer = input.writer_text().map(|text| AvroSchema::parse(text, "the file's own schema")).transpose();
     let writer = writer.map_err(|error| Fatal::new(exit::FAILED, error.to_string(), ""))?;

@@ -148,9 +148,13 @@ impl Plans for Counter {
 
     /// Half of the questions are left to records that wait for nobody else.
     fn ask_ahead(&mut self, key: SchemaKey) {
-        if self.asked.len() < QUESTIONS_MAX / 2 {
+        if self.has_room_ahead() {
             self.ask(key, true);
         }
+    }
+
+    fn has_room_ahead(&self) -> bool {
+        self.asked.len() < QUESTIONS_MAX / 2
     }
 
     fn news(&mut self) -> Option<News> {

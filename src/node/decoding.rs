@@ -15,7 +15,9 @@ use crate::lane::ingest;
 use crate::lane::schema_desk::{Counter, SchemaDesk};
 use crate::model::Package;
 use crate::observe::stats::LaneStats;
+use crate::registry::direct::DirectSource;
 use crate::registry::source::RegistrySource;
+use crate::values::limits::KEPT_SCHEMAS_MAX;
 use crate::values::record::SchemaKey;
 use crate::values::schemas::{OnUnknown, WireForms};
 
@@ -139,8 +141,6 @@ pub fn decoder(config: &Config, plans: Plans) -> Decoder {
 pub(super) struct Decoding {
     pub decoder: Decoder,
     pub accept: WireForms,
-    /// The same schemas once more, for whoever wants to look at one.
-    pub schemas: SchemaDirectory,
 }
 
 /// A decoder that answers within the call: for values as they stand on the topic, or for the bare data of a `writer`.
@@ -153,21 +153,18 @@ pub(super) fn offline(
     found: Preloaded,
     writer: Option<Arc<AvroSchema>>,
 ) -> Result<Decoding, Fatal> {
-    let mut schemas = directory(config, None)?;
-    schemas.add(Arc::clone(&package.reader));
     let Some(writer) = writer else {
         let accept = config.schemas.wire_forms;
         let decoder = Decoder::with(found.planner.known(), Box::new(found.planner), accept);
-        return Ok(Decoding { decoder, accept, schemas });
+        return Ok(Decoding { decoder, accept });
     };
     let accept = WireForms { guid: false, id: false, single_object: false, raw: true };
     let mut source = SchemaDirectory::without_folder(OnUnknown::DeadLetter);
-    schemas.add_raw(Arc::clone(&writer));
     source.add_raw(writer);
     let decoder = Decoder::new(Arc::clone(&package.reader), package.wanted.clone(), Box::new(source), accept);
     let decoder =
         decoder.map_err(|error| Fatal::new(exit::MODEL, format!("{}: {}", error.place, error.what), error.fix))?;
-    Ok(Decoding { decoder, accept, schemas })
+    Ok(Decoding { decoder, accept })
 }
 
 /// What the folder does not know the registry is asked for, where there is one.
@@ -176,14 +173,18 @@ fn source(
     directory: SchemaDirectory,
     registry: Option<&Registry>,
 ) -> Result<Box<dyn SchemaSource + Send>, Fatal> {
-    let Some(Registry { client, kept, status }) = registry else { return Ok(Box::new(directory)) };
+    let Some(Registry { client, kept, status, within_the_call }) = registry else { return Ok(Box::new(directory)) };
     let (client, kept, status) = (Arc::clone(client), Arc::clone(kept), Arc::clone(status));
     let (topic, on_unknown) = (config.topics.input(), config.schemas.on_unknown);
+    if *within_the_call {
+        return Ok(Box::new(DirectSource::new(client, kept, topic, directory, on_unknown)));
+    }
     let source = RegistrySource::start(client, kept, topic, directory, on_unknown, status)?;
     if !source.settle(SETTLE_MAX) {
         let kept = source.known().iter().filter(|key| matches!(key, SchemaKey::Id(_) | SchemaKey::Guid(_))).count();
         tracing::warn!(schemas = kept, "the schema registry did not answer at start: schemas that are kept are used");
     }
+    source.bound_kept(KEPT_SCHEMAS_MAX);
     Ok(Box::new(source))
 }
 

@@ -8,7 +8,7 @@ use super::prepared::Prepared;
 use crate::avro::decoder::{Decoder, Stop};
 use crate::avro::locate::{Place, locate};
 use crate::avro::planner::SchemaNote;
-use crate::avro::schemas::{AvroSchema, Lookup, SchemaDirectory, SchemaSource};
+use crate::avro::schemas::AvroSchema;
 use crate::avro::wire::detect;
 use crate::config::Config;
 use crate::error::{Fatal, Reject, exit};
@@ -25,8 +25,6 @@ pub struct Offline {
     pub package: Arc<Package>,
     decoder: Decoder,
     accept: WireForms,
-    /// Knows writers' schemas, for where a reject is.
-    schemas: SchemaDirectory,
     model: LaneModel<Session>,
     rows: RowBatch,
     policy: DecisionPolicy,
@@ -64,7 +62,7 @@ impl Offline {
     /// Those of a lane's start.
     pub fn new(config: &Config, prepared: Prepared, writer: Option<Arc<AvroSchema>>) -> Result<Offline, Fatal> {
         let Prepared { model, schemas } = prepared;
-        let Decoding { decoder, accept, schemas } = decoding::offline(config, &model.package, schemas, writer)?;
+        let Decoding { decoder, accept } = decoding::offline(config, &model.package, schemas, writer)?;
         let session = model.session()?;
         let width = model.package.wanted.features.len();
         let cap = model.report.batch_rows_cap.max(1);
@@ -73,7 +71,6 @@ impl Offline {
         Ok(Offline {
             decoder,
             accept,
-            schemas,
             model: LaneModel::new(session, config.limits.model_failures_max),
             rows,
             policy: DecisionPolicy::new(thresholds, &config.review, config.deadline),
@@ -139,10 +136,7 @@ impl Offline {
 
     fn place(&mut self, value: &[u8], reject: Reject) -> Option<Place> {
         let (key, start) = detect(None, value, self.accept).ok()?;
-        let writer = match self.schemas.lookup(key) {
-            Lookup::Found(writer) => writer,
-            Lookup::Coming | Lookup::Pending | Lookup::Unknown | Lookup::Refused(_) => return None,
-        };
+        let writer = self.decoder.writer(key)?;
         locate(&writer, &self.package.reader, &self.package.wanted, (value, start), reject)
     }
 

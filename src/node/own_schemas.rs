@@ -8,7 +8,7 @@ use crate::avro::encode::{OutcomeForms, OutputForm};
 use crate::avro::written::{Version, Written};
 use crate::error::{Fatal, exit};
 use crate::registry::answers::Away;
-use crate::registry::settings::RegistrySettings;
+use crate::registry::settings::{OwnForm, RegistrySettings};
 use crate::registry::subjects::{self, NotDone, Own, record_name};
 use crate::values::topics::{Destination, Topics};
 
@@ -33,6 +33,29 @@ impl OwnSchemas {
         }
     }
 
+    /// What `/status` says of outputs and of copies for review.
+    pub fn shown(&self) -> [String; 2] {
+        [self.forms.outputs, self.forms.review].map(|form| match form {
+            OutputForm::SingleObject => "single_object".to_owned(),
+            OutputForm::RegistryId(id) => format!("id {id}"),
+        })
+    }
+
+    /// Of a registry that is only read: nobody is asked. What lies in the topics may be of the time before, under ids that
+    /// are kept.
+    fn kept(registry: &Registry, topics: &Topics) -> OwnSchemas {
+        let ids = |of: Written| {
+            let id_of = |version: &Version| {
+                let own = own(of, *version, registry.client.settings(), topics);
+                Some((version.number, registry.kept.own_id(&own.subject, &own.text)?))
+            };
+            of.versions().iter().filter_map(id_of).collect()
+        };
+        let (outputs, review) = (ids(Written::Outputs), ids(Written::Review));
+        tracing::info!("outcomes are in single-object encoding: the registry is only read");
+        OwnSchemas { forms: OutcomeForms::default(), outputs, review }
+    }
+
     /// Looks the newest up, and registers it where that is configured; then the earlier ones, as what lies in the topics may
     /// still be theirs. While the registry is away what is kept counts.
     ///
@@ -40,6 +63,9 @@ impl OwnSchemas {
     /// [`exit::CONFIG`] where a schema is not registered or not taken; [`exit::UNAVAILABLE`] where nobody can say and nothing
     /// is kept.
     pub fn find(registry: &Registry, topics: &Topics) -> Result<OwnSchemas, Fatal> {
+        if registry.client.settings().outputs == OwnForm::SingleObject {
+            return Ok(OwnSchemas::kept(registry, topics));
+        }
         let mut finder = Finder { registry, away: None };
         let (outputs, review) = (finder.all(Written::Outputs, topics)?, finder.all(Written::Review, topics)?);
         // The newest is the first.

@@ -14,6 +14,8 @@ pub struct Registry {
     pub client: Arc<Client>,
     pub kept: Arc<Kept>,
     pub status: Arc<RegistryStatus>,
+    /// Whoever needs a schema waits for the answer; else threads ask, and nobody waits.
+    pub within_the_call: bool,
 }
 
 impl Registry {
@@ -25,6 +27,17 @@ impl Registry {
         let Some(settings) = &config.schemas.registry else { return Ok(None) };
         let client = Arc::new(Client::new(settings)?);
         let kept = Arc::new(Kept::open(settings)?);
-        Ok(Some(Registry { client, kept, status: Arc::default() }))
+        Ok(Some(Registry { client, kept, status: Arc::default(), within_the_call: false }))
+    }
+
+    /// The same for a person who looks at single records, beside the nodes whose folder it is.
+    ///
+    /// # Errors
+    /// Certificates that cannot be read.
+    pub fn open_as_guest(config: &Config) -> Result<Option<Registry>, Fatal> {
+        let Some(settings) = &config.schemas.registry else { return Ok(None) };
+        let client = Arc::new(Client::new(settings)?);
+        let kept = Arc::new(Kept::as_it_is(settings));
+        Ok(Some(Registry { client, kept, status: Arc::default(), within_the_call: true }))
     }
 }

@@ -1,6 +1,6 @@
 //! How a node stands with the schema registry: what its threads publish, and the words for people.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -21,6 +21,8 @@ pub struct RegistryStatus {
     /// Ids and GUIDs that are being asked for.
     pub pending: Counter,
     contact: Mutex<Contact>,
+    /// How outputs and copies for review name their schema.
+    outcomes: OnceLock<[String; 2]>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,6 +51,12 @@ impl RegistryStatus {
         was_there
     }
 
+    /// Said once, before lanes start.
+    pub fn set_outcomes(&self, outputs_and_review: [String; 2]) {
+        // Whoever says it again says the same.
+        let _ = self.outcomes.set(outputs_and_review);
+    }
+
     pub fn is_away(&self) -> bool {
         held(&self.contact).away_since_ms.is_some()
     }
@@ -75,6 +83,8 @@ impl RegistryStatus {
 
     pub(super) fn shown(&self, now_ms: i64) -> Value {
         let contact = held(&self.contact).clone();
+        let [outputs, review] =
+            self.outcomes.get().map_or([None, None], |[outputs, review]| [Some(outputs), Some(review)]);
         json!({
             "reachable": contact.away_since_ms.is_none(),
             "away_seconds": self.away_for(now_ms).as_secs_f64(),
@@ -84,6 +94,8 @@ impl RegistryStatus {
             "schemas": self.schemas.get(),
             "schemas_fetched": self.fetched.get(),
             "schemas_pending": self.pending.get(),
+            "outputs": outputs,
+            "review": review,
         })
     }
 }
@@ -104,5 +116,8 @@ mod tests {
         assert_eq!(status.shown(62_000)["away_seconds"], 60.0);
         assert_eq!(status.set_answered(122_000).as_deref(), Some("2 min 0 s"));
         assert_eq!(status.shown(122_000)["last_error"], "r: time-out", "it stays to be read");
+        assert_eq!(status.shown(122_000)["outputs"], Value::Null);
+        status.set_outcomes(["id 41".to_owned(), "id 42".to_owned()]);
+        assert_eq!((&status.shown(0)["outputs"], &status.shown(0)["review"]), (&"id 41".into(), &"id 42".into()));
     }
 }

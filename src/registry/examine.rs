@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::answers::{Answer, Away};
 use super::client::Client;
 use super::fetch::{Fetched, Fetcher};
+use super::settings::OwnForm;
 use super::subjects::{self, NotDone, Own, Standing};
 use crate::avro::schemas::{AvroSchema, key_text};
 use crate::values::finding::Finding;
@@ -24,6 +25,11 @@ pub fn examine(client: &Arc<Client>, topic: &str, own: &[Own]) -> (Vec<Finding>,
     let mut findings: Vec<Finding> = settings.urls.iter().map(|url| answers(client, url)).collect();
     let (of_input, newest) = of_input(&Fetcher::new(Arc::clone(client), topic), topic);
     findings.push(of_input);
+    if settings.outputs == OwnForm::SingleObject {
+        let what = "the registry is only read: outputs and copies for review are in single-object encoding";
+        findings.push(Finding::note(format!("{what} (schemas.registry.outputs)")));
+        return (findings, newest);
+    }
     let register = settings.auto_register;
     findings.extend(own.iter().map(|own| of_own(client, own, register)));
     (findings, newest)

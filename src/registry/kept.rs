@@ -8,6 +8,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -48,8 +49,7 @@ impl Kept {
     /// # Errors
     /// [`exit::CONFIG`] when nothing can be written: a node would lose what it needs in an outage.
     pub fn open(settings: &RegistrySettings) -> Result<Kept, Fatal> {
-        let kept =
-            Kept { folder: settings.cache_dir.clone(), context: settings.context.clone(), writes: AtomicU64::new(0) };
+        let kept = Kept::as_it_is(settings);
         let tried = fs::create_dir_all(&kept.folder).and_then(|()| kept.write("writable", "{}"));
         tried.map_err(|error| {
             Fatal::new(
@@ -61,8 +61,30 @@ impl Kept {
         Ok(kept)
     }
 
+    /// The folder, whether it is there and may be written or not: for a guest, whose schemas are kept where that can be.
+    pub fn as_it_is(settings: &RegistrySettings) -> Kept {
+        Kept { folder: settings.cache_dir.clone(), context: settings.context.clone(), writes: AtomicU64::new(0) }
+    }
+
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Removes schemas until no more than `max` are left: those that are `gone` from the registry first, then those that were
+    /// fetched longest ago. Returns the keys of those that went.
+    pub fn bound(&self, gone: &[SchemaKey], max: usize) -> Vec<SchemaKey> {
+        let mut kept: Vec<(bool, SystemTime, SchemaKey)> = Vec::new();
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            let key = entry.file_name().to_str().and_then(key_of);
+            let modified = entry.metadata().and_then(|data| data.modified());
+            if let (Some(key), Ok(modified)) = (key, modified) {
+                kept.push((!gone.contains(&key), modified, key));
+            }
+        }
+        let surplus = kept.len().saturating_sub(max);
+        kept.sort_unstable_by_key(|&(is_there, modified, key)| (is_there, modified, key_text(key)));
+        let first = kept.into_iter().take(surplus).map(|(_, _, key)| key);
+        first.filter(|key| fs::remove_file(self.folder.join(file_name(*key))).is_ok()).collect()
     }
 
     /// Every schema that is kept, and what is wrong with files that cannot be used.
@@ -81,6 +103,18 @@ impl Kept {
             }
         }
         (schemas, problems)
+    }
+
+    /// The kept schema of a key.
+    ///
+    /// # Errors
+    /// When its file cannot be used.
+    pub fn find(&self, key: SchemaKey) -> Result<Option<AvroSchema>, String> {
+        let (name, absent) = (file_name(key), std::io::ErrorKind::NotFound);
+        match self.folder.join(&name).symlink_metadata() {
+            Err(error) if error.kind() == absent => Ok(None),
+            _ => self.schema(&name, key).map_err(|what| format!("{}: {what}", self.folder.join(name).display())),
+        }
     }
 
     /// `None`: of another context.

@@ -19,7 +19,7 @@ const UNKNOWN_MAX: usize = 8_192;
 /// more. A flood of them is not.
 const GRACE: Duration = Duration::from_secs(2);
 const GRACES_AT_ONCE: f64 = 16.0;
-const GRACES_PER_SECOND: f64 = 0.5;
+const GRACES_PER_SECOND: f64 = 0.1;
 /// How long it holds that the registry does not have a key, or has something that cannot be used.
 const UNKNOWN_FOR: Duration = Duration::from_secs(10);
 const REFUSED_FOR: Duration = Duration::from_secs(60);
@@ -103,6 +103,8 @@ pub(super) struct Keys {
     pub arrived: Vec<SchemaKey>,
     /// Keys whose earlier answer holds no more.
     pub changed: Vec<SchemaKey>,
+    /// Kept ones that the registry no longer has.
+    pub gone: Vec<SchemaKey>,
 }
 
 impl Keys {
@@ -125,6 +127,7 @@ impl Keys {
             unknown: 0,
             arrived: Vec::new(),
             changed: Vec::new(),
+            gone: Vec::new(),
         }
     }
 
@@ -199,6 +202,18 @@ impl Keys {
         self.changed.extend(old);
     }
 
+    /// Forgets schemas that are not kept any more, before anybody has asked for them.
+    pub fn forget_kept(&mut self, keys: &[SchemaKey]) {
+        for key in keys {
+            if matches!(self.entries.get(key), Some(Entry::Schema { .. })) {
+                self.entries.remove(key);
+                self.schemas -= 1;
+            }
+        }
+        self.to_verify.retain(|key| self.entries.contains_key(key));
+        self.texts.retain(|_, schema| Arc::strong_count(schema) > 1);
+    }
+
     pub fn next(&mut self, now: Duration) -> Next {
         let due = self.later.extract_if(.., |(at, _)| *at <= now).map(|(_, question)| question);
         self.wanted.extend(due);
@@ -246,6 +261,9 @@ impl Keys {
         if let Some(Entry::Schema { is_fresh, .. }) = self.entries.get_mut(&key) {
             // It was there once, and records may still name it: a good schema is never forgotten.
             *is_fresh = true;
+            if matches!(outcome, Outcome::Nothing) {
+                self.gone.push(key);
+            }
             return false;
         }
         match outcome {

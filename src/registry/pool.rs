@@ -110,6 +110,23 @@ impl Pool {
         held(&self.shared.keys).forget_refused(self.shared.now());
     }
 
+    /// Forgets what is kept beyond `max` schemas: it is fetched again should a record name it. So nothing is forgotten while
+    /// the registry gives no answer.
+    pub fn bound_kept(&self, max: usize) {
+        if self.shared.status.is_away() || self.shared.status.answers.get() == 0 {
+            return;
+        }
+        let mut keys = held(&self.shared.keys);
+        let removed = self.shared.kept.bound(&keys.gone, max);
+        if removed.is_empty() {
+            return;
+        }
+        let gone = removed.iter().filter(|key| keys.gone.contains(key)).count();
+        tracing::info!(removed = removed.len(), gone, "more than {max} schemas were kept: the oldest are forgotten");
+        keys.forget_kept(&removed);
+        self.shared.publish(&keys);
+    }
+
     /// Waits until everything is asked that was to be asked at start, or the registry turns out to be away. Returns whether
     /// it was all asked.
     pub fn settle(&self, at_most: Duration) -> bool {

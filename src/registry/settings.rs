@@ -18,6 +18,8 @@ pub struct RegistrySettings {
     /// `.name`: all ids and subjects are of this context.
     pub context: Option<String>,
     pub subject_strategy: SubjectStrategy,
+    /// How outputs and copies for review name their schema.
+    pub outputs: OwnForm,
     /// Our own schemas are registered at start where they are not yet.
     pub auto_register: bool,
     /// What was fetched is kept here.
@@ -79,6 +81,16 @@ pub enum SubjectStrategy {
     TopicRecordName,
 }
 
+/// How what we write names its schema.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OwnForm {
+    /// `00` + the id under which it is registered.
+    #[default]
+    Id,
+    /// `C3 01` + its fingerprint: the registry is only read.
+    SingleObject,
+}
+
 impl RegistrySettings {
     /// With one URL and nothing else.
     pub fn new(url: &str, cache_dir: impl Into<PathBuf>) -> RegistrySettings {
@@ -89,6 +101,7 @@ impl RegistrySettings {
             tls: TlsFiles::default(),
             context: None,
             subject_strategy: SubjectStrategy::default(),
+            outputs: OwnForm::default(),
             auto_register: false,
             cache_dir: cache_dir.into(),
             request_timeout: REQUEST_TIMEOUT,

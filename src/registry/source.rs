@@ -24,7 +24,7 @@ pub struct RegistrySource {
     directory: SchemaDirectory,
     pool: Pool,
     on_unknown: OnUnknown,
-    urls: String,
+    urls: Vec<String>,
 }
 
 impl RegistrySource {
@@ -40,7 +40,7 @@ impl RegistrySource {
         on_unknown: OnUnknown,
         status: Arc<RegistryStatus>,
     ) -> Result<RegistrySource, Fatal> {
-        let urls = client.settings().urls.join(", ");
+        let urls = client.settings().urls.clone();
         let pool = Pool::start(Fetcher::new(client, topic), kept, status)?;
         Ok(RegistrySource { directory, pool, on_unknown, urls })
     }
@@ -49,6 +49,12 @@ impl RegistrySource {
     /// Returns whether all of it was asked.
     pub fn settle(&self, at_most: Duration) -> bool {
         self.pool.settle(at_most)
+    }
+
+    /// Keeps no more than `max` schemas for an outage: those that the registry no longer has go first, then those that were
+    /// fetched longest ago. To be called before anything is looked up.
+    pub fn bound_kept(&self, max: usize) {
+        self.pool.bound_kept(max);
     }
 
     fn of_registry(&self, key: SchemaKey) -> Lookup {
@@ -68,22 +74,22 @@ impl RegistrySource {
             SchemaKey::Raw => Lookup::Unknown,
         }
     }
+}
 
-    /// Why the registry has no such schema, most likely.
-    fn absent(&self, key: SchemaKey) -> String {
-        let what = format!("the schema registry ({}) has no schema {}", self.urls, key_text(key));
-        let fix = match key {
-            SchemaKey::Id(0) => {
-                "id 0 is what the 8-byte ids of Apicurio begin with: let the producers use its 4-byte ids \
-                 (apicurio.registry.use-id, id-handler), as Confluent's clients do"
-            }
-            _ => {
-                "do the producers register at this registry, in this context? See schemas.registry.urls and context; or \
-                 put the schema into schemas.directory, named by its id"
-            }
-        };
-        format!("{what}\n  fix: {fix}")
-    }
+/// Why the registry has no such schema, most likely.
+pub(super) fn absent(urls: &[String], key: SchemaKey) -> String {
+    let what = format!("the schema registry ({}) has no schema {}", urls.join(", "), key_text(key));
+    let fix = match key {
+        SchemaKey::Id(0) => {
+            "id 0 is what the 8-byte ids of Apicurio begin with: let the producers use its 4-byte ids \
+             (apicurio.registry.use-id, id-handler), as Confluent's clients do"
+        }
+        _ => {
+            "do the producers register at this registry, in this context? See schemas.registry.urls and context; or put \
+             the schema into schemas.directory, named by its id"
+        }
+    };
+    format!("{what}\n  fix: {fix}")
 }
 
 impl SchemaSource for RegistrySource {
@@ -117,7 +123,7 @@ impl SchemaSource for RegistrySource {
         match key {
             SchemaKey::Id(_) | SchemaKey::Guid(_) => {
                 let why = self.pool.why(key).or_else(|| self.directory.broken(key));
-                Some(why.unwrap_or_else(|| self.absent(key)))
+                Some(why.unwrap_or_else(|| absent(&self.urls, key)))
             }
             _ => self.directory.problem(key),
         }

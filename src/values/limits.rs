@@ -27,6 +27,10 @@ pub const COPIES_WAIT_MAX: Duration = Duration::from_millis(90);
 /// fetched ahead, and most answers take less than a millisecond. What comes meanwhile counts as in flight.
 pub const SCHEMA_MOMENT: Duration = Duration::from_millis(20);
 
+/// Schemas of a registry that are kept on disk for an outage, at most. Far more than an input's producers have: what is
+/// beyond was left behind by years of new versions.
+pub const KEPT_SCHEMAS_MAX: usize = 10_000;
+
 /// How often a lane shows its state to readers.
 pub const PUBLISH_EVERY: Duration = Duration::from_millis(250);
 

@@ -84,7 +84,7 @@ pub struct ReadRecord {
 }
 
 impl ReadRecord {
-    pub(super) fn from_client(message: &BorrowedMessage<'_>) -> ReadRecord {
+    pub fn from_client(message: &BorrowedMessage<'_>) -> ReadRecord {
         let headers = message.headers().map_or_else(Vec::new, |headers| {
             headers.iter().map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect()
         });

@@ -9,7 +9,7 @@ use scorewire::config::problem::ConfigError;
 use scorewire::config::raw::RawConfig;
 use scorewire::config::sources::{FlagValue, Sources};
 use scorewire::config::{Config, Loaded, show};
-use scorewire::registry::settings::{Login, RegistrySettings, SubjectStrategy};
+use scorewire::registry::settings::{Login, OwnForm, RegistrySettings, SubjectStrategy};
 use scorewire::values::secret::{Secret, SecretFrom};
 use tempfile::TempDir;
 
@@ -69,6 +69,8 @@ fn a_url_and_a_folder_are_enough_and_everything_else_has_its_place() {
     let settings = folder.settings("");
     assert_eq!((settings.urls.as_slice(), &settings.login), (&["https://r:8081".to_owned()][..], &Login::Nobody));
     assert_eq!(settings.cache_dir, folder.0.path().join("kept"), "from the file's own directory");
+    assert_eq!(settings.outputs, OwnForm::Id);
+    assert_eq!(folder.settings("outputs = \"single_object\"\n").outputs, OwnForm::SingleObject);
     let all = folder.settings(
         "context = \".risk\"\nsubject_strategy = \"topic_record_name\"\nauto_register = true\n\
          headers = [\"target-sr-cluster: lsrc-1\", \"X-Key: a, b: c\"]\nrequest_timeout_ms = 1500\n\
@@ -183,6 +185,9 @@ fn what_makes_no_sense_together_is_told_at_its_key() {
     folder.fails(&with("headers = [\"nothing\"]\n"), "schemas.registry.headers", "NAME: VALUE");
     folder.fails(&with("[schemas.registry.tls]\nkey = \"pem\"\n"), "schemas.registry.tls.certificate", "other half");
     folder.fails(&with("[schemas.registry.tls]\nca = \"gone\"\n"), "schemas.registry.tls.ca", "cannot read");
+    let read_only = "outputs = \"single_object\"\nauto_register = true\n";
+    folder.fails(&with(read_only), "schemas.registry.auto_register", "nothing of ours is registered");
+    folder.fails(&with("outputs = \"avro\"\n"), "schemas.registry.outputs", "single_object");
     folder.fails(&with("auto_register = \"yes\"\n"), "schemas.registry.auto_register", "true or false");
 }
 

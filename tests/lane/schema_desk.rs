@@ -90,6 +90,23 @@ fn a_flood_of_unknown_ids_is_asked_for_at_once_and_pauses_nobody() {
     assert_eq!(asked, 2_001, "each once");
 }
 
+/// Answers that take their time: whatever was polled meanwhile is asked for in bulk too, and not one by one.
+#[test]
+fn a_flood_that_was_polled_while_answers_were_on_their_way_is_asked_for_in_bulk() {
+    let mut world = by_hand();
+    put(&world, 0, 1_000..3_000);
+    world.cycles(100);
+    assert!(world.source.is_paused(0), "no answer within a moment");
+    let mut rounds = 0;
+    while world.offsets(Destination::DeadLetters, 0).len() < 2_000 {
+        rounds += 1;
+        assert!(rounds < 40, "{} of 2,000", world.offsets(Destination::DeadLetters, 0).len());
+        world.answer(usize::MAX);
+        world.cycles(10);
+    }
+    assert_eq!(world.offsets(Destination::DeadLetters, 0), (0..2_000).collect::<Vec<_>>());
+}
+
 /// What nobody knew a moment ago is asked for again while its records go on as dead letters.
 #[test]
 fn a_schema_that_comes_later_is_found_without_a_wait() {

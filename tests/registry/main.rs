@@ -5,8 +5,11 @@ mod common;
 
 mod client;
 mod desk;
+mod flow;
 mod init;
+mod load;
 mod node;
+mod score;
 mod source;
 mod stub;
 mod tls;

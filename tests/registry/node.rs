@@ -6,10 +6,10 @@ use serde_json::{Value as Json, json};
 
 use crate::common::registry::RealRegistry;
 use crate::common::{
-    Job, Node, RealKafka, STEP, TestRecord, Transactions, http_get, scorewire, unique_name, wait_until,
+    Job, Node, Outcome, RealKafka, STEP, TestRecord, Transactions, http_get, scorewire, unique_name, wait_until,
 };
 
-fn transaction_schema() -> Json {
+pub fn transaction_schema() -> Json {
     let path = crate::common::job::package().join("transaction.avsc");
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
@@ -22,12 +22,12 @@ fn variant(words: &str) -> String {
 }
 
 /// Both, and a job of the test's own.
-fn parts(purpose: &str, partitions: i32) -> Option<(RealRegistry, Job)> {
+pub fn parts(purpose: &str, partitions: i32) -> Option<(RealRegistry, Job)> {
     let (kafka, registry) = (RealKafka::connect()?, RealRegistry::connect()?);
     Some((registry, Job::new(&kafka, purpose, partitions)))
 }
 
-fn settings(url: &str, job: &Job) -> Vec<String> {
+pub fn settings(url: &str, job: &Job) -> Vec<String> {
     vec![
         format!("schemas.registry.urls={url}"),
         format!("schemas.registry.cache_dir={}", job.folder().join("kept").display()),
@@ -37,7 +37,7 @@ fn settings(url: &str, job: &Job) -> Vec<String> {
     ]
 }
 
-fn start(job: &Job, settings: &[String]) -> Node {
+pub fn start(job: &Job, settings: &[String]) -> Node {
     job.start(&settings.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
@@ -128,9 +128,8 @@ fn an_outage_holds_only_what_needs_a_new_schema_and_a_restart_in_it_scores_on() 
     assert_eq!(job.kafka.read(&job.outputs).len(), 45, "each once");
 }
 
-#[test]
-fn types_of_other_subjects_are_fetched_with_the_schema() {
-    let Some((registry, job)) = parts("registry-refs", 1) else { return };
+/// The package's schema with the type of one field in another subject. Returns its id.
+pub fn with_reference(registry: &RealRegistry, subject: &str) -> u32 {
     let mut schema = transaction_schema();
     let fields = schema["fields"].as_array_mut().unwrap();
     let channel = fields.iter_mut().find(|field| field["name"] == "channel").unwrap();
@@ -139,8 +138,13 @@ fn types_of_other_subjects_are_fetched_with_the_schema() {
     channel["type"] = "scorewire.payments.Channel".into();
     let of_type = unique_name("channel");
     registry.register(&of_type, &definition.to_string(), &[]);
-    let references = [("scorewire.payments.Channel", of_type.as_str(), 1)];
-    let id = registry.register(&format!("{}-value", job.input), &schema.to_string(), &references);
+    registry.register(subject, &schema.to_string(), &[("scorewire.payments.Channel", of_type.as_str(), 1)])
+}
+
+#[test]
+fn types_of_other_subjects_are_fetched_with_the_schema() {
+    let Some((registry, job)) = parts("registry-refs", 1) else { return };
+    let id = with_reference(&registry, &format!("{}-value", job.input));
     job.kafka.produce(&job.input, &records(id, 10, 0));
     let settings = settings(&registry.url(), &job);
     let finished = job.run_until_end(&settings.iter().map(String::as_str).collect::<Vec<_>>());
@@ -261,4 +265,40 @@ fn the_very_first_start_needs_the_registry_and_says_so() {
     assert_eq!(refused.code(), Some(69), "{}", refused.stderr);
     let outputs = format!("subject {}-value", job.outputs);
     assert!(refused.stderr.contains(&outputs) && refused.stderr.contains("refused"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_registry_that_is_only_read_is_never_asked_for_schemas_of_ours() {
+    let Some((registry, job)) = parts("registry-read-only", 1) else { return };
+    let mut all: Vec<String> =
+        settings(&registry.url(), &job).into_iter().filter(|set| !set.contains("auto_register")).collect();
+    all.push("schemas.registry.outputs=single_object".to_owned());
+    let id = registry.register(&format!("{}-value", job.input), &variant("read only"), &[]);
+    job.kafka.produce(&job.input, &records(id, 10, 0));
+    let mut node = start(&job, &all);
+    wait_until("all of them", STEP, || node.sum("records.scored") == 10);
+    let shown = node.status()["schema_registry"].clone();
+    assert_eq!((&shown["outputs"], &shown["review"]), (&"single_object".into(), &"single_object".into()));
+    node.stop();
+    let outputs = job.kafka.read(&job.outputs);
+    let read: Vec<(i32, i64)> = outputs.into_iter().map(|output| Outcome::of_output(output).source()).collect();
+    assert_eq!(read, (0..10).map(|offset| (0, offset)).collect::<Vec<_>>());
+    for topic in [&job.outputs, &job.review] {
+        assert_eq!(registry.versions(&format!("{topic}-value")), 0);
+    }
+
+    let run = |args: &[&str]| {
+        let mut command = scorewire();
+        command.args(args).arg("--config").arg(job.config());
+        for setting in &all {
+            command.args(["--set", setting]);
+        }
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, said) = run(&["schema", "register"]);
+    assert!(code == Some(78) && said.contains("nothing was registered") && said.contains("outputs"), "{said}");
+    let (code, said) = run(&["config", "check", "--connect"]);
+    assert!(code == Some(0) && said.contains("the registry is only read"), "{said}");
+    assert!(!said.contains(&format!("{}-value", job.outputs)), "{said}");
 }

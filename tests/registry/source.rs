@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use scorewire::avro::schemas::{AvroSchema, Lookup, SchemaDirectory, SchemaSource};
 use scorewire::observe::registry::RegistryStatus;
@@ -311,4 +311,33 @@ fn kept_ids_are_asked_for_again_at_start_and_changes_are_used() {
     let mut third = source(&stub.url(), kept.path());
     assert!(third.settle(STEP));
     assert!(found(&mut third, 7).text().contains("New"), "a good schema is never forgotten");
+}
+
+#[test]
+fn what_is_kept_is_bounded_and_nothing_is_forgotten_while_the_registry_is_away() {
+    let mut stub = Stub::of_ids((1..=4).map(|id| (id, answer(&record(&format!("R{id}"), &["x"])))));
+    let kept = folder();
+    let settings = RegistrySettings::new("http://unused:1", kept.path());
+    let old = Kept::open(&settings).unwrap();
+    for id in 1..=5 {
+        let schema = AvroSchema::parse(&record(&format!("R{id}"), &["x"]).to_string(), "test").unwrap();
+        old.keep(SchemaKey::Id(id), &schema).unwrap();
+        let file = std::fs::File::options().write(true).open(kept.path().join(format!("id-{id}.json"))).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000 * u64::from(id))).unwrap();
+    }
+    let left = |source: &RegistrySource| -> Vec<SchemaKey> { source.known() };
+    let ids = |ids: &[u32]| ids.iter().map(|id| SchemaKey::Id(*id)).collect::<Vec<_>>();
+    stub.stop();
+    let away = source(&stub.url(), kept.path());
+    assert!(!away.settle(STEP));
+    away.bound_kept(3);
+    assert_eq!((left(&away), old.schemas().0.len()), (ids(&[1, 2, 3, 4, 5]), 5));
+    drop(away);
+    stub.start();
+    let mut there = source(&stub.url(), kept.path());
+    assert!(there.settle(STEP));
+    there.bound_kept(3);
+    assert_eq!((left(&there), old.schemas().0.len()), (ids(&[2, 3, 4]), 3), "5 is gone, and 1 is the oldest");
+    found(&mut there, 1);
+    assert_eq!(old.schemas().0.len(), 4, "whoever is named again is kept again");
 }

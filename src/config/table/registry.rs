@@ -8,7 +8,7 @@ use super::kinds::{Flag, Integer, OwnKind, Path, Place, Text, Word, Words, any_p
 use super::registry_draft::BasicSource;
 use super::registry_plan::finish;
 use crate::config::read::Reader;
-use crate::registry::settings::SubjectStrategy;
+use crate::registry::settings::{OwnForm, SubjectStrategy};
 use crate::values::secret::{MASK, Secret};
 
 const STRATEGIES: Words<SubjectStrategy> = &[
@@ -17,6 +17,8 @@ const STRATEGIES: Words<SubjectStrategy> = &[
     ("topic_record_name", SubjectStrategy::TopicRecordName),
 ];
 
+const OUTPUTS: Words<OwnForm> = &[("id", OwnForm::Id), ("single_object", OwnForm::SingleObject)];
+
 const SOURCES: Words<BasicSource> = &[("own", BasicSource::Own), ("kafka", BasicSource::Kafka)];
 
 pub const REGISTRY: Section = Section {
@@ -24,7 +26,7 @@ pub const REGISTRY: Section = Section {
 
 # A schema registry with Confluent's API (Confluent, Apicurio at /apis/ccompat/v7, Karapace, Redpanda): writers' schemas are
 # fetched from it, and outputs and copies for review are written as 00 + id of their own schemas, which
-# `scorewire schema register` registers. docs/schema-registry.md has the whole of it.
+# `scorewire schema register` registers, unless `outputs` says otherwise. docs/schema-registry.md has the whole of it.
 [schemas.registry]",
     keys: &[
         Key {
@@ -59,6 +61,15 @@ pub const REGISTRY: Section = Section {
             text: r#"
 # The subjects of our own schemas: "topic_name" (TOPIC-value), "record_name" (the record's full name) or
 # "topic_record_name" (TOPIC-RECORD)."#,
+        },
+        Key {
+            name: "schemas.registry.outputs",
+            kind: &Word { words: OUTPUTS, place: Place::Always(|draft| &mut draft.registry.outputs) },
+            given: Given::Default,
+            reread: Reread::AtStart,
+            text: r#"
+# Outputs and copies for review: "id" (00 + the id of their schema there), or "single_object" (C3 01 + its fingerprint), with
+# which the registry is only read: nothing of ours is looked up or registered there."#,
         },
         Key {
             name: "schemas.registry.auto_register",

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::registry::settings::{
-    Headers, LOOKUPS_PER_SECOND_MAX, Login, REQUEST_TIMEOUT, RegistrySettings, SubjectStrategy,
+    Headers, LOOKUPS_PER_SECOND_MAX, Login, OwnForm, REQUEST_TIMEOUT, RegistrySettings, SubjectStrategy,
 };
 use crate::values::secret::{Secret, SecretFrom};
 
@@ -23,6 +23,7 @@ pub struct RegistryDraft {
     pub cache_dir: Option<PathBuf>,
     pub context: Option<String>,
     pub subject_strategy: SubjectStrategy,
+    pub outputs: OwnForm,
     pub auto_register: bool,
     pub headers: Headers,
     pub request_timeout: Duration,
@@ -50,6 +51,7 @@ impl Default for RegistryDraft {
             cache_dir: None,
             context: None,
             subject_strategy: SubjectStrategy::default(),
+            outputs: OwnForm::default(),
             auto_register: false,
             headers: Headers::default(),
             request_timeout: REQUEST_TIMEOUT,
@@ -80,6 +82,7 @@ impl RegistryDraft {
             cache_dir: Some(settings.cache_dir.clone()),
             context: settings.context.clone(),
             subject_strategy: settings.subject_strategy,
+            outputs: settings.outputs,
             auto_register: settings.auto_register,
             headers: settings.headers.clone(),
             request_timeout: settings.request_timeout,

@@ -10,7 +10,7 @@ use crate::config::problem::Origin;
 use crate::config::read::Reader;
 use crate::kafka::settings::KafkaSettings;
 use crate::kafka::settings::secrets::PASSWORD;
-use crate::registry::settings::{Login, OAuth, RegistrySettings, TlsFiles};
+use crate::registry::settings::{Login, OAuth, OwnForm, RegistrySettings, TlsFiles};
 use crate::values::secret::{Secret, SecretFrom};
 
 /// Keys that are nobody's without a registry. Those with a default may stand in what `config show` printed.
@@ -51,6 +51,14 @@ pub(super) fn finish(reader: &mut Reader<'_>, draft: &mut Draft) {
         let key = format!("schemas.registry.tls.{missing}");
         reader.problem(&key, "not given, and its other half is", "give tls.certificate and tls.key together");
     }
+    if given.auto_register && given.outputs == OwnForm::SingleObject {
+        let fix = "remove it; or say \"id\" for outputs under ids of the registry";
+        reader.problem(
+            "schemas.registry.auto_register",
+            "nothing of ours is registered with outputs = \"single_object\"",
+            fix,
+        );
+    }
     in_the_clear(reader, &given.urls, &login);
     draft.config.schemas.registry = Some(RegistrySettings {
         urls: given.urls,
@@ -59,6 +67,7 @@ pub(super) fn finish(reader: &mut Reader<'_>, draft: &mut Draft) {
         tls: TlsFiles { ca: given.ca, certificate: given.certificate, key: given.key },
         context: given.context,
         subject_strategy: given.subject_strategy,
+        outputs: given.outputs,
         auto_register: given.auto_register,
         cache_dir: given.cache_dir.unwrap_or_default(),
         request_timeout: given.request_timeout,

@@ -15,6 +15,9 @@ use crate::values::record::{Decoded, Receipt, SchemaKey};
 /// Schemas that `/status` names at most.
 const SCHEMA_ALARMS_MAX: usize = 64;
 
+/// Records behind one that waits whose schemas are asked for with its own, each time what waits is tried again.
+const AHEAD_MAX: usize = 512;
+
 /// A record whose schema is not there yet, or that stands behind one. It counts as received.
 struct Parked<R> {
     record: R,
@@ -85,13 +88,18 @@ impl<R: SourceRecord> Intake<R> {
         let mut waiting: Vec<u32> = Vec::new();
         let mut tried: Vec<u32> = Vec::new();
         let mut still = VecDeque::new();
-        let mut left = room;
+        let (mut left, mut ahead) = (room, AHEAD_MAX);
         while let Some(parked) = self.parked.pop_front() {
             let assignment = parked.assignment;
             let is_behind = waiting.contains(&assignment);
             if left == 0 || is_behind {
                 if !is_behind {
                     waiting.push(assignment);
+                }
+                // Those that were asked for with an earlier one have their answers: the next ones' are asked for.
+                if ahead > 0 && self.decoder.has_room_ahead() {
+                    ahead -= 1;
+                    self.ask_ahead(&parked.record);
                 }
                 still.push_back(parked);
                 continue;

@@ -139,6 +139,19 @@ fn what_is_kept_counts_until_the_registry_says_otherwise_and_is_never_forgotten(
 }
 
 #[test]
+fn what_is_kept_no_more_is_asked_for_anew() {
+    let mut keys = Keys::new(100);
+    keys.add_kept(ONE, schema("\"int\""));
+    keys.add_kept(TWO, schema("\"int\""));
+    ask(&mut keys, ONE, at(1));
+    keys.answered(Question::Key(ONE), Outcome::Nothing, at(1));
+    assert_eq!(keys.gone, [ONE]);
+    keys.forget_kept(&[ONE, TWO, SchemaKey::Id(3)]);
+    assert!(keys.known().next().is_none() && keys.schemas() == 0 && keys.is_settled() && keys.texts.is_empty());
+    assert!(matches!(keys.look_up(TWO, at(1)), Known::Coming));
+}
+
+#[test]
 fn a_bad_schema_is_no_answer_for_ever() {
     let mut keys = Keys::new(100);
     keys.look_up(ONE, at(1));
