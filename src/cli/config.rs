@@ -103,12 +103,20 @@ fn describe(config: &Config, prepared: &Prepared) -> String {
     lines.extend([
         ("package", package.dir.display().to_string()),
         ("library", prepared.model.runtime.path().display().to_string()),
-        ("schemas", verify::schemas(prepared)),
+        ("schemas", schemas(config, prepared)),
         ("thresholds", format!("review {review}, decline {decline}, version {version}: {whose}")),
         ("lanes", lanes(config)),
         ("batch", format!("up to {} rows", prepared.model.report.batch_rows_cap)),
     ]);
     table::table(lines)
+}
+
+fn schemas(config: &Config, prepared: &Prepared) -> String {
+    let here = verify::schemas(prepared);
+    match config.schemas.registry {
+        Some(_) => format!("{here}, and the registry's as records name them"),
+        None => here,
+    }
 }
 
 fn lanes(config: &Config) -> String {

@@ -213,3 +213,15 @@ fn a_table_fits_eighty_columns() {
         assert!(table.contains("\n             "), "{table}");
     }
 }
+
+#[test]
+fn schemas_of_a_registry_are_among_those_that_a_configuration_has() {
+    let case = Case::of(draft());
+    let kept = tempfile::tempdir().unwrap();
+    let kept = format!("schemas.registry.cache_dir={}", kept.path().display());
+    let registry = ["--set", "schemas.registry.urls=http://127.0.0.1:1", "--set", &kept];
+    let output = case.with_configuration(&[&["config", "check"], &registry[..]].concat());
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let told = String::from_utf8(output.stdout).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains("reader schema, and the registry's as records name them"), "{told}");
+}

@@ -270,3 +270,25 @@ fn the_class_of_fraud_is_found_in_a_list_of_maps_too() {
     assert!(why.contains("ZipMap") && why.contains("`label` holds labels"), "{why}");
     assert_eq!(place.scorewire(&["model", "check", "payments"]).status.code(), Some(0));
 }
+
+#[test]
+fn scores_of_drawn_values_propose_no_thresholds() {
+    let gbdt = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/card-fraud-gbdt");
+    let place = Place::new(&std::fs::read(gbdt.join("model.onnx")).unwrap());
+    // Enough records: the file's blocks, many times. Its header ends with the mark that each block ends with.
+    let file = std::fs::read(gbdt.join("golden_records.avro")).unwrap();
+    let mark = &file[file.len() - 16..];
+    let header = file.windows(16).position(|bytes| bytes == mark).unwrap() + 16;
+    let many = [&file[..header], &file[header..].repeat(40)].concat();
+    std::fs::write(place.path("many.avro"), many).unwrap();
+    let names = std::fs::read_to_string(gbdt.join("golden.csv")).unwrap();
+    let names = names.lines().next().unwrap().trim_end_matches(",score");
+    let args = ["model", "init", "--onnx", "fraud.onnx", "--rows", "many.avro", "--features", names, "--json", "cards"];
+    let output = place.scorewire(&args);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(found["records"].as_u64() > Some(1_000), "{found}");
+    assert_ne!(found["undecided"], json!([]), "{found}");
+    let manifest = place.manifest("cards");
+    assert!(manifest.contains("Proposed, placeholders: nothing is known of the scores"), "{manifest}");
+}

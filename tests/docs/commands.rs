@@ -24,7 +24,7 @@ fn commands(page: &Page) -> Vec<String> {
 
 /// The words of a command up to what a shell makes of it.
 fn words(command: &str) -> Vec<&str> {
-    let ends = |word: &&str| ["#", "&", "&&", "|", ">", "<", ";", "2>"].contains(word);
+    let ends = |word: &&str| ["#", "&", "&&", "|", "||", ">", "<", ";", "2>"].contains(word);
     command.split_whitespace().skip(1).take_while(|word| !ends(word)).collect()
 }
 

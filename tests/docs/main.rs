@@ -17,3 +17,4 @@ mod packages;
 mod reading_by_id;
 mod reading_outputs;
 mod support;
+mod walk_through;

@@ -2,7 +2,7 @@
 //! plan takes, its package is accepted, and its Python writes packages that hold.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
 use crate::model_support::onnx::{self, Named, Value, graph, node};
@@ -323,8 +323,7 @@ fn the_pages_package_py_writes_a_package_that_holds() {
 #[test]
 #[ignore = "needs LightGBM, scikit-learn and their converters: scripts/test --long"]
 fn the_pages_exports_write_packages_that_hold() {
-    let pinned = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/long/venv/bin/python");
-    let python = std::env::var_os("SCOREWIRE_TEST_TRAINING_PYTHON").map_or(pinned, PathBuf::from);
+    let python = support::training_python();
     for (script, column) in [("lightgbm_package.py", 1), ("sklearn_package.py", 0)] {
         let (folder, _) = run(&python, &[script, "payments"]);
         let model = load(&folder.path().join("payments")).unwrap_or_else(|fatal| panic!("{script}: {fatal}"));

@@ -72,3 +72,9 @@ pub fn python() -> Option<String> {
     }
     python
 }
+
+/// The interpreter of the long tests, with the packages of scripts/train.d/requirements.txt.
+pub fn training_python() -> PathBuf {
+    let pinned = root().join("target/long/venv/bin/python");
+    std::env::var_os("SCOREWIRE_TEST_TRAINING_PYTHON").map_or(pinned, PathBuf::from)
+}
