@@ -30,13 +30,13 @@ pub struct Columns {
 /// Whether a model takes rows as they are: one tensor of 32-bit floats, or of what only ONNX Runtime knows.
 pub fn takes_rows(inputs: &[Outlet]) -> bool {
     match inputs {
-        [only] => only.element.is_none_or(|element| element == element::FLOAT) && has_two_dimensions(only),
+        [only] => only.element().is_none_or(|element| element == element::FLOAT) && has_two_dimensions(only),
         _ => false,
     }
 }
 
 fn has_two_dimensions(input: &Outlet) -> bool {
-    input.shape.as_ref().is_none_or(|shape| shape.len() == 2)
+    input.sizes().is_none_or(|sizes| sizes.len() == 2)
 }
 
 /// The features of each input: by their names where every input has one feature's, otherwise in order. `None` where they
@@ -76,7 +76,7 @@ pub fn assign(
 /// How many columns an input has.
 fn width(input: &Outlet, inputs: usize, features: usize, problems: &mut Problems) -> Option<usize> {
     let alone = (inputs == 1).then_some(features);
-    match input.shape.as_deref() {
+    match input.sizes().as_deref() {
         Some([_, Some(columns)]) => Some(*columns),
         Some([_, None]) | None => alone.or(Some(1)),
         Some([_]) => Some(1),
@@ -132,7 +132,7 @@ fn by_name(
 }
 
 fn one(input: &Outlet, columns: Vec<usize>, features: &[Feature], problems: &mut Problems) -> Option<Input> {
-    let element = input.element.unwrap_or(element::FLOAT);
+    let element = input.element().unwrap_or(element::FLOAT);
     let place = |column: usize| format!("features[{column}]");
     let name = &input.name;
     let (mut texts, mut others) = (Vec::new(), Vec::new());
@@ -183,8 +183,9 @@ fn one(input: &Outlet, columns: Vec<usize>, features: &[Feature], problems: &mut
             }
         }
     }
-    let is_flat = input.shape.as_ref().is_some_and(|shape| shape.len() == 1);
-    let rows = input.shape.as_ref().and_then(|shape| shape.first().copied().flatten());
+    let sizes = input.sizes();
+    let is_flat = sizes.as_ref().is_some_and(|sizes| sizes.len() == 1);
+    let rows = sizes.and_then(|sizes| sizes.first().copied().flatten());
     Some(Input { name: name.clone(), element, is_flat, rows, columns, texts, others })
 }
 
@@ -192,9 +193,11 @@ fn one(input: &Outlet, columns: Vec<usize>, features: &[Feature], problems: &mut
 mod tests {
     use super::input::UNKNOWN;
     use super::*;
+    use crate::model::outlets::{Dimension, Shape};
 
     fn outlet(name: &str, element: u64, shape: &[Option<usize>]) -> Outlet {
-        Outlet { name: name.to_owned(), element: Some(element), shape: Some(shape.to_vec()) }
+        let dimensions = shape.iter().map(|size| size.map_or(Dimension::Any, Dimension::Size)).collect();
+        Outlet { name: name.to_owned(), doc: String::new(), shape: Shape::Tensor(element, Some(dimensions)) }
     }
 
     fn feature(name: &str, transform: Transform) -> Feature {

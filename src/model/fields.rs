@@ -127,23 +127,27 @@ pub mod element {
     pub const UINT32: u64 = 12;
     pub const UINT64: u64 = 13;
 
-    /// For people.
+    /// As NumPy has it.
     pub fn name(element: u64) -> &'static str {
-        match element {
-            FLOAT => "float32",
-            UINT8 => "uint8",
-            INT8 => "int8",
-            UINT16 => "uint16",
-            INT16 => "int16",
-            INT32 => "int32",
-            INT64 => "int64",
-            STRING => "text",
-            BOOL => "boolean",
-            FLOAT16 => "float16",
-            DOUBLE => "float64",
-            UINT32 => "uint32",
-            UINT64 => "uint64",
-            _ => "of an unusual type",
-        }
+        const NAMES: [&str; 17] = [
+            "undefined",
+            "float32",
+            "uint8",
+            "int8",
+            "uint16",
+            "int16",
+            "int32",
+            "int64",
+            "string",
+            "bool",
+            "float16",
+            "float64",
+            "uint32",
+            "uint64",
+            "complex64",
+            "complex128",
+            "bfloat16",
+        ];
+        usize::try_from(element).ok().and_then(|element| NAMES.get(element).copied()).unwrap_or("another type")
     }
 }

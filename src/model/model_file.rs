@@ -8,7 +8,7 @@ use ndarray::{Array2, Axis};
 use crate::doors::Clock;
 use crate::error::{Fatal, exit};
 use crate::model::classes::Class;
-use crate::model::facts::{Dimension, Facts};
+use crate::model::facts::Facts;
 use crate::model::features::FEATURES_MAX;
 use crate::model::kernels::{USUAL, usual};
 use crate::model::onnx::{self, Inspection};
@@ -79,8 +79,8 @@ impl ModelFile {
     /// Columns of the only input, where they are declared or what trees ask for bounds them.
     pub fn width(&self) -> Option<usize> {
         let [input] = &self.facts.inputs[..] else { return None };
-        match input.dimensions() {
-            Some([_, Dimension::Size(columns)]) => usize::try_from(*columns).ok(),
+        match input.sizes().as_deref() {
+            Some([_, columns]) => *columns,
             _ => None,
         }
     }
@@ -118,8 +118,8 @@ impl ModelFile {
         let bytes = without.as_deref().unwrap_or(&self.bytes);
         let opened = Graph::unchanged().open(settings, bytes);
         let loaded = Arc::new(opened.map_err(|error| format!("is refused by ONNX Runtime: {error}"))?);
-        let fixed = match input.dimensions() {
-            Some([Dimension::Size(rows), _]) => usize::try_from(*rows).ok(),
+        let fixed = match input.sizes().as_deref() {
+            Some([rows, _]) => *rows,
             _ => None,
         };
         if let Some(fixed) = fixed.filter(|fixed| *fixed > ROWS_FIXED_MAX) {

@@ -1,10 +1,10 @@
 //! What the columns of a model are called: as whoever trained it said, or as its file says somewhere.
 
 use crate::error::{Fatal, exit};
-use crate::model::facts::Outlet;
 use crate::model::features::FEATURES_MAX;
 use crate::model::fields::element;
 use crate::model::model_file::ModelFile;
+use crate::model::outlets::Outlet;
 
 /// Names of the columns in their order, and where they come from.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,7 +70,7 @@ fn only_input(model: &ModelFile) -> Result<&Outlet, Fatal> {
             "export it with one float32 input, and a Cast node behind it where it computes in another type",
         );
     }
-    match input.dimensions() {
+    match input.sizes().as_deref() {
         None | Some([_, _]) => {}
         Some(other) => {
             let what = format!("takes `{}` of {} dimensions, not two: {}", input.name, other.len(), input.describe());

@@ -24,7 +24,7 @@ pub fn readme(manifest: &Manifest<'_>) -> String {
     row("sha256", &model.sha256);
     row("exporter", exporter);
     row("opsets", &facts.opsets_in_words());
-    let outlet = |outlet: &crate::model::facts::Outlet| format!("`{}`: {}", outlet.name, outlet.describe());
+    let outlet = |outlet: &crate::model::outlets::Outlet| format!("`{}`: {}", outlet.name, outlet.describe());
     row("inputs", &facts.inputs.iter().map(outlet).collect::<Vec<_>>().join("; "));
     row("outputs", &facts.outputs.iter().map(outlet).collect::<Vec<_>>().join("; "));
     row("operators", &facts.operators_in_words());
