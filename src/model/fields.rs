@@ -76,6 +76,7 @@ pub mod tensor {
     /// Smaller numbers too.
     pub const INT32S: u32 = 5;
     pub const STRINGS: u32 = 6;
+    pub const INT64S: u32 = 7;
     pub const NAME: u32 = 8;
     pub const RAW: u32 = 9;
     pub const DOUBLES: u32 = 10;
@@ -126,6 +127,16 @@ pub mod element {
     pub const DOUBLE: u64 = 11;
     pub const UINT32: u64 = 12;
     pub const UINT64: u64 = 13;
+
+    /// Whether there are decimals, which have a NaN.
+    pub fn has_nan(element: u64) -> bool {
+        [FLOAT, FLOAT16, DOUBLE].contains(&element)
+    }
+
+    /// Whether there are whole numbers alone, which have no NaN.
+    pub fn is_whole(element: u64) -> bool {
+        [BOOL, INT8, INT16, INT32, INT64, UINT8, UINT16, UINT32, UINT64].contains(&element)
+    }
 
     /// As NumPy has it.
     pub fn name(element: u64) -> &'static str {

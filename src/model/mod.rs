@@ -43,7 +43,7 @@ pub use classes::{Class, list as list_of_classes};
 pub use curve::{CurvePoint, ProbeSettings, choose_cap};
 pub use facts::Facts;
 pub use kernels::KernelPoint;
-pub use model_file::{Answered, ModelFile};
+pub use model_file::{Answered, ModelFile, Takes};
 pub use open::{Placement, SessionSettings};
 pub use outlets::Outlet;
 pub use output_role::{OutputRole, ScoreColumn, ScoreColumns};

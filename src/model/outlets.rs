@@ -101,6 +101,15 @@ impl Outlet {
         }
     }
 
+    /// How many columns it has, where it says so.
+    pub fn width(&self) -> Option<usize> {
+        match self.sizes()?[..] {
+            [_, columns] => columns,
+            [_] => Some(1),
+            _ => None,
+        }
+    }
+
     /// Whether it is a tensor of floats.
     pub fn is_float(&self) -> bool {
         matches!(self.element(), Some(element::FLOAT | element::DOUBLE))

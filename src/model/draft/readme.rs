@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::avro::feature::{Missing, Transform};
-use crate::model::draft::columns::{Column, Source};
+use crate::model::draft::column::{Column, Source};
 use crate::model::draft::manifest::Manifest;
 
 /// The text.
@@ -44,16 +44,17 @@ pub fn readme(manifest: &Manifest<'_>) -> String {
             text,
             "| {index} | `{}` | {field}{} | {kind} | {} |",
             column.name,
-            symbol(column),
+            transform(column),
             missing(column)
         );
     }
     text
 }
 
-fn symbol(column: &Column) -> String {
+fn transform(column: &Column) -> String {
     match &column.transform {
         Ok(Transform::Equals(symbol)) => format!(" = {symbol}"),
+        Ok(Transform::Index { symbols, .. }) => format!(", {} texts", symbols.len()),
         _ => String::new(),
     }
 }
