@@ -9,6 +9,7 @@ mod packages;
 
 mod checks;
 mod demo;
+mod forms;
 mod init;
 mod init_columns;
 mod inspect;
