@@ -239,6 +239,10 @@ mod tests {
         let several = [outlet("numbers", element::DOUBLE, &[None, Some(2)]), outlet("one", element::INT64, &[None])];
         let features = ["p", "q", "r"].map(|name| feature(name, Transform::Number));
         assert_eq!(columns(&several, &features), Ok(vec![vec![0, 1], vec![2]]));
+        // Names that are the same in a contract say nothing.
+        let alike = [number("a b"), number("a_b")];
+        let named = ["a_b", "a_b_2"].map(|name| feature(name, Transform::Number));
+        assert_eq!(columns(&alike, &named), Ok(vec![vec![0], vec![1]]));
         // One input alone takes all there are.
         assert_eq!(columns(&[outlet("x", element::INT64, &[None, None])], &features), Ok(vec![vec![0, 1, 2]]));
     }
