@@ -4,7 +4,7 @@ Usage: forms.py FOLDER
 
 Each folder NAME in FOLDER is a package: the model as its exporter wrote it, `golden.csv` (64 rows) and `rows.csv` (256 more)
 with the scores of Python's ONNX Runtime on the exporter's own file, and `form.json`: exporter, form, and whether the score is
-one answer as it is. tests/model/forms.rs holds scorewire against them.
+one answer as it is. tests/model/forms.rs holds scorewire against them, and tests/cli/forms.rs drafts a package of each.
 """
 
 import hashlib

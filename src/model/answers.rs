@@ -45,6 +45,16 @@ impl AnswerRange {
         format!("{count} of {} ({:.1} %)", self.rows, 100.0 * count as f64 / self.rows.max(1) as f64)
     }
 
+    /// As [`AnswerRange::likely`], behind the key of the contract that makes probabilities of them. Classes that have a column
+    /// each have logits there, however small those are.
+    pub fn lacking(&self, are_classes: bool) -> (&'static str, (&'static str, &'static str)) {
+        match self.likely() {
+            _ if are_classes => ("activation", LOGITS),
+            LOGITS => ("activation", LOGITS),
+            other => ("scale", other),
+        }
+    }
+
     /// What numbers that are no probabilities look like, and what makes probabilities of them.
     pub fn likely(&self) -> (&'static str, &'static str) {
         let (smallest, largest) = (self.smallest, self.largest);
@@ -122,7 +132,10 @@ mod tests {
             (&[0.0, 3.0, 1e7], OPEN),
         ];
         for (answers, kind) in kinds {
-            assert_eq!(AnswerRange::of(answers).likely(), kind, "{answers:?}");
+            let range = AnswerRange::of(answers);
+            let key = if kind == LOGITS { "activation" } else { "scale" };
+            assert_eq!((range.likely(), range.lacking(false)), (kind, (key, kind)), "{answers:?}");
+            assert_eq!(range.lacking(true), ("activation", LOGITS), "{answers:?}");
         }
         assert_eq!(AnswerRange::of(&[12.0, 400.0, 1_000.0]).likely(), PER_MILLE);
     }

@@ -5,9 +5,13 @@
 mod codes;
 mod input;
 mod join;
+mod node;
+mod origins;
 
 pub use input::Input;
-pub use join::{Texts, join};
+pub use origins::{KnownTexts, Origins};
+
+use join::{Texts, join};
 
 use crate::avro::feature::{Feature, Missing, Transform};
 use crate::model::fields::element;
@@ -27,21 +31,55 @@ pub struct Columns {
     pub with_texts: Option<Vec<u8>>,
 }
 
+/// The model with its inputs made of one matrix of floats, where it does not take one as it is. `None` where they cannot be,
+/// and `problems` says why.
+pub fn of_rows(
+    bytes: Vec<u8>,
+    inputs: &[Outlet],
+    input_tensor: Option<&str>,
+    features: &[Feature],
+    problems: &mut Problems,
+) -> Option<(Vec<u8>, Option<Columns>)> {
+    // Without inputs it is no model of rows, which ONNX Runtime says better.
+    if takes_rows(inputs) || inputs.is_empty() {
+        return Some((bytes, None));
+    }
+    let inputs = assign(inputs, input_tensor, features, problems)?;
+    let join = |texts: Texts| join(&bytes, &inputs, features.len(), texts).ok().flatten();
+    let has_texts = inputs.iter().any(|input| !input.texts.is_empty());
+    let by_numbers = if has_texts { join(Texts::Numbers) } else { None };
+    match (by_numbers, join(Texts::Texts)) {
+        (Some(joined), with_texts) => Some((joined, Some(Columns { original: bytes, inputs, with_texts }))),
+        (None, Some(joined)) => Some((joined, Some(Columns { original: bytes, inputs, with_texts: None }))),
+        (None, None) => {
+            let fix = "export the model for opset 9 or later, or with one float32 input [N, features]";
+            problems.add("input", "the model's operators are too old to make its inputs of one row of features", fix);
+            None
+        }
+    }
+}
+
 /// Whether a model takes rows as they are: one tensor of 32-bit floats, or of what only ONNX Runtime knows.
 pub fn takes_rows(inputs: &[Outlet]) -> bool {
     match inputs {
-        [only] => only.element.is_none_or(|element| element == element::FLOAT) && has_two_dimensions(only),
+        [only] => only.element().is_none_or(|element| element == element::FLOAT) && has_two_dimensions(only),
         _ => false,
     }
 }
 
 fn has_two_dimensions(input: &Outlet) -> bool {
-    input.shape.as_ref().is_none_or(|shape| shape.len() == 2)
+    input.sizes().is_none_or(|sizes| sizes.len() == 2)
 }
 
-/// The features of each input: by their names where every input has one feature's, otherwise in order. `None` where they
-/// cannot be, and `problems` says why.
-pub fn assign(
+/// Tells why the inputs cannot be made of these features.
+pub fn check_features(inputs: &[Outlet], input_tensor: Option<&str>, features: &[Feature], problems: &mut Problems) {
+    if !takes_rows(inputs) {
+        assign(inputs, input_tensor, features, problems);
+    }
+}
+
+/// The features of each input. `None` where they cannot be said, and `problems` says why.
+fn assign(
     inputs: &[Outlet],
     input_tensor: Option<&str>,
     features: &[Feature],
@@ -54,59 +92,49 @@ pub fn assign(
             format!("the model's inputs are {names}; leave input.tensor out: features find them by name or in order");
         problems.add("input.tensor", format!("the model has no input `{wanted}`"), fix);
     }
-    let widths: Vec<usize> =
-        inputs.iter().filter_map(|input| width(input, inputs.len(), features.len(), problems)).collect();
-    if problems.count() > before || widths.len() < inputs.len() {
+    check(inputs, problems);
+    if problems.count() > before {
         return None;
     }
-    let by_name = by_name(inputs, &widths, features, problems)?;
-    let mut next = 0;
-    let mut joined = Vec::with_capacity(inputs.len());
-    for (at, (input, width)) in inputs.iter().zip(widths).enumerate() {
-        let columns = match &by_name {
-            Some(named) => vec![named[at]],
-            None => (next..next + width).collect(),
-        };
-        next += width;
-        joined.extend(one(input, columns, features, problems));
-    }
+    let names: Vec<&str> = features.iter().map(|feature| feature.name.as_str()).collect();
+    let arranged = arrange(inputs, &names, problems)?;
+    let joined = inputs.iter().zip(arranged).map(|(input, columns)| one(input, columns, features, problems)).collect();
     (problems.count() == before).then_some(joined)
 }
 
-/// How many columns an input has.
-fn width(input: &Outlet, inputs: usize, features: usize, problems: &mut Problems) -> Option<usize> {
-    let alone = (inputs == 1).then_some(features);
-    match input.shape.as_deref() {
-        Some([_, Some(columns)]) => Some(*columns),
-        Some([_, None]) | None => alone.or(Some(1)),
-        Some([_]) => Some(1),
-        Some(shape) => {
-            let what = format!("`{}` has {} dimensions, not two", input.name, shape.len());
+/// What no row of features can be made into.
+pub fn check(inputs: &[Outlet], problems: &mut Problems) {
+    for input in inputs {
+        if let Some(sizes) = input.sizes().filter(|sizes| ![1, 2].contains(&sizes.len())) {
+            let what = format!("`{}` has {} dimensions, not two", input.name, sizes.len());
             let fix = "export the model with inputs of [N, 1] or [N, columns]: sequences are not kept, and what is made of one \
                        record is scored";
             problems.add("input", what, fix);
-            None
+        }
+        let is_taken =
+            |element: u64| element::has_nan(element) || element::is_whole(element) || element == element::STRING;
+        if let Some(element) = input.element().filter(|element| !is_taken(*element)) {
+            let what = format!("`{}` takes {}", input.name, element::name(element));
+            problems.add("input", what, "export the model with inputs of float32, int64 or texts");
         }
     }
 }
 
-/// By input, the feature of the same name; none where they go in order.
-fn by_name(
-    inputs: &[Outlet],
-    widths: &[usize],
-    features: &[Feature],
-    problems: &mut Problems,
-) -> Option<Option<Vec<usize>>> {
-    let plain = |name: &str| -> String {
-        name.chars().map(|char| if char.is_ascii_alphanumeric() || "._-".contains(char) { char } else { '_' }).collect()
-    };
-    let found: Vec<Option<usize>> =
-        inputs.iter().map(|input| features.iter().position(|feature| feature.name == plain(&input.name))).collect();
+/// How a contract calls a column of this name.
+pub fn plain(name: &str) -> String {
+    name.chars().map(|char| if char.is_ascii_alphanumeric() || "._-".contains(char) { char } else { '_' }).collect()
+}
+
+/// The features of each input, by their places: by their names where every input has one feature's, otherwise in order.
+/// `None` where neither can be, and `problems` says why.
+pub fn arrange(inputs: &[Outlet], names: &[&str], problems: &mut Problems) -> Option<Vec<Vec<usize>>> {
+    let alone = if inputs.len() == 1 { names.len() } else { 1 };
+    let widths: Vec<usize> = inputs.iter().map(|input| input.width().unwrap_or(alone)).collect();
     let total: usize = widths.iter().sum();
-    if total != features.len() {
+    if total != names.len() {
         let describe = |(input, width): (&Outlet, &usize)| format!("{} ({width})", input.name);
-        let names = inputs.iter().zip(widths).map(describe).collect::<Vec<_>>().join(", ");
-        let what = format!("the contract has {} features, the model's inputs take {total}: {names}", features.len());
+        let described = inputs.iter().zip(&widths).map(describe).collect::<Vec<_>>().join(", ");
+        let what = format!("the contract has {} features, the model's inputs take {total}: {described}", names.len());
         problems.add(
             "features",
             what,
@@ -114,87 +142,73 @@ fn by_name(
         );
         return None;
     }
+    let called: Vec<String> = inputs.iter().map(|input| plain(&input.name)).collect();
+    // A name that two inputs have in a contract says nothing.
+    let is_once = |name: &&String| called.iter().filter(|other| other == name).count() == 1;
+    let place = |name: &String| Some(name).filter(is_once).and_then(|name| names.iter().position(|of| of == name));
+    let found: Vec<Option<usize>> = called.iter().map(place).collect();
     if widths.iter().all(|width| *width == 1) && found.iter().all(Option::is_some) {
-        return Some(Some(found.into_iter().flatten().collect()));
+        return Some(found.into_iter().flatten().map(|column| vec![column]).collect());
     }
-    // A name that stands elsewhere is an order that was mixed up.
-    let mut first = 0;
+    let (mut next, mut arranged) = (0, Vec::with_capacity(inputs.len()));
     for ((input, width), found) in inputs.iter().zip(widths).zip(&found) {
-        if let Some(found) = found.filter(|found| !(first..first + width).contains(found)) {
+        let columns = next..next + width;
+        // A name that stands elsewhere is an order that was mixed up.
+        if let Some(found) = found.filter(|found| !columns.contains(found)) {
             let what = format!("feature `{}` is column {found}, and the model's input of that name is not", input.name);
             let fix = "give every feature its input's name, or list the features in the order of the inputs";
             problems.add("features", what, fix);
             return None;
         }
-        first += width;
+        next += width;
+        arranged.push(columns.collect());
     }
-    Some(None)
+    Some(arranged)
 }
 
-fn one(input: &Outlet, columns: Vec<usize>, features: &[Feature], problems: &mut Problems) -> Option<Input> {
-    let element = input.element.unwrap_or(element::FLOAT);
-    let place = |column: usize| format!("features[{column}]");
-    let name = &input.name;
+/// An input with its features; what does not fit is told.
+fn one(input: &Outlet, columns: Vec<usize>, features: &[Feature], problems: &mut Problems) -> Input {
+    let (element, name) = (input.element().unwrap_or(element::FLOAT), &input.name);
     let (mut texts, mut others) = (Vec::new(), Vec::new());
     for &column in &columns {
-        let feature = &features[column];
-        match element {
-            element::STRING => match feature.transform.inner() {
-                Transform::Index { symbols, otherwise } if symbols.len() < TEXTS_MAX => {
-                    texts.push(symbols.clone());
-                    let is_missing = !matches!(feature.missing, None | Some(Missing::Reject));
-                    others.push(otherwise.is_some() || is_missing);
-                }
-                _ => {
-                    let what =
-                        format!("feature `{}` is no text, and the model's input `{name}` takes texts", feature.name);
-                    let fix = "write transform = { index = [...], otherwise = -1.0 } with the texts that the training has seen: \
-                               the graph is given the text of each place";
-                    problems.add(place(column), what, fix);
-                }
-            },
-            element::FLOAT | element::DOUBLE | element::FLOAT16 => {}
-            element::BOOL
-            | element::INT8
-            | element::INT16
-            | element::INT32
-            | element::INT64
-            | element::UINT8
-            | element::UINT16
-            | element::UINT32
-            | element::UINT64 => {
-                if feature.missing == Some(Missing::Nan) && feature.transform.of_presence(false).is_none() {
-                    let what = format!(
-                        "feature `{}` may be NaN, and the model's input `{name}` takes {}",
-                        feature.name,
-                        element::name(element)
-                    );
-                    problems.add(
-                        place(column),
-                        what,
-                        "whole numbers have no NaN: write missing = \"reject\" or a constant",
-                    );
-                }
+        let (feature, place) = (&features[column], format!("features[{column}]"));
+        let can_be_nan = feature.missing == Some(Missing::Nan) && feature.transform.of_presence(false).is_none();
+        match feature.transform.inner() {
+            Transform::Index { symbols, otherwise } if element == element::STRING && symbols.len() < TEXTS_MAX => {
+                texts.push(symbols.clone());
+                let is_missing = !matches!(feature.missing, None | Some(Missing::Reject));
+                others.push(otherwise.is_some() || is_missing);
             }
-            other => {
-                let what = format!("`{name}` takes numbers of type {other} of ONNX");
-                problems.add("input", what, "export the model with inputs of float32, int64 or texts");
-                return None;
+            _ if element == element::STRING => {
+                let what = format!("feature `{}` is no text, and the model's input `{name}` takes texts", feature.name);
+                let fix = "write transform = { index = [...], otherwise = -1.0 } with the texts that the training has seen: the \
+                           graph is given the text of each place";
+                problems.add(place, what, fix);
             }
+            _ if element::is_whole(element) && can_be_nan => {
+                let takes = element::name(element);
+                let what =
+                    format!("feature `{}` may be NaN, and the model's input `{name}` takes {takes}", feature.name);
+                problems.add(place, what, "whole numbers have no NaN: write missing = \"reject\" or a constant");
+            }
+            _ => {}
         }
     }
-    let is_flat = input.shape.as_ref().is_some_and(|shape| shape.len() == 1);
-    let rows = input.shape.as_ref().and_then(|shape| shape.first().copied().flatten());
-    Some(Input { name: name.clone(), element, is_flat, rows, columns, texts, others })
+    let sizes = input.sizes();
+    let is_flat = sizes.as_ref().is_some_and(|sizes| sizes.len() == 1);
+    let rows = sizes.and_then(|sizes| sizes.first().copied().flatten());
+    Input { name: name.clone(), element, is_flat, rows, columns, texts, others }
 }
 
 #[cfg(test)]
 mod tests {
     use super::input::UNKNOWN;
     use super::*;
+    use crate::model::outlets::{Dimension, Shape};
 
     fn outlet(name: &str, element: u64, shape: &[Option<usize>]) -> Outlet {
-        Outlet { name: name.to_owned(), element: Some(element), shape: Some(shape.to_vec()) }
+        let dimensions = shape.iter().map(|size| size.map_or(Dimension::Any, Dimension::Size)).collect();
+        Outlet { name: name.to_owned(), doc: String::new(), shape: Shape::Tensor(element, Some(dimensions)) }
     }
 
     fn feature(name: &str, transform: Transform) -> Feature {
@@ -225,6 +239,10 @@ mod tests {
         let several = [outlet("numbers", element::DOUBLE, &[None, Some(2)]), outlet("one", element::INT64, &[None])];
         let features = ["p", "q", "r"].map(|name| feature(name, Transform::Number));
         assert_eq!(columns(&several, &features), Ok(vec![vec![0, 1], vec![2]]));
+        // Names that are the same in a contract say nothing.
+        let alike = [number("a b"), number("a_b")];
+        let named = ["a_b", "a_b_2"].map(|name| feature(name, Transform::Number));
+        assert_eq!(columns(&alike, &named), Ok(vec![vec![0], vec![1]]));
         // One input alone takes all there are.
         assert_eq!(columns(&[outlet("x", element::INT64, &[None, None])], &features), Ok(vec![vec![0, 1, 2]]));
     }

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::fields::{element, entry, graph, model, node, opset, tensor, value_info};
-use crate::model::wire::{Fields, Malformed, Value, text_of};
+use crate::model::fields::{entry, graph, model, node, opset, tensor};
+use crate::model::outlets::Outlet;
+use crate::model::wire::{Fields, Malformed, plain, text_of};
 
-/// Entries of metadata that are kept, and characters of each text: what is told must fit a screen.
+/// Entries of metadata that are kept.
 const ENTRIES_MAX: usize = 256;
-const TEXT_CHARS_MAX: usize = 1 << 20;
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Facts {
@@ -25,97 +25,6 @@ pub struct Facts {
     pub outputs: Vec<Outlet>,
     /// Operators of the graph with how often they stand there.
     pub operators: BTreeMap<String, usize>,
-}
-
-/// An input or output of the graph.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Outlet {
-    pub name: String,
-    pub doc: String,
-    pub shape: Shape,
-}
-
-/// What goes through it.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Shape {
-    /// The element type's number, and the dimensions where they are declared.
-    Tensor(u64, Option<Vec<Dimension>>),
-    /// A list: of maps from class to probability, mostly.
-    List,
-    Unknown,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum Dimension {
-    Size(u64),
-    /// Any, with the name that the exporter gave it.
-    Named(String),
-    Any,
-}
-
-impl Outlet {
-    /// As people write it: `float32 [N, 15]`.
-    pub fn describe(&self) -> String {
-        match &self.shape {
-            Shape::Tensor(element, dimensions) => {
-                let dimension = |dimension: &Dimension| match dimension {
-                    Dimension::Size(size) => size.to_string(),
-                    Dimension::Named(name) => name.clone(),
-                    Dimension::Any => "?".to_owned(),
-                };
-                let shape = match dimensions {
-                    None => "of any shape".to_owned(),
-                    Some(all) => format!("[{}]", all.iter().map(dimension).collect::<Vec<_>>().join(", ")),
-                };
-                format!("{} {shape}", element_name(*element))
-            }
-            Shape::List => "a list (ZipMap: one map from class to probability for each row)".to_owned(),
-            Shape::Unknown => "of a type that is not declared".to_owned(),
-        }
-    }
-
-    pub fn element(&self) -> Option<u64> {
-        match &self.shape {
-            Shape::Tensor(element, _) => Some(*element),
-            Shape::List | Shape::Unknown => None,
-        }
-    }
-
-    pub fn dimensions(&self) -> Option<&[Dimension]> {
-        match &self.shape {
-            Shape::Tensor(_, dimensions) => dimensions.as_deref(),
-            Shape::List | Shape::Unknown => None,
-        }
-    }
-
-    /// Whether it is a tensor of floats.
-    pub fn is_float(&self) -> bool {
-        matches!(self.element(), Some(element::FLOAT | element::DOUBLE))
-    }
-}
-
-/// An element type's name, as NumPy has it.
-pub fn element_name(element: u64) -> &'static str {
-    const NAMES: [&str; 17] = [
-        "undefined",
-        "float32",
-        "uint8",
-        "int8",
-        "uint16",
-        "int16",
-        "int32",
-        "int64",
-        "string",
-        "bool",
-        "float16",
-        "float64",
-        "uint32",
-        "uint64",
-        "complex64",
-        "complex128",
-        "bfloat16",
-    ];
-    usize::try_from(element).ok().and_then(|element| NAMES.get(element).copied()).unwrap_or("another type")
 }
 
 impl Facts {
@@ -154,8 +63,8 @@ impl Facts {
                 }
                 graph::DOC_STRING => self.graph_doc = plain(field.bytes()?),
                 graph::INITIALIZER => weights.push(text_of(field.bytes()?, tensor::NAME)?),
-                graph::INPUT => self.inputs.push(outlet(field.bytes()?)?),
-                graph::OUTPUT => self.outputs.push(outlet(field.bytes()?)?),
+                graph::INPUT => self.inputs.push(Outlet::read(field.bytes()?)?),
+                graph::OUTPUT => self.outputs.push(Outlet::read(field.bytes()?)?),
                 _ => {}
             }
         }
@@ -199,12 +108,6 @@ fn short_version(version: &str) -> &str {
     release.unwrap_or(&first[..end])
 }
 
-/// Text from a file that may hold anything, for a screen.
-fn plain(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    text.chars().take(TEXT_CHARS_MAX).map(|char| if char.is_control() && char != '\n' { ' ' } else { char }).collect()
-}
-
 fn bytes_of(message: &[u8], number: u32) -> Result<&[u8], Malformed> {
     let mut found: &[u8] = &[];
     for field in Fields::new(message) {
@@ -235,63 +138,4 @@ fn operator(message: &[u8]) -> Result<String, Malformed> {
         b"" | b"ai.onnx" | b"ai.onnx.ml" => plain(name),
         other => format!("{}.{}", plain(other), plain(name)),
     })
-}
-
-fn outlet(message: &[u8]) -> Result<Outlet, Malformed> {
-    let (mut name, mut doc, mut shape) = (String::new(), String::new(), Shape::Unknown);
-    for field in Fields::new(message) {
-        let field = field?;
-        match field.number {
-            value_info::NAME => name = field.text()?.to_owned(),
-            value_info::DOC_STRING => doc = plain(field.bytes()?),
-            value_info::TYPE => {
-                for kind in Fields::new(field.bytes()?) {
-                    let kind = kind?;
-                    match kind.number {
-                        value_info::TENSOR => shape = read_tensor(kind.bytes()?)?,
-                        value_info::SEQUENCE => shape = Shape::List,
-                        _ => {}
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    Ok(Outlet { name, doc, shape })
-}
-
-fn read_tensor(message: &[u8]) -> Result<Shape, Malformed> {
-    let (mut element, mut dimensions) = (0, None);
-    for field in Fields::new(message) {
-        let field = field?;
-        match field.number {
-            value_info::ELEMENT => element = field.varint()?,
-            value_info::SHAPE => {
-                let mut all = Vec::new();
-                for part in Fields::new(field.bytes()?) {
-                    let part = part?;
-                    if part.number == value_info::DIMENSION {
-                        all.push(read_dimension(part.bytes()?)?);
-                    }
-                }
-                dimensions = Some(all);
-            }
-            _ => {}
-        }
-    }
-    Ok(Shape::Tensor(element, dimensions))
-}
-
-fn read_dimension(message: &[u8]) -> Result<Dimension, Malformed> {
-    let mut dimension = Dimension::Any;
-    for field in Fields::new(message) {
-        let field = field?;
-        dimension = match (field.number, field.value) {
-            // Exporters write -1 and 0 for any.
-            (value_info::SIZE, Value::Varint(size)) if (1..=i64::MAX as u64).contains(&size) => Dimension::Size(size),
-            (value_info::SYMBOL, Value::Bytes(name)) if !name.is_empty() => Dimension::Named(plain(name)),
-            _ => dimension,
-        };
-    }
-    Ok(dimension)
 }

@@ -76,6 +76,7 @@ pub mod tensor {
     /// Smaller numbers too.
     pub const INT32S: u32 = 5;
     pub const STRINGS: u32 = 6;
+    pub const INT64S: u32 = 7;
     pub const NAME: u32 = 8;
     pub const RAW: u32 = 9;
     pub const DOUBLES: u32 = 10;
@@ -127,23 +128,37 @@ pub mod element {
     pub const UINT32: u64 = 12;
     pub const UINT64: u64 = 13;
 
-    /// For people.
+    /// Whether there are decimals, which have a NaN.
+    pub fn has_nan(element: u64) -> bool {
+        [FLOAT, FLOAT16, DOUBLE].contains(&element)
+    }
+
+    /// Whether there are whole numbers alone, which have no NaN.
+    pub fn is_whole(element: u64) -> bool {
+        [BOOL, INT8, INT16, INT32, INT64, UINT8, UINT16, UINT32, UINT64].contains(&element)
+    }
+
+    /// As NumPy has it.
     pub fn name(element: u64) -> &'static str {
-        match element {
-            FLOAT => "float32",
-            UINT8 => "uint8",
-            INT8 => "int8",
-            UINT16 => "uint16",
-            INT16 => "int16",
-            INT32 => "int32",
-            INT64 => "int64",
-            STRING => "text",
-            BOOL => "boolean",
-            FLOAT16 => "float16",
-            DOUBLE => "float64",
-            UINT32 => "uint32",
-            UINT64 => "uint64",
-            _ => "of an unusual type",
-        }
+        const NAMES: [&str; 17] = [
+            "undefined",
+            "float32",
+            "uint8",
+            "int8",
+            "uint16",
+            "int16",
+            "int32",
+            "int64",
+            "string",
+            "bool",
+            "float16",
+            "float64",
+            "uint32",
+            "uint64",
+            "complex64",
+            "complex128",
+            "bfloat16",
+        ];
+        usize::try_from(element).ok().and_then(|element| NAMES.get(element).copied()).unwrap_or("another type")
     }
 }

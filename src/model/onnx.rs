@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use crate::model::classes::{self, Class};
+use crate::model::columns::Origins;
 use crate::model::fields::{attribute, function, graph, model, node, sparse_tensor, tensor, value_info};
 use crate::model::outlets::Outlet;
 use crate::model::problem::{Problems, list};
@@ -116,6 +117,11 @@ impl Inspection {
     /// The names of an output's columns, as far as the graph has some.
     pub fn classes(&self, output: &str, file: &[u8]) -> Vec<Class> {
         classes::of(&file[self.graph.clone()], output).unwrap_or_default()
+    }
+
+    /// What is known of the columns of its inputs; nothing where the graph is odd.
+    pub fn origins(&self, file: &[u8]) -> Origins {
+        Origins::of(&file[self.graph.clone()], &self.inputs).unwrap_or_default()
     }
 
     /// The file without `zip_map`: its node and its output leave, the tensor it read becomes the output.

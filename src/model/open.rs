@@ -9,7 +9,7 @@ use crate::error::{Fatal, exit};
 use crate::model::package::Package;
 use crate::model::problem::Problems;
 use crate::model::reading::Reading;
-use crate::model::runner::{Answers, FreeAnswer, Runner};
+use crate::model::runner::{Answers, Runner};
 use crate::model::runtime::Runtime;
 use crate::values::model::Provider;
 
@@ -219,34 +219,68 @@ pub fn learn_shape(
     package: &Package,
     rows_fixed: Option<usize>,
 ) -> Result<(AnswerShape, bool), Fatal> {
-    let mut run = |count: usize| -> Result<FreeAnswer, Fatal> {
-        runner.run_free(&golden_rows(package, count)).map_err(|error| {
-            let what = format!("model package {}: the model fails on golden rows: {error}", package.dir.display());
-            Fatal::new(exit::MODEL, what, "check that the features' order and number are those of the training")
-        })
-    };
-    let (one, many) = match rows_fixed {
-        Some(fixed) => {
-            let answer = run(fixed)?;
-            (answer.clone(), (fixed, answer))
-        }
-        // Three, because two rows of two classes would look alike either way round.
-        None => (run(1)?, (3, run(3)?)),
-    };
-    let (count, many) = many;
+    let learned = learn(runner, &|count| golden_rows(package, count), rows_fixed).map_err(|error| {
+        let what = format!("model package {}: the model fails on golden rows: {error}", package.dir.display());
+        Fatal::new(exit::MODEL, what, "check that the features' order and number are those of the training")
+    })?;
     let mut problems = Problems::default();
-    let Some((rows_axis, columns)) = rows_axis(&one.shape, &many.shape, rows_fixed.unwrap_or(1), count) else {
-        let what = format!("{count} rows give `{}` the shape {:?}", package.output.tensor, many.shape);
-        let fix = "name an output with one answer per row ([N], [N, 1], [N, classes] or [1, N]), or put a Reshape node to \
-                   [-1, 1] behind this one";
-        problems.add("output.tensor", what, fix);
-        return Err(problems.check(&package.dir).err().unwrap_or_else(unreachable_problem));
+    let Learned { one, many, rows_axis, columns, double } = match learned {
+        Ok(learned) => learned,
+        Err(Unreadable { rows, shape }) => {
+            let what = format!("{rows} rows give `{}` the shape {shape:?}", package.output.tensor);
+            problems.add("output.tensor", what, Unreadable::FIX);
+            return Err(problems.check(&package.dir).err().unwrap_or_else(unreachable_problem));
+        }
     };
     let chosen = package.output.columns_among(columns, &mut problems);
     problems.check(&package.dir)?;
-    let double = matches!(many.answers, Answers::Double(_));
     let reading = package.output.reading.clone();
-    Ok((AnswerShape { one: one.shape, many: many.shape, rows_axis, columns, chosen, reading }, double))
+    Ok((AnswerShape { one, many, rows_axis, columns, chosen, reading }, double))
+}
+
+/// What was learned of a model's answers; the first four as in [`AnswerShape`].
+pub struct Learned {
+    pub one: Vec<i64>,
+    pub many: Vec<i64>,
+    pub rows_axis: usize,
+    pub columns: usize,
+    pub double: bool,
+}
+
+/// Answers of which not each row has its own together.
+pub struct Unreadable {
+    pub rows: usize,
+    pub shape: Vec<i64>,
+}
+
+impl Unreadable {
+    pub const FIX: &str = "name an output with one answer per row ([N], [N, 1], [N, classes] or [1, N]), or put a Reshape node to \
+                           [-1, 1] behind this one";
+}
+
+/// Runs some rows, as many as are asked for, to learn what becomes of them.
+///
+/// # Errors
+/// The model fails on them.
+pub fn learn(
+    runner: &mut Runner,
+    rows: &dyn Fn(usize) -> Vec<f32>,
+    rows_fixed: Option<usize>,
+) -> Result<Result<Learned, Unreadable>, ort::Error> {
+    let mut run = |count: usize| runner.run_free(&rows(count));
+    let (one, count, many) = match rows_fixed {
+        Some(fixed) => {
+            let answer = run(fixed)?;
+            (answer.clone(), fixed, answer)
+        }
+        // Three, because two rows of two classes would look alike either way round.
+        None => (run(1)?, 3, run(3)?),
+    };
+    let double = matches!(many.answers, Answers::Double(_));
+    Ok(match rows_axis(&one.shape, &many.shape, rows_fixed.unwrap_or(1), count) {
+        Some((rows_axis, columns)) => Ok(Learned { one: one.shape, many: many.shape, rows_axis, columns, double }),
+        None => Err(Unreadable { rows: count, shape: many.shape }),
+    })
 }
 
 /// Which dimension of the answers counts rows, and how many answers a row has: `one` is the shape for `few` rows, `many` that

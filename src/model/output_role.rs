@@ -204,7 +204,7 @@ fn only_candidate(found: &Inspection, problems: &mut Problems) -> Option<String>
         (several, _) => {
             let describe = |outlet: &&Outlet| match found.zip_map(&outlet.name) {
                 Some(_) => format!("tensor = {:?} (a list of maps)", outlet.name),
-                None => format!("tensor = {:?} ({outlet})", outlet.name),
+                None => format!("tensor = {:?} ({})", outlet.name, outlet.describe()),
             };
             let choices = several.iter().map(describe).collect::<Vec<_>>().join(", or ");
             let what = "is missing, and several outputs could hold the score";

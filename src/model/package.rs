@@ -13,12 +13,12 @@ use crate::avro::feature::Wanted;
 use crate::avro::plan::Plan;
 use crate::avro::schemas::AvroSchema;
 use crate::error::{Fatal, exit};
-use crate::model::columns::{self, Columns, Texts};
+use crate::model::columns::{self, Columns};
 use crate::model::contract::Contract;
 use crate::model::fields::element;
 use crate::model::golden::{self, Golden};
 use crate::model::golden_records::GoldenRecords;
-use crate::model::onnx::{self, Inspection};
+use crate::model::onnx;
 use crate::model::output_role::OutputRole;
 use crate::model::problem::{Problems, list};
 use crate::model::trees::Asked;
@@ -216,8 +216,12 @@ fn check_model(bytes: Vec<u8>, contract: &Contract, problems: &mut Problems) -> 
         Some(zip_map) => found.without(zip_map, &bytes),
         None => bytes,
     };
-    let (bytes, columns) = join_columns(bytes, &found, contract, problems)?;
-    let (width, asked) = (contract.wanted.features.len(), Asked::of(&bytes).unwrap_or_default());
+    let features = &contract.wanted.features;
+    let (bytes, columns) = match contract.is_whole {
+        true => columns::of_rows(bytes, &found.inputs, contract.input_tensor.as_deref(), features, problems)?,
+        false => (bytes, None),
+    };
+    let (width, asked) = (features.len(), Asked::of(&bytes).unwrap_or_default());
     if let Some(column) = asked.columns.last().copied()
         && column >= width
         && contract.is_whole
@@ -233,33 +237,6 @@ fn check_model(bytes: Vec<u8>, contract: &Contract, problems: &mut Problems) -> 
     let output = output?;
     let warnings = output.warning().into_iter().chain(columns.as_ref().and_then(narrowed)).collect();
     Some(Checked { bytes, columns, output, asked, warnings })
-}
-
-/// The model with its inputs made of one matrix of floats, where it does not take one as it is.
-fn join_columns(
-    bytes: Vec<u8>,
-    found: &Inspection,
-    contract: &Contract,
-    problems: &mut Problems,
-) -> Option<(Vec<u8>, Option<Columns>)> {
-    let features = &contract.wanted.features;
-    // Without inputs it is no model of rows, which ONNX Runtime says better.
-    if columns::takes_rows(&found.inputs) || found.inputs.is_empty() || !contract.is_whole {
-        return Some((bytes, None));
-    }
-    let inputs = columns::assign(&found.inputs, contract.input_tensor.as_deref(), features, problems)?;
-    let join = |texts: Texts| columns::join(&bytes, &inputs, features.len(), texts).ok().flatten();
-    let has_texts = inputs.iter().any(|input| !input.texts.is_empty());
-    let by_numbers = if has_texts { join(Texts::Numbers) } else { None };
-    match (by_numbers, join(Texts::Texts)) {
-        (Some(joined), with_texts) => Some((joined, Some(Columns { original: bytes, inputs, with_texts }))),
-        (None, Some(joined)) => Some((joined, Some(Columns { original: bytes, inputs, with_texts: None }))),
-        (None, None) => {
-            let fix = "export the model for opset 9 or later, or with one float32 input [N, features]";
-            problems.add("input", "the model's operators are too old to make its inputs of one row of features", fix);
-            None
-        }
-    }
 }
 
 /// A warning where the model's inputs hold more than a row of features does.

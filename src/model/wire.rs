@@ -183,6 +183,15 @@ pub fn text_of(message: &[u8], number: u32) -> Result<String, Malformed> {
     Ok(text)
 }
 
+/// Characters of a text that is told.
+const PLAIN_CHARS_MAX: usize = 1 << 20;
+
+/// Text from a file that may hold anything, for a screen.
+pub fn plain(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    text.chars().take(PLAIN_CHARS_MAX).map(|char| if char.is_control() && char != '\n' { ' ' } else { char }).collect()
+}
+
 /// Appends a field that is a number.
 pub fn put_number(out: &mut Vec<u8>, number: u32, value: u64) {
     put_varint(out, u64::from(number) << 3);

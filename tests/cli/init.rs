@@ -1,16 +1,11 @@
 //! `scorewire model init`: a package around an ONNX file, and what is left to a person.
 
-use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::path::Path;
 
-use assert_cmd::Command;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::model_support::{data, library, onnx};
-
-/// A model and a schema in a folder of their own.
-struct Place(TempDir);
+use crate::model_support::{data, onnx};
+use crate::place::{Place, told, unwrapped};
 
 const SCHEMA: &str = r#"{"type": "record", "name": "Payment", "namespace": "x", "fields": [
     {"name": "transactionId", "type": "string"},
@@ -21,41 +16,6 @@ const SCHEMA: &str = r#"{"type": "record", "name": "Payment", "namespace": "x", 
         {"name": "cCount", "type": ["null", "int"]}]}},
     {"name": "d", "type": ["null", "float"]},
     {"name": "channel", "type": {"type": "enum", "name": "Channel", "symbols": ["POS", "ATM"]}}]}"#;
-
-impl Place {
-    fn new(model: &[u8]) -> Place {
-        let place = Place(tempfile::tempdir().unwrap());
-        std::fs::write(place.path("fraud.onnx"), model).unwrap();
-        std::fs::write(place.path("payment.avsc"), SCHEMA).unwrap();
-        place
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn scorewire(&self, args: &[&str]) -> Output {
-        let mut command = Command::cargo_bin("scorewire").unwrap();
-        command.current_dir(self.0.path()).env_clear().env("SCOREWIRE_ONNXRUNTIME", library()).args(args);
-        command.output().unwrap()
-    }
-
-    fn init(&self, more: &[&str]) -> Output {
-        let args = ["model", "init", "--onnx", "fraud.onnx", "--schema", "payment.avsc"];
-        self.scorewire(&[&args, more].concat())
-    }
-
-    #[track_caller]
-    fn found(&self, more: &[&str]) -> Value {
-        let output = self.init(&[&["--json"], more].concat());
-        assert_eq!(output.status.code(), Some(0), "{output:?}");
-        serde_json::from_slice(&output.stdout).unwrap()
-    }
-
-    fn manifest(&self, dir: &str) -> String {
-        std::fs::read_to_string(self.path(dir).join("model.toml")).unwrap()
-    }
-}
 
 fn trees() -> Vec<u8> {
     std::fs::read(data("trees.onnx")).unwrap()
@@ -70,18 +30,9 @@ fn with_metadata(model: &[u8], key: &str, value: &str) -> Vec<u8> {
     file
 }
 
-fn told(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-/// Without the breaks that make it fit a terminal.
-fn unwrapped(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 #[test]
 fn names_in_the_file_are_matched_and_the_package_holds_at_once() {
-    let place = Place::new(&with_metadata(&trees(), "feature_names", r#"["A", "history_b", "c_count", "d"]"#));
+    let place = Place::new(&with_metadata(&trees(), "feature_names", r#"["A", "history_b", "c_count", "d"]"#), SCHEMA);
     let found = place.found(&["payments"]);
     assert_eq!(found["named_by"], "the file's metadata (`feature_names`)");
     let columns = found["columns"].as_array().unwrap();
@@ -111,7 +62,7 @@ fn names_in_the_file_are_matched_and_the_package_holds_at_once() {
 
 #[test]
 fn names_that_are_given_are_matched_and_what_is_not_is_marked_until_somebody_decides() {
-    let place = Place::new(&trees());
+    let place = Place::new(&trees(), SCHEMA);
     std::fs::write(place.path("names.txt"), "a\nhistorry_b\nchannel\nchannel_ATM\n").unwrap();
     let output = place.init(&["--features", "names.txt", "payments"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
@@ -131,22 +82,20 @@ fn names_that_are_given_are_matched_and_what_is_not_is_marked_until_somebody_dec
     assert!(problems.contains("features[2].transform (feature `channel`): is not decided"), "{problems}");
 
     // A person decides, and it holds.
-    let mut manifest = place.manifest("payments");
-    for (key, value) in [
-        ("path = ", "path = \"history.b\"\nmissing = \"nan\""),
-        ("transform = ", "transform = { index = [\"ATM\", \"POS\"] }"),
-    ] {
-        let line = manifest.lines().find(|line| line.starts_with(key) && line.contains("? ")).unwrap().to_owned();
-        manifest = manifest.replacen(&line, value, 1);
-    }
-    std::fs::write(place.path("payments/model.toml"), manifest).unwrap();
+    place.decide(
+        "payments",
+        &[
+            ("path = ", "path = \"history.b\"\nmissing = \"nan\""),
+            ("transform = ", "transform = { index = [\"ATM\", \"POS\"] }"),
+        ],
+    );
     let check = place.scorewire(&["model", "check", "payments"]);
     assert_eq!(check.status.code(), Some(0), "{check:?}");
 }
 
 #[test]
 fn an_order_that_nothing_says_is_a_guess_that_has_to_be_confirmed() {
-    let place = Place::new(&trees());
+    let place = Place::new(&trees(), SCHEMA);
     let found = place.found(&["guessed"]);
     assert_eq!((&found["named_by"], found["undecided"].as_array().unwrap().len()), (&Value::Null, 1), "{found}");
     let check = place.scorewire(&["model", "check", "guessed"]);
@@ -174,7 +123,7 @@ fn an_order_that_nothing_says_is_a_guess_that_has_to_be_confirmed() {
 #[test]
 fn records_show_ranges_thresholds_and_golden_rows() {
     let gbdt = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/card-fraud-gbdt");
-    let place = Place::new(&std::fs::read(gbdt.join("model.onnx")).unwrap());
+    let place = Place::new(&std::fs::read(gbdt.join("model.onnx")).unwrap(), SCHEMA);
     let rows = gbdt.join("golden_records.avro");
     let names = std::fs::read_to_string(gbdt.join("golden.csv")).unwrap();
     let names = names.lines().next().unwrap().trim_end_matches(",score");
@@ -217,31 +166,47 @@ fn records_show_ranges_thresholds_and_golden_rows() {
 
 #[test]
 fn forms_that_no_contract_feeds_are_refused_with_what_to_do() {
-    let node = onnx::node("", "Add", &["amount", "age"], &["y"], &[]);
-    let columns = onnx::model(&onnx::graph(&[node], &["amount", "age"], &["y"]), &[("", 17)], &[]);
-    let output = Place::new(&columns).init(&["payments"]);
+    let node = onnx::node("", "Identity", &["x"], &["y"], &[]);
+    let sequence = onnx::typed("x", 1, Some(&[None, Some(5), Some(4)]));
+    let sequence = onnx::graph_of(&[node], &[sequence], &[onnx::typed("y", 1, None)]);
+    let sequence = onnx::model(&sequence, &[("", 17)], &[]);
+    let output = Place::new(&sequence, SCHEMA).init(&["payments"]);
     assert_eq!(output.status.code(), Some(65), "{output:?}");
     assert!(
-        told(&output).contains("has 2 inputs: amount, age") && told(&output).contains("Concat"),
+        told(&output).contains("`x` has 3 dimensions") && told(&output).contains("sequences are not kept"),
         "{}",
         told(&output)
     );
 
-    let place = Place::new(&std::fs::read(data("foreign_domain.onnx")).unwrap());
+    let place = Place::new(&std::fs::read(data("foreign_domain.onnx")).unwrap(), SCHEMA);
     let output = place.init(&["--features", "a,b,c,d", "payments"]);
     assert_eq!((output.status.code(), place.path("payments").exists()), (Some(65), false), "{output:?}");
+}
 
-    // Logits: what makes probabilities of them is said, and a check does not pass.
-    let place = Place::new(&std::fs::read(data("logits.onnx")).unwrap());
+#[test]
+fn answers_that_are_no_probabilities_leave_one_key_to_decide() {
+    let place = Place::new(&std::fs::read(data("logits.onnx")).unwrap(), SCHEMA);
     let found = place.found(&["--features", "a,history_b,c_count,d", "payments"]);
-    assert!(found["output"]["why"].as_str().unwrap().contains("look like raw scores"), "{found}");
+    let output = &found["output"];
+    assert!(output["tensor"].is_string() && output["lacking"]["key"] == "activation", "{found}");
+    assert!(output["lacking"]["why"].as_str().unwrap().contains("look like raw scores"), "{found}");
     assert!(!place.path("payments/golden.csv").exists(), "no score is known");
-    assert_eq!(place.scorewire(&["model", "check", "payments"]).status.code(), Some(65));
+    let check = place.scorewire(&["model", "check", "payments"]);
+    assert_eq!(check.status.code(), Some(65), "{check:?}");
+    assert!(told(&check).contains("output.activation: is not decided"), "{}", told(&check));
+
+    // A person decides, the rows are made, and it holds.
+    let decided = place.decide("payments", &[("activation = ", "activation = \"sigmoid\"")]);
+    assert!(decided.contains("activation = \"sigmoid\""), "{decided}");
+    let update = place.scorewire(&["model", "update", "payments"]);
+    assert_eq!(update.status.code(), Some(0), "{update:?}");
+    let check = place.scorewire(&["model", "check", "payments"]);
+    assert_eq!(check.status.code(), Some(0), "{check:?}");
 }
 
 #[test]
 fn a_folder_that_is_there_is_left_alone_unless_told_otherwise() {
-    let place = Place::new(&trees());
+    let place = Place::new(&trees(), SCHEMA);
     std::fs::create_dir(place.path("mine")).unwrap();
     std::fs::write(place.path("mine/note"), "mine").unwrap();
     let args = ["--in-schema-order", "mine"];
@@ -263,7 +228,7 @@ fn a_folder_that_is_there_is_left_alone_unless_told_otherwise() {
 
 #[test]
 fn the_class_of_fraud_is_found_in_a_list_of_maps_too() {
-    let place = Place::new(&std::fs::read(data("trees_zipmap.onnx")).unwrap());
+    let place = Place::new(&std::fs::read(data("trees_zipmap.onnx")).unwrap(), SCHEMA);
     let found = place.found(&["--in-schema-order", "payments"]);
     assert_eq!(found["output"]["column"], json!({ "class": 1 }), "{found}");
     let why = found["output"]["why"].as_str().unwrap();

@@ -9,10 +9,13 @@ mod packages;
 
 mod checks;
 mod demo;
+mod forms;
 mod init;
+mod init_columns;
 mod inspect;
 mod json;
 mod model;
+mod place;
 mod program;
 mod score;
 mod start_signals;

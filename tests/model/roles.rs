@@ -133,7 +133,10 @@ fn an_output_that_nobody_names_is_the_only_one_that_can_be() {
     let several = linear(&["p", "scores"], "column = 0", 0.25);
     assert_refused(
         several,
-        &["output.tensor: is missing", "tensor = \"p\" (float32), or tensor = \"scores\" (float32)"],
+        &[
+            "output.tensor: is missing",
+            "tensor = \"p\" (float32 of any shape), or tensor = \"scores\" (float32 of any shape)",
+        ],
     );
     let identity = [node("", "Identity", &["input"], &["label"], &[])];
     let label = graph_of(&identity, &[typed("input", 1, None)], &[typed("label", 7, Some(&[None]))]);

@@ -13,7 +13,8 @@ use crate::avro::schemas::AvroSchema;
 use crate::cli::output;
 use crate::error::{Fatal, exit};
 use crate::model::draft::{
-    self, Column, Manifest, Named, RowsFrom, Score, Seen, Thresholding, Transaction, golden_csv, golden_rows, readme,
+    self, Asking, Column, Manifest, Named, RowsFrom, Score, Seen, Thresholding, Transaction, golden_csv, golden_rows,
+    readme,
 };
 use crate::model::{MANIFEST, ModelFile, Package, Problem, Runtime};
 use crate::values::record::score_of;
@@ -27,6 +28,8 @@ Examples:
   scorewire model init -c scorewire.toml --onnx model.onnx --schema payments-value --features columns.txt payments
   # The columns stand in the order of the schema's numbers
   scorewire model init --onnx model.onnx --schema payment.avsc --in-schema-order payments
+  # One input per column, as a scikit-learn pipeline exports: the names and the texts stand in the file
+  scorewire model init --onnx pipeline.onnx --schema payment.avsc payments
 Then see to what is left, which `scorewire model check` tells too, and look at records: scorewire score --package
 
 Exit codes: 0 written; 64 usage; 65 a model that no package may have; 69 no answer of the registry; 71 no ONNX Runtime;
@@ -50,7 +53,8 @@ pub struct InitArgs {
     /// Records as they arrive (Avro container file): for ranges, missing values, thresholds and golden rows
     #[arg(long, value_name = "FILE")]
     rows: Option<PathBuf>,
-    /// Names of the model's columns in the training's order: between commas, or a file with one in each line
+    /// Names of the model's columns in the training's order, of all its inputs: between commas, or a file with one in each
+    /// line. Inputs of one column have names of their own
     #[arg(long, value_name = "NAMES|FILE")]
     features: Option<String>,
     /// The columns stand in the order of the schema's numbers, id and times left out
@@ -143,6 +147,9 @@ impl Draft {
         let transaction = draft::transaction(&fields);
         let (named, width) = draft::names(&model, said)?;
         let mut columns = draft::columns(&model, (named.as_ref(), width), &fields, &transaction)?;
+        if let Some(rows) = &args.rows {
+            draft::texts_from_rows(&mut columns, rows, &schema)?;
+        }
         let seen = args.rows.as_ref().map(|rows| Seen::of(rows, &schema, &columns, &transaction)).transpose()?;
         if let Some(seen) = &seen {
             seen.judge(&mut columns);
@@ -150,7 +157,10 @@ impl Draft {
         let runtime = Runtime::load(args.onnxruntime.as_deref())?;
         let (rows, rows_from) = golden_rows(&model, &columns, seen.as_ref());
         let are_records = rows_from == RowsFrom::Records;
-        let score = draft::score(&model, are_records, &|output| model.answers(&runtime, output, &rows));
+        let features: Vec<_> = columns.iter().map(Column::trial).collect();
+        let answers = |output: &str| model.answers(&runtime, output, &features, &rows);
+        let is_undecided = columns.iter().any(|column| column.feature().is_none());
+        let score = draft::score(&model, &Asking { are_records, is_undecided, answers: &answers });
         let scored = score.scored.as_ref().map(|scored| &scored.scores[..]);
         let golden = scored.map(|scores| {
             // A row without an answer is no golden one.

@@ -6,22 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use crate::model::columns::input::{Input, UNKNOWN};
+use crate::model::columns::node::{Node, PASS};
 use crate::model::fields::{attribute, element, graph, node, value_info};
 use crate::model::wire::{Fields, Malformed, put_bytes, put_number, text_of};
-
-/// Nodes that pass their first input's elements on as they are; of the first two, all inputs.
-const PASS: [&str; 10] = [
-    "Concat",
-    "Identity",
-    "ArrayFeatureExtractor",
-    "Gather",
-    "Slice",
-    "Reshape",
-    "Flatten",
-    "Squeeze",
-    "Unsqueeze",
-    "Transpose",
-];
 
 /// Texts and their numbers.
 pub struct Codes(BTreeMap<String, i64>);
@@ -74,7 +61,7 @@ pub fn recode(own: &[u8], inputs: &[Input]) -> Result<Option<Recoded>, Malformed
             let all = read.inputs.iter().all(of_text);
             let first_alone = !read.inputs.iter().skip(1).any(of_text);
             match read.op_type {
-                "OneHotEncoder" | "LabelEncoder" => match read.encoder(&mut recoded.codes)? {
+                "OneHotEncoder" | "LabelEncoder" => match encoder(&read, &mut recoded.codes)? {
                     Some(encoder) => recoded.changes.push((field.range, Some(encoder))),
                     None => return Ok(None),
                 },
@@ -101,69 +88,40 @@ pub fn recode(own: &[u8], inputs: &[Input]) -> Result<Option<Recoded>, Malformed
     Ok(Some(recoded))
 }
 
-struct Node<'a> {
-    message: &'a [u8],
-    op_type: &'a str,
-    inputs: Vec<&'a str>,
-    outputs: Vec<&'a str>,
-    has_graph: bool,
-}
-
-impl<'a> Node<'a> {
-    fn read(message: &'a [u8]) -> Result<Node<'a>, Malformed> {
-        let mut read = Node { message, op_type: "", inputs: Vec::new(), outputs: Vec::new(), has_graph: false };
-        for part in Fields::new(message) {
-            let part = part?;
-            match part.number {
-                node::INPUT => read.inputs.push(part.text()?),
-                node::OUTPUT => read.outputs.push(part.text()?),
-                node::OP_TYPE => read.op_type = part.text()?,
-                node::ATTRIBUTE => {
-                    for field in Fields::new(part.bytes()?) {
-                        read.has_graph |= [attribute::GRAPH, attribute::GRAPHS].contains(&field?.number);
-                    }
-                }
-                _ => {}
-            }
-        }
-        Ok(read)
-    }
-
-    /// The encoder with numbers in its texts' place; `None` where it is of an unusual kind, or makes other texts.
-    fn encoder(&self, codes: &mut Codes) -> Result<Option<Vec<u8>>, Malformed> {
-        let (listed, numbers) = match self.op_type {
-            "OneHotEncoder" => ("cats_strings", "cats_int64s"),
-            _ => ("keys_strings", "keys_int64s"),
+/// The encoder with numbers in its texts' place; `None` where it is of an unusual kind, or makes other texts.
+fn encoder(node: &Node<'_>, codes: &mut Codes) -> Result<Option<Vec<u8>>, Malformed> {
+    let (listed, numbers) = match node.op_type {
+        "OneHotEncoder" => ("cats_strings", "cats_int64s"),
+        _ => ("keys_strings", "keys_int64s"),
+    };
+    let (mut changed, mut is_found) = (Vec::new(), false);
+    for part in Fields::new(node.message) {
+        let part = part?;
+        let name = match part.number {
+            node::ATTRIBUTE => text_of(part.bytes()?, attribute::NAME)?,
+            _ => String::new(),
         };
-        let (mut changed, mut is_found) = (Vec::new(), false);
-        for part in Fields::new(self.message) {
-            let part = part?;
-            let name = match part.number {
-                node::ATTRIBUTE => text_of(part.bytes()?, attribute::NAME)?,
-                _ => String::new(),
-            };
-            match name.as_str() {
-                name if name == listed => {
-                    let mut list = Vec::new();
-                    put_bytes(&mut list, attribute::NAME, numbers.as_bytes());
-                    for field in Fields::new(part.bytes()?) {
-                        let field = field?;
-                        if field.number == attribute::STRINGS {
-                            put_number(&mut list, attribute::INTS, codes.number(field.text()?) as u64);
-                            is_found = true;
-                        }
+        match name.as_str() {
+            name if name == listed => {
+                let mut list = Vec::new();
+                put_bytes(&mut list, attribute::NAME, numbers.as_bytes());
+                for field in Fields::new(part.bytes()?) {
+                    let field = field?;
+                    if field.number == attribute::STRINGS {
+                        put_number(&mut list, attribute::INTS, codes.number(field.text()?) as u64);
+                        is_found = true;
                     }
-                    put_number(&mut list, attribute::TYPE, attribute::kind::INTS);
-                    put_bytes(&mut changed, node::ATTRIBUTE, &list);
                 }
-                "values_strings" | "classes_strings" | "keys_tensor" => return Ok(None),
-                // Beside texts it has no meaning, and with numbers it would.
-                name if name == numbers => {}
-                _ => changed.extend_from_slice(&self.message[part.range]),
+                put_number(&mut list, attribute::TYPE, attribute::kind::INTS);
+                put_bytes(&mut changed, node::ATTRIBUTE, &list);
             }
+            "values_strings" | "classes_strings" | "keys_tensor" => return Ok(None),
+            // Beside texts it has no meaning, and with numbers it would.
+            name if name == numbers => {}
+            _ => changed.extend_from_slice(&node.message[part.range]),
         }
-        Ok(is_found.then_some(changed))
     }
+    Ok(is_found.then_some(changed))
 }
 
 #[cfg(test)]

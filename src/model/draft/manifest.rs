@@ -6,9 +6,10 @@ use std::fmt::Write as _;
 use crate::avro::feature::{Missing, Transform};
 use crate::avro::fields::Holds;
 use crate::model::classes::Class;
-use crate::model::draft::columns::{Column, Source, Transaction};
+use crate::model::draft::column::{Column, Source};
 use crate::model::draft::output::Score;
 use crate::model::draft::seen::Seen;
+use crate::model::draft::transaction::Transaction;
 use crate::model::model_file::ModelFile;
 use crate::model::output_role::ScoreColumn;
 use crate::model::problem::{Problem, Problems};
@@ -119,16 +120,24 @@ impl Manifest<'_> {
         line(text, "version", self.version);
         line(text, "file", "model.onnx");
         line(text, "sha256", &self.model.sha256);
-        text.push_str("\n[input]\n");
-        if let [input] = &self.model.facts.inputs[..] {
-            comment(text, &format!("{}, the model's only input.", input.describe()));
-            line(text, "tensor", &input.name);
+        match &self.model.facts.inputs[..] {
+            [input] => {
+                text.push_str("\n[input]\n");
+                comment(text, &format!("{}, the model's only input.", input.describe()));
+                line(text, "tensor", &input.name);
+            }
+            several => {
+                text.push('\n');
+                let what =
+                    "each is made of the features of its name, or of as many as it has columns, in the order below";
+                comment(text, &format!("The model has {} inputs: {what}.", several.len()));
+            }
         }
     }
 
     fn output_section(&self, text: &mut String) {
         text.push_str("\n[output]\n");
-        let Score { tensor, tensor_why, column, column_why, .. } = self.score;
+        let Score { tensor, tensor_why, column, column_why, lacking, .. } = self.score;
         because(text, tensor_why);
         line(text, "tensor", &decided(tensor));
         because(text, column_why);
@@ -143,6 +152,9 @@ impl Manifest<'_> {
             Ok(ScoreColumn::Class(Class::Text(name))) => line(text, "class", name),
             Err(why) if why.starts_with("which of the model's classes") => line(text, "class", &undecided::marked(why)),
             Err(why) => line(text, "column", &undecided::marked(why)),
+        }
+        if let Some((key, why)) = lacking {
+            line(text, key, &undecided::marked(why));
         }
     }
 
@@ -172,9 +184,12 @@ impl Manifest<'_> {
         if let Source::Field(field, how) = &column.source {
             let _ = write!(reason, ": {}, {how}", field.type_name);
         }
+        if self.model.facts.inputs.len() > 1 {
+            let _ = write!(reason, "; {} of the model's input `{}`", column.takes.kind(), column.takes.input);
+        }
         let range = self.seen.and_then(|seen| Some((seen.ranges.get(index).copied().flatten()?, seen.records)));
         if let Some((range, records)) = range.filter(|(range, _)| range.smallest <= range.largest) {
-            let _ = write!(reason, "; in {records} records {} to {}", range.smallest, range.largest);
+            let _ = write!(reason, "; in {records} records {}", range.values(column));
             if range.missing > 0 {
                 let _ = write!(reason, ", missing in {}", range.missing);
             }
@@ -187,9 +202,14 @@ impl Manifest<'_> {
             Source::Field(field, _) => line(text, "path", &field.path),
             Source::Undecided(why) => line(text, "path", &undecided::marked(why)),
         }
+        because(text, &column.transform_why);
         match &column.transform {
             Ok(Transform::Equals(symbol)) => {
                 let _ = writeln!(text, "transform = {{ equals = {} }}", quoted(symbol));
+            }
+            Ok(Transform::Index { symbols, otherwise }) => {
+                let otherwise = otherwise.map(|number| format!(", otherwise = {number:?}")).unwrap_or_default();
+                let _ = writeln!(text, "transform = {{ index = [{}]{otherwise} }}", listed(symbols));
             }
             Err(why) => line(text, "transform", &undecided::marked(why)),
             // A number, which is what stands for nothing.
@@ -229,6 +249,26 @@ fn quoted(text: &str) -> String {
 
 fn line(text: &mut String, key: &str, value: &str) {
     let _ = writeln!(text, "{key} = {}", quoted(value));
+}
+
+/// Texts of a list, broken between them where they do not fit a line.
+fn listed(texts: &[String]) -> String {
+    let (mut list, mut column) = (String::new(), "transform = { index = [".len());
+    for (at, text) in texts.iter().enumerate() {
+        let text = quoted(text);
+        let comma = if at == 0 { "" } else { ", " };
+        let len = text.chars().count();
+        // Room for `otherwise` behind the last one.
+        if at > 0 && column + len > WIDTH - 24 {
+            list.push_str(",\n    ");
+            column = 4 + len;
+        } else {
+            list.push_str(comma);
+            column += comma.len() + len;
+        }
+        list.push_str(&text);
+    }
+    list
 }
 
 /// A reason as a sentence.

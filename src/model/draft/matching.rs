@@ -56,21 +56,26 @@ fn letters(name: &str) -> String {
     name.chars().filter(|char| char.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-/// The words of a name in snake, camel or any other case, in lower case and sorted.
-fn words(name: &str) -> BTreeSet<String> {
-    let (mut words, mut word, mut before) = (BTreeSet::new(), String::new(), ' ');
+/// The words of a name in snake, camel or any other case, in lower case.
+pub fn words_in_order(name: &str) -> Vec<String> {
+    let (mut words, mut word, mut before) = (Vec::new(), String::new(), ' ');
     for char in name.chars() {
         if !char.is_alphanumeric() || (char.is_uppercase() && before.is_lowercase()) {
-            words.insert(std::mem::take(&mut word));
+            words.push(std::mem::take(&mut word));
         }
         if char.is_alphanumeric() {
             word.extend(char.to_lowercase());
         }
         before = char;
     }
-    words.insert(word);
-    words.remove("");
+    words.push(word);
+    words.retain(|word| !word.is_empty());
     words
+}
+
+/// The same, each once and in no order.
+fn words(name: &str) -> BTreeSet<String> {
+    words_in_order(name).into_iter().collect()
 }
 
 /// Fields to match names with.

@@ -1,10 +1,11 @@
 //! What the columns of a model are called: as whoever trained it said, or as its file says somewhere.
 
 use crate::error::{Fatal, exit};
-use crate::model::facts::Outlet;
+use crate::model::columns;
 use crate::model::features::FEATURES_MAX;
-use crate::model::fields::element;
 use crate::model::model_file::ModelFile;
+use crate::model::outlets::Outlet;
+use crate::model::problem::Problems;
 
 /// Names of the columns in their order, and where they come from.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,7 +21,7 @@ pub struct Named {
 /// [`exit::MODEL`] for a form that no contract can feed, and [`exit::USAGE`] where the number of names said is not the
 /// model's.
 pub fn names(model: &ModelFile, said: Option<Named>) -> Result<(Option<Named>, Option<usize>), Fatal> {
-    let input = only_input(model)?;
+    check_inputs(model)?;
     let declared = model.width();
     if let Some(said) = said {
         check_said(&said, model, declared)?;
@@ -32,57 +33,67 @@ pub fn names(model: &ModelFile, said: Option<Named>) -> Result<(Option<Named>, O
         Some(width) => names.len() == width,
         None => names.len() >= least,
     };
-    let facts = &model.facts;
-    // Keys that speak of features first: another list of the same length is likely something else.
-    let mut places: Vec<(String, &str)> =
-        facts.metadata.iter().map(|(key, value)| (format!("the file's metadata (`{key}`)"), value.as_str())).collect();
-    places.sort_by_key(|(place, _)| {
-        !["feature", "column", "input"].iter().any(|word| place.to_lowercase().contains(word))
-    });
-    places.extend([
-        (format!("the documentation of its input `{}`", input.name), input.doc.as_str()),
-        ("the graph's documentation".to_owned(), facts.graph_doc.as_str()),
-        ("the model's documentation".to_owned(), facts.doc.as_str()),
-    ]);
-    let found = places.into_iter().find_map(|(by, text)| {
-        let names = listed(text).filter(fits).filter(|names| are_names(names))?;
-        Some(Named { names, by })
+    let found = of_inputs(&model.facts.inputs).or_else(|| {
+        places(model).into_iter().find_map(|(by, text)| {
+            let names = listed(text).filter(fits).filter(|names| are_names(names))?;
+            Some(Named { names, by })
+        })
     });
     let width = found.as_ref().map(|found| found.names.len()).or(declared);
     Ok((found, width))
 }
 
-fn only_input(model: &ModelFile) -> Result<&Outlet, Fatal> {
-    let unfit = |what: String, fix: &str| Err(Fatal::new(exit::MODEL, format!("the model {what}"), fix));
-    let [input] = &model.facts.inputs[..] else {
-        let names: Vec<&str> = model.facts.inputs.iter().map(|input| input.name.as_str()).take(12).collect();
-        let what = format!("has {} inputs: {}", model.facts.inputs.len(), names.join(", "));
-        return unfit(
-            what,
-            "export the model with one float32 input [N, features]: join the columns in the graph (Concat), or export what \
-             stands behind the column transformer and let the contract do its work (docs/model-package.md)",
-        );
+/// Texts of the file that may be a list of names. Keys that speak of features come first: another list of the same length is
+/// likely something else.
+fn places(model: &ModelFile) -> Vec<(String, &str)> {
+    let facts = &model.facts;
+    let mut places: Vec<(String, &str)> =
+        facts.metadata.iter().map(|(key, value)| (format!("the file's metadata (`{key}`)"), value.as_str())).collect();
+    places.sort_by_key(|(place, _)| {
+        !["feature", "column", "input"].iter().any(|word| place.to_lowercase().contains(word))
+    });
+    let of_input = |input: &Outlet| format!("the documentation of its input `{}`", input.name);
+    places.extend(facts.inputs.iter().map(|input| (of_input(input), input.doc.as_str())));
+    places.extend([
+        ("the graph's documentation".to_owned(), facts.graph_doc.as_str()),
+        ("the model's documentation".to_owned(), facts.doc.as_str()),
+    ]);
+    places
+}
+
+/// The names of inputs that are columns of their own, and of those of several columns what their documentation lists; `None`
+/// where one of them says nothing. One matrix of floats says nothing by its name.
+fn of_inputs(inputs: &[Outlet]) -> Option<Named> {
+    if columns::takes_rows(inputs) {
+        return None;
+    }
+    let of_input = |input: &Outlet| match input.width() {
+        Some(1) => Some(vec![input.name.clone()]),
+        None if inputs.len() > 1 => Some(vec![input.name.clone()]),
+        Some(width) => listed(&input.doc).filter(|names| names.len() == width && are_names(names)),
+        None => None,
     };
-    if input.element() != Some(element::FLOAT) {
-        let what = format!("takes `{}` as {}, not as float32 [N, features]", input.name, input.describe());
-        return unfit(
-            what,
-            "export it with one float32 input, and a Cast node behind it where it computes in another type",
-        );
-    }
-    match input.dimensions() {
-        None | Some([_, _]) => {}
-        Some(other) => {
-            let what = format!("takes `{}` of {} dimensions, not two: {}", input.name, other.len(), input.describe());
-            return unfit(what, "export it with one input [N, features]; what is made of several records is not kept");
-        }
-    }
+    let names = inputs.iter().map(of_input).collect::<Option<Vec<_>>>()?.concat();
+    Some(Named { names, by: "the model's inputs".to_owned() })
+}
+
+/// Refuses what no contract can feed.
+fn check_inputs(model: &ModelFile) -> Result<(), Fatal> {
+    let mut problems = Problems::default();
+    columns::check(&model.facts.inputs, &mut problems);
     match model.width() {
-        Some(width) if width > FEATURES_MAX => {
-            unfit(format!("takes {width} columns"), "a contract has at most 65535 features")
+        _ if model.facts.inputs.is_empty() => {
+            problems.add("input", "there is none", "export the model with its inputs")
         }
-        _ => Ok(input),
+        Some(width) if width > FEATURES_MAX => {
+            problems.add("input", format!("there are {width} columns"), "a contract has at most 65535 features");
+        }
+        _ => {}
     }
+    let problems = problems.into_all();
+    let Some(first) = problems.first() else { return Ok(()) };
+    let told: Vec<&str> = problems.iter().map(|problem| problem.what.as_str()).collect();
+    Err(Fatal::new(exit::MODEL, format!("the model's inputs: {}", told.join("; ")), first.fix.clone()))
 }
 
 fn check_said(said: &Named, model: &ModelFile, declared: Option<usize>) -> Result<(), Fatal> {

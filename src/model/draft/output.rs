@@ -3,9 +3,9 @@
 use crate::model::answers::AnswerRange;
 use crate::model::classes::{self, Class};
 use crate::model::model_file::{Answered, ModelFile};
+use crate::model::outlets::Outlet;
 use crate::model::output_role::ScoreColumn;
 use crate::model::problem::list;
-use crate::values::record::score_of;
 
 /// The output, as far as it is clear. What is undecided has the words that a person reads.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +15,8 @@ pub struct Score {
     pub tensor_why: String,
     pub column: Result<ScoreColumn, String>,
     pub column_why: String,
+    /// What makes probabilities of the answers, where they are none: a key of the contract, and the words for whoever decides.
+    pub lacking: Option<(&'static str, String)>,
     /// Scores of the rows that were tried, where there is one for each.
     pub scored: Option<Scored>,
 }
@@ -45,36 +47,74 @@ const FRAUD: [&str; 16] = [
     "scam",
 ];
 
-/// `answers` asks the model at an output for rows of records (`are_records`), or for drawn ones.
-pub fn score(model: &ModelFile, are_records: bool, answers: &dyn Fn(&str) -> Result<Answered, String>) -> Score {
+/// Asks the model for the answers at an output to rows of records (`are_records`), or to drawn ones.
+pub struct Asking<'a> {
+    pub are_records: bool,
+    /// Some columns are not decided: that the model fails may be theirs.
+    pub is_undecided: bool,
+    pub answers: &'a dyn Fn(&str) -> Result<Answered, String>,
+}
+
+/// The output and its column, as far as the graph and some answers say.
+pub fn score(model: &ModelFile, asking: &Asking<'_>) -> Score {
     let (tensor, tensor_why) = tensor(model);
     let Ok(name) = &tensor else {
         return Score::without(tensor, tensor_why);
     };
-    let answered = match answers(name) {
+    let classes = model.classes(name);
+    let answered = match (asking.answers)(name) {
         Ok(answered) => answered.answers,
+        Err(why) if asking.is_undecided => {
+            let (column, column_why) = unanswered(model, name, &classes, &why);
+            return Score { column, column_why, ..Score::without(tensor, tensor_why) };
+        }
         Err(why) => {
             return Score::without(Err(format!("the model {why}")), tensor_why);
         }
     };
     let columns = answered.ncols();
-    let (column, column_why) = match model.classes(name) {
-        classes if !classes.is_empty() && classes.len() == columns => of_classes(&classes),
-        _ => of_columns(&answered.columns().into_iter().map(mean).collect::<Vec<_>>(), are_records),
+    let (column, mut column_why) = match !classes.is_empty() && classes.len() == columns {
+        true => of_classes(&classes),
+        false => of_columns(&answered.columns().into_iter().map(mean).collect::<Vec<_>>(), asking.are_records),
     };
     let index = match &column {
         Ok(ScoreColumn::Unsaid) => Some(0),
         Ok(ScoreColumn::Index(index)) => Some(*index),
-        Ok(ScoreColumn::Class(class)) => model.classes(name).iter().position(|known| known == class),
+        Ok(ScoreColumn::Class(class)) => classes.iter().position(|known| known == class),
         Err(_) => None,
     };
-    let scored = index.filter(|index| *index < columns).map(|index| {
-        let scores = answered.column(index).to_vec();
-        Scored { range: AnswerRange::of(&scores), scores }
+    let scores = index.filter(|index| *index < columns).map(|index| answered.column(index).to_vec());
+    // Of classes each column is to be a probability; and all are looked at as long as nobody has said which column counts.
+    let are_classes = columns > 1 && columns == classes.len();
+    let looked_at = scores.clone().filter(|_| !are_classes).unwrap_or_else(|| answered.iter().copied().collect());
+    let range = AnswerRange::of(&looked_at);
+    let lacking = (range.outside > 0).then(|| {
+        let (key, (kind, fix)) = range.lacking(are_classes);
+        (key, format!("the answers are outside 0 to 1 ({}) and look like {kind}: {fix}", range.numbers()))
     });
-    let mut score = Score { tensor, tensor_why, column, column_why, scored };
-    score.refuse_what_is_no_probability();
-    score
+    let scored = scores.filter(|_| lacking.is_none()).map(|scores| Scored { range: AnswerRange::of(&scores), scores });
+    if let Some(Scored { range, .. }) = scored.as_ref().filter(|scored| scored.range.not_finite > 0) {
+        // NaN to rows that it should answer: those are left out of the golden rows.
+        column_why.push_str(&format!("; {} of its answers are no numbers", range.share(range.not_finite)));
+    }
+    Score { tensor, tensor_why, column, column_why, lacking, scored }
+}
+
+/// The column as far as the graph alone says it.
+fn unanswered(model: &ModelFile, output: &str, classes: &[Class], why: &str) -> (Result<ScoreColumn, String>, String) {
+    let untried = format!("no row was tried, since columns are not decided: the model {why}");
+    let declared = model.facts.outputs.iter().find(|found| found.name == output).and_then(Outlet::width);
+    let (column, column_why) = match (classes, declared) {
+        ([], Some(columns)) => of_columns(&vec![f64::NAN; columns], false),
+        ([], None) => {
+            let why =
+                "which column is the probability of fraud, counted from 0; leave column out where there is one alone";
+            (Err(why.to_owned()), String::new())
+        }
+        (classes, _) => of_classes(classes),
+    };
+    let column_why = if column_why.is_empty() { untried.clone() } else { format!("{column_why}; {untried}") };
+    (column, column_why)
 }
 
 fn mean(column: ndarray::ArrayView1<'_, f64>) -> f64 {
@@ -86,22 +126,8 @@ fn mean(column: ndarray::ArrayView1<'_, f64>) -> f64 {
 impl Score {
     /// Nothing is said of a column as long as the output is open.
     fn without(tensor: Result<String, String>, tensor_why: String) -> Score {
-        Score { tensor, tensor_why, column: Ok(ScoreColumn::Unsaid), column_why: String::new(), scored: None }
-    }
-
-    /// A contract has no word for logits and the like: they are told with what makes probabilities of them.
-    fn refuse_what_is_no_probability(&mut self) {
-        let Some(scored) = &self.scored else { return };
-        let (range, numbers) = (&scored.range, scored.range.numbers());
-        if range.outside > 0 {
-            let (kind, fix) = range.likely();
-            self.tensor = Err(format!("the answers are outside 0 to 1 ({numbers}) and look like {kind}: {fix}"));
-            self.scored = None;
-        } else if scored.scores.iter().any(|answer| score_of(*answer).is_err()) {
-            // NaN to rows that it should answer: those are left out of the golden rows.
-            let share = range.share(range.not_finite);
-            self.column_why.push_str(&format!("; {share} of its answers are no numbers"));
-        }
+        let (column, column_why) = (Ok(ScoreColumn::Unsaid), String::new());
+        Score { tensor, tensor_why, column, column_why, lacking: None, scored: None }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::avro::feature::{Missing, Transform};
-use crate::model::draft::columns::{Column, Source};
+use crate::model::draft::column::{Column, Source};
 use crate::model::draft::manifest::Manifest;
 
 /// The text.
@@ -24,7 +24,7 @@ pub fn readme(manifest: &Manifest<'_>) -> String {
     row("sha256", &model.sha256);
     row("exporter", exporter);
     row("opsets", &facts.opsets_in_words());
-    let outlet = |outlet: &crate::model::facts::Outlet| format!("`{}`: {}", outlet.name, outlet.describe());
+    let outlet = |outlet: &crate::model::outlets::Outlet| format!("`{}`: {}", outlet.name, outlet.describe());
     row("inputs", &facts.inputs.iter().map(outlet).collect::<Vec<_>>().join("; "));
     row("outputs", &facts.outputs.iter().map(outlet).collect::<Vec<_>>().join("; "));
     row("operators", &facts.operators_in_words());
@@ -44,16 +44,17 @@ pub fn readme(manifest: &Manifest<'_>) -> String {
             text,
             "| {index} | `{}` | {field}{} | {kind} | {} |",
             column.name,
-            symbol(column),
+            transform(column),
             missing(column)
         );
     }
     text
 }
 
-fn symbol(column: &Column) -> String {
+fn transform(column: &Column) -> String {
     match &column.transform {
         Ok(Transform::Equals(symbol)) => format!(" = {symbol}"),
+        Ok(Transform::Index { symbols, .. }) => format!(", {} texts", symbols.len()),
         _ => String::new(),
     }
 }

@@ -7,12 +7,13 @@ use std::path::Path;
 use ndarray::Array2;
 
 use crate::avro::container::Blocks;
-use crate::avro::feature::{Feature, Missing, Wanted};
+use crate::avro::feature::{Feature, Missing, Transform, Wanted};
 use crate::avro::plan::Plan;
 use crate::avro::problem::SchemaError;
 use crate::avro::schemas::AvroSchema;
 use crate::error::{Fatal, Reject, exit};
-use crate::model::draft::columns::{Column, Transaction};
+use crate::model::draft::column::Column;
+use crate::model::draft::transaction::Transaction;
 use crate::model::sequence::Sequence;
 
 /// Records that are looked at; more of them show nothing new.
@@ -26,6 +27,17 @@ pub struct Range {
     pub smallest: f32,
     pub largest: f32,
     pub missing: u64,
+}
+
+impl Range {
+    /// As people read it: of texts, whether the list has them all.
+    pub fn values(&self, column: &Column) -> String {
+        match &column.transform {
+            Ok(Transform::Index { .. }) if self.smallest < 0.0 => "some texts that are not in the list".to_owned(),
+            Ok(Transform::Index { .. }) => "texts of the list alone".to_owned(),
+            _ => format!("{} to {}", self.smallest, self.largest),
+        }
+    }
 }
 
 /// What was seen.
@@ -47,30 +59,13 @@ impl Seen {
     /// # Errors
     /// [`exit::USAGE`] for a file that is none, or whose records do not fit the schema.
     pub fn of(file: &Path, reader: &AvroSchema, columns: &[Column], transaction: &Transaction) -> Result<Seen, Fatal> {
-        let place = file.display().to_string();
-        let refused =
-            |error: SchemaError| Fatal::new(exit::USAGE, format!("{}: {}", error.place, error.what), error.fix);
-        let source = File::open(file).map_err(|error| {
-            Fatal::new(exit::USAGE, format!("{place}: cannot be read: {error}"), "name an Avro container file")
-        })?;
-        let mut blocks = Blocks::open(BufReader::new(source), &place).map_err(refused)?;
-        let wanted = wanted(columns, transaction);
-        let plan = Plan::compile(blocks.writer(), reader, &wanted).map_err(|error| {
-            let what = format!("{place}: its records do not fit the schema: {}: {}", error.place, error.what);
-            Fatal::new(exit::USAGE, what, error.fix)
-        })?;
+        let records = Records::open(file)?;
+        let plan = records.plan(reader, &wanted(columns, transaction))?;
         let mut seeing = Seeing::new(columns, plan.width());
-        while let Some(mut block) = blocks.next_block().map_err(refused)? {
-            while let Some(record) = block.next_record().map_err(refused)? {
-                match plan.decode(record, 0, &mut seeing.row) {
-                    Ok(_) => seeing.take(columns),
-                    Err(reject) => seeing.reject(reject),
-                }
-            }
-            if seeing.records + seeing.rejected >= RECORDS_MAX {
-                break;
-            }
-        }
+        records.each(|record| match plan.decode(record, 0, &mut seeing.row) {
+            Ok(_) => seeing.take(columns),
+            Err(reject) => seeing.reject(reject),
+        })?;
         Ok(seeing.end(columns.len()))
     }
 
@@ -87,6 +82,56 @@ impl Seen {
             }
         }
     }
+}
+
+/// The records of a container file.
+pub struct Records {
+    blocks: Blocks<BufReader<File>>,
+    place: String,
+}
+
+impl Records {
+    /// # Errors
+    /// [`exit::USAGE`] for a file that is none.
+    pub fn open(file: &Path) -> Result<Records, Fatal> {
+        let place = file.display().to_string();
+        let source = File::open(file).map_err(|error| {
+            Fatal::new(exit::USAGE, format!("{place}: cannot be read: {error}"), "name an Avro container file")
+        })?;
+        let blocks = Blocks::open(BufReader::new(source), &place).map_err(refused)?;
+        Ok(Records { blocks, place })
+    }
+
+    /// # Errors
+    /// [`exit::USAGE`] where the records do not fit the schema.
+    pub fn plan(&self, reader: &AvroSchema, wanted: &Wanted) -> Result<Plan, Fatal> {
+        Plan::compile(self.blocks.writer(), reader, wanted).map_err(|error| {
+            let what = format!("{}: its records do not fit the schema: {}: {}", self.place, error.place, error.what);
+            Fatal::new(exit::USAGE, what, error.fix)
+        })
+    }
+
+    /// Hands each record over, and returns how many there were.
+    ///
+    /// # Errors
+    /// [`exit::USAGE`] where the file breaks off.
+    pub fn each(mut self, mut take: impl FnMut(&[u8])) -> Result<u64, Fatal> {
+        let mut records = 0;
+        while let Some(mut block) = self.blocks.next_block().map_err(refused)? {
+            while let Some(record) = block.next_record().map_err(refused)? {
+                take(record);
+                records += 1;
+            }
+            if records >= RECORDS_MAX {
+                break;
+            }
+        }
+        Ok(records)
+    }
+}
+
+fn refused(error: SchemaError) -> Fatal {
+    Fatal::new(exit::USAGE, format!("{}: {}", error.place, error.what), error.fix)
 }
 
 /// What is decided, with nothing rejected: that a value is missing is to be seen.

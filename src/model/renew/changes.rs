@@ -1,6 +1,7 @@
 //! What a retraining changed.
 
-use crate::model::facts::{Facts, Outlet};
+use crate::model::facts::Facts;
+use crate::model::outlets::Outlet;
 use crate::model::trees::Told;
 use crate::values::record::score_of;
 use crate::values::settings::Thresholds;

@@ -7,6 +7,7 @@
 mod changes;
 mod edit;
 mod records;
+mod texts;
 
 use std::path::Path;
 
@@ -16,13 +17,14 @@ pub use changes::{Change, Moved};
 
 use self::changes::{compare, moved};
 use self::records::{Records, renewed};
+use crate::avro::feature::{Feature, Missing};
 use crate::error::{Fatal, exit};
 use crate::model::contract::Contract;
 use crate::model::draft::{Drawn, draw, golden_csv};
 use crate::model::golden::{Golden, is_our_own};
-use crate::model::model_file::ModelFile;
+use crate::model::model_file::{ModelFile, Takes};
 use crate::model::package::{MANIFEST, TEXT_BYTES_MAX, read_bytes};
-use crate::model::problem::Problems;
+use crate::model::problem::{Problem, Problems};
 use crate::model::runtime::Runtime;
 use crate::values::record::score_of;
 
@@ -123,6 +125,10 @@ impl Work<'_> {
                        scorewire model init";
             problems.add("features", what, fix);
         }
+        let Contract { input_tensor, wanted, .. } = &self.contract;
+        if problems.count() == 0 {
+            model.check_features(input_tensor.as_deref(), &wanted.features, &mut problems);
+        }
         self.contract.output.resolve(&model.found, &model.bytes, &mut problems);
         problems.check(self.dir)?;
         if self.is_other {
@@ -131,6 +137,12 @@ impl Work<'_> {
             self.changes.push(Change::new("sha256", before, after));
         }
         if let Some(new) = &request.model {
+            let (before, after) = (self.takes(lying).unwrap_or_default(), self.takes(new)?);
+            for (at, feature) in self.contract.wanted.features.iter().enumerate() {
+                let [before, after] =
+                    [(&before, lying), (&after, new)].map(|(takes, model)| model.texts(takes.get(at)?));
+                self.warnings.extend(texts::warnings(feature, before, after));
+            }
             self.changes.extend(compare(&lying.facts, &lying.trees, &new.facts, &new.trees));
             self.files.push((self.contract.model_file.clone(), new.bytes.clone()));
         }
@@ -179,13 +191,12 @@ impl Work<'_> {
             self.set("golden", "rows_made_by", &made_by)?;
             self.files.push((file, bytes.clone()));
         } else if self.is_other || before.is_none() {
-            let takes_nan = |column: &usize| model.trees.tracked.contains(column);
-            let kinds: Vec<Drawn> = (0..self.contract.wanted.features.len())
-                .map(|column| Drawn { takes_nan: takes_nan(&column), is_flag: false })
-                .collect();
             let from = if before.is_some() { "from the rows that were there" } else { "from drawn rows" };
             let told = rows_told(before.as_ref());
-            let rows = before.map_or_else(|| draw(model, &kinds, ROWS_DRAWN), |golden| golden.rows);
+            let rows = match before {
+                Some(golden) => golden.rows,
+                None => draw(model, &self.drawn(model)?, ROWS_DRAWN),
+            };
             let scores = self.scores(model, &rows, runtime)?;
             let good: Vec<usize> = (0..scores.len()).filter(|row| score_of(scores[*row]).is_ok()).collect();
             let (rows, scores) =
@@ -199,6 +210,23 @@ impl Work<'_> {
             self.files.push((file, text.into_bytes()));
         }
         Ok(moved)
+    }
+
+    /// What the model takes in the place of each feature.
+    fn takes(&self, model: &ModelFile) -> Result<Vec<Takes>, Fatal> {
+        let names: Vec<&str> = self.contract.wanted.features.iter().map(|feature| feature.name.as_str()).collect();
+        model.takes(&names).map_err(|Problem { what, fix, .. }| self.refused(what, fix))
+    }
+
+    /// What is drawn for each feature.
+    fn drawn(&self, model: &ModelFile) -> Result<Vec<Drawn>, Fatal> {
+        let (features, takes) = (&self.contract.wanted.features, self.takes(model)?);
+        let of = |(feature, takes): (&Feature, &Takes)| {
+            // NaN is what no contract lets through, unless the feature says so.
+            let takes_nan = model.trees.tracked.contains(&takes.place) && feature.missing == Some(Missing::Nan);
+            Drawn::of(feature, takes, takes_nan)
+        };
+        Ok(features.iter().zip(&takes).map(of).collect())
     }
 
     fn take_records(&mut self, model: &ModelFile, request: &Request, runtime: &Runtime) -> Result<(), Fatal> {
@@ -282,7 +310,7 @@ impl Work<'_> {
             return Ok(Vec::new());
         };
         let output = role.zip_map.as_ref().unwrap_or(&role.tensor);
-        let answered = model.answers(runtime, output, rows);
+        let answered = model.answers(runtime, output, &self.contract.wanted.features, rows);
         let answers =
             answered.map_err(|why| self.refused(format!("the model {why}"), "export the model anew"))?.answers;
         let columns = role.columns_among(answers.ncols(), &mut problems);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::columns::Origins;
 use crate::model::trees::attributes::Attributes;
 use crate::model::trees::file::File;
 use crate::model::wire::Malformed;
@@ -17,7 +18,7 @@ pub struct Told {
     pub trees: usize,
     pub splits: usize,
     pub leaves: usize,
-    /// Columns of the graph's own input that splits look at.
+    /// Columns of the graph's own inputs that splits look at, counted over all inputs in their order.
     pub columns: BTreeSet<usize>,
     /// Those of which a split says that a missing value goes to its true side.
     pub tracked: BTreeSet<usize>,
@@ -30,17 +31,19 @@ pub struct Told {
 impl Told {
     /// # Errors
     /// The bytes are no graph.
-    pub fn of(file: &[u8]) -> Result<Told, Malformed> {
+    pub fn of(file: &[u8], origins: &Origins) -> Result<Told, Malformed> {
         let (file, mut told) = (File::read(file)?, Told::default());
         for found in &file.found {
-            let reads_input = file.reads_input(found)?;
             told.ensembles += 1;
-            told.add(&found.attributes, reads_input);
+            // Of one input, what stands before the trees may be a multiplication by one too.
+            let reads_rows = origins.are_of_one_input() && file.reads_input(found)?;
+            told.add(&found.attributes, |at| origins.column(&found.input, at).or(reads_rows.then_some(at)));
         }
         Ok(told)
     }
 
-    fn add(&mut self, attributes: &Attributes<'_>, reads_input: bool) {
+    /// `column`: which of the inputs' columns an ensemble's is, where it is one.
+    fn add(&mut self, attributes: &Attributes<'_>, column: impl Fn(usize) -> Option<usize>) {
         let trees: BTreeSet<i64> = attributes.ints("nodes_treeids").iter().copied().collect();
         self.trees += trees.len();
         let post = attributes.text("post_transform").filter(|post| !post.is_empty());
@@ -53,8 +56,8 @@ impl Told {
                 continue;
             }
             self.splits += 1;
-            let column = columns.get(index).and_then(|column| usize::try_from(*column).ok());
-            let Some(column) = column.filter(|_| reads_input) else { continue };
+            let asked = columns.get(index).and_then(|column| usize::try_from(*column).ok());
+            let Some(column) = asked.and_then(&column) else { continue };
             self.columns.insert(column);
             if tracks.get(index) == Some(&1) {
                 self.tracked.insert(column);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::Draft;
 use crate::avro::feature::{Missing, Transform};
 use crate::cli::table::table;
-use crate::model::draft::{Column, RowsFrom, Source};
+use crate::model::draft::{Column, RowsFrom, Source, texts_shown};
 use crate::model::{Problem, ScoreColumn};
 use crate::observe::terminal::wrapped;
 
@@ -73,15 +73,16 @@ fn head(draft: &Draft) -> Vec<(&'static str, String)> {
     };
     let rows = match (&draft.seen, draft.rows_from) {
         (Some(seen), _) => {
-            let rejected = match seen.rejected {
-                0 => String::new(),
-                many => format!(", {many} that do not fit the schema"),
+            let rejected = match (seen.rejected, seen.first_reject) {
+                (0, _) | (_, None) => String::new(),
+                (many, Some(first)) => format!(", {many} would be dead letters (the first one: {})", first.reason()),
             };
             format!("{} records{rejected}", seen.records)
         }
         (None, _) => "none (--rows)".to_owned(),
     };
-    vec![
+    let lacking = score.lacking.as_ref().map(|(key, why)| ("", format!("{key} is not decided: {why}")));
+    let mut lines = vec![
         ("model", format!("by {exporter}, sha256 {}", draft.model.sha256)),
         ("columns", format!("{}, {named}", draft.columns.len())),
         ("score", or_left(&score.tensor, &score.tensor_why)),
@@ -93,22 +94,29 @@ fn head(draft: &Draft) -> Vec<(&'static str, String)> {
                 "its column is open too".to_owned()
             },
         ),
+    ];
+    lines.extend(lacking);
+    lines.extend([
         ("id", found(&draft.transaction.id, "no field looks like one")),
         ("event time", found(&draft.transaction.event_time, "no field looks like one")),
         ("records", rows),
-    ]
+    ]);
+    lines
 }
 
 fn column_in_words(draft: &Draft, index: usize, column: &Column) -> String {
-    let Source::Field(field, how) = &column.source else {
-        let Source::Undecided(why) = &column.source else { return String::new() };
-        return format!("? {why}");
+    let mut words = match &column.source {
+        Source::Field(field, how) => format!("<- {} ({}), {how}", field.path, field.type_name),
+        Source::Undecided(why) => format!("? {why}"),
     };
-    let mut words = format!("<- {} ({}), {how}", field.path, field.type_name);
     match &column.transform {
         Ok(Transform::Equals(symbol)) => {
             let _ = write!(words, "; 1 where it is {symbol}");
         }
+        Ok(Transform::Index { symbols, .. }) => {
+            let _ = write!(words, "; {}: {}", texts_shown(symbols), column.transform_why);
+        }
+        Err(_) if column.takes.is_text() => words.push_str("; ? which texts the model knows"),
         Err(_) => words.push_str("; ? which number stands for which text"),
         Ok(_) => {}
     }
@@ -117,7 +125,7 @@ fn column_in_words(draft: &Draft, index: usize, column: &Column) -> String {
     }
     let range = draft.seen.as_ref().and_then(|seen| Some((seen.ranges.get(index).copied().flatten()?, seen.records)));
     if let Some((range, records)) = range.filter(|(range, _)| range.smallest <= range.largest) {
-        let _ = write!(words, "; {} to {}", range.smallest, range.largest);
+        let _ = write!(words, "; {}", range.values(column));
         if range.missing > 0 {
             let _ = write!(words, ", missing in {:.1} %", 100.0 * range.missing as f64 / records.max(1) as f64);
         }
@@ -177,6 +185,8 @@ pub fn json(draft: &Draft, dir: &Path, left: &[Problem]) -> Value {
         json!({
             "column": index,
             "name": column.name,
+            "input": column.takes.input,
+            "takes": column.takes.kind(),
             "path": column.field().map(|field| field.path.as_str()),
             "type": column.field().map(|field| field.type_name.as_str()),
             "nullable": column.field().map(|field| field.is_nullable),
@@ -186,9 +196,11 @@ pub fn json(draft: &Draft, dir: &Path, left: &[Problem]) -> Value {
             },
             "transform": match &column.transform {
                 Ok(Transform::Equals(symbol)) => json!({ "equals": symbol }),
+                Ok(Transform::Index { symbols, otherwise }) => json!({ "index": symbols, "otherwise": otherwise }),
                 Ok(_) => "number".into(),
                 Err(_) => Value::Null,
             },
+            "transform_why": Some(&column.transform_why).filter(|why| !why.is_empty()),
             "missing": column.missing.is_some().then(|| missing(column)),
             "missing_why": column.missing.is_some().then_some(&column.missing_why),
             "smallest": range.map(|range| range.smallest),
@@ -215,6 +227,7 @@ pub fn json(draft: &Draft, dir: &Path, left: &[Problem]) -> Value {
                 Ok(ScoreColumn::Class(class)) => json!({ "class": super::super::check::class(class) }),
             },
             "column_why": score.column.as_ref().err().unwrap_or(&score.column_why),
+            "lacking": score.lacking.as_ref().map(|(key, why)| json!({ "key": key, "why": why })),
         },
         "id": draft.transaction.id.as_ref().map(|(path, _)| path),
         "event_time": draft.transaction.event_time.as_ref().map(|(path, _)| path),
