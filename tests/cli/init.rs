@@ -239,7 +239,7 @@ fn the_class_of_fraud_is_found_in_a_list_of_maps_too() {
 #[test]
 fn scores_of_drawn_values_propose_no_thresholds() {
     let gbdt = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/card-fraud-gbdt");
-    let place = Place::new(&std::fs::read(gbdt.join("model.onnx")).unwrap());
+    let place = Place::new(&std::fs::read(gbdt.join("model.onnx")).unwrap(), SCHEMA);
     // Enough records: the file's blocks, many times. Its header ends with the mark that each block ends with.
     let file = std::fs::read(gbdt.join("golden_records.avro")).unwrap();
     let mark = &file[file.len() - 16..];

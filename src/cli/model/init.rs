@@ -170,7 +170,6 @@ impl Draft {
             golden_csv(&names, &rows.select(ndarray::Axis(0), &good), &scores)
         });
         // Of a column that is not decided the values are drawn: such scores are none of records.
-        let is_undecided = columns.iter().any(|column| column.feature().is_none());
         let thresholds = Thresholding::of(scored.filter(|_| are_records && !is_undecided));
         Ok(Draft { model, schema, fields, named, columns, transaction, seen, score, golden, rows_from, thresholds })
     }
