@@ -28,6 +28,8 @@ pub struct DirectSource {
     kept: Arc<Kept>,
     on_unknown: OnUnknown,
     found: HashMap<SchemaKey, Arc<AvroSchema>>,
+    /// Keys whose records wait, and why: a file may have any number of them, and each key is asked for once.
+    waits: HashMap<SchemaKey, String>,
     bucket: Bucket,
     gate: Gate,
     origin: Instant,
@@ -62,6 +64,7 @@ impl DirectSource {
             kept,
             on_unknown,
             found: HashMap::new(),
+            waits: HashMap::new(),
             bucket: Bucket::new(per_second, per_second),
             gate: Gate::default(),
             origin: Instant::now(),
@@ -76,6 +79,10 @@ impl DirectSource {
         if let Some(schema) = self.found.get(&key) {
             return Lookup::Found(Arc::clone(schema));
         }
+        if let Some(why) = self.waits.get(&key) {
+            self.why = Some((key, why.clone()));
+            return Lookup::Pending;
+        }
         match self.ask(key) {
             Ok(Fetched::Schema(Found { schema, remarks })) => {
                 self.remarks.extend(remarks.into_iter().map(|text| (key, format!("schema {}: {text}", key_text(key)))));
@@ -84,7 +91,12 @@ impl DirectSource {
             }
             Ok(Fetched::Unknown) => match self.of_disk(key) {
                 Some(schema) => self.take_on(key, schema),
-                None => self.unknown(),
+                None => {
+                    if self.on_unknown == OnUnknown::Wait {
+                        self.waits.insert(key, absent(&self.fetcher.client().settings().urls, key));
+                    }
+                    self.unknown()
+                }
             },
             Ok(Fetched::Refused(why)) => match self.of_disk(key) {
                 Some(schema) => self.take_on(key, schema),
@@ -99,7 +111,12 @@ impl DirectSource {
                     self.take(key, schema)
                 }
                 None => {
-                    self.why = Some((key, format!("the schema registry gives no answer: {away}")));
+                    let why = format!("the schema registry gives no answer: {away}");
+                    // That the registry is away passes, and is found out with rests that grow.
+                    if away.reach == Reach::Question {
+                        self.waits.insert(key, why.clone());
+                    }
+                    self.why = Some((key, why));
                     Lookup::Pending
                 }
             },
@@ -138,8 +155,12 @@ impl DirectSource {
         }
     }
 
-    /// The folder is a node's, which may let nobody else write.
+    /// The folder is a node's, which may let nobody else write. What the node kept stays as it is: a file of this person's
+    /// might be one that the node may not read.
     fn keep(&mut self, key: SchemaKey, schema: &AvroSchema) {
+        if matches!(self.kept.find(key), Ok(Some(_))) {
+            return;
+        }
         if let Err(why) = self.kept.keep(key, schema)
             && !std::mem::replace(&mut self.told.nothing_kept, true)
         {
@@ -200,6 +221,7 @@ impl SchemaSource for DirectSource {
     }
 
     fn refresh(&mut self) {
+        self.waits.clear();
         self.directory.refresh();
     }
 

@@ -290,10 +290,9 @@ impl Keys {
     }
 
     fn missed(&mut self, key: SchemaKey, now: Duration) {
-        let has_grace = self.graces.take(now).is_ok();
         if let Some(Entry::Open(open)) = self.entries.get_mut(&key)
             && open.misses == 0
-            && has_grace
+            && self.graces.take(now).is_ok()
         {
             open.misses += 1;
             self.later.push((now + GRACE, Question::Key(key)));

@@ -116,9 +116,12 @@ fn ids_and_guids_are_asked_once_each_and_what_the_registry_does_not_know_is_a_re
 fn where_unknown_schemas_are_waited_for_the_record_waits_and_says_why() {
     let stub = Stub::of_ids([]);
     let desk = Desk::new(&stub.url(), "on_unknown = \"wait\"").with_folder();
-    let (found, told) = desk.score(&lines(&[&of_id(8)]));
-    assert!(found[0]["waits"].as_str().unwrap().contains("has no schema id 8"), "{}", found[0]);
-    assert!(told.contains("1 would wait for a schema"), "{told}");
+    let (found, told) = desk.score(&lines(&[&of_id(8), &of_id(8), &of_id(8)]));
+    for line in &found {
+        assert!(line["waits"].as_str().unwrap().contains("has no schema id 8"), "{line}");
+    }
+    assert!(told.contains("3 would wait for a schema"), "{told}");
+    assert_eq!(stub.asked("/schemas/ids/8"), 1, "a file may have any number of its records");
 }
 
 #[test]
@@ -149,10 +152,28 @@ fn an_answer_that_does_not_count_is_asked_for_again_and_a_right_that_is_lacking_
         "/schemas/ids/7" => Said::json(200, good.clone()),
         _ => Said::json(403, json!({ "error_code": 40301, "message": "User is denied" })),
     });
-    let (found, told) = Desk::new(&stub.url(), "").with_folder().score(&lines(&[&of_id(7), &of_id(8)]));
+    let (found, told) = Desk::new(&stub.url(), "").with_folder().score(&lines(&[&of_id(7), &of_id(8), &of_id(8)]));
     assert_scored(&found[0]);
-    assert!(found[1]["waits"].as_str().unwrap().contains("User is denied"), "{}", found[1]);
+    for line in &found[1..] {
+        assert!(line["waits"].as_str().unwrap().contains("User is denied"), "{line}");
+    }
     assert_eq!((stub.asked("/schemas/ids/7"), stub.asked("/schemas/ids/8")), (3, 1), "{told}");
+}
+
+/// `score` may run as somebody whose files the node may not read.
+#[test]
+fn what_a_node_has_kept_stays_as_it_is() {
+    let stub = Stub::of_ids([(7, answer())]);
+    let desk = Desk::new(&stub.url(), "").with_folder();
+    assert_scored(&desk.score(&lines(&[&of_id(7)])).0[0]);
+    let file = desk.kept().join("id-7.json");
+    let written = || std::fs::metadata(&file).unwrap().modified().unwrap();
+    let before = written();
+    assert_scored(&desk.score(&lines(&[&of_id(7)])).0[0]);
+    assert_eq!((written(), stub.asked("/schemas/ids/7")), (before, 2));
+    std::fs::write(&file, "spoilt").unwrap();
+    assert_scored(&desk.score(&lines(&[&of_id(7)])).0[0]);
+    assert!(std::fs::read_to_string(&file).unwrap().contains("id 7"), "what nobody can use is written anew");
 }
 
 #[test]

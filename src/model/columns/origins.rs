@@ -39,8 +39,17 @@ pub struct Origins {
     tensors: BTreeMap<String, Origin>,
     /// By column; `None` where something other than an encoder reads its texts.
     texts: BTreeMap<usize, Option<KnownTexts>>,
-    /// Columns of which a node fills in missing values, or asks for them; `None` where that node's columns are not known.
-    filled: Vec<(&'static str, Option<BTreeSet<usize>>)>,
+    /// Nodes that fill missing values in, or ask for them.
+    filled: Vec<(&'static str, Filled)>,
+}
+
+/// Which columns a node looks at.
+#[derive(Clone, Debug, PartialEq)]
+enum Filled {
+    All,
+    These(BTreeSet<usize>),
+    /// Computed from some column, and nobody knows which.
+    Unknown,
 }
 
 impl Origins {
@@ -93,8 +102,17 @@ impl Origins {
 
     /// The node that fills missing values of a column in, or asks for them.
     pub fn filled_by(&self, column: usize) -> Option<&'static str> {
-        let fills = |columns: &Option<BTreeSet<usize>>| columns.as_ref().is_none_or(|all| all.contains(&column));
-        self.filled.iter().find(|(_, columns)| fills(columns)).map(|(name, _)| *name)
+        let fills = |filled: &Filled| match filled {
+            Filled::All => true,
+            Filled::These(columns) => columns.contains(&column),
+            Filled::Unknown => false,
+        };
+        self.filled.iter().find(|(_, filled)| fills(filled)).map(|(name, _)| *name)
+    }
+
+    /// The node that fills missing values in, or asks for them, of columns that could not be followed to it.
+    pub fn filled_somewhere(&self) -> Option<&'static str> {
+        self.filled.iter().find(|(_, filled)| *filled == Filled::Unknown).map(|(name, _)| *name)
     }
 
     fn columns(&self, tensor: &str) -> Option<&[usize]> {
@@ -109,8 +127,12 @@ impl Origins {
         let columns: BTreeSet<usize> =
             node.inputs.iter().filter_map(|input| self.columns(input)).flatten().copied().collect();
         if let Some(name) = ["Imputer", "IsNaN"].into_iter().find(|name| *name == node.op_type) {
-            let known = node.inputs.first().and_then(|input| self.columns(input)).is_some();
-            self.filled.push((name, known.then(|| columns.clone())));
+            let filled = match node.inputs.first().and_then(|input| self.tensors.get(*input)) {
+                Some(Origin::Whole) => Filled::All,
+                Some(Origin::Columns(_)) => Filled::These(columns.clone()),
+                None => Filled::Unknown,
+            };
+            self.filled.push((name, filled));
         }
         if PASS.contains(&node.op_type) && is_followed {
             return Ok(());

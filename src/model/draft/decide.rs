@@ -57,6 +57,9 @@ pub fn decide_missing(column: &mut Column, model: &ModelFile) {
         (Missing::Nan, "the trees say where a missing value goes".to_owned())
     } else if let Some(fills) = fills {
         (Missing::Nan, format!("the model fills missing values in ({fills})"))
+    } else if let Some(fills) = model.origins.filled_somewhere().filter(|_| !trees.columns.contains(&place)) {
+        let why = "fills missing values in, and of which columns could not be followed: write \"nan\" where this is one of them";
+        (Missing::Reject, format!("the model's {fills} {why}"))
     } else if trees.columns.is_empty() {
         (Missing::Reject, "the model is not known to take missing values".to_owned())
     } else if !trees.columns.contains(&place) {

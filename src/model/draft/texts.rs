@@ -31,7 +31,8 @@ pub fn decide(column: &mut Column, model: &ModelFile) {
             return;
         }
         Source::Field(field, _) => match &field.holds {
-            Holds::Enum(symbols) => Some(symbols.clone()),
+            // One without symbols says nothing.
+            Holds::Enum(symbols) => Some(symbols.clone()).filter(|symbols| !symbols.is_empty()),
             Holds::Text => None,
             Holds::Number | Holds::Boolean | Holds::Other => {
                 let kind = &field.type_name;

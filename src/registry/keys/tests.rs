@@ -64,6 +64,25 @@ fn second_looks_are_for_a_few_and_a_flood_has_none() {
     assert_eq!((0..100).filter(|id| unknown(&mut keys, *id)).count(), 84);
 }
 
+/// Ids that come one by one, each looked at twice: the second look costs no grace that the next one needs.
+#[test]
+fn a_key_that_stays_unknown_costs_one_grace() {
+    let mut keys = Keys::new(1_000);
+    for id in 0..GRACES_AT_ONCE as u32 {
+        let (key, now) = (SchemaKey::Id(id), Duration::from_millis(10 * u64::from(id)));
+        keys.look_up(key, now);
+        ask(&mut keys, key, now);
+        keys.answered(Question::Key(key), Outcome::Nothing, now);
+        assert!(matches!(keys.look_up(key, now), Known::Coming), "{id}");
+        // The second look, early.
+        keys.later.clear();
+        keys.wanted.push_back(Question::Key(key));
+        ask(&mut keys, key, now);
+        keys.answered(Question::Key(key), Outcome::Nothing, now);
+        assert!(matches!(keys.look_up(key, now), Known::Unknown), "{id}");
+    }
+}
+
 #[test]
 fn the_memory_of_unknown_keys_is_bounded() {
     let mut keys = Keys::new(1_000_000);

@@ -116,3 +116,15 @@ fn numbers_are_followed_to_trees_and_imputers() {
     let alone = origins(&[input("x", element::FLOAT, None)], &[node("Imputer", &["x"], "filled", &[])], &[]);
     assert_eq!((alone.column("x", 9), alone.filled_by(9)), (Some(9), Some("Imputer")));
 }
+
+#[test]
+fn what_fills_a_computed_column_in_is_not_taken_for_all_columns() {
+    let inputs = [input("a", element::FLOAT, Some(1)), input("b", element::FLOAT, Some(1))];
+    let nodes = [node("Scaler", &["b"], "scaled", &[]), node("Imputer", &["scaled"], "filled", &[])];
+    let found = origins(&inputs, &nodes, &[]);
+    assert_eq!([0, 1].map(|column| found.filled_by(column)), [None, None]);
+    assert_eq!(found.filled_somewhere(), Some("Imputer"));
+    let followed = origins(&inputs, &[node("Imputer", &["b"], "filled", &[])], &[]);
+    assert_eq!((followed.filled_by(0), followed.filled_by(1)), (None, Some("Imputer")));
+    assert_eq!(followed.filled_somewhere(), None);
+}
