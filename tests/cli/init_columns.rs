@@ -290,4 +290,8 @@ fn inputs_of_several_columns_take_names_that_are_given() {
     assert_holds(&place, "payments");
     let output = place.init(&["--features", "amount,country", "few"]);
     assert!(told(&output).contains("2 names were given") && told(&output).contains("takes 3 columns"), "{output:?}");
+    let output = place.init(&["--features", "amount", "one"]);
+    assert!(told(&output).contains("1 name was given (--features)"), "{output:?}");
+    let output = place.init(&["--features", "columns.txt", "none"]);
+    assert!(told(&output).contains("columns.txt: there is no such file"), "{output:?}");
 }
