@@ -82,11 +82,15 @@ pub fn execute(args: &ScoreArgs) -> Result<u8, Fatal> {
     let writer = writer.map_err(|error| Fatal::new(exit::FAILED, error.to_string(), ""))?;
     let offline = Offline::new(&config, prepared, writer.map(Arc::new))?;
     let mut scoring = Scoring::new(offline);
-    input.read(&mut |value, position| scoring.take(value, position))?;
+    let read = input.read(&mut |value, position| scoring.take(value, position));
+    // What comes before the damage is shown: its last line leads there.
     scoring.flush()?;
     scoring.write()?;
     let totals = scoring.totals;
-    output::note(&totals.in_words());
+    if read.is_ok() || totals.all() > 0 {
+        output::note(&totals.in_words());
+    }
+    read?;
     Ok(match args.fail_on_reject && totals.rejected + totals.waiting > 0 {
         true => exit::FAILED,
         false => exit::DONE,
@@ -197,6 +201,10 @@ impl Totals {
         }
     }
 
+    fn all(self) -> u64 {
+        self.decisions.iter().sum::<u64>() + self.rejected + self.waiting
+    }
+
     fn in_words(self) -> String {
         let scored: u64 = self.decisions.iter().sum();
         let decisions =
@@ -205,9 +213,9 @@ impl Totals {
             0 => String::new(),
             count => format!(", {count} would wait for a schema"),
         };
-        let all = scored + self.rejected + self.waiting;
         format!(
-            "{all} records: {scored} scored ({}), {} would be dead letters{waiting}",
+            "{} records: {scored} scored ({}), {} would be dead letters{waiting}",
+            self.all(),
             decisions.join(", "),
             self.rejected
         )

@@ -91,13 +91,19 @@ pub fn trees(model: &Model) -> String {
         TreeNode::OnnxRuntime { .. } => node.to_string(),
     };
     let left = model.graph.leaves_some().then(|| "some calls stay with ONNX Runtime's own nodes".to_owned());
-    match &model.graph.nodes[..] {
+    match &model.graph.nodes_told()[..] {
         [] => "by ONNX Runtime, if there are any".to_owned(),
         nodes => {
             let direct = model.graph.direct(&model.package.output.tensor).map(|_| "asked directly".to_owned());
-            nodes.iter().map(node).chain(direct).chain(left).collect::<Vec<_>>().join("; ")
+            let nodes = nodes.iter().map(|(count, told)| format!("{}{}", several(*count), node(told)));
+            nodes.chain(direct).chain(left).collect::<Vec<_>>().join("; ")
         }
     }
+}
+
+/// How many nodes of the graph the words behind it are about.
+pub fn several(nodes: usize) -> String {
+    if nodes == 1 { String::new() } else { format!("{nodes} nodes: ") }
 }
 
 /// The last word of a check that passed: what holds, and what is still to be done.

@@ -76,9 +76,10 @@ impl Package {
     /// [`exit::MODEL`], with all problems at once, each with its fix.
     pub fn load(dir: &Path) -> Result<Package, Fatal> {
         if !dir.is_dir() {
+            let what = if dir.exists() { "is a file, and a package is a folder" } else { "there is no such folder" };
             return Err(Fatal::new(
                 exit::MODEL,
-                format!("model package {}: there is no such folder", dir.display()),
+                format!("model package {}: {what}", dir.display()),
                 format!(
                     "name the folder that holds {MANIFEST}: model.package, --package, or the argument of model check"
                 ),

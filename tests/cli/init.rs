@@ -21,18 +21,10 @@ fn trees() -> Vec<u8> {
     std::fs::read(data("trees.onnx")).unwrap()
 }
 
-/// A file whose metadata hold an entry more: fields of a message may stand in any order.
-fn with_metadata(model: &[u8], key: &str, value: &str) -> Vec<u8> {
-    let (mut entry, mut file) = (Vec::new(), model.to_vec());
-    onnx::bytes(&mut entry, 1, key.as_bytes());
-    onnx::bytes(&mut entry, 2, value.as_bytes());
-    onnx::bytes(&mut file, 14, &entry);
-    file
-}
-
 #[test]
 fn names_in_the_file_are_matched_and_the_package_holds_at_once() {
-    let place = Place::new(&with_metadata(&trees(), "feature_names", r#"["A", "history_b", "c_count", "d"]"#), SCHEMA);
+    let place =
+        Place::new(&onnx::with_metadata(&trees(), "feature_names", r#"["A", "history_b", "c_count", "d"]"#), SCHEMA);
     let found = place.found(&["payments"]);
     assert_eq!(found["named_by"], "the file's metadata (`feature_names`)");
     let columns = found["columns"].as_array().unwrap();

@@ -185,11 +185,7 @@ fn texts_that_the_graph_hides_are_those_of_few_records_or_left_to_a_person() {
 fn a_retrained_pipeline_is_taken_and_one_of_other_inputs_is_not() {
     let place = Place::new(&model(&FORM), SCHEMA);
     assert_eq!(place.init(&["payments"]).status.code(), Some(0));
-    let (mut entry, mut new) = (Vec::new(), model(&FORM));
-    onnx::bytes(&mut entry, 1, b"trained");
-    onnx::bytes(&mut entry, 2, b"again");
-    onnx::bytes(&mut new, 14, &entry);
-    std::fs::write(place.path("new.onnx"), new).unwrap();
+    std::fs::write(place.path("new.onnx"), onnx::with_metadata(&model(&FORM), "trained", "again")).unwrap();
     let update = |more: &[&str]| place.scorewire(&[&["model", "update", "payments"], more].concat());
     let output = update(&["--onnx", "new.onnx", "--model-version", "1.1.0", "--json"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
@@ -294,4 +290,8 @@ fn inputs_of_several_columns_take_names_that_are_given() {
     assert_holds(&place, "payments");
     let output = place.init(&["--features", "amount,country", "few"]);
     assert!(told(&output).contains("2 names were given") && told(&output).contains("takes 3 columns"), "{output:?}");
+    let output = place.init(&["--features", "amount", "one"]);
+    assert!(told(&output).contains("1 name was given (--features)"), "{output:?}");
+    let output = place.init(&["--features", "columns.txt", "none"]);
+    assert!(told(&output).contains("columns.txt: there is no such file"), "{output:?}");
 }

@@ -211,7 +211,16 @@ fn what_cannot_be_read_is_told_and_what_does_not_hold_is_not_scored() {
     let output = score(&["--package", &package, &text(&cut)], "");
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(told(&output).contains("is damaged"), "{}", told(&output));
+    // What comes before the damage is shown, however little it is.
+    let output = score(&["--package", &package, "-"], "0000000007\nno hex\n");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 1, "{output:?}");
+    assert!(told(&output).contains("1 records: ") && told(&output).contains("stdin line 2 is no hex"), "{output:?}");
     let output = score(&["--package", &text(folder.path()), "-"], "");
     assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(65), true), "{output:?}");
+    let model = text(&Path::new(&package).join("model.onnx"));
+    let output = score(&["--package", &model, "-"], "");
+    assert_eq!(output.status.code(), Some(65), "{output:?}");
+    assert!(told(&output).contains("model.onnx: is a file, and a package is a folder"), "{}", told(&output));
     assert_eq!(score(&["-"], "").status.code(), Some(64), "a package or a configuration is needed");
 }

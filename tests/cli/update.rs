@@ -110,10 +110,7 @@ fn records_of_an_earlier_model_keep_their_features_and_count_no_more() {
         std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
     }
     // The same weights in a file that says one thing more.
-    let (mut entry, mut model) = (Vec::new(), std::fs::read(folder.join("model.onnx")).unwrap());
-    onnx::bytes(&mut entry, 1, b"trained");
-    onnx::bytes(&mut entry, 2, b"again");
-    onnx::bytes(&mut model, 14, &entry);
+    let model = onnx::with_metadata(&std::fs::read(folder.join("model.onnx")).unwrap(), "trained", "again");
     let new = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(new.path(), &model).unwrap();
 
@@ -158,4 +155,33 @@ fn a_model_of_another_form_is_refused_and_nothing_is_written() {
     assert_eq!(found(draft.path(), &[])["files"], json!([]), "there is nothing to do");
     let nowhere = tempfile::tempdir().unwrap();
     assert_eq!(update(nowhere.path(), &[]).status.code(), Some(65));
+}
+
+#[test]
+fn columns_that_the_retrained_models_file_names_in_another_order_are_refused() {
+    let draft = Draft::new("trees", "probabilities", Some(1)).write();
+    let before = content(draft.path());
+    let folder = tempfile::tempdir().unwrap();
+    let new = folder.path().join("new.onnx");
+    let trees = std::fs::read(data("trees_zipmap.onnx")).unwrap();
+    let retrained = |names: &str| std::fs::write(&new, onnx::with_metadata(&trees, "features", names)).unwrap();
+
+    retrained(r#"["b", "a", "c", "d"]"#);
+    let output = update(draft.path(), &["--onnx", text(&new)]);
+    assert_eq!(output.status.code(), Some(65), "{output:?}");
+    assert!(told(&output).contains("another order than the file's metadata (`features`): b, a, c, d"), "{output:?}");
+    assert_eq!(content(draft.path()), before);
+    // What the training itself scored says more than a list of names.
+    let rows = text(&data("trees.csv")).to_owned();
+    let given = ["--onnx", text(&new), "--golden-rows", &rows, "--made-by", "train.py", "--dry-run"];
+    assert_eq!(found(draft.path(), &given)["changes"][0]["what"], "sha256");
+    // The contract's order, and names that are others.
+    for names in [r#"["a", "b", "c", "d"]"#, r#"["b", "a", "c", "e"]"#] {
+        retrained(names);
+        assert_eq!(
+            found(draft.path(), &["--onnx", text(&new), "--dry-run"])["changes"][0]["what"],
+            "sha256",
+            "{names}"
+        );
+    }
 }

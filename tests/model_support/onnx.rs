@@ -13,6 +13,15 @@ pub fn bytes(out: &mut Vec<u8>, field: u64, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
+/// A file whose metadata hold an entry more: fields of a message may stand in any order.
+pub fn with_metadata(model: &[u8], key: &str, value: &str) -> Vec<u8> {
+    let (mut entry, mut file) = (Vec::new(), model.to_vec());
+    bytes(&mut entry, 1, key.as_bytes());
+    bytes(&mut entry, 2, value.as_bytes());
+    bytes(&mut file, 14, &entry);
+    file
+}
+
 fn varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);

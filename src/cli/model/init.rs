@@ -188,6 +188,15 @@ impl InitArgs {
                 })?;
                 (text, format!("--features (the file {features})"))
             }
+            // A file that is not there would be one name.
+            false if !features.contains(',') && (features.contains('/') || features.ends_with(".txt")) => {
+                let what = format!("--features: {features}: there is no such file");
+                return Err(Fatal::new(
+                    exit::USAGE,
+                    what,
+                    "name the columns between commas, or a file with one in each line",
+                ));
+            }
             false => (features.clone(), "--features".to_owned()),
         };
         let names = draft::split_names(&text);

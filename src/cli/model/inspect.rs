@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{check, paths};
+use crate::cli::verify::several;
 use crate::cli::{output, table};
 use crate::error::{Fatal, exit};
 use crate::lane::clock::SystemClock;
@@ -128,7 +129,14 @@ fn kernel(model: &ModelFile, kernels: &Result<Graph, String>) -> String {
     match kernels {
         Err(why) => why.clone(),
         Ok(_) if model.trees.ensembles == 0 => "ONNX Runtime's own: the model has no trees".to_owned(),
-        Ok(graph) => graph.nodes.iter().map(told).collect::<Vec<_>>().join("; "),
+        Ok(graph) => {
+            let nodes = graph.nodes_told();
+            nodes
+                .iter()
+                .map(|(count, node)| format!("{}{}", several(*count), told(node)))
+                .collect::<Vec<_>>()
+                .join("; ")
+        }
     }
 }
 

@@ -196,7 +196,7 @@ fn encoder(node: &Node<'_>) -> Result<Option<KnownTexts>, Malformed> {
     let others = match by {
         // ONNX's default is 1.
         "OneHotEncoder" if node.integer("zeros")? == Some(0) => Err("it fails on others (zeros = 0)"),
-        "OneHotEncoder" => Ok("it has 0 in all its columns for others"),
+        "OneHotEncoder" => Ok("all its columns are 0 then"),
         _ => match has_default(node)? {
             true => Ok("it has a number of its own for others"),
             false => Err("it says no number for others"),

@@ -99,15 +99,13 @@ fn check_inputs(model: &ModelFile) -> Result<(), Fatal> {
 fn check_said(said: &Named, model: &ModelFile, declared: Option<usize>) -> Result<(), Fatal> {
     let (count, least) = (said.names.len(), model.trees.columns.last().map_or(1, |column| column + 1));
     let usage = |what: String| Fatal::new(exit::USAGE, what, "name each column of the training once, in its order");
+    let given = if count == 1 { "1 name was given".to_owned() } else { format!("{count} names were given") };
     match declared {
         Some(width) if width != count => {
-            return Err(usage(format!("{count} names were given ({}), and the model takes {width} columns", said.by)));
+            return Err(usage(format!("{given} ({}), and the model takes {width} columns", said.by)));
         }
         None if count < least => {
-            return Err(usage(format!(
-                "{count} names were given ({}), and the model's trees ask for {least}",
-                said.by
-            )));
+            return Err(usage(format!("{given} ({}), and the model's trees ask for {least}", said.by)));
         }
         _ => {}
     }

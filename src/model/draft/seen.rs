@@ -34,7 +34,7 @@ impl Range {
     pub fn values(&self, column: &Column) -> String {
         match &column.transform {
             Ok(Transform::Index { .. }) if self.smallest < 0.0 => "some texts that are not in the list".to_owned(),
-            Ok(Transform::Index { .. }) => "texts of the list alone".to_owned(),
+            Ok(Transform::Index { .. }) => "no text that is not in the list".to_owned(),
             _ => format!("{} to {}", self.smallest, self.largest),
         }
     }

@@ -6,6 +6,7 @@
 
 mod changes;
 mod edit;
+mod order;
 mod records;
 mod texts;
 
@@ -83,6 +84,7 @@ pub fn renew(dir: &Path, request: Request, runtime: &Runtime) -> Result<Renewed,
     };
     work.take_model(&lying, &request)?;
     let model = request.model.as_ref().unwrap_or(&lying);
+    work.check_order(model, &request)?;
     let moved = work.take_rows(model, &request, runtime)?;
     work.take_records(model, &request, runtime)?;
     work.end(moved)
@@ -159,6 +161,18 @@ impl Work<'_> {
             None => {}
         }
         Ok(())
+    }
+
+    /// Refuses columns in another order, unless the training side's rows are to prove that it is right.
+    fn check_order(&self, model: &ModelFile, request: &Request) -> Result<(), Fatal> {
+        let names: Vec<&str> = self.contract.wanted.features.iter().map(|feature| feature.name.as_str()).collect();
+        let found = order::other_order(model, &names, &self.takes(model)?);
+        let Some(named) = found.filter(|_| request.golden_rows.is_none()) else { return Ok(()) };
+        let (by, order) = (named.by, named.names.join(", "));
+        let what = format!("features: the contract has the model's columns in another order than {by}: {order}");
+        let fix = "put [[features]] into that order; or, where the contract is right, show it with what the training scored: \
+                   --golden-rows";
+        Err(self.refused(what, fix))
     }
 
     /// Golden rows: those that are given, or the ones that are there, scored anew where the model is another.

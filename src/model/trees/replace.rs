@@ -36,9 +36,32 @@ impl fmt::Display for TreeNode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             TreeNode::Kernel { trees, instructions, kernels, .. } => {
-                write!(f, "{trees} trees by scorewire ({instructions}: {})", list_of_runs(kernels))
+                let trees = if *trees == 1 { "1 tree".to_owned() } else { format!("{trees} trees") };
+                write!(f, "{trees} by scorewire ({instructions}: {})", list_of_runs(kernels))
             }
             TreeNode::OnnxRuntime { why } => write!(f, "by ONNX Runtime: the node {why}"),
+        }
+    }
+}
+
+impl TreeNode {
+    /// Adds what `other` has, where one line tells both.
+    fn absorb(&mut self, other: &TreeNode) -> bool {
+        match (self, other) {
+            (
+                TreeNode::Kernel { trees, instructions, kernels, proof, proof_time },
+                TreeNode::Kernel { trees: more, instructions: on, kernels: runs, proof: found, proof_time: took },
+            ) if instructions == on && list_of_runs(kernels) == list_of_runs(runs) => {
+                *trees += more;
+                kernels.iter_mut().zip(runs).for_each(|(run, more)| run.bytes += more.bytes);
+                proof.rows += found.rows;
+                proof.decisions += found.decisions;
+                proof.leaves_unreachable += found.leaves_unreachable;
+                *proof_time += *took;
+                true
+            }
+            (TreeNode::OnnxRuntime { why }, TreeNode::OnnxRuntime { why: other }) => why == other,
+            _ => false,
         }
     }
 }
@@ -145,6 +168,19 @@ impl Graph {
             graph.changed = Some(file.exchange(&exchanged).into());
         }
         graph
+    }
+
+    /// The nodes as people read them: those that one line tells are added up to one, with how many they are. An isolation
+    /// forest has a node for each tree.
+    pub fn nodes_told(&self) -> Vec<(usize, TreeNode)> {
+        let mut told: Vec<(usize, TreeNode)> = Vec::new();
+        for node in &self.nodes {
+            match told.iter_mut().find_map(|(count, first)| first.absorb(node).then_some(count)) {
+                Some(count) => *count += 1,
+                None => told.push((1, node.clone())),
+            }
+        }
+        told
     }
 
     /// Kernels that every exchanged node has.

@@ -1,13 +1,16 @@
 //! Random ensembles of every form that is read, held against a walk down their lists as the ONNX text has it, and
 //! against ONNX Runtime.
 
+use std::time::Duration;
+
+use super::check::Proof;
 use super::drawn::*;
 use super::ensemble::{Ensemble, Node, Unfit};
 use super::file::File;
 use super::finish::Finish;
 use super::forest::Choice;
 use super::kernel::{Instructions, Kernel, Kind, Scratch};
-use super::replace::{Graph, RowsLeft, TreeNode};
+use super::replace::{Graph, RowsLeft, Run, TreeNode};
 use crate::model::open::builder;
 use crate::model::sequence::Sequence;
 use crate::values::model::Provider;
@@ -252,4 +255,33 @@ fn the_kernel_answers_by_itself_only_where_its_scores_are_the_graphs_answer() {
     assert!(
         Graph::exchange(&bytes, Instructions::best(), &Kind::ALL, &settings, &StoppedClock).direct("scores").is_none()
     );
+}
+
+#[test]
+fn nodes_that_one_line_tells_are_added_up() {
+    let kernel = |trees: usize, rows_from: usize| TreeNode::Kernel {
+        trees,
+        instructions: "AVX2",
+        kernels: vec![
+            Run { rows_from: 1, kernel: "prefix", bytes: 100 },
+            Run { rows_from, kernel: "together", bytes: 10 },
+        ],
+        proof: Proof { rows: 7, decisions: 5, leaves_unreachable: 1 },
+        proof_time: Duration::from_millis(2),
+    };
+    let left = |why: &str| TreeNode::OnnxRuntime { why: why.to_owned() };
+    let mut graph = Graph::unchanged();
+    graph.nodes = vec![kernel(1, 8), left("is odd"), kernel(3, 8), kernel(1, 9), left("is odd"), left("is large")];
+    let told = graph.nodes_told();
+    let words: Vec<(usize, String)> = told.iter().map(|(count, node)| (*count, node.to_string())).collect();
+    let expected = [
+        (2, "4 trees by scorewire (AVX2: prefix up to 7 rows, together beyond)"),
+        (2, "by ONNX Runtime: the node is odd"),
+        (1, "1 tree by scorewire (AVX2: prefix up to 8 rows, together beyond)"),
+        (1, "by ONNX Runtime: the node is large"),
+    ];
+    assert_eq!(words, expected.map(|(count, words)| (count, words.to_owned())));
+    let TreeNode::Kernel { kernels, proof, proof_time, .. } = &told[0].1 else { panic!("{told:?}") };
+    assert_eq!(*proof, Proof { rows: 14, decisions: 10, leaves_unreachable: 2 });
+    assert_eq!((kernels[0].bytes, kernels[1].bytes, *proof_time), (200, 20, Duration::from_millis(4)));
 }
