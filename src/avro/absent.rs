@@ -8,7 +8,7 @@ use super::feature::{Missing, Transform};
 use super::graph::{Kind, NodeId};
 use super::logical::Logical;
 use super::meaning;
-use super::ops::{Given, Meaning, Op};
+use super::ops::{Meaning, Op};
 use super::problem::{PlanError, shortened};
 use super::wants::{Use, Want};
 use crate::error::Reject;
@@ -118,7 +118,7 @@ impl Compiler<'_> {
                         false => 1,
                     };
                     self.plan.constants.push(value / divisor as f64);
-                    Op::Given(Given::Raw { place, index: self.plan.constants.len() as u32 - 1 })
+                    Op::RawConstant { place, index: self.plan.constants.len() as u32 - 1 }
                 }
                 Use::TransactionId => {
                     let what = "the writer does not have it, and a default would name every record alike";
@@ -130,7 +130,7 @@ impl Compiler<'_> {
                 }
                 Use::EventTime => {
                     let divisor = milliseconds_divisor([&Logical::None, &self.reader.node(node).logical]);
-                    Op::Given(Given::EventTime(default.as_i64().unwrap_or_default().div_euclid(divisor)))
+                    Op::EventTime(default.as_i64().unwrap_or_default().div_euclid(divisor))
                 }
             };
             self.emit.push(op)?;

@@ -211,7 +211,8 @@ impl Plan {
                 | Op::DecimalBytes { .. }
                 | Op::DecimalFixed { .. }
                 | Op::VariableScaleDecimal { .. }
-                | Op::Given(_)
+                | Op::EventTime(_)
+                | Op::RawConstant { .. }
                 | Op::SkipFixedBlocks { .. } => rest = self.value(op, rest, row, found)?,
             }
         }

@@ -2,7 +2,7 @@
 
 use super::block::skip_fixed_blocks;
 use super::decimal;
-use super::ops::{Given, Meaning, Op, Sink, TextSink, Wire};
+use super::ops::{Meaning, Op, Sink, TextSink, Wire};
 use super::plan::{Found, Plan};
 use super::read;
 use crate::error::Reject;
@@ -56,8 +56,8 @@ impl Plan {
                 let scale = read::int(&mut rest)?;
                 self.decimal(read::bytes(&mut rest)?, scale, first..first + count, row, found)?;
             }
-            Op::Given(Given::EventTime(ms)) => found.event_time_ms = Some(ms),
-            Op::Given(Given::Raw { place, index }) => found.raw[usize::from(place)] = self.constants[index as usize],
+            Op::EventTime(ms) => found.event_time_ms = Some(ms),
+            Op::RawConstant { place, index } => found.raw[usize::from(place)] = self.constants[index as usize],
             Op::SkipFixedBlocks { size } => rest = skip_fixed_blocks(rest, u64::from(size))?,
             ref other => unreachable!("{other:?} is a step of the walk itself"),
         }
