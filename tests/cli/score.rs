@@ -216,6 +216,19 @@ fn what_cannot_be_read_is_told_and_what_does_not_hold_is_not_scored() {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 1, "{output:?}");
     assert!(told(&output).contains("1 records: ") && told(&output).contains("stdin line 2 is no hex"), "{output:?}");
+    // A check that looked at nothing must not pass.
+    let empty = folder.path().join("empty.avro");
+    let whole = text(&Path::new(&package).join("golden_records.avro"));
+    let header = lines(&score(&["--package", &package, &whole], ""), 0)[0]["block_byte"].as_u64().unwrap();
+    std::fs::write(&empty, &bytes[..header as usize]).unwrap();
+    for (file, stdin, place) in
+        [("-", "", "stdin"), ("-", "# a comment\n\n", "stdin"), (&*text(&empty), "", "empty.avro")]
+    {
+        let output = score(&["--package", &package, file], stdin);
+        assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(1), true), "{output:?}");
+        let told = told(&output);
+        assert!(told.contains(&format!("{place} holds no record")) && told.contains("fix: "), "{told}");
+    }
     let output = score(&["--package", &text(folder.path()), "-"], "");
     assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(65), true), "{output:?}");
     let model = text(&Path::new(&package).join("model.onnx"));

@@ -36,6 +36,15 @@ pub enum Input {
     Lines(Source, String),
 }
 
+fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// The input as it is told.
+pub fn place(path: &Path) -> String {
+    if is_stdin(path) { "stdin".to_owned() } else { path.display().to_string() }
+}
+
 /// Takes each record; says whether there is to be more.
 pub type Take<'a> = dyn FnMut(&[u8], Position) -> Result<bool, Fatal> + 'a;
 
@@ -43,13 +52,10 @@ impl Input {
     /// # Errors
     /// [`exit::FAILED`] when the file cannot be read, or begins like a container file and is none.
     pub fn open(path: &Path) -> Result<Input, Fatal> {
-        let (source, place): (Box<dyn Read>, String) = match path.as_os_str() == "-" {
-            true => (Box::new(std::io::stdin()), "stdin".to_owned()),
-            false => {
-                let place = path.display().to_string();
-                let file = File::open(path).map_err(|error| cannot_read(&place, &error))?;
-                (Box::new(file), place)
-            }
+        let place = place(path);
+        let source: Box<dyn Read> = match is_stdin(path) {
+            true => Box::new(std::io::stdin()),
+            false => Box::new(File::open(path).map_err(|error| cannot_read(&place, &error))?),
         };
         let mut source = BufReader::with_capacity(BUFFER_BYTES, source);
         // A pipe may give its first bytes one by one.
