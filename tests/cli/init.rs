@@ -206,6 +206,13 @@ fn a_folder_that_is_there_is_left_alone_unless_told_otherwise() {
     assert_eq!((output.status.code(), place.path("mine/model.toml").exists()), (Some(64), false), "{output:?}");
     assert_eq!(place.init(&[&args[..], &["--force"]].concat()).status.code(), Some(0));
     assert_eq!(std::fs::read_to_string(place.path("mine/note")).unwrap(), "mine");
+    // A name that no contract may have is refused before anything is written.
+    for name in ["a b", ""] {
+        let output = place.init(&["--in-schema-order", "--name", name, "named"]);
+        assert_eq!((output.status.code(), place.path("named").exists()), (Some(64), false), "{output:?}");
+        let told = told(&output);
+        assert!(told.contains(&format!("--name is {name:?}")) && told.contains("use letters, digits"), "{told}");
+    }
     // Without a name it is that of the model's file.
     assert_eq!(place.init(&["--in-schema-order"]).status.code(), Some(0));
     assert!(place.manifest("fraud").contains("name = \"fraud\""));
