@@ -153,7 +153,10 @@ fn records_show_ranges_thresholds_and_golden_rows() {
     let golden = std::fs::read_to_string(place.path("cards/golden.csv")).unwrap();
     assert!(golden.lines().count() > 40, "{golden}");
     let manifest = place.manifest("cards");
-    assert!(manifest.contains("# min = ") && manifest.contains("from the records of --rows"), "{manifest}");
+    let made_by = "scorewire model init, from the records of --rows, with drawn values for undecided columns";
+    assert!(manifest.contains("# min = ") && manifest.contains(&format!("rows_made_by = {made_by:?}")), "{manifest}");
+    let text = unwrapped(&place.scorewire(&[&args[..8], &["--force", "cards"]].concat()));
+    assert!(text.contains("on rows of the records, with drawn values for undecided columns"), "{text}");
 }
 
 #[test]

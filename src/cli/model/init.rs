@@ -102,6 +102,9 @@ pub fn execute(args: &InitArgs) -> Result<u8, Fatal> {
     let name = args.name.clone().unwrap_or_else(|| name_of(&dir));
     let rows_made_by = match draft.rows_from {
         RowsFrom::Records => "scorewire model init, from the records of --rows",
+        RowsFrom::RecordsInPart => {
+            "scorewire model init, from the records of --rows, with drawn values for undecided columns"
+        }
         RowsFrom::Draw => "scorewire model init, from drawn rows",
     };
     let origin = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -159,7 +162,7 @@ impl Draft {
         }
         let runtime = Runtime::load(args.onnxruntime.as_deref())?;
         let (rows, rows_from) = golden_rows(&model, &columns, seen.as_ref());
-        let are_records = rows_from == RowsFrom::Records;
+        let are_records = rows_from != RowsFrom::Draw;
         let features: Vec<_> = columns.iter().map(Column::trial).collect();
         let answers = |output: &str| model.answers(&runtime, output, &features, &rows);
         let is_undecided = columns.iter().any(|column| column.feature().is_none());

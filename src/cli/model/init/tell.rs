@@ -161,6 +161,10 @@ fn left_in_words(draft: &Draft, dir: &Path, left: &[Problem]) -> Vec<String> {
         (true, RowsFrom::Records) => {
             "golden.csv was scored by ONNX Runtime here, on rows of the records: it shows that nothing changes"
         }
+        (true, RowsFrom::RecordsInPart) => {
+            "golden.csv was scored by ONNX Runtime here, on rows of the records, with drawn values for undecided columns: it shows \
+             that nothing changes"
+        }
         (true, RowsFrom::Draw) => {
             "golden.csv was scored by ONNX Runtime here, on drawn rows: it shows that nothing changes"
         }
