@@ -157,6 +157,7 @@ fn records_show_ranges_thresholds_and_golden_rows() {
     assert!(manifest.contains("# min = ") && manifest.contains(&format!("rows_made_by = {made_by:?}")), "{manifest}");
     let text = unwrapped(&place.scorewire(&[&args[..8], &["--force", "cards"]].concat()));
     assert!(text.contains("on rows of the records, with drawn values for undecided columns"), "{text}");
+    assert!(text.contains(&format!("scorewire score --package cards {}", rows.display())), "{text}");
 }
 
 #[test]

@@ -94,6 +94,9 @@ fn answers_proof_and_lost_routing_are_told() {
 
     let table = unwrapped(&check(draft.path(), &library(), &[]));
     assert!(table.contains("at all 60 decisions") && table.contains("a hair outside 0 to 1: clamped"), "{table}");
+    let draft = Draft::new("trees", "probabilities", Some(1)).write();
+    let table = unwrapped(&check(draft.path(), &library(), &[]));
+    assert!(table.contains("answers") && !table.contains("a hair outside"), "{table}");
 }
 
 #[test]

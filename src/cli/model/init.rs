@@ -131,7 +131,7 @@ pub fn execute(args: &InitArgs) -> Result<u8, Fatal> {
     let refused = left.is_empty().then(|| Package::load(&dir).err()).flatten();
     output::print(&match args.json {
         true => format!("{:#}\n", tell::json(&draft, &dir, &left)),
-        false => tell::text(&draft, &dir, &left),
+        false => tell::text(&draft, (&dir, args.rows.as_deref()), &left),
     })?;
     match refused {
         Some(fatal) => Err(fatal),
