@@ -52,7 +52,7 @@ pub struct ScoreArgs {
     /// ONNX Runtime's shared library; otherwise looked for in the usual places
     #[arg(long, value_name = "FILE", env = "SCOREWIRE_ONNXRUNTIME")]
     onnxruntime: Option<PathBuf>,
-    /// Exit with 1 when a record would be a dead letter, or would wait for its schema
+    /// Exit with 1 when a record would be a dead letter, or would wait for its schema; an input without records always does
     #[arg(long)]
     fail_on_reject: bool,
 }
@@ -87,10 +87,14 @@ pub fn execute(args: &ScoreArgs) -> Result<u8, Fatal> {
     scoring.flush()?;
     scoring.write()?;
     let totals = scoring.totals;
-    if read.is_ok() || totals.all() > 0 {
+    if totals.all() > 0 {
         output::note(&totals.in_words());
     }
     read?;
+    if totals.all() == 0 {
+        let what = format!("{} holds no record: nothing was scored", input::place(&args.file));
+        return Err(Fatal::new(exit::FAILED, what, "give at least one record; a check of none would check nothing"));
+    }
     Ok(match args.fail_on_reject && totals.rejected + totals.waiting > 0 {
         true => exit::FAILED,
         false => exit::DONE,

@@ -5,7 +5,7 @@ use super::output;
 use crate::config::Config;
 use crate::error::Fatal;
 use crate::lane::clock::SystemClock;
-use crate::model::{Model, TreeNode, list_of_classes};
+use crate::model::{AnswerRange, Model, TreeNode, list_of_classes};
 use crate::node::Prepared;
 
 /// A node's model and schemas, verified, and the warnings about them told; returns how many there were.
@@ -38,9 +38,14 @@ pub fn of_model(model: &Model) -> Vec<(&'static str, String)> {
         ("runtime", format!("ONNX Runtime {}", model.runtime.version())),
         ("features", package.wanted.features.len().to_string()),
         ("score", score(model)),
-        ("golden rows", format!("{rows} hold, largest difference {difference:.1e}")),
+        ("golden rows", format!("{rows} hold, largest difference {}", small(difference))),
         ("records", records(model)),
     ]
+}
+
+/// A difference of scores, `4.2e-7` or `0`.
+fn small(difference: f64) -> String {
+    if difference == 0.0 { "0".to_owned() } else { format!("{difference:.1e}") }
 }
 
 /// Which of the model's answers is the score.
@@ -106,6 +111,15 @@ pub fn several(nodes: usize) -> String {
     if nodes == 1 { String::new() } else { format!("{nodes} nodes: ") }
 }
 
+/// The model's answers to varied rows, and how many of them are clamped.
+pub fn answers(range: &AnswerRange) -> String {
+    let clamped = match range.clamped {
+        0 => String::new(),
+        some => format!("; {} varied rows a hair outside 0 to 1: clamped", range.share(some)),
+    };
+    format!("{}{clamped}", range.numbers())
+}
+
 /// The last word of a check that passed: what holds, and what is still to be done.
 pub fn verdict(model: &Model, warnings: usize) -> String {
     let package = &model.package;
@@ -118,5 +132,15 @@ pub fn verdict(model: &Model, warnings: usize) -> String {
         0 => holds,
         1 => format!("{holds}; see to the warning above"),
         many => format!("{holds}; see to the {many} warnings above"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_difference_is_told_as_none() {
+        assert_eq!((small(0.0), small(4.2e-7)), ("0".to_owned(), "4.2e-7".to_owned()));
     }
 }

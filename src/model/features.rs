@@ -107,13 +107,21 @@ fn read_missing(value: &Value, place: &str, problems: &mut Problems) -> Option<M
     }
 }
 
-/// A name that can stand in a CSV header, a metric label and a log line as it is.
+/// What a name may be made of that can stand in a CSV header, a metric label and a log line as it is.
+pub const IDENTIFIER_CHARS: &str = "use letters, digits, `.`, `_` and `-`";
+
+/// Whether a name may stand in a contract.
+pub fn is_identifier(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(is_plain)
+}
+
+/// A name as [`is_identifier`] wants it.
 pub fn identifier(section: &mut Section<'_>, key: &'static str, problems: &mut Problems) -> Option<String> {
     let name = section.text(key, "a name", problems)?;
-    if name.chars().all(is_plain) {
+    if is_identifier(&name) {
         return Some(name);
     }
-    problems.add(section.place(key), format!("is {name:?}"), "use letters, digits, `.`, `_` and `-`");
+    problems.add(section.place(key), format!("is {name:?}"), IDENTIFIER_CHARS);
     None
 }
 

@@ -34,10 +34,16 @@ impl Golden {
             let names: Vec<&str> = header.split(',').map(str::trim).collect();
             let expected: Vec<&str> = expected.collect();
             let column = (0..).find(|&column| names.get(column) != expected.get(column)).unwrap_or(0);
-            let name = |list: &[&str]| list.get(column).map_or("nothing".to_owned(), |name| format!("`{name}`"));
+            let name = |list: &[&str]| match list.get(column) {
+                None => "nothing".to_owned(),
+                Some(name) if name.is_empty() => "without a name".to_owned(),
+                Some(name) => format!("`{name}`"),
+            };
             let (found, wanted, column) = (name(&names), name(&expected), column + 1);
             let what = format!("is not the header of this contract: column {column} is {found}, not {wanted}");
-            let fix = format!("write {}, or correct [[features]]: both in the training's order", expected.join(","));
+            let commas = if header.contains(';') { "separate cells by commas, not by `;`: " } else { "" };
+            let fix =
+                format!("{commas}write {}, or correct [[features]]: both in the training's order", expected.join(","));
             problems.add(format!("{place} line 1"), what, fix);
             return None;
         }

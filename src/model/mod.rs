@@ -42,6 +42,7 @@ pub use answers::AnswerRange;
 pub use classes::{Class, list as list_of_classes};
 pub use curve::{CurvePoint, ProbeSettings, choose_cap};
 pub use facts::Facts;
+pub use features::{IDENTIFIER_CHARS, is_identifier};
 pub use kernels::KernelPoint;
 pub use model_file::{Answered, ModelFile, Takes};
 pub use open::{Placement, SessionSettings};

@@ -100,6 +100,11 @@ pub struct Model {
     first: Arc<Mutex<Option<Session>>>,
 }
 
+/// How ONNX Runtime refuses a graph whose trees were given float64 before the kernels, which take float32, were put there:
+/// that the graph opens without them shows that it means them.
+const FLOAT64_REFUSED: &str = "Type 'tensor(double)' of input parameter";
+const TAKES_FLOAT64: &str = "takes float64, which none of scorewire's kernels does: export the model with float32 inputs, and they can score it";
+
 /// Loads ONNX Runtime and the package, and probes the model. Call it once, before threads start and before the
 /// source subscribes. Logs the warnings of package, session and probe.
 ///
@@ -120,11 +125,20 @@ pub fn prepare(dir: &Path, settings: &ModelSettings, clock: &dyn Clock) -> Resul
     let (graph, mut tried) = match try_out(&runtime, &package, &exchanged, settings, clock) {
         // The kernel must never cost a model that works: what is wrong with the model itself shows without it too.
         Err(fatal) if exchanged.is_changed() => {
-            let what = &fatal.what;
-            let why = format!("passed its proof alone, but the graph with scorewire's kernels in it does not: {what}");
+            let takes_float64 = fatal.what.contains(FLOAT64_REFUSED);
+            let why = match takes_float64 {
+                true => TAKES_FLOAT64.to_owned(),
+                false => format!(
+                    "passed its proof alone, but the graph with scorewire's kernels in it does not: {}",
+                    fatal.what
+                ),
+            };
             let graph = exchanged.given_up(&why);
             let tried = try_out(&runtime, &package, &graph, settings, clock)?;
-            tracing::warn!("scorewire's tree kernels are not used: {}", fatal.what);
+            match takes_float64 {
+                true => tracing::warn!("scorewire's tree kernels are not used: the node {TAKES_FLOAT64}"),
+                false => tracing::warn!("scorewire's tree kernels are not used: {}", fatal.what),
+            }
             (graph, tried)
         }
         tried => {

@@ -153,7 +153,11 @@ fn records_show_ranges_thresholds_and_golden_rows() {
     let golden = std::fs::read_to_string(place.path("cards/golden.csv")).unwrap();
     assert!(golden.lines().count() > 40, "{golden}");
     let manifest = place.manifest("cards");
-    assert!(manifest.contains("# min = ") && manifest.contains("from the records of --rows"), "{manifest}");
+    let made_by = "scorewire model init, from the records of --rows, with drawn values for undecided columns";
+    assert!(manifest.contains("# min = ") && manifest.contains(&format!("rows_made_by = {made_by:?}")), "{manifest}");
+    let text = unwrapped(&place.scorewire(&[&args[..8], &["--force", "cards"]].concat()));
+    assert!(text.contains("on rows of the records, with drawn values for undecided columns"), "{text}");
+    assert!(text.contains(&format!("scorewire score --package cards {}", rows.display())), "{text}");
 }
 
 #[test]
@@ -206,6 +210,13 @@ fn a_folder_that_is_there_is_left_alone_unless_told_otherwise() {
     assert_eq!((output.status.code(), place.path("mine/model.toml").exists()), (Some(64), false), "{output:?}");
     assert_eq!(place.init(&[&args[..], &["--force"]].concat()).status.code(), Some(0));
     assert_eq!(std::fs::read_to_string(place.path("mine/note")).unwrap(), "mine");
+    // A name that no contract may have is refused before anything is written.
+    for name in ["a b", ""] {
+        let output = place.init(&["--in-schema-order", "--name", name, "named"]);
+        assert_eq!((output.status.code(), place.path("named").exists()), (Some(64), false), "{output:?}");
+        let told = told(&output);
+        assert!(told.contains(&format!("--name is {name:?}")) && told.contains("use letters, digits"), "{told}");
+    }
     // Without a name it is that of the model's file.
     assert_eq!(place.init(&["--in-schema-order"]).status.code(), Some(0));
     assert!(place.manifest("fraud").contains("name = \"fraud\""));

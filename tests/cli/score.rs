@@ -139,6 +139,24 @@ fn values_of_a_topic_are_scored_and_rejects_are_told_with_field_and_byte() {
 }
 
 #[test]
+fn a_schema_that_does_not_fit_is_told_where_the_reason_stands() {
+    let (package, schemas) = (text(&package()), schemas());
+    let folder = text(schemas.path());
+    let writer = std::fs::read_to_string(schemas.path().join("7.avsc")).unwrap();
+    let mut other: Value = serde_json::from_str(&writer).unwrap();
+    other["fields"] = serde_json::json!([{ "name": "nothing", "type": "string" }]);
+    std::fs::write(schemas.path().join("9.avsc"), other.to_string()).unwrap();
+    let output = score(&["--package", &package, "--schemas", &folder, "-"], "000000000902aa\n");
+    let reject = &lines(&output, 0)[0]["reject"];
+    assert_eq!(reject["reason"], "incompatible_schema", "{output:?}");
+    // No log and no /status are there.
+    let meaning = "this schema does not fit the model's: the warning about it on stderr says why";
+    assert_eq!(reject["meaning"], meaning);
+    let warning = "warning: records of this schema are dead letters: schema id 9: ";
+    assert!(told(&output).contains(warning), "{}", told(&output));
+}
+
+#[test]
 fn bare_data_is_scored_by_the_schema_that_is_named() {
     let (package, schemas) = (text(&package()), schemas());
     let schema = text(&schemas.path().join("7.avsc"));
@@ -216,6 +234,19 @@ fn what_cannot_be_read_is_told_and_what_does_not_hold_is_not_scored() {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 1, "{output:?}");
     assert!(told(&output).contains("1 records: ") && told(&output).contains("stdin line 2 is no hex"), "{output:?}");
+    // A check that looked at nothing must not pass.
+    let empty = folder.path().join("empty.avro");
+    let whole = text(&Path::new(&package).join("golden_records.avro"));
+    let header = lines(&score(&["--package", &package, &whole], ""), 0)[0]["block_byte"].as_u64().unwrap();
+    std::fs::write(&empty, &bytes[..header as usize]).unwrap();
+    for (file, stdin, place) in
+        [("-", "", "stdin"), ("-", "# a comment\n\n", "stdin"), (&*text(&empty), "", "empty.avro")]
+    {
+        let output = score(&["--package", &package, file], stdin);
+        assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(1), true), "{output:?}");
+        let told = told(&output);
+        assert!(told.contains(&format!("{place} holds no record")) && told.contains("fix: "), "{told}");
+    }
     let output = score(&["--package", &text(folder.path()), "-"], "");
     assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(65), true), "{output:?}");
     let model = text(&Path::new(&package).join("model.onnx"));

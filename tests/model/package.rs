@@ -100,7 +100,7 @@ fn all_problems_of_a_manifest_are_told_at_once_with_the_nearest_key() {
 
 #[test]
 fn each_single_mistake_is_named() {
-    let cases: [(Draft, &[&str]); 15] = [
+    let cases: [(Draft, &[&str]); 17] = [
         (good().replace("format = 1", "format = 2"), &["format: is 2", "format 1"]),
         (good().replace("[model]\n", "[model\n"), &["model.toml: is not TOML"]),
         (good().replace("file = \"model.onnx\"", "file = \"../model.onnx\""), &["model.file", "own folder"]),
@@ -111,6 +111,12 @@ fn each_single_mistake_is_named() {
         (good().replace("review = 0.2", "review = 0.9"), &["thresholds.review: is above"]),
         (good().replace("column = 1", "column = -1"), &["output.column: is -1"]),
         (good().edit("golden.csv", "a,b,c,d,score", "b,a,c,d,score"), &["golden.csv line 1", "write a,b,c,d,score"]),
+        // As pandas writes its index.
+        (good().edit("golden.csv", "a,b,c,d,score", ",a,b,c,d,score"), &["column 1 is without a name, not `a`"]),
+        (
+            good().edit("golden.csv", "a,b,c,d,score", "a;b;c;d;score"),
+            &["column 1 is `a;b;c;d;score`, not `a`", "separate cells by commas"],
+        ),
         (good().edit("golden.csv", "\n-", "\nx"), &["golden.csv line 2: column 1 is not a number"]),
         (good().edit("golden.csv", "\n-", "\n0,-"), &["golden.csv line 2: has 6 cells, not 5"]),
         (

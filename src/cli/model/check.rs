@@ -161,8 +161,7 @@ fn describe(prepared: &Prepared, warnings: usize) -> String {
     let placement = &report.placement;
     let batches = if report.batch_invariant { "a score does not depend on its batch" } else { "scores depend on it" };
     let memory = if model.is_shared() { "for all lanes together" } else { "per lane" };
-    let (thresholds, range) = (&package.thresholds, &report.range);
-    let (numbers, clamped) = (range.numbers(), range.share(range.clamped));
+    let thresholds = &package.thresholds;
     let mut lines = verify::of_model(model);
     if !prepared.schemas.usable().is_empty() {
         lines.push(("schemas", verify::schemas(prepared)));
@@ -170,7 +169,7 @@ fn describe(prepared: &Prepared, warnings: usize) -> String {
     lines.extend([
         ("provider", format!("{} ({} of {} nodes)", placement.provider.name(), placement.nodes, placement.nodes_total)),
         ("trees", verify::trees(model)),
-        ("answers", format!("{numbers}; {clamped} varied rows a hair outside 0 to 1: clamped")),
+        ("answers", verify::answers(&report.range)),
         ("thresholds", format!("review {}, decline {}", thresholds.review, thresholds.decline)),
         ("batch", format!("up to {} rows; {batches}", report.batch_rows_cap)),
         ("memory", format!("{:.1} MiB {memory}", report.native_bytes as f64 / f64::from(1 << 20))),

@@ -16,7 +16,7 @@ use crate::model::draft::{
     self, Asking, Column, Manifest, Named, RowsFrom, Score, Seen, Thresholding, Transaction, golden_csv, golden_rows,
     readme,
 };
-use crate::model::{MANIFEST, ModelFile, Package, Problem, Runtime};
+use crate::model::{IDENTIFIER_CHARS, MANIFEST, ModelFile, Package, Problem, Runtime, is_identifier};
 use crate::values::record::score_of;
 
 pub const EXAMPLES: &str = "\
@@ -60,7 +60,7 @@ pub struct InitArgs {
     /// The columns stand in the order of the schema's numbers, id and times left out
     #[arg(long, conflicts_with = "features")]
     in_schema_order: bool,
-    /// Name of the package; without it, that of the directory
+    /// Name of the package, of letters, digits, `.`, `_` and `-`; without it, that of the directory
     #[arg(long)]
     name: Option<String>,
     /// Write into a directory that holds files already, over those of the same names
@@ -94,11 +94,17 @@ pub fn execute(args: &InitArgs) -> Result<u8, Fatal> {
         .dir
         .clone()
         .unwrap_or_else(|| args.onnx.with_extension("").file_name().map(PathBuf::from).unwrap_or_default());
+    if let Some(name) = args.name.as_ref().filter(|name| !is_identifier(name)) {
+        return Err(Fatal::new(exit::USAGE, format!("--name is {name:?}"), IDENTIFIER_CHARS));
+    }
     check_free(&dir, args.force)?;
     let draft = Draft::of(args)?;
     let name = args.name.clone().unwrap_or_else(|| name_of(&dir));
     let rows_made_by = match draft.rows_from {
         RowsFrom::Records => "scorewire model init, from the records of --rows",
+        RowsFrom::RecordsInPart => {
+            "scorewire model init, from the records of --rows, with drawn values for undecided columns"
+        }
         RowsFrom::Draw => "scorewire model init, from drawn rows",
     };
     let origin = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -125,7 +131,7 @@ pub fn execute(args: &InitArgs) -> Result<u8, Fatal> {
     let refused = left.is_empty().then(|| Package::load(&dir).err()).flatten();
     output::print(&match args.json {
         true => format!("{:#}\n", tell::json(&draft, &dir, &left)),
-        false => tell::text(&draft, &dir, &left),
+        false => tell::text(&draft, (&dir, args.rows.as_deref()), &left),
     })?;
     match refused {
         Some(fatal) => Err(fatal),
@@ -156,7 +162,7 @@ impl Draft {
         }
         let runtime = Runtime::load(args.onnxruntime.as_deref())?;
         let (rows, rows_from) = golden_rows(&model, &columns, seen.as_ref());
-        let are_records = rows_from == RowsFrom::Records;
+        let are_records = rows_from != RowsFrom::Draw;
         let features: Vec<_> = columns.iter().map(Column::trial).collect();
         let answers = |output: &str| model.answers(&runtime, output, &features, &rows);
         let is_undecided = columns.iter().any(|column| column.feature().is_none());

@@ -153,9 +153,13 @@ fn text(renewed: &Renewed, dir: &Path, is_dry: bool) -> String {
 fn moved_in_words(moved: &Moved) -> String {
     let [reviewed, declined] = [moved.reviewed, moved.declined].map(|[before, after]| format!("{before} -> {after}"));
     format!(
-        "over the {} golden rows that were there they moved by {:.4} in the mean and {:.4} at most; {} get another decision (at or \
+        "over the {} golden rows that were there they moved by {:.4} in the mean and {:.4} at most; {} {} another decision (at or \
          above review {reviewed}, at or above decline {declined})",
-        moved.rows, moved.mean, moved.largest, moved.decisions
+        moved.rows,
+        moved.mean,
+        moved.largest,
+        moved.decisions,
+        if moved.decisions == 1 { "gets" } else { "get" }
     )
 }
 
@@ -178,4 +182,19 @@ fn as_json(renewed: &Renewed, is_dry: bool) -> serde_json::Value {
         "written": !is_dry && !renewed.files.is_empty(),
         "warnings": renewed.warnings,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_row_gets_another_decision_and_two_get_one() {
+        let told = |decisions| {
+            let moved = Moved { rows: 9, mean: 0.1, largest: 0.2, decisions, reviewed: [1, 2], declined: [0, 0] };
+            moved_in_words(&moved)
+        };
+        assert!(told(1).contains("; 1 gets another decision"), "{}", told(1));
+        assert!(told(2).contains("; 2 get another decision"), "{}", told(2));
+    }
 }

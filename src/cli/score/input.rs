@@ -36,6 +36,15 @@ pub enum Input {
     Lines(Source, String),
 }
 
+fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// The input as it is told.
+pub fn place(path: &Path) -> String {
+    if is_stdin(path) { "stdin".to_owned() } else { path.display().to_string() }
+}
+
 /// Takes each record; says whether there is to be more.
 pub type Take<'a> = dyn FnMut(&[u8], Position) -> Result<bool, Fatal> + 'a;
 
@@ -43,13 +52,10 @@ impl Input {
     /// # Errors
     /// [`exit::FAILED`] when the file cannot be read, or begins like a container file and is none.
     pub fn open(path: &Path) -> Result<Input, Fatal> {
-        let (source, place): (Box<dyn Read>, String) = match path.as_os_str() == "-" {
-            true => (Box::new(std::io::stdin()), "stdin".to_owned()),
-            false => {
-                let place = path.display().to_string();
-                let file = File::open(path).map_err(|error| cannot_read(&place, &error))?;
-                (Box::new(file), place)
-            }
+        let place = place(path);
+        let source: Box<dyn Read> = match is_stdin(path) {
+            true => Box::new(std::io::stdin()),
+            false => Box::new(File::open(path).map_err(|error| cannot_read(&place, &error))?),
         };
         let mut source = BufReader::with_capacity(BUFFER_BYTES, source);
         // A pipe may give its first bytes one by one.
@@ -111,8 +117,8 @@ fn read_lines(source: &mut Source, place: &str, take: &mut Take<'_>) -> Result<(
         if text.is_empty() || text.starts_with(b"#") {
             continue;
         }
-        let value = of_hex(text).ok_or_else(|| {
-            let what = format!("{place} line {line} is no hex");
+        let value = of_hex(text).map_err(|why| {
+            let what = format!("{place} line {line} {why}");
             Fatal::new(
                 exit::FAILED,
                 what,
@@ -127,15 +133,18 @@ fn read_lines(source: &mut Source, place: &str, take: &mut Take<'_>) -> Result<(
 }
 
 /// Pairs of hex digits; `0x` before them and spaces between them are no part of the value.
-fn of_hex(text: &[u8]) -> Option<Vec<u8>> {
+fn of_hex(text: &[u8]) -> Result<Vec<u8>, String> {
     let text = text.strip_prefix(b"0x").or_else(|| text.strip_prefix(b"\\x")).unwrap_or(text);
     let digits: Option<Vec<u8>> = text
         .iter()
         .filter(|byte| !byte.is_ascii_whitespace())
         .map(|byte| char::from(*byte).to_digit(16).map(|digit| digit as u8))
         .collect();
-    let digits = digits.filter(|digits| digits.len() % 2 == 0)?;
-    Some(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
+    let digits = digits.ok_or("is no hex")?;
+    if digits.len() % 2 == 1 {
+        return Err(format!("has {} digits of hex, an odd number: a byte has two", digits.len()));
+    }
+    Ok(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
 }
 
 fn cannot_read(place: &str, error: &std::io::Error) -> Fatal {
@@ -153,11 +162,14 @@ mod tests {
 
     #[test]
     fn hex_is_read_as_tools_print_it() {
-        assert_eq!(of_hex(b"00 0a FF"), Some(vec![0, 10, 255]));
-        assert_eq!(of_hex(b"0x00aB"), Some(vec![0, 0xAB]));
-        assert_eq!(of_hex(b"\\x0102"), Some(vec![1, 2]));
-        for wrong in [&b"0"[..], b"xyz1", b"0g", b"{\"a\": 1}"] {
-            assert_eq!(of_hex(wrong), None, "{wrong:?}");
+        assert_eq!(of_hex(b"00 0a FF"), Ok(vec![0, 10, 255]));
+        assert_eq!(of_hex(b"0x00aB"), Ok(vec![0, 0xAB]));
+        assert_eq!(of_hex(b"\\x0102"), Ok(vec![1, 2]));
+        for wrong in [&b"xyz1"[..], b"0g", b"{\"a\": 1}"] {
+            assert_eq!(of_hex(wrong), Err("is no hex".to_owned()), "{wrong:?}");
+        }
+        for cut in [&b"0x00a"[..], b"00 a"] {
+            assert_eq!(of_hex(cut), Err("has 3 digits of hex, an odd number: a byte has two".to_owned()), "{cut:?}");
         }
     }
 }

@@ -58,10 +58,14 @@ impl Lines {
                     }
                     let _ = write!(out, ",\"byte\":{}", place.byte);
                 }
-                let _ = write!(out, ",\"meaning\":{}}}", quoted(reject.meaning()));
+                let _ = write!(out, ",\"meaning\":{}}}", quoted(meaning(*reject)));
             }
             Fate::Waits(why) => {
+                let (why, fix) = why.split_once("\n  fix: ").map_or((&**why, None), |(why, fix)| (why, Some(fix)));
                 let _ = write!(out, ",\"waits\":{}", quoted(why));
+                if let Some(fix) = fix {
+                    let _ = write!(out, ",\"fix\":{}", quoted(fix));
+                }
             }
         }
         out.push_str("}\n");
@@ -69,6 +73,14 @@ impl Lines {
 
     fn feature(&self, reject: Reject) -> Option<&str> {
         self.names.get(usize::from(reject.feature()?)).map(String::as_str)
+    }
+}
+
+/// As the log has it, but for what it says of places that a process without Kafka does not have.
+fn meaning(reject: Reject) -> &'static str {
+    match reject {
+        Reject::IncompatibleSchema => "this schema does not fit the model's: the warning about it on stderr says why",
+        other => other.meaning(),
     }
 }
 

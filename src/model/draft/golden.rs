@@ -19,6 +19,8 @@ const ROWS: usize = 128;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowsFrom {
     Records,
+    /// Records, with drawn values in the columns that are not decided.
+    RecordsInPart,
     /// From the values that splits compare with, or around 0.
     Draw,
 }
@@ -76,10 +78,12 @@ pub fn golden_rows(model: &ModelFile, columns: &[Column], seen: Option<&Seen>) -
         return (draw(model, &kinds, ROWS), RowsFrom::Draw);
     };
     let (mut rows, mut sequence) = (sample.clone(), Sequence::default());
+    let mut rows_from = RowsFrom::Records;
     for (column, _) in columns.iter().enumerate().filter(|(_, column)| column.feature().is_none()) {
         rows.column_mut(column).mapv_inplace(|_| value(model, kinds[column], &mut sequence));
+        rows_from = RowsFrom::RecordsInPart;
     }
-    (rows, RowsFrom::Records)
+    (rows, rows_from)
 }
 
 /// So many rows around the values that the model's splits compare with, the same ones each time.

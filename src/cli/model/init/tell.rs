@@ -12,7 +12,8 @@ use crate::model::draft::{Column, RowsFrom, Source, texts_shown};
 use crate::model::{Problem, ScoreColumn};
 use crate::observe::terminal::wrapped;
 
-pub fn text(draft: &Draft, dir: &Path, left: &[Problem]) -> String {
+/// `rows`: the records that were given.
+pub fn text(draft: &Draft, (dir, rows): (&Path, Option<&Path>), left: &[Problem]) -> String {
     let mut text = table(head(draft));
     text.push_str("\nThe model's columns and what feeds them:\n");
     for (index, column) in draft.columns.iter().enumerate() {
@@ -31,9 +32,10 @@ pub fn text(draft: &Draft, dir: &Path, left: &[Problem]) -> String {
     for line in left_in_words(draft, dir, left) {
         text.push_str(&wrapped("  - ", &line, 4));
     }
+    let records = rows.unwrap_or(Path::new("RECORDS.avro")).display();
     let _ = write!(
         text,
-        "\nNext:\n  scorewire model check {0}\n  scorewire score --package {0} RECORDS.avro\n",
+        "\nNext:\n  scorewire model check {0}\n  scorewire score --package {0} {records}\n",
         dir.display()
     );
     text
@@ -62,11 +64,13 @@ fn head(draft: &Draft) -> Vec<(&'static str, String)> {
         Ok(value) => format!("{value}: {why}"),
         Err(why) => format!("not decided: {why}"),
     };
-    let column = score.column.clone().map(|column| match column {
-        ScoreColumn::Unsaid => "its only column".to_owned(),
-        ScoreColumn::Index(index) => format!("column {index}"),
-        ScoreColumn::Class(class) => format!("class {class}"),
-    });
+    let column = match &score.column {
+        // The reason says it.
+        Ok(ScoreColumn::Unsaid) => score.column_why.clone(),
+        Ok(ScoreColumn::Index(index)) => format!("column {index}: {}", score.column_why),
+        Ok(ScoreColumn::Class(class)) => format!("class {class}: {}", score.column_why),
+        Err(why) => format!("not decided: {why}"),
+    };
     let found = |found: &Option<(String, String)>, nothing: &str| match found {
         Some((path, why)) => format!("{path}: {why}"),
         None => nothing.to_owned(),
@@ -86,14 +90,7 @@ fn head(draft: &Draft) -> Vec<(&'static str, String)> {
         ("model", format!("by {exporter}, sha256 {}", draft.model.sha256)),
         ("columns", format!("{}, {named}", draft.columns.len())),
         ("score", or_left(&score.tensor, &score.tensor_why)),
-        (
-            "",
-            if score.tensor.is_ok() {
-                or_left(&column, &score.column_why)
-            } else {
-                "its column is open too".to_owned()
-            },
-        ),
+        ("", if score.tensor.is_ok() { column } else { "its column is open too".to_owned() }),
     ];
     lines.extend(lacking);
     lines.extend([
@@ -160,6 +157,10 @@ fn left_in_words(draft: &Draft, dir: &Path, left: &[Problem]) -> Vec<String> {
         }
         (true, RowsFrom::Records) => {
             "golden.csv was scored by ONNX Runtime here, on rows of the records: it shows that nothing changes"
+        }
+        (true, RowsFrom::RecordsInPart) => {
+            "golden.csv was scored by ONNX Runtime here, on rows of the records, with drawn values for undecided columns: it shows \
+             that nothing changes"
         }
         (true, RowsFrom::Draw) => {
             "golden.csv was scored by ONNX Runtime here, on drawn rows: it shows that nothing changes"
