@@ -36,7 +36,7 @@ impl Golden {
             let column = (0..).find(|&column| names.get(column) != expected.get(column)).unwrap_or(0);
             let name = |list: &[&str]| match list.get(column) {
                 None => "nothing".to_owned(),
-                Some(name) if name.is_empty() => "without a name".to_owned(),
+                Some(&"") => "without a name".to_owned(),
                 Some(name) => format!("`{name}`"),
             };
             let (found, wanted, column) = (name(&names), name(&expected), column + 1);
