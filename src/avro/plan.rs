@@ -56,6 +56,14 @@ pub(super) struct Found<'r> {
 }
 
 impl Found<'_> {
+    /// Takes the text that comes next as the id.
+    #[inline(always)]
+    fn read_text_id(&mut self, rest: &mut &[u8]) -> Result<(), Reject> {
+        let text = read::text(rest)?;
+        self.id = self.text_id(text, rest);
+        Ok(())
+    }
+
     /// The id that `text` is, with `rest` behind it.
     #[inline(always)]
     pub fn text_id(&self, text: &[u8], rest: &[u8]) -> TransactionId {
@@ -178,10 +186,7 @@ impl Plan {
                     let symbol = read::index(&mut rest, u32::from(symbols), Reject::BadEnumSymbol)?;
                     row[usize::from(column)] = self.meanings[(first + symbol) as usize].of(column)?;
                 }
-                Op::TransactionText => {
-                    let text = read::text(&mut rest)?;
-                    found.id = found.text_id(text, rest);
-                }
+                Op::TransactionText => found.read_text_id(&mut rest)?,
                 Op::EventTimeMillis => found.event_time_ms = Some(read::long(&mut rest)?),
                 Op::Skip(len) => read::skip(&mut rest, len as usize)?,
                 Op::SkipBytes(count) => repeat(count, || read::bytes(&mut rest).map(drop))?,
