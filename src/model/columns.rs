@@ -128,8 +128,9 @@ pub fn plain(name: &str) -> String {
 /// The features of each input, by their places: by their names where every input has one feature's, otherwise in order.
 /// `None` where neither can be, and `problems` says why.
 pub fn arrange(inputs: &[Outlet], names: &[&str], problems: &mut Problems) -> Option<Vec<Vec<usize>>> {
-    let alone = if inputs.len() == 1 { names.len() } else { 1 };
-    let widths: Vec<usize> = inputs.iter().map(|input| input.width().unwrap_or(alone)).collect();
+    // One alone that says nothing takes all there are.
+    let width = |input: &Outlet| input.width_among(inputs.len()).unwrap_or(names.len());
+    let widths: Vec<usize> = inputs.iter().map(width).collect();
     let total: usize = widths.iter().sum();
     if total != names.len() {
         let describe = |(input, width): (&Outlet, &usize)| format!("{} ({width})", input.name);

@@ -111,11 +111,9 @@ impl ModelFile {
 
     /// Columns of all inputs; of one alone, where they are declared.
     pub fn width(&self) -> Option<usize> {
-        match &self.facts.inputs[..] {
-            [] => None,
-            [only] => only.width(),
-            several => Some(several.iter().map(|input| input.width().unwrap_or(1)).sum()),
-        }
+        let inputs = &self.facts.inputs;
+        let all: Option<usize> = inputs.iter().map(|input| input.width_among(inputs.len())).sum();
+        all.filter(|_| !inputs.is_empty())
     }
 
     /// What it takes in the place of each of so many columns that a contract calls so.

@@ -110,6 +110,11 @@ impl Outlet {
         }
     }
 
+    /// The same of one among so many inputs: where there are several, one that says nothing is a column.
+    pub fn width_among(&self, inputs: usize) -> Option<usize> {
+        self.width().or((inputs > 1).then_some(1))
+    }
+
     /// Whether it is a tensor of floats.
     pub fn is_float(&self) -> bool {
         matches!(self.element(), Some(element::FLOAT | element::DOUBLE))

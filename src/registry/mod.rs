@@ -4,7 +4,8 @@
 //! [`source`] is asked by the thread that makes plans; it answers from memory, and what is not there the threads of
 //! [`pool`] fetch, which nobody waits for. [`settings`] say where and who; [`client`] makes one request, at one URL after the
 //! other; [`answers`] says what an answer means; [`fetch`] puts a schema together from several answers; [`kept`] is the
-//! folder; [`direct`] answers within the call, for a person; [`subjects`] registers what outcomes are written with, and [`examine`] looks at all of it for a check.
+//! folder; [`direct`] answers within the call, for a person; [`subjects`] registers what outcomes are written with, and
+//! [`examine`] looks at all of it for a check.
 
 pub mod answers;
 pub mod client;

@@ -1,10 +1,11 @@
 //! `scorewire model init` on a model of each form that exporters write (`scripts/train forms`): pipelines of scikit-learn with
 //! texts among them. What it leaves to a person is the output alone, and with that written the scores are Python's.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 
+use crate::model_support::forms;
 use crate::place::Place;
 
 /// A manifest's section, with its head.
@@ -50,12 +51,7 @@ fn check(form: &Path) -> String {
 #[test]
 #[ignore = "needs the exporters of scripts/train forms: scripts/test --long"]
 fn every_form_is_drafted_up_to_its_output_and_scores_as_python_does() {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/forms");
-    let made = std::fs::read_to_string(folder.join("made")).expect("scripts/train forms makes them");
-    let mut forms: Vec<PathBuf> =
-        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
-    forms.sort();
-    assert_eq!(forms.len().to_string(), made.trim());
+    let forms = forms();
     println!("| form | what | model init |\n|---|---|---|");
     forms.iter().for_each(|form| println!("{}", check(form)));
 }

@@ -1,8 +1,8 @@
 //! The models of `scripts/train forms`, one of each form that exporters write, against Python's ONNX Runtime.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::model_support::{SteppingClock, settings};
+use crate::model_support::{SteppingClock, forms, settings};
 use ndarray::{Array2, s};
 use scorewire::doors::Scorer;
 use scorewire::model::{ModelSettings, Session, prepare};
@@ -64,12 +64,7 @@ fn check(folder: &Path) -> String {
 #[test]
 #[ignore = "needs the exporters of scripts/train forms: scripts/test --long"]
 fn every_form_scores_as_pythons_onnx_runtime_does() {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/forms");
-    let made = std::fs::read_to_string(folder.join("made")).expect("scripts/train forms makes them");
-    let mut forms: Vec<PathBuf> =
-        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
-    forms.sort();
-    assert_eq!(forms.len().to_string(), made.trim());
+    let forms = forms();
     assert!(forms.len() >= 40, "{} forms", forms.len());
     println!("| form | exporter | what | the batch changes no bit | difference from Python |\n|---|---|---|---|---|");
     forms.iter().for_each(|form| println!("{}", check(form)));

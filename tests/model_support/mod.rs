@@ -16,6 +16,17 @@ pub fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
 }
 
+/// What `scripts/train forms` made: a folder for each form that exporters write.
+pub fn forms() -> Vec<PathBuf> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/forms");
+    let made = std::fs::read_to_string(folder.join("made")).expect("scripts/train forms makes them");
+    let mut forms: Vec<PathBuf> =
+        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
+    forms.sort();
+    assert_eq!(forms.len().to_string(), made.trim());
+    forms
+}
+
 /// ONNX Runtime for the tests. They never pass without it.
 pub fn library() -> PathBuf {
     let file = "libonnxruntime.so.1.28.0";

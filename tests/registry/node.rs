@@ -41,6 +41,17 @@ pub fn start(job: &Job, settings: &[String]) -> Node {
     job.start(&settings.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
+/// What a command says with the job's configuration and these settings: its exit code, stdout and stderr.
+fn said_by(job: &Job, args: &[&str], settings: &[impl AsRef<str>]) -> (Option<i32>, String, String) {
+    let mut command = scorewire();
+    command.args(args).arg("--config").arg(job.config());
+    for setting in settings {
+        command.args(["--set", setting.as_ref()]);
+    }
+    let output = command.output().unwrap();
+    (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
 /// Records of one schema id, in this partition.
 fn records(id: u32, count: usize, partition: i32) -> Vec<TestRecord> {
     let mut transactions = Transactions::new(Framing::Registry(id));
@@ -206,15 +217,7 @@ fn registering_is_an_act_of_its_own_and_a_start_without_it_is_refused() {
         refused.stderr
     );
 
-    let run = |args: &[&str]| {
-        let mut command = scorewire();
-        command.args(args).arg("--config").arg(job.config());
-        for setting in &without {
-            command.args(["--set", setting]);
-        }
-        let output = command.output().unwrap();
-        (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
-    };
+    let run = |args: &[&str]| said_by(&job, args, &without);
     let (code, said, _) = run(&["schema", "register", "--dry-run"]);
     assert_eq!((code, registry.versions(&outputs)), (Some(0), 0));
     assert!(said.contains(&format!("{outputs}: the schema of topics.outputs: the subject is new")), "{said}");
@@ -240,17 +243,11 @@ fn a_subject_of_another_program_is_left_alone() {
     let (status, answer) =
         registry.ask("PUT", &format!("/config/{outputs}"), Some(&json!({ "compatibility": "BACKWARD" })));
     assert_eq!(status, 200, "{answer}");
-    let mut command = scorewire();
-    command.args(["schema", "register", "--config"]).arg(job.config());
-    for setting in settings(&registry.url(), &job) {
-        command.args(["--set", &setting]);
-    }
-    let output = command.output().unwrap();
-    let (said, wrong) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert_eq!(output.status.code(), Some(78), "{said}{wrong}");
+    let all = settings(&registry.url(), &job);
+    let (code, said, wrong) = said_by(&job, &["schema", "register"], &all);
+    assert_eq!(code, Some(78), "{said}{wrong}");
     assert!(said.contains("is not compatible") && wrong.contains("nothing was registered"), "{said}{wrong}");
     assert_eq!((registry.versions(&outputs), registry.versions(&format!("{}-value", job.review))), (1, 0));
-    let all = settings(&registry.url(), &job);
     let refused = job.run_until_end(&all.iter().map(String::as_str).collect::<Vec<_>>());
     assert_eq!(refused.code(), Some(78), "{}", refused.stderr);
 }
@@ -288,13 +285,8 @@ fn a_registry_that_is_only_read_is_never_asked_for_schemas_of_ours() {
     }
 
     let run = |args: &[&str]| {
-        let mut command = scorewire();
-        command.args(args).arg("--config").arg(job.config());
-        for setting in &all {
-            command.args(["--set", setting]);
-        }
-        let output = command.output().unwrap();
-        (output.status.code(), String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap())
+        let (code, said, wrong) = said_by(&job, args, &all);
+        (code, said + &wrong)
     };
     let (code, said) = run(&["schema", "register"]);
     assert!(code == Some(78) && said.contains("nothing was registered") && said.contains("outputs"), "{said}");

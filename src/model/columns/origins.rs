@@ -59,7 +59,7 @@ impl Origins {
         let mut origins = Origins { inputs: inputs.len(), ..Origins::default() };
         let (mut constants, mut next) = (Constants::default(), 0);
         for input in inputs {
-            let origin = match input.width().or((inputs.len() > 1).then_some(1)) {
+            let origin = match input.width_among(inputs.len()) {
                 Some(width) => Origin::Columns((next..next + width).collect()),
                 None => Origin::Whole,
             };

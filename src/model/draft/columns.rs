@@ -161,12 +161,7 @@ fn by_place(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::avro::schemas::AvroSchema;
-
-    fn fields(text: &str) -> Vec<SchemaField> {
-        let schema = format!(r#"{{"type": "record", "name": "T", "fields": [{text}]}}"#);
-        AvroSchema::parse(&schema, "test").unwrap().fields()
-    }
+    use crate::model::draft::fields_of as fields;
 
     #[test]
     fn two_names_do_not_share_a_field_unless_they_ask_for_symbols() {

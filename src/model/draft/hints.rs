@@ -129,24 +129,20 @@ fn time(rest: &[String], fields: &[SchemaField], matcher: &Fields<'_>, transacti
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::avro::schemas::AvroSchema;
+    use crate::model::draft::fields_of;
     use crate::model::draft::transaction::transaction;
 
     #[test]
     fn names_that_ask_for_a_transform_say_what_to_write() {
-        let fields = AvroSchema::parse(
-            r#"{"type": "record", "name": "T", "fields": [
-                {"name": "eventTime", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+        let fields = fields_of(
+            r#"{"name": "eventTime", "type": {"type": "long", "logicalType": "timestamp-millis"}},
                 {"name": "account", "type": {"type": "record", "name": "A", "fields": [
                     {"name": "openedAt", "type": {"type": "long", "logicalType": "timestamp-millis"}}]}},
                 {"name": "amount", "type": "double"},
                 {"name": "avgAmount", "type": "double"},
                 {"name": "count", "type": "int"},
-                {"name": "country", "type": "string"}]}"#,
-            "test",
-        )
-        .unwrap()
-        .fields();
+                {"name": "country", "type": "string"}"#,
+        );
         let (matcher, transaction) = (Fields::new(&fields), transaction(&fields));
         let hint = |name: &str| hint(name, &fields, &matcher, &transaction);
         for (name, words) in [

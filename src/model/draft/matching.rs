@@ -174,21 +174,17 @@ impl<'a> Fields<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::avro::schemas::AvroSchema;
+    use crate::model::draft::fields_of;
 
     fn fields() -> Vec<SchemaField> {
-        AvroSchema::parse(
-            r#"{"type": "record", "name": "T", "fields": [
-                {"name": "transactionAmount", "type": "double"},
+        fields_of(
+            r#"{"name": "transactionAmount", "type": "double"},
                 {"name": "channel", "type": {"type": "enum", "name": "C", "symbols": ["POS", "E_COM"]}},
                 {"name": "customer", "type": {"type": "record", "name": "Customer", "fields": [
                     {"name": "count_1d", "type": "int"}, {"name": "avg_amount_7d", "type": "double"}]}},
                 {"name": "terminal", "type": {"type": "record", "name": "Terminal", "fields": [
-                    {"name": "count_1d", "type": "int"}, {"name": "risk_7d", "type": "double"}]}}]}"#,
-            "test",
+                    {"name": "count_1d", "type": "int"}, {"name": "risk_7d", "type": "double"}]}}"#,
         )
-        .unwrap()
-        .fields()
     }
 
     fn found(name: &str) -> String {

@@ -30,3 +30,10 @@ pub use readme::readme;
 pub use seen::{Range, Seen};
 pub use texts::{from_rows as texts_from_rows, shown as texts_shown};
 pub use transaction::{Transaction, transaction};
+
+/// The fields of a schema, for tests; `text`: as a record lists them.
+#[cfg(test)]
+fn fields_of(text: &str) -> Vec<crate::avro::fields::SchemaField> {
+    let schema = format!(r#"{{"type": "record", "name": "T", "fields": [{text}]}}"#);
+    crate::avro::schemas::AvroSchema::parse(&schema, "test").unwrap().fields()
+}

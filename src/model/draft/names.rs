@@ -67,9 +67,8 @@ fn of_inputs(inputs: &[Outlet]) -> Option<Named> {
     if columns::takes_rows(inputs) {
         return None;
     }
-    let of_input = |input: &Outlet| match input.width() {
+    let of_input = |input: &Outlet| match input.width_among(inputs.len()) {
         Some(1) => Some(vec![input.name.clone()]),
-        None if inputs.len() > 1 => Some(vec![input.name.clone()]),
         Some(width) => listed(&input.doc).filter(|names| names.len() == width && are_names(names)),
         None => None,
     };

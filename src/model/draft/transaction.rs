@@ -86,12 +86,7 @@ pub fn transaction(fields: &[SchemaField]) -> Transaction {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::avro::schemas::AvroSchema;
-
-    fn fields(text: &str) -> Vec<SchemaField> {
-        let schema = format!(r#"{{"type": "record", "name": "T", "fields": [{text}]}}"#);
-        AvroSchema::parse(&schema, "test").unwrap().fields()
-    }
+    use crate::model::draft::fields_of as fields;
 
     #[test]
     fn id_and_time_are_found_by_name_and_type() {
