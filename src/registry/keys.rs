@@ -20,6 +20,9 @@ const UNKNOWN_MAX: usize = 8_192;
 const GRACE: Duration = Duration::from_secs(2);
 const GRACES_AT_ONCE: f64 = 16.0;
 const GRACES_PER_SECOND: f64 = 0.1;
+/// Registries number schemas as they come. One of the ids that follow the highest known one is asked for once more whatever
+/// others used up: so ids that nobody knows, however many, cannot turn a new schema's first records into dead letters.
+const NEXT_IDS: u32 = 64;
 /// How long it holds that the registry does not have a key, or has something that cannot be used.
 const UNKNOWN_FOR: Duration = Duration::from_secs(10);
 const REFUSED_FOR: Duration = Duration::from_secs(60);
@@ -95,6 +98,8 @@ pub(super) struct Keys {
     probe_at: Duration,
     bucket: Bucket,
     graces: Bucket,
+    /// The highest id that has a schema.
+    highest: Option<u32>,
     /// How many entries are of these kinds.
     schemas: usize,
     open: usize,
@@ -122,6 +127,7 @@ impl Keys {
             probe_at: PROBE_EVERY,
             bucket: Bucket::new(per_second, per_second),
             graces: Bucket::new(GRACES_AT_ONCE, GRACES_PER_SECOND),
+            highest: None,
             schemas: 0,
             open: 0,
             unknown: 0,
@@ -292,7 +298,7 @@ impl Keys {
     fn missed(&mut self, key: SchemaKey, now: Duration) {
         if let Some(Entry::Open(open)) = self.entries.get_mut(&key)
             && open.misses == 0
-            && self.graces.take(now).is_ok()
+            && (is_next(key, self.highest) || self.graces.take(now).is_ok())
         {
             open.misses += 1;
             self.later.push((now + GRACE, Question::Key(key)));
@@ -338,6 +344,9 @@ impl Keys {
     }
 
     fn set(&mut self, key: SchemaKey, entry: Entry) {
+        if let (SchemaKey::Id(id), Entry::Schema { .. }) = (key, &entry) {
+            self.highest = self.highest.max(Some(id));
+        }
         if let Some(counter) = self.counter(&entry) {
             *counter += 1;
         }
@@ -359,6 +368,13 @@ impl Keys {
     /// The one schema of this text.
     fn shared(&mut self, schema: Arc<AvroSchema>) -> Arc<AvroSchema> {
         Arc::clone(self.texts.entry(schema.text().to_owned()).or_insert(schema))
+    }
+}
+
+fn is_next(key: SchemaKey, highest: Option<u32>) -> bool {
+    match (key, highest) {
+        (SchemaKey::Id(id), Some(highest)) => id > highest && id - highest <= NEXT_IDS,
+        _ => false,
     }
 }
 

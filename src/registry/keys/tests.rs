@@ -64,6 +64,28 @@ fn second_looks_are_for_a_few_and_a_flood_has_none() {
     assert_eq!((0..100).filter(|id| unknown(&mut keys, *id)).count(), 84);
 }
 
+/// The server that was asked may not have heard of a schema that another one registered a moment ago.
+#[test]
+fn the_next_id_is_asked_for_once_more_whatever_a_flood_used_up() {
+    let mut keys = Keys::new(1_000_000);
+    keys.add_kept(SchemaKey::Id(300), schema("\"int\""));
+    let mut is_dead = |id| {
+        let key = SchemaKey::Id(id);
+        keys.look_up(key, at(1));
+        while let Next::Ask(question) = keys.next(at(1)) {
+            let outcome = match question {
+                Question::Key(SchemaKey::Id(300)) => Outcome::Schema(SchemaKey::Id(300), schema("\"int\"")),
+                _ => Outcome::Nothing,
+            };
+            keys.answered(question, outcome, at(1));
+        }
+        matches!(keys.look_up(key, at(1)), Known::Unknown)
+    };
+    assert_eq!((5_000..5_100).filter(|id| is_dead(*id)).count(), 84);
+    assert!(!is_dead(301) && !is_dead(300 + NEXT_IDS));
+    assert!(is_dead(301 + NEXT_IDS) && is_dead(299), "far from the highest, or below it");
+}
+
 /// Ids that come one by one, each looked at twice: the second look costs no grace that the next one needs.
 #[test]
 fn a_key_that_stays_unknown_costs_one_grace() {
