@@ -13,7 +13,7 @@ use crate::pool::Pool;
 pub const BATCHES: [usize; 5] = [1, 3, 16, 61, 257];
 
 /// What is compared at once.
-const CHUNK_ROWS: usize = 16 * 257;
+pub const CHUNK_ROWS: usize = 16 * 257;
 
 const SPECIAL: [f32; 14] = [
     f32::NAN,
@@ -32,15 +32,23 @@ const SPECIAL: [f32; 14] = [
     -1.0,
 ];
 
-/// A line for each engine and batch size, and for each kernel that cannot score the model; answers how many scores differ in all. Each chunk of rows is scored by ONNX Runtime
-/// in one of the batch sizes, in turn, and by the others in each.
+/// What is compared of one engine in one batch size.
+#[derive(Clone, Copy, Default)]
+struct Compared {
+    rows: u64,
+    differing: u64,
+}
+
+/// A line for each engine and batch size, and for each kernel that cannot score the model; answers how many scores differ in all.
+/// Every engine scores all rows. Each chunk of them is scored in one batch size, another one with each chunk, and by ONNX Runtime
+/// in each of them in turn: a kernel for many rows takes a hundred times as long where it gets one.
 pub fn compare(bench: &Bench, rows: usize, mut tell: impl FnMut(String)) -> u64 {
     let session = |trees| bench.model(trees).session().unwrap_or_else(|fatal| panic!("{fatal}"));
     let mut reference = session(Trees::OnnxRuntime);
-    let mut engines = vec![("auto".to_owned(), session(Trees::Auto), [0u64; BATCHES.len()])];
+    let mut engines = vec![("auto".to_owned(), session(Trees::Auto), [Compared::default(); BATCHES.len()])];
     for name in kernels::names() {
         match kernels::open(bench, &name) {
-            Ok(session) => engines.push((name, session, [0; BATCHES.len()])),
+            Ok(session) => engines.push((name, session, [Compared::default(); BATCHES.len()])),
             Err(why) => tell(format!("without {name}: {why}")),
         }
     }
@@ -49,21 +57,21 @@ pub fn compare(bench: &Bench, rows: usize, mut tell: impl FnMut(String)) -> u64 
     for (number, begin) in (0..rows).step_by(CHUNK_ROWS).enumerate() {
         let count = CHUNK_ROWS.min(rows - begin);
         let chunk = source.next(count);
-        score(&mut reference, chunk, BATCHES[number % BATCHES.len()], &mut expected[..count]);
-        for (_, session, found) in &mut engines {
-            for (batch, found) in BATCHES.into_iter().zip(found) {
-                scores.fill(f64::from_bits(0x7ff8_dead_beef_0000));
-                score(session, chunk, batch, &mut scores[..count]);
-                *found += differing(&expected[..count], &scores[..count]);
-            }
+        score(&mut reference, chunk, BATCHES[number / BATCHES.len() % BATCHES.len()], &mut expected[..count]);
+        for (place, (_, session, compared)) in engines.iter_mut().enumerate() {
+            let size = (number + place) % BATCHES.len();
+            scores.fill(f64::from_bits(0x7ff8_dead_beef_0000));
+            score(session, chunk, BATCHES[size], &mut scores[..count]);
+            compared[size].rows += count as u64;
+            compared[size].differing += differing(&expected[..count], &scores[..count]);
         }
     }
-    for (name, _, found) in &engines {
-        for (batch, found) in BATCHES.into_iter().zip(found) {
-            tell(format!("bits {name} {batch} {rows} {found}"));
+    for (name, _, compared) in &engines {
+        for (batch, Compared { rows, differing }) in BATCHES.into_iter().zip(compared) {
+            tell(format!("bits {name} {batch} {rows} {differing}"));
         }
     }
-    engines.iter().flat_map(|(_, _, found)| found).sum()
+    engines.iter().flat_map(|(_, _, compared)| compared).map(|compared| compared.differing).sum()
 }
 
 pub fn differing(one: &[f64], other: &[f64]) -> u64 {

@@ -169,7 +169,8 @@ fn check_itself() {
         assert!(ns > 0 && calls == 32, "{name}: {ns} ns for {calls} calls");
     }
     let mut lines = Vec::new();
-    assert_eq!(bits::compare(&bench, 2_000, |line| lines.push(line)), 0, "{lines:?}");
+    let rows = bits::BATCHES.len() * bits::CHUNK_ROWS;
+    assert_eq!(bits::compare(&bench, rows, |line| lines.push(line)), 0, "{lines:?}");
     let compared = lines.iter().filter(|line| line.starts_with("bits ")).count();
     assert_eq!(compared, (1 + kernels.len()) * bits::BATCHES.len(), "{lines:?}");
     expected[7] = expected[7].next_up();

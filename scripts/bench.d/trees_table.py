@@ -152,9 +152,9 @@ def markdown(results):
 
 
 def bits_lines(lines):
-    """Of `bits ENGINE BATCH ROWS DIFFERING`: a line for each engine."""
+    """Of `bits ENGINE BATCH ROWS DIFFERING`, each with the rows of that batch size: a line for each engine."""
     engines = {}
     for _, name, batch, rows, differing in lines:
-        engines.setdefault((name, rows), []).append((batch, differing))
-    return [f"  {name:<18} {int(rows):,} rows; differing at " + ", ".join(f"{batch}: {differing}" for batch, differing in found)
-            for (name, rows), found in engines.items()]
+        engines.setdefault(name, []).append((batch, int(rows), differing))
+    return [f"  {name:<18} {sum(rows for _, rows, _ in found):,} rows; differing at "
+            + ", ".join(f"{batch}: {differing}" for batch, _, differing in found) for name, found in engines.items()]

@@ -37,14 +37,17 @@ const LOG_FORMAT: &str = "SCOREWIRE__LOG__FORMAT";
 const EXIT_CODES: &str = "\
 Exit codes:
   0   done
-  1   a check failed: outcomes lost, doubled, out of order or none at all, or nothing but dead letters
+  1   a check failed: outcomes lost, doubled, out of order or none at all, or
+      nothing but dead letters
   64  usage: unknown or missing arguments
   65  the model package does not hold: hash, contract, golden rows, golden records
-  69  Kafka, a topic or the schema registry cannot be reached, or the right to use it is denied
+  69  Kafka, a topic or the schema registry cannot be reached, or the right to use
+      it is denied
   70  a broken assumption inside scorewire: report it
   71  the machine lacks something: ONNX Runtime, a thread, a port
   74  outcomes cannot be delivered, or a partition cannot be read on
-  75  the drain deadline passed at shutdown, or partitions were lost: what was in flight will be scored again
+  75  the drain deadline passed at shutdown, or partitions were lost: what was in
+      flight will be scored again
   78  bad configuration: all problems are listed at once";
 
 /// Scores Avro transactions from Kafka with ONNX Runtime, in process, and sends each outcome back to Kafka
@@ -154,5 +157,22 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    /// An example that the terminal breaks is no command any more.
+    #[test]
+    fn examples_and_exit_codes_fit_a_terminal_of_80_columns() {
+        let mut commands = vec![Cli::command()];
+        let mut lines = 0;
+        while let Some(command) = commands.pop() {
+            for help in [command.get_after_help(), command.get_after_long_help()].into_iter().flatten() {
+                for line in help.to_string().lines() {
+                    assert!(line.chars().count() <= 80, "{}: {line}", command.get_name());
+                    lines += 1;
+                }
+            }
+            commands.extend(command.get_subcommands().cloned());
+        }
+        assert!(lines > 100, "{lines}");
     }
 }

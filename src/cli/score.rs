@@ -24,12 +24,15 @@ pub const EXAMPLES: &str = "\
 Examples:
   # What becomes of each record of a file
   scorewire score --package models/card-fraud-gbdt golden_records.avro
-  # Values as they stand on the topic, a line of hex for each, with the writers' schemas of the registry's ids
+  # Values as they stand on the topic, a line of hex for each, with the
+  # writers' schemas of the registry's ids
   scorewire score --package models/card-fraud-gbdt --schemas schemas values.hex
-  # The same as production is configured: ids that are in no folder are asked of its schema registry
+  # The same as production is configured: ids that are in no folder are asked
+  # of its schema registry
   scorewire score -c scorewire.toml values.hex
-  # In continuous integration: as production is configured, and a record that would be a dead letter fails the job
-  scorewire score -c scorewire.toml --fail-on-reject golden_records.avro > scores.jsonl";
+  # In continuous integration: a record that would be a dead letter fails the job
+  scorewire score -c scorewire.toml --fail-on-reject golden_records.avro \\
+      > scores.jsonl";
 
 #[derive(Args, Debug)]
 pub struct ScoreArgs {

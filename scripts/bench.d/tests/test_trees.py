@@ -187,7 +187,7 @@ class Telling(unittest.TestCase):
                          ["0.041", "0.999", "1.00", "9.99", "10.0", "99.9", "100", "1234"])
 
     def test_bits_are_told_by_engine(self):
-        lines = [line.split() for line in ("bits auto 1 1000000 0", "bits auto 16 1000000 2", "bits walk 1 1000000 0")]
+        lines = [line.split() for line in ("bits auto 1 600000 0", "bits auto 16 400000 2", "bits walk 1 1000000 0")]
         self.assertEqual(trees_table.bits_lines(lines),
                          ["  auto               1,000,000 rows; differing at 1: 0, 16: 2",
                           "  walk               1,000,000 rows; differing at 1: 0"])

@@ -21,19 +21,25 @@ use crate::values::record::score_of;
 
 pub const EXAMPLES: &str = "\
 Examples:
-  # The columns' names stand in the file, or are told; records show ranges and make golden rows
-  scorewire model init --onnx model.onnx --schema payment.avsc --rows payments.avro
-  scorewire model init --onnx model.onnx --schema payment.avsc --features amount,card_age,channel_POS payments
-  # The schema that the topic's producers registered last, from the registry of a configuration
-  scorewire model init -c scorewire.toml --onnx model.onnx --schema payments-value --features columns.txt payments
+  # The columns' names stand in the file; records show ranges, make golden rows
+  scorewire model init --onnx model.onnx --schema payment.avsc \\
+      --rows payments.avro
+  # The columns' names are told
+  scorewire model init --onnx model.onnx --schema payment.avsc \\
+      --features amount,card_age,channel_POS payments
+  # The schema that the topic's producers registered last
+  scorewire model init -c scorewire.toml --onnx model.onnx \\
+      --schema payments-value --features columns.txt payments
   # The columns stand in the order of the schema's numbers
-  scorewire model init --onnx model.onnx --schema payment.avsc --in-schema-order payments
-  # One input per column, as a scikit-learn pipeline exports: the names and the texts stand in the file
+  scorewire model init --onnx model.onnx --schema payment.avsc \\
+      --in-schema-order payments
+  # One input per column, as a scikit-learn pipeline exports: it has the names
   scorewire model init --onnx pipeline.onnx --schema payment.avsc payments
-Then see to what is left, which `scorewire model check` tells too, and look at records: scorewire score --package
+Then see to what is left, which `scorewire model check` tells too, and look at
+records: `scorewire score --package payments payments.avro`.
 
-Exit codes: 0 written; 64 usage; 65 a model that no package may have; 69 no answer of the registry; 71 no ONNX Runtime;
-74 cannot be written";
+Exit codes: 0 written; 64 usage; 65 a model that no package may have; 69 no
+answer of the registry; 71 no ONNX Runtime; 74 cannot be written";
 
 #[derive(Args, Debug)]
 pub struct InitArgs {

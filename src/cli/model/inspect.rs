@@ -18,7 +18,8 @@ Examples:
   scorewire model inspect model.onnx
   scorewire model inspect models/card-fraud-gbdt --json
 
-Exit codes: 0 it may be opened; 65 it is no ONNX model, or one that no package may have; 64 usage";
+Exit codes: 0 it may be opened; 64 usage; 65 it is no ONNX model, or one that no
+package may have";
 
 /// Characters of a metadata value that the table shows.
 const SHOWN_CHARS: usize = 200;

@@ -14,15 +14,19 @@ use crate::observe::terminal::wrapped;
 
 pub const EXAMPLES: &str = "\
 Examples:
-  # The retrained model; golden rows and records are scored anew, which is marked and counts as no check
+  # The retrained model; golden rows and records are scored anew, which is
+  # marked and counts as no check
   scorewire model update payments --onnx new.onnx --model-version 1.1.0
-  # With what the training library answered to some rows: the features, then the score
-  scorewire model update payments --onnx new.onnx --golden-rows rows.csv --made-by 'LightGBM 4.7, training/export.py'
+  # With what the training library answered: the features, then the score
+  scorewire model update payments --onnx new.onnx --golden-rows rows.csv \\
+      --made-by 'LightGBM 4.7, training/export.py'
   # Golden records, which a first draft has none of (docs/golden-records.md)
-  scorewire model update payments --golden-records golden.avro --expected golden.csv --made-by training/golden.py
+  scorewire model update payments --golden-records golden.avro \\
+      --expected golden.csv --made-by training/golden.py
 
-Exit codes: 0 written, or nothing to do; 64 usage; 65 package, model and what is given do not belong together, and nothing was
-written; 71 no ONNX Runtime; 74 cannot be written";
+Exit codes: 0 written, or nothing to do; 64 usage; 65 package, model and what is
+given do not belong together, and nothing was written; 71 no ONNX Runtime;
+74 cannot be written";
 
 #[derive(Args, Debug)]
 pub struct UpdateArgs {
