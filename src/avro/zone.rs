@@ -63,15 +63,21 @@ impl Zone {
     /// 0 to 23, of milliseconds since 1970.
     #[inline]
     pub fn hour(&self, ms: f64) -> f64 {
-        (self.local_ms(ms).rem_euclid(DAY_MS) / HOUR_MS).floor()
+        positive((self.local_ms(ms).rem_euclid(DAY_MS) / HOUR_MS).floor())
     }
 
     /// 0 for Monday to 6 for Sunday, as Python's `weekday` has it.
     #[inline]
     pub fn weekday(&self, ms: f64) -> f64 {
         // 1970 began with a Thursday.
-        ((self.local_ms(ms) / DAY_MS).floor() + 3.0).rem_euclid(7.0)
+        positive(((self.local_ms(ms) / DAY_MS).floor() + 3.0).rem_euclid(7.0))
     }
+}
+
+/// 0 for -0, which is what remains of a negative number that divides evenly: another number to a model's bits.
+#[inline]
+fn positive(value: f64) -> f64 {
+    value + 0.0
 }
 
 /// The offset in milliseconds of a name that needs no rules.
@@ -124,6 +130,12 @@ mod tests {
         assert_eq!(at("+05:30", 1_774_746_000), (6.0, 6.0));
         assert_eq!(at("-03:30", 0), (20.0, 2.0));
         assert_eq!((at("UTC", 0), at("UTC", -1), at("UTC", 86_400 * 4)), ((0.0, 3.0), (23.0, 2.0), (0.0, 0.0)));
+    }
+
+    #[test]
+    fn a_monday_at_midnight_before_1970_is_zero_and_not_minus_zero() {
+        let (hour, weekday) = at("UTC", -86_400 * 10);
+        assert_eq!((hour.to_bits(), weekday.to_bits()), (0, 0));
     }
 
     #[test]

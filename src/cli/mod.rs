@@ -40,14 +40,14 @@ Exit codes:
   1   a check failed: outcomes lost, doubled, out of order or none at all, or
       nothing but dead letters
   64  usage: unknown or missing arguments
-  65  the model package does not hold: hash, contract, golden rows, golden records
-  69  Kafka, a topic or the schema registry cannot be reached, or the right to use
-      it is denied
+  65  the model package does not hold: hash, contract, golden rows or records
+  69  Kafka, a topic or the schema registry cannot be reached, or the right to
+      use it is denied
   70  a broken assumption inside scorewire: report it
   71  the machine lacks something: ONNX Runtime, a thread, a port
   74  outcomes cannot be delivered, or a partition cannot be read on
-  75  the drain deadline passed at shutdown, or partitions were lost: what was in
-      flight will be scored again
+  75  the drain deadline passed at shutdown, or partitions were lost: what was
+      in flight will be scored again
   78  bad configuration: all problems are listed at once";
 
 /// Scores Avro transactions from Kafka with ONNX Runtime, in process, and sends each outcome back to Kafka

@@ -30,7 +30,7 @@ Examples:
   # The same as production is configured: ids that are in no folder are asked
   # of its schema registry
   scorewire score -c scorewire.toml values.hex
-  # In continuous integration: a record that would be a dead letter fails the job
+  # In continuous integration: a record that would be a dead letter fails it
   scorewire score -c scorewire.toml --fail-on-reject golden_records.avro \\
       > scores.jsonl";
 

@@ -118,12 +118,12 @@ fn headers_that_are_named_travel_alone_and_those_that_describe_a_part_go_with_it
 }
 
 /// The only record of a topic, in a consumer's hands. Field order: the record before its client.
-struct Held {
-    record: KafkaRecord,
+pub struct Held {
+    pub record: KafkaRecord,
     _source: KafkaSource,
 }
 
-fn hold(settings: &KafkaSettings, topic: &str) -> Held {
+pub fn hold(settings: &KafkaSettings, topic: &str) -> Held {
     let mut source = KafkaSource::subscribe(settings, 0, topic, false, ANSWER).expect("the group is there");
     let mut records = Vec::new();
     wait_until("the record", ANSWER, || {

@@ -1,8 +1,19 @@
 //! Outcomes that a real broker never takes. The story: a feed with microseconds for milliseconds, one dead letter of it with
 //! a timestamp of the far future, and no node of the group stays up.
 
-use crate::common::{Job, Outcome, ReadRecord, RealKafka, TestRecord, Transactions};
+use std::time::Duration;
+
+use crate::common::kafka::ANSWER;
+use crate::common::{Job, Outcome, ReadRecord, RealKafka, TestRecord, Transactions, unique_name, wait_until};
+use crate::headers::hold;
+use scorewire::config::Config;
+use scorewire::doors::{Destination, Outgoing, Part, Sink, Transactional};
+use scorewire::kafka::producer::KafkaSink;
+use scorewire::kafka::settings::{KafkaSettings, StartAt};
 use scorewire::load::simulate::payloads::Framing;
+use scorewire::values::record::{Ack, Hope, Tag};
+use scorewire::values::settings::ForwardHeaders;
+use scorewire::values::topics::{PartitionCounts, Topics};
 
 /// Larger than the topic of outputs takes.
 const LARGE: usize = 20_000;
@@ -81,4 +92,45 @@ fn each_record_comes_to_the_best_end_that_is_left_at_least_once() {
 #[test]
 fn each_record_comes_to_the_best_end_that_is_left_exactly_once() {
     each_record_comes_to_the_best_end_that_is_left("exactly_once");
+}
+
+/// The broker's word on an outcome may come between the lane's last look and the end of the transaction that it spoilt. A lane
+/// that did not hear it would send the same outcome again, until it gave up.
+#[test]
+fn a_refusal_that_comes_while_its_transaction_is_given_up_is_heard() {
+    let Some(kafka) = RealKafka::connect() else { return };
+    let narrow = [("max.message.bytes", "1000")];
+    let topics = Topics::of(|topic| {
+        let name = topic.name().replace('_', "-");
+        kafka.topic_with(&format!("late-{name}"), 1, if name == "outputs" { &narrow } else { &[] })
+    });
+    let settings = Config::new(kafka.bootstrap(), &unique_name("late"), "package").kafka;
+    let settings = KafkaSettings { start_at: Some(StartAt::Earliest), ..settings };
+    kafka.produce(topics.input(), &[TestRecord::new(0).key("k").value("v")]);
+    let held = hold(&settings, topics.input());
+
+    let (id, counts) = (unique_name("late-id"), PartitionCounts::of(|_| 1));
+    let name = (id.as_str(), ANSWER);
+    let mut sink = KafkaSink::transactional(&settings, name, &topics, &counts, &ForwardHeaders::All).unwrap();
+    Transactional::begin(&mut sink).unwrap();
+    let tag = Tag::new(3, 7);
+    let outcome = Outgoing {
+        destination: Destination::Outputs,
+        tag,
+        partition: Some(0),
+        key: Part::OfSource,
+        value: Part::Own(&[7; 4_000]),
+        timestamp_ms: None,
+        headers: &[],
+        forward: false,
+    };
+    sink.send(&outcome, &held.record).unwrap();
+    // The client knows, and nobody has asked it.
+    wait_until("the client complains", ANSWER, || sink.complaint().is_some());
+    Transactional::abort(&mut sink, ANSWER).unwrap();
+    let mut acks = Vec::new();
+    sink.poll(Duration::ZERO, &mut acks).unwrap();
+    let [Ack { tag: of, result: Err(why) }] = acks[..] else { panic!("not one refusal: {acks:?}") };
+    assert_eq!((of, why.hope), (tag, Hope::Never), "{why}");
+    assert_eq!(sink.in_flight(), 0);
 }

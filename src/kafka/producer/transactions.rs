@@ -15,6 +15,7 @@ use crate::kafka::failures::retriable::{self, SinceStart};
 use crate::kafka::failures::rights;
 use crate::kafka::settings::DOUBT_AFTER;
 use crate::kafka::wrapped::request_retries;
+use crate::values::record::Hope;
 
 /// How long a process that ends by an error waits for its open transaction to be aborted. Otherwise readers would wait
 /// for the transaction's time-out.
@@ -69,14 +70,15 @@ impl KafkaSink {
         }
     }
 
-    /// Everything in flight comes back failed, and is forgotten.
+    /// Everything in flight comes back failed, and is forgotten. But what the broker refused for good while this was under way
+    /// is told by the next poll: it is refused again, as often as it is sent.
     fn give_up_in_flight(&mut self, limit: Duration) -> Result<(), TransactionError> {
         const SLICE: Duration = Duration::from_millis(1);
         self.producer.purge_all();
         let mut acks = Vec::new();
         for _ in 0..=limit.as_millis() {
             self.poll(SLICE, &mut acks).map_err(|fatal| TransactionError::Renew(fatal.what))?;
-            acks.clear();
+            self.late.extend(acks.drain(..).filter(|ack| ack.result.is_err_and(|why| why.hope == Hope::Never)));
             if self.in_flight == 0 {
                 return Ok(());
             }
