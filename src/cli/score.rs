@@ -30,7 +30,8 @@ Examples:
   # The same as production is configured: ids that are in no folder are asked
   # of its schema registry
   scorewire score -c scorewire.toml values.hex
-  # In continuous integration: a record that would be a dead letter fails it
+  # In continuous integration: a record that would be a dead letter fails the
+  # job
   scorewire score -c scorewire.toml --fail-on-reject golden_records.avro \\
       > scores.jsonl";
 

@@ -98,7 +98,7 @@ pub(super) struct Keys {
     probe_at: Duration,
     bucket: Bucket,
     graces: Bucket,
-    /// The highest id that has a schema.
+    /// The highest id that has a schema, or had one.
     highest: Option<u32>,
     /// How many entries are of these kinds.
     schemas: usize,

@@ -43,7 +43,10 @@ impl From<&Value> for Tree {
             }
             Value::Decimal(decimal) => {
                 // One of no bytes, as a flipped length leaves it, is read by apache-avro and not given back: it is zero.
-                let bytes = Vec::<u8>::try_from(decimal).unwrap_or_default();
+                let bytes = Vec::<u8>::try_from(decimal).unwrap_or_else(|why| {
+                    assert!(why.to_string().contains("sign extension 0 "), "a decimal keeps its length: {why}");
+                    Vec::new()
+                });
                 let sign = bytes.first().map_or(0, |first| if first & 0x80 == 0 { 0u8 } else { 0xFF });
                 // What a flipped length makes longer than this is padding, or else nobody's number.
                 let significant = &bytes[bytes.len().saturating_sub(16)..];

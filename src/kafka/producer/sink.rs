@@ -24,7 +24,7 @@ use crate::values::topics::{PartitionCounts, Topics};
 /// What the delivery callback leaves behind for the owner.
 #[derive(Default)]
 pub(super) struct Reports {
-    acks: Vec<Ack>,
+    pub(super) acks: Vec<Ack>,
     fatal: bool,
     /// A connection was lost, or an answer did not come in time.
     pub(super) trouble: bool,
@@ -59,8 +59,6 @@ pub struct KafkaSink {
     forward: ForwardHeaders,
     standing: Standing,
     pub(super) in_flight: usize,
-    /// Refusals that an abort heard of: the next poll tells them.
-    pub(super) late: Vec<Ack>,
     blueprint: Blueprint,
     /// Sends in transactions only.
     pub(super) transaction: Option<Transaction>,
@@ -158,7 +156,6 @@ impl KafkaSink {
             forward: forward.clone(),
             standing: Standing::default(),
             in_flight: 0,
-            late: Vec::new(),
             blueprint,
             transaction: None,
             handover,
@@ -170,7 +167,6 @@ impl KafkaSink {
     pub(super) fn replace_client(&mut self) -> Result<(), Fatal> {
         self.producer = self.blueprint.build(self.handover)?;
         self.in_flight = 0;
-        self.late.clear();
         self.transaction = self.transaction.take().map(|_| Transaction::default());
         Ok(())
     }
@@ -237,7 +233,6 @@ impl Sink<KafkaRecord> for KafkaSink {
         self.producer.poll(wait);
         let reports = self.producer.reports();
         self.in_flight -= reports.acks.len();
-        acks.append(&mut self.late);
         acks.append(&mut reports.acks);
         let ends_here = reports.fatal && self.transaction.is_none();
         if ends_here { Result::Err(self.fatal()) } else { Ok(()) }

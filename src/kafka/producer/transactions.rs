@@ -75,15 +75,21 @@ impl KafkaSink {
     fn give_up_in_flight(&mut self, limit: Duration) -> Result<(), TransactionError> {
         const SLICE: Duration = Duration::from_millis(1);
         self.producer.purge_all();
-        let mut acks = Vec::new();
+        let mut refused = Vec::new();
         for _ in 0..=limit.as_millis() {
-            self.poll(SLICE, &mut acks).map_err(|fatal| TransactionError::Renew(fatal.what))?;
-            self.late.extend(acks.drain(..).filter(|ack| ack.result.is_err_and(|why| why.hope == Hope::Never)));
+            self.poll(SLICE, &mut refused).map_err(|fatal| TransactionError::Renew(fatal.what))?;
+            refused.retain(|ack| ack.result.is_err_and(|why| why.hope == Hope::Never));
             if self.in_flight == 0 {
-                return Ok(());
+                break;
             }
         }
-        Result::Err(TransactionError::Renew(format!("{} outcomes cannot be purged", self.in_flight)))
+        let left = self.in_flight;
+        self.in_flight += refused.len();
+        self.producer.reports().acks.append(&mut refused);
+        match left {
+            0 => Ok(()),
+            left => Result::Err(TransactionError::Renew(format!("{left} outcomes cannot be purged"))),
+        }
     }
 }
 
