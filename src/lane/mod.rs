@@ -16,6 +16,7 @@ mod reports;
 mod run_end;
 pub mod schema_desk;
 pub mod score;
+pub mod scoring;
 mod show;
 mod shutdown;
 pub mod state;
