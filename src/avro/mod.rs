@@ -28,6 +28,7 @@ mod logical;
 mod meaning;
 mod ops;
 pub mod outcome;
+pub mod output;
 pub mod plan;
 pub mod planner;
 pub mod problem;
