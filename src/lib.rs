@@ -121,4 +121,5 @@ pub mod model;
 pub mod node;
 pub mod observe;
 pub mod registry;
+pub mod replay;
 pub mod values;

@@ -8,6 +8,7 @@ mod offline;
 mod own_schemas;
 mod prepared;
 mod registry;
+mod second_answers;
 mod starting;
 
 use std::sync::Arc;
@@ -41,6 +42,7 @@ pub use offline::{Fate, Offline, Outcome};
 pub use own_schemas::{OwnSchemas, newest as newest_schemas};
 pub use prepared::Prepared;
 pub use registry::Registry;
+pub use second_answers::{SecondAnswers, notes as schema_notes};
 
 /// How long the cluster may take to answer the questions asked at start.
 const INSPECT_TIMEOUT: Duration = Duration::from_secs(10);

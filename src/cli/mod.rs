@@ -20,6 +20,7 @@ mod oracle_column;
 mod output;
 mod pages;
 mod register;
+pub mod replay;
 mod report_args;
 pub mod run;
 pub mod schema;
@@ -75,6 +76,9 @@ enum Command {
     /// Show what records become, without Kafka: features, score, decision or reject of each, as JSON lines
     #[command(after_help = score::EXAMPLES)]
     Score(score::ScoreArgs),
+    /// Score a piece of the input again and compare with the recorded outputs: backtest of a model, or audit
+    #[command(after_help = replay::EXAMPLES)]
+    Replay(Box<replay::ReplayArgs>),
     /// Make model packages, and look at them
     #[command(subcommand, after_help = EXIT_CODES)]
     Model(model::ModelCommand),
@@ -120,6 +124,7 @@ fn dispatch(cli: Cli) -> Result<u8, Fatal> {
         Some(Command::Demo(args)) => demo::execute(args),
         Some(Command::Load(args)) => load::execute(&args),
         Some(Command::Score(args)) => score::execute(&args),
+        Some(Command::Replay(args)) => replay::execute(&args),
         Some(Command::Model(command)) => model::execute(command),
         Some(Command::Config(command)) => config::execute(command),
         Some(Command::Schema(args)) => schema::execute(&args),

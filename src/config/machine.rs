@@ -23,6 +23,19 @@ impl Machine {
     }
 }
 
+/// Bytes that this process may take now: what the machine has available, or what is left to its control group. `None` where
+/// neither can be read.
+pub fn free_memory_bytes() -> Option<u64> {
+    let of_machine = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| available_bytes(&text));
+    of_machine.into_iter().chain(cgroup::memory_left_bytes(Path::new("/"))).min()
+}
+
+/// What the kernel would free without swapping, of `/proc/meminfo`.
+fn available_bytes(meminfo: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1_024)
+}
+
 fn allowed_cores() -> BTreeSet<usize> {
     match rustix::thread::sched_getaffinity(None) {
         Ok(set) => (0..rustix::thread::CpuSet::MAX_CPU).filter(|core| set.is_set(*core)).collect(),
@@ -36,4 +49,17 @@ fn host_name() -> String {
     let name: String =
         name.trim().chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')).collect();
     if name.is_empty() { "scorewire".to_owned() } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn free_memory_is_what_the_kernel_says() {
+        let text = "MemTotal:       24689764 kB\nMemFree:          100000 kB\nMemAvailable:   23000000 kB\n";
+        assert_eq!(available_bytes(text), Some(23_000_000 * 1_024));
+        assert_eq!((available_bytes("MemTotal: 5 kB\n"), available_bytes("MemAvailable: x kB\n")), (None, None));
+        assert!(free_memory_bytes().expect("Linux has /proc") > 0);
+    }
 }

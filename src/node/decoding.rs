@@ -118,6 +118,11 @@ impl Preloaded {
         self.notes.iter().for_each(ingest::log);
     }
 
+    /// What makes the plans, for whoever asks it within the call.
+    pub(super) fn into_planner(self) -> Planner {
+        self.planner
+    }
+
     /// The desk where further schemas are read and compiled, and each lane's end of it. What was told is not told again,
     /// but shown in `/status`.
     pub fn desk(self, lanes: &[Arc<LaneStats>]) -> (SchemaDesk, Vec<Plans>) {

@@ -56,6 +56,20 @@ impl OwnSchemas {
         OwnSchemas { forms: OutcomeForms::default(), outputs, review }
     }
 
+    /// For somebody who reads what others wrote: the ids are asked for, and nothing is registered. Those that nobody tells are
+    /// no ids of ours.
+    pub fn of_reader(registry: &Registry, topics: &Topics) -> OwnSchemas {
+        let mut finder = Finder { registry, away: None };
+        let mut ids = |of: Written| {
+            let settings = registry.client.settings();
+            let id_of =
+                |version: &Version| Some((version.number, finder.earlier(&own(of, *version, settings, topics))?));
+            of.versions().iter().filter_map(id_of).collect()
+        };
+        let (outputs, review) = (ids(Written::Outputs), ids(Written::Review));
+        OwnSchemas { forms: OutcomeForms::default(), outputs, review }
+    }
+
     /// Looks the newest up, and registers it where that is configured; then the earlier ones, as what lies in the topics may
     /// still be theirs. While the registry is away what is kept counts.
     ///

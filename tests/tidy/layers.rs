@@ -25,11 +25,13 @@ pub const LAYERS: &[(&str, &[&str])] = &[
         "node",
         &["error", "values", "compare", "doors", "avro", "model", "observe", "registry", "kafka", "lane", "config"],
     ),
+    // Beside a node: it reads what the node reads and wrote.
+    ("replay", &["error", "values", "compare", "doors", "avro", "model", "kafka", "lane", "config", "node"]),
     (
         "cli",
         &[
             "error", "values", "compare", "doors", "avro", "model", "observe", "registry", "kafka", "lane", "config",
-            "load", "node",
+            "load", "node", "replay",
         ],
     ),
     // The allocator is chosen there.

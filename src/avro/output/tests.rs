@@ -1,3 +1,4 @@
+use apache_avro::reader::datum::GenericDatumReader;
 use proptest::prelude::*;
 
 use super::*;
@@ -92,7 +93,8 @@ fn with_everything(output: &[u8]) -> Vec<u8> {
 fn every_version_says_what_was_decided_by_whom_and_on_what() {
     let mut reader = OutputReader::new(&[]);
     let text = TransactionId::Text { start: 0, len: 4 };
-    for (id, said) in [(text, Some(&b"tx-1"[..])), (TransactionId::Absent, None), (TransactionId::Long(7), Some(b"7"))] {
+    for (id, said) in [(text, Some(&b"tx-1"[..])), (TransactionId::Absent, None), (TransactionId::Long(7), Some(b"7"))]
+    {
         for schema in [SchemaKey::Raw, SchemaKey::Id(9), SchemaKey::Fingerprint(1), SchemaKey::Guid([3; 16])] {
             let score = f64::from_bits(0x3FEF_FFFF_FFFF_FFFF);
             let output = written(&scored(id, score, schema));
@@ -113,7 +115,7 @@ fn fields_that_are_planned_are_read_where_somebody_writes_them() {
     // The same bytes as apache_avro reads them: the layout above is the schema's.
     let schema = apache_avro::Schema::parse_str(Written::Outputs.text()).unwrap();
     let mut rest = &output[10..];
-    apache_avro::from_avro_datum(&schema, &mut rest, None).unwrap();
+    GenericDatumReader::builder(&schema).build().unwrap().read_value(&mut rest).unwrap();
     assert!(rest.is_empty());
 }
 

@@ -119,6 +119,15 @@ pub(in crate::kafka) fn reach(
     Ok(found.counts)
 }
 
+/// How many partitions each of these topics has, for somebody who reads them and does nothing else.
+///
+/// # Errors
+/// Those of [`inspect`].
+pub fn partitions(settings: &KafkaSettings, topics: &[&str], timeout: Duration) -> Result<Vec<i32>, Fatal> {
+    let read: Vec<_> = topics.iter().map(|topic| (*topic, "Read")).collect();
+    reach(&reader_settings(settings), &read, timeout)
+}
+
 /// Why a topic's partitions cannot be told.
 #[derive(Clone, Copy)]
 enum Trouble {

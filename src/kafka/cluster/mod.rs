@@ -8,5 +8,5 @@ pub(super) mod offsets;
 pub mod starting_offsets;
 mod topic_settings;
 
-pub use inspect::{Inspected, inspect};
+pub use inspect::{Inspected, inspect, partitions};
 pub(super) use inspect::{how_to_create, reach};

@@ -51,6 +51,25 @@ pub fn kept(settings: &KafkaSettings, topic: &str, partitions: i32) -> Result<Ve
     kept_of(&client, named(settings, &topic), &partitions)
 }
 
+/// The offset of the first record at or after a time, in milliseconds since the epoch, of each partition of any topic; `None`
+/// where there is none.
+///
+/// # Errors
+/// Those of [`kept`].
+pub fn at_time(
+    settings: &KafkaSettings,
+    topic: &str,
+    partitions: i32,
+    time_ms: i64,
+) -> Result<Vec<Option<i64>>, Fatal> {
+    let (topic, partitions) = (c_string(topic)?, Vec::from_iter(0..partitions));
+    let client = GroupClient::begin(settings, "read_committed")?;
+    // A negative number is a place, and no time.
+    let found = named(settings, &topic).bounds(&client.client, &partitions, time_ms.max(0));
+    let found = found.map_err(|fatal| client.explain(fatal))?;
+    Ok(found.into_iter().map(|at| (at.offset >= 0).then_some(at.offset)).collect())
+}
+
 fn named<'a>(settings: &'a KafkaSettings, topic: &'a CStr) -> GroupAndTopic<'a> {
     GroupAndTopic { topic, group: &settings.group, user: settings.user_of(&settings.consumer_properties) }
 }

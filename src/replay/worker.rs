@@ -1,0 +1,150 @@
+//! One thread of a replay: takes pieces of the input, scores their records as a lane does, and counts them.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::index::Index;
+use super::ranges::Range;
+use super::reader::{Reader, Record};
+use super::tally::{Now, Rules, Tally};
+use super::work::Work;
+use crate::avro::wire::SCHEMA_ID_HEADER;
+use crate::compare::Inputs;
+use crate::doors::{ScoreError, SourceRecord};
+use crate::error::{Fatal, exit};
+use crate::kafka::consumer::RangeSource;
+use crate::kafka::settings::KafkaSettings;
+use crate::lane::clock::SystemClock;
+use crate::lane::scoring::{Answer, Broken, Given, Scoring};
+use crate::model::Session;
+use crate::node::{SecondAnswers, schema_notes};
+use crate::values::record::TransactionId;
+
+/// What all threads look at, and none changes but the counters.
+pub struct Job<'a> {
+    pub settings: &'a KafkaSettings,
+    pub topic: &'a str,
+    pub answers: &'a SecondAnswers,
+    pub index: &'a Index,
+    pub rules: &'a Rules,
+    pub work: Work,
+    /// Offsets that are behind the threads.
+    pub done: AtomicU64,
+    /// Set when one of them has failed.
+    pub stop: AtomicBool,
+    pub clock: SystemClock,
+}
+
+/// What a thread has found.
+#[derive(Default)]
+pub struct Found {
+    pub tally: Tally,
+    /// What there is to tell of schemas.
+    pub notes: Vec<String>,
+}
+
+/// Works until nothing is left.
+///
+/// # Errors
+/// Those of [`Reader::poll`]; [`exit::MODEL`] when the model fails on row after row.
+pub fn run(job: &Job<'_>) -> Result<Found, Fatal> {
+    let mut worker = Worker {
+        job,
+        scoring: job.answers.scoring()?,
+        answers: Vec::new(),
+        id: String::new(),
+        found: Found::default(),
+    };
+    let Some(mut piece) = job.work.take(None) else { return Ok(worker.found) };
+    let mut reader = Reader::new(RangeSource::open(job.settings, job.topic)?, job.topic, job.clock);
+    reader.begin(piece)?;
+    let (mut ended, mut behind) = (Vec::new(), piece.from);
+    let room = worker.scoring.batch_rows();
+    while !job.stop.load(Ordering::Relaxed) {
+        let records = reader.poll(room, &mut ended)?;
+        worker.answer(records)?;
+        let reached = match (ended.is_empty(), records.last()) {
+            (false, _) => piece.until,
+            (true, Some(last)) => last.position().offset + 1,
+            (true, None) => behind,
+        };
+        job.done.fetch_add((reached - behind).unsigned_abs(), Ordering::Relaxed);
+        behind = reached;
+        if ended.is_empty() {
+            continue;
+        }
+        let Some(next) = job.work.take(Some(piece)) else { break };
+        go_on(&mut reader, piece, next)?;
+        (piece, behind) = (next, next.from);
+    }
+    worker.found.notes = schema_notes(&mut worker.scoring);
+    Ok(worker.found)
+}
+
+fn go_on(reader: &mut Reader<SystemClock>, last: Range, next: Range) -> Result<(), Fatal> {
+    if (last.partition, last.until) == (next.partition, next.from) {
+        reader.extend(next);
+        return Ok(());
+    }
+    reader.end(last.partition)?;
+    reader.begin(next)
+}
+
+struct Worker<'a> {
+    job: &'a Job<'a>,
+    scoring: Scoring<Session>,
+    answers: Vec<Answer>,
+    /// Room for a number as text.
+    id: String,
+    found: Found,
+}
+
+impl Worker<'_> {
+    fn answer(&mut self, records: &[Record]) -> Result<(), Fatal> {
+        for batch in records.chunks(self.scoring.batch_rows()) {
+            let needs_header = self.scoring.needs_header();
+            let given = batch.iter().map(|record| Given {
+                header: if needs_header { record.header(SCHEMA_ID_HEADER) } else { None },
+                value: record.value(),
+            });
+            let scored = self.scoring.score(given, &mut self.answers, &self.job.clock);
+            scored.map_err(|Broken(error)| self.broken(error))?;
+            for (answer, record) in self.answers.iter().zip(batch) {
+                let at = record.position();
+                let now = match answer {
+                    Answer::Scored { score, decision, decoded, .. } => Now::Scored {
+                        score: *score,
+                        decision: *decision,
+                        id: id_text(decoded.id, record.value(), &mut self.id),
+                    },
+                    Answer::Rejected(reject, _) => Now::Rejected(*reject),
+                    Answer::Waits(_) => Now::Waits,
+                };
+                let of = (self.job.index, self.job.rules);
+                self.found.tally.add(of, at, now, |_| Inputs::Unknown);
+            }
+        }
+        Ok(())
+    }
+
+    fn broken(&self, error: Option<ScoreError>) -> Fatal {
+        let why = error.map(|error| error.text).unwrap_or_default();
+        let dir = self.job.answers.package().dir.display();
+        let what = format!("model package {dir}: the model fails on row after row: {why}");
+        Fatal::new(exit::MODEL, what, "export the model anew; a plain runtime should score these rows too")
+    }
+}
+
+/// As outputs have it.
+fn id_text<'a>(id: TransactionId, value: Option<&'a [u8]>, room: &'a mut String) -> Option<&'a [u8]> {
+    match id {
+        TransactionId::Absent => None,
+        TransactionId::Long(id) => {
+            room.clear();
+            // Writing to a string cannot fail.
+            let _ = write!(room, "{id}");
+            Some(room.as_bytes())
+        }
+        TransactionId::Text { start, len } => value?.get(start as usize..)?.get(..len as usize),
+    }
+}
