@@ -172,7 +172,9 @@ fn joined(whole: Result<Found, Fatal>, found: Result<Found, Fatal>, job: &Job<'_
     }
     let (mut whole, found) = (whole?, found?);
     whole.tally.merge(found.tally);
-    whole.notes.extend(found.notes);
+    let is_new = |note: &String| !whole.notes.contains(note);
+    let new: Vec<String> = found.notes.into_iter().filter(is_new).collect();
+    whole.notes.extend(new);
     Ok(whole)
 }
 

@@ -220,8 +220,8 @@ impl Drop for RangeSource {
             if self.client.is_closed() {
                 return;
             }
-            // Nobody reads them any more.
-            let taken = self.client.take(SLICE, 0, 1);
+            // Nobody reads what is left, and there may be much.
+            let taken = self.client.take(SLICE, 0, TAKE_MAX);
             (0..taken).for_each(|at| drop(self.client.hand_out(at)));
         }
     }
