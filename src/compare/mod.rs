@@ -3,6 +3,9 @@
 
 pub mod comparison;
 pub mod difference;
+pub mod drift;
+pub mod labelled;
+pub mod labels;
 pub mod pair;
 pub mod psi;
 pub mod scores;
@@ -10,6 +13,9 @@ mod worst;
 
 pub use comparison::{Comparison, FirstDiffering, InputCounts};
 pub use difference::Quantiles;
+pub use drift::{Bin, FeatureDrift, FeaturePsi};
+pub use labelled::{AtThreshold, LabelFigures, LabelledScores, SideFigures, Thresholds};
+pub use labels::Labels;
 pub use pair::{Answer, Inputs, Pair};
 pub use psi::{Psi, psi_of_scores};
 pub use scores::ScoreHistogram;
