@@ -8,6 +8,7 @@ pub mod labelled;
 pub mod labels;
 pub mod pair;
 pub mod psi;
+pub mod report;
 pub mod scores;
 mod worst;
 
@@ -18,5 +19,6 @@ pub use labelled::{AtThreshold, LabelFigures, LabelledScores, SideFigures, Thres
 pub use labels::Labels;
 pub use pair::{Answer, Inputs, Pair};
 pub use psi::{Psi, psi_of_scores};
+pub use report::{Count, Kind, Report, Side, Sides};
 pub use scores::ScoreHistogram;
 pub use worst::WorstPair;

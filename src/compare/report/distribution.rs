@@ -26,7 +26,8 @@ pub struct Step {
 
 impl Distribution {
     pub fn of(before: &ScoreHistogram, after: &ScoreHistogram) -> Distribution {
-        let sum = |histogram: &ScoreHistogram, step| histogram.counts()[first_cell(step)..first_cell(step + 1)].iter().sum();
+        let sum =
+            |histogram: &ScoreHistogram, step| histogram.counts()[first_cell(step)..first_cell(step + 1)].iter().sum();
         let steps: Vec<Step> = (0..STEPS)
             .map(|step| Step {
                 from: ScoreHistogram::edge(first_cell(step)),

@@ -91,6 +91,9 @@ mod tests {
         assert_eq!([score(0.25), score(0.0), score(1.25e-7), score(1.0)], ["0.250000", "0", "1.250e-7", "1.000000"]);
         assert_eq!([signed(0.5), signed(-0.5), signed(0.0)], ["+0.500000", "-0.500000", "0"]);
         assert_eq!([index(0.12345), index(0.0), index(0.000_01)], ["0.1235", "0.0000", "1.0e-5"]);
-        assert_eq!([count(7), count(1_234_567), records(1), records(1_000)], ["7", "1,234,567", "1 record", "1,000 records"]);
+        assert_eq!(
+            [count(7), count(1_234_567), records(1), records(1_000)],
+            ["7", "1,234,567", "1 record", "1,000 records"]
+        );
     }
 }
