@@ -1,18 +1,28 @@
 //! `scorewire replay`: a piece of the input, scored again beside the recorded outputs.
 
+use std::fs::File;
+use std::io::{self, Write};
 use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use jiff::Timestamp;
 
 use super::config_args::ConfigArgs;
 use super::output;
-use crate::config::descriptors;
+use crate::compare::report::{html, text};
+use crate::compare::{Labels, labels};
 use crate::config::machine::Machine;
+use crate::config::{Config, descriptors};
+use crate::doors::Clock;
 use crate::error::{Fatal, exit};
+use crate::lane::clock::SystemClock;
+use crate::node::SecondAnswers;
 use crate::observe::log;
 use crate::replay::places::Place;
-use crate::replay::verdict::{Rule, Verdict};
-use crate::replay::{self, Options};
+use crate::replay::report::Rule;
+use crate::replay::{self, Options, report};
+use crate::values::secret::MASK;
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -53,6 +63,12 @@ pub struct ReplayArgs {
     /// missing
     #[arg(long)]
     bit_equal: bool,
+    /// What turned out to be fraud: CSV with a header, a column id or transaction_id and a column fraud of 0 and 1
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+    /// Write the report as one self-contained HTML page
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Threads that score; by default one for each core
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
@@ -73,22 +89,113 @@ pub fn execute(args: &ReplayArgs) -> Result<u8, Fatal> {
     loaded.warnings.iter().for_each(|warning| output::warn(warning));
     // Threads that start from here on inherit it, those of clients too. Where it is refused, nothing is lost.
     let _ = rustix::process::nice(NICE);
+    // Before the work: what is wrong with either would be found after it.
+    let mut page = args.html.as_deref().map(Page::create).transpose()?;
+    let labels = args.labels.as_deref().map(labels::read).transpose()?;
     let (answers, own, warnings) = replay::prepare(&loaded.config)?;
     warnings.iter().for_each(|warning| output::warn(warning));
-    let options = Options {
-        from: args.from.clone(),
-        to: args.to.clone(),
-        against: args.against.clone(),
-        outputs_from: args.outputs_from.clone(),
-        threads: args.threads.unwrap_or_else(cores),
-        bit_equal: args.bit_equal,
-    };
-    let findings = replay::run(&loaded.config, &options, &answers, &own)?;
+    let started_us = SystemClock::new().wall_us();
+    let findings = replay::run(&loaded.config, &args.options(), (&answers, &own), labels.as_ref())?;
     findings.notes.iter().for_each(|note| output::warn(note));
-    let rule = if args.bit_equal { Rule::BitEqual } else { Rule::Flips(args.max_flips) };
-    let verdict = Verdict::of(&findings, rule);
-    output::print(&format!("{verdict:#?}\n{:#?}\n{:#?}\n", findings.tally.counts, findings.index.counts()))?;
-    Ok(if verdict.passed { exit::DONE } else { exit::FAILED })
+    let known = args.facts(&loaded.config, &answers, labels.as_ref(), started_us);
+    let report = report::of(&findings, &answers, args.rule(), known);
+    if let Some(page) = &mut page {
+        page.write(&html::page(&report))?;
+    }
+    output::print(&if args.json { format!("{}\n", report.json()) } else { text::text(&report) })?;
+    Ok(if report.passed() { exit::DONE } else { exit::FAILED })
+}
+
+impl ReplayArgs {
+    fn options(&self) -> Options {
+        Options {
+            from: self.from.clone(),
+            to: self.to.clone(),
+            against: self.against.clone(),
+            outputs_from: self.outputs_from.clone(),
+            threads: self.threads.unwrap_or_else(cores),
+            bit_equal: self.bit_equal,
+        }
+    }
+
+    fn rule(&self) -> Rule {
+        if self.bit_equal { Rule::BitEqual } else { Rule::Flips(self.max_flips) }
+    }
+
+    /// Where the report is from, as far as the command line and the machine say it.
+    fn facts(
+        &self,
+        config: &Config,
+        answers: &SecondAnswers,
+        labels: Option<&Labels>,
+        started_us: i64,
+    ) -> Vec<(String, String)> {
+        let package = answers.package();
+        let mut facts = vec![
+            ("command".to_owned(), command_line(std::env::args())),
+            ("started".to_owned(), utc(started_us)),
+            ("scorewire".to_owned(), format!("{} (commit {})", env!("CARGO_PKG_VERSION"), env!("SCOREWIRE_COMMIT"))),
+            ("scored by".to_owned(), answers.scored_by()),
+            ("brokers".to_owned(), config.kafka.bootstrap.clone()),
+            ("package".to_owned(), package.dir.display().to_string()),
+            ("reference rows".to_owned(), format!("{} golden rows of the package", package.golden.rows.nrows())),
+        ];
+        if let (Some(path), Some(labels)) = (&self.labels, labels) {
+            let (len, fraud) = (labels.len(), labels.fraud());
+            facts.push(("labels".to_owned(), format!("{}: {len} transactions, {fraud} fraud", path.display())));
+        }
+        facts
+    }
+}
+
+/// As it was typed, with quotes where a shell needs them. What `--set` sets may be a password, and is not shown.
+fn command_line(args: impl Iterator<Item = String>) -> String {
+    let mut text = "scorewire".to_owned();
+    let mut is_set = false;
+    for word in args.skip(1) {
+        let key = match (is_set, word.strip_prefix("--set=")) {
+            (true, _) => Some(("", word.as_str())),
+            (false, Some(pair)) => Some(("--set=", pair)),
+            (false, None) => None,
+        };
+        let shown = match key.and_then(|(start, pair)| Some((start, pair.split_once('=')?.0))) {
+            Some((start, key)) => format!("{start}{key}={MASK}"),
+            None => word.clone(),
+        };
+        is_set = word == "--set";
+        let is_plain = shown.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=,@%+*".contains(c));
+        let quoted = if is_plain { shown } else { format!("'{}'", shown.replace('\'', "'\\''")) };
+        text.push(' ');
+        text.push_str(&quoted);
+    }
+    text
+}
+
+fn utc(us: i64) -> String {
+    let time = Timestamp::from_second(us.div_euclid(1_000_000));
+    time.map_or_else(|_| format!("{us} us since the epoch"), |time| time.to_string())
+}
+
+/// The file of the page, there before the work begins.
+struct Page<'a> {
+    path: &'a Path,
+    file: File,
+}
+
+impl<'a> Page<'a> {
+    fn create(path: &'a Path) -> Result<Page<'a>, Fatal> {
+        let file = File::create(path).map_err(|error| cannot_write(path, &error))?;
+        Ok(Page { path, file })
+    }
+
+    fn write(&mut self, text: &str) -> Result<(), Fatal> {
+        self.file.write_all(text.as_bytes()).map_err(|error| cannot_write(self.path, &error))
+    }
+}
+
+fn cannot_write(path: &Path, error: &io::Error) -> Fatal {
+    let what = format!("--html: cannot write {}: {error}", path.display());
+    Fatal::new(exit::FAILED, what, "name a file in a folder that can be written")
 }
 
 fn cores() -> NonZeroUsize {
@@ -98,4 +205,28 @@ fn cores() -> NonZeroUsize {
 fn share(text: &str) -> Result<f64, String> {
     let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
     share.ok_or_else(|| "say a share from 0 to 1".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_shows_the_command_without_what_was_set() {
+        let words =
+            ["x", "replay", "--set", "kafka.properties.sasl.password=s3", "--set=a.b=it's", "--html", "my page.html"];
+        let text = command_line(words.into_iter().map(str::to_owned));
+        assert_eq!(
+            text,
+            "scorewire replay --set kafka.properties.sasl.password=*** --set=a.b=*** --html 'my page.html'"
+        );
+    }
+
+    #[test]
+    fn a_share_is_one() {
+        assert_eq!((share("0"), share("1"), share("0.001")), (Ok(0.0), Ok(1.0), Ok(0.001)));
+        for text in ["-0.1", "1.1", "NaN", "1%", ""] {
+            assert!(share(text).is_err(), "{text}");
+        }
+    }
 }

@@ -52,6 +52,13 @@ impl SecondAnswers {
         &self.thresholds
     }
 
+    /// Where the model runs, by what, and who scores its trees; in words.
+    pub fn scored_by(&self) -> String {
+        let provider = self.model.report.placement.provider.name();
+        let nodes = self.model.graph.nodes.iter().map(|node| format!(", {node}"));
+        format!("{provider}, ONNX Runtime {}{}", self.model.runtime.version(), nodes.collect::<String>())
+    }
+
     /// A thread's own, to be made on that thread.
     ///
     /// # Errors

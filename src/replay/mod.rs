@@ -10,8 +10,8 @@ mod progress;
 pub mod ranges;
 mod reader;
 mod recorded;
+pub mod report;
 pub mod tally;
-pub mod verdict;
 mod work;
 mod worker;
 
@@ -31,12 +31,14 @@ use self::work::Work;
 use self::worker::{Found, Job};
 use crate::avro::output::OutputReader;
 use crate::avro::written::Written;
+use crate::compare::{FeatureDrift, LabelledScores, Labels};
 use crate::config::{Config, machine};
 use crate::doors::Clock;
 use crate::error::{Fatal, exit};
 use crate::kafka::cluster;
 use crate::kafka::cluster::starting_offsets;
 use crate::lane::clock::SystemClock;
+use crate::model::Package;
 use crate::node::{OwnSchemas, Prepared, Registry, SecondAnswers};
 use crate::values::topics::Destination;
 
@@ -71,8 +73,14 @@ pub struct Findings {
     pub ranges: Vec<Range>,
     pub outputs: Part,
     pub outputs_topic: String,
+    pub input_topic: String,
+    /// Of the rows that reached the model, beside the package's golden rows.
+    pub drift: Option<FeatureDrift>,
+    /// Where labels were given.
+    pub labelled: Option<LabelledScores>,
     /// What there is to tell of schemas.
     pub notes: Vec<String>,
+    pub threads: NonZeroUsize,
     pub elapsed: Duration,
 }
 
@@ -80,7 +88,12 @@ pub struct Findings {
 ///
 /// # Errors
 /// What does not hold, with its fix and exit code.
-pub fn run(config: &Config, options: &Options, answers: &SecondAnswers, own: &OwnSchemas) -> Result<Findings, Fatal> {
+pub fn run(
+    config: &Config,
+    options: &Options,
+    (answers, own): (&SecondAnswers, &OwnSchemas),
+    labels: Option<&Labels>,
+) -> Result<Findings, Fatal> {
     let clock = SystemClock::new();
     let start_ns = clock.now_ns();
     let input = config.topics.input().as_str();
@@ -100,6 +113,7 @@ pub fn run(config: &Config, options: &Options, answers: &SecondAnswers, own: &Ow
 
     let only_model = options.bit_equal.then(|| answers.package().sha256.clone());
     let rules = Rules::new(&index, only_model, part.head_is_lost);
+    let drift = drift_of(answers.package());
     let found = {
         let job = Job {
             settings: &config.kafka,
@@ -107,6 +121,8 @@ pub fn run(config: &Config, options: &Options, answers: &SecondAnswers, own: &Ow
             answers,
             index: &index,
             rules: &rules,
+            labels,
+            drift: &drift,
             work: Work::new(&ranges),
             done: AtomicU64::new(0),
             stop: AtomicBool::new(false),
@@ -115,8 +131,27 @@ pub fn run(config: &Config, options: &Options, answers: &SecondAnswers, own: &Ow
         score(&job, options.threads, &ranges)?
     };
     let elapsed = Duration::from_nanos(clock.now_ns().saturating_sub(start_ns));
-    let Found { tally, notes } = found;
-    Ok(Findings { tally, index, rules, ranges, outputs: part, outputs_topic, notes, elapsed })
+    let Found { tally, drift, labelled, notes } = found;
+    Ok(Findings {
+        tally,
+        index,
+        rules,
+        ranges,
+        outputs: part,
+        outputs_topic,
+        input_topic: input.to_owned(),
+        drift: Some(drift),
+        labelled: labels.map(|_| labelled),
+        notes,
+        threads: options.threads,
+        elapsed,
+    })
+}
+
+/// Beside the inputs that the package brings along.
+fn drift_of(package: &Package) -> FeatureDrift {
+    let names: Vec<String> = package.wanted.features.iter().map(|feature| feature.name.clone()).collect();
+    FeatureDrift::new(&names, package.golden.rows.view())
 }
 
 /// The package and the ids of the outputs' schemas, as the configuration has them; nothing is written or registered.
@@ -152,7 +187,7 @@ fn score(job: &Job<'_>, threads: NonZeroUsize, ranges: &[Range]) -> Result<Found
             }
         }
         drop(told);
-        let mut whole: Result<Found, Fatal> = Ok(Found::default());
+        let mut whole: Result<Found, Fatal> = Ok(Found::nothing(job.drift));
         loop {
             match results.recv_timeout(SHOW_EVERY) {
                 Ok(found) => whole = joined(whole, found, job),
@@ -171,10 +206,7 @@ fn joined(whole: Result<Found, Fatal>, found: Result<Found, Fatal>, job: &Job<'_
         job.stop.store(true, Ordering::Relaxed);
     }
     let (mut whole, found) = (whole?, found?);
-    whole.tally.merge(found.tally);
-    let is_new = |note: &String| !whole.notes.contains(note);
-    let new: Vec<String> = found.notes.into_iter().filter(is_new).collect();
-    whole.notes.extend(new);
+    whole.merge(found);
     Ok(whole)
 }
 

@@ -9,7 +9,7 @@ use super::reader::{Reader, Record};
 use super::tally::{Now, Rules, Tally};
 use super::work::Work;
 use crate::avro::wire::SCHEMA_ID_HEADER;
-use crate::compare::Inputs;
+use crate::compare::{FeatureDrift, Inputs, LabelledScores, Labels};
 use crate::doors::{ScoreError, SourceRecord};
 use crate::error::{Fatal, exit};
 use crate::kafka::consumer::RangeSource;
@@ -27,6 +27,10 @@ pub struct Job<'a> {
     pub answers: &'a SecondAnswers,
     pub index: &'a Index,
     pub rules: &'a Rules,
+    /// What turned out to be fraud.
+    pub labels: Option<&'a Labels>,
+    /// Counts nothing yet.
+    pub drift: &'a FeatureDrift,
     pub work: Work,
     /// Offsets that are behind the threads.
     pub done: AtomicU64,
@@ -36,11 +40,30 @@ pub struct Job<'a> {
 }
 
 /// What a thread has found.
-#[derive(Default)]
 pub struct Found {
     pub tally: Tally,
+    /// Of the rows that reached the model.
+    pub drift: FeatureDrift,
+    /// Of the pairs that have a label.
+    pub labelled: LabelledScores,
     /// What there is to tell of schemas.
     pub notes: Vec<String>,
+}
+
+impl Found {
+    pub fn nothing(drift: &FeatureDrift) -> Found {
+        Found { tally: Tally::default(), drift: drift.clone(), labelled: LabelledScores::new(), notes: Vec::new() }
+    }
+
+    pub fn merge(&mut self, other: Found) {
+        self.tally.merge(other.tally);
+        self.drift.merge(other.drift);
+        self.labelled.merge(other.labelled);
+        // Threads ask for the same schemas.
+        let is_new = |note: &String| !self.notes.contains(note);
+        let new: Vec<String> = other.notes.into_iter().filter(is_new).collect();
+        self.notes.extend(new);
+    }
 }
 
 /// Works until nothing is left.
@@ -53,7 +76,7 @@ pub fn run(job: &Job<'_>) -> Result<Found, Fatal> {
         scoring: job.answers.scoring()?,
         answers: Vec::new(),
         id: String::new(),
-        found: Found::default(),
+        found: Found::nothing(job.drift),
     };
     let Some(mut piece) = job.work.take(None) else { return Ok(worker.found) };
     let mut reader = Reader::new(RangeSource::open(job.settings, job.topic)?, job.topic, job.clock);
@@ -110,19 +133,24 @@ impl Worker<'_> {
             let scored = self.scoring.score(given, &mut self.answers, &self.job.clock);
             scored.map_err(|Broken(error)| self.broken(error))?;
             for (answer, record) in self.answers.iter().zip(batch) {
-                let at = record.position();
+                let id = match answer {
+                    Answer::Scored { decoded, .. } => id_text(decoded.id, record.value(), &mut self.id),
+                    Answer::Rejected(..) | Answer::Waits(_) => None,
+                };
                 let now = match answer {
-                    Answer::Scored { score, decision, decoded, .. } => Now::Scored {
-                        score: *score,
-                        decision: *decision,
-                        id: id_text(decoded.id, record.value(), &mut self.id),
-                    },
+                    Answer::Scored { score, decision, .. } => Now::Scored { score: *score, decision: *decision, id },
                     Answer::Rejected(reject, _) => Now::Rejected(*reject),
                     Answer::Waits(_) => Now::Waits,
                 };
                 let of = (self.job.index, self.job.rules);
-                self.found.tally.add(of, at, now, |_| Inputs::Unknown);
+                let before = self.found.tally.add(of, record.position(), now, |_| Inputs::Unknown);
+                if let (Some(before), Now::Scored { score, .. }, Some(id)) = (before, now, id)
+                    && let Some(is_fraud) = self.job.labels.and_then(|labels| labels.of(id))
+                {
+                    self.found.labelled.add(before.score, score, is_fraud);
+                }
             }
+            self.found.drift.add_rows(self.scoring.rows());
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ mod passing_errors;
 mod properties;
 mod ready;
 mod refused;
+mod replay;
 mod rights;
 mod run;
 mod run_faults;
