@@ -24,6 +24,8 @@ const ONE: f64 = 0.35;
 /// Marks of the x axis, where the scale reaches them.
 const MARKS: [f64; 13] = [0.0, 0.00001, 0.0001, 0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999, 1.0];
 
+const MARK_GAP: f64 = 56.0;
+
 /// Both distributions over one another, with the thresholds of both sides.
 pub struct Overlay<'a> {
     pub distribution: &'a Distribution,
@@ -131,8 +133,14 @@ impl Overlay<'_> {
                 count(n)
             );
         }
+        let mut last = f64::MIN;
         for mark in MARKS.into_iter().filter(|mark| frame.holds(*mark)) {
             let x = frame.x(mark);
+            // Labels are at most seven digits wide.
+            if x - last < MARK_GAP {
+                continue;
+            }
+            last = x;
             let _ = writeln!(
                 out,
                 "<path class=\"grid\" d=\"M{x:.1} {TOP}V{PLOT_BOTTOM}\"/><text x=\"{x:.1}\" y=\"{:.1}\" class=\"mid\">{mark}</text>",
@@ -189,7 +197,7 @@ fn outline(frame: &Frame, steps: &[Step], pick: impl Fn(&Step) -> u64) -> String
 }
 
 const BAR_WIDTH: f64 = 240.0;
-const BAR_HEIGHT: f64 = 14.0;
+const BAR_HEIGHT: f64 = 20.0;
 /// Bars begin at a tenth of the critical value.
 const BAR_LOW: f64 = 0.1;
 
@@ -209,7 +217,7 @@ pub fn bar(psi: &Psi, highest: f64) -> String {
     let class = if psi.is_significant() { "over" } else { "under" };
     format!(
         "<svg class=\"psi\" viewBox=\"0 0 {BAR_WIDTH} {BAR_HEIGHT}\" role=\"img\"><title>{:.2} times the critical value</title>\
-         <path class=\"track\" d=\"M1 7H{:.1}\"/><rect class=\"{class}\" x=\"1\" y=\"2.5\" width=\"{:.1}\" height=\"9\" rx=\"1.5\"/>\
+         <path class=\"track\" d=\"M1 10H{:.1}\"/><rect class=\"{class}\" x=\"1\" y=\"3.5\" width=\"{:.1}\" height=\"13\" rx=\"1.5\"/>\
          <path class=\"critical\" d=\"M{critical:.1} 0V{BAR_HEIGHT}\"/></svg>",
         ratio(psi),
         BAR_WIDTH - 1.0,
