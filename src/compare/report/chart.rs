@@ -25,6 +25,9 @@ const ONE: f64 = 0.35;
 const MARKS: [f64; 13] = [0.0, 0.00001, 0.0001, 0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999, 1.0];
 
 const MARK_GAP: f64 = 56.0;
+/// Room for a row's name, and for a threshold's label.
+const ROW_NAME: f64 = 140.0;
+const LABEL: f64 = 84.0;
 
 /// Both distributions over one another, with the thresholds of both sides.
 pub struct Overlay<'a> {
@@ -156,29 +159,27 @@ impl Overlay<'_> {
         );
     }
 
-    /// Each side's thresholds have a row of labels: reviews to the left of their line, declines to the right.
+    /// Each side's thresholds have a row of labels: its name, reviews to the left of their line, declines to the right.
     fn put_thresholds(&self, frame: &Frame, out: &mut String) {
         for (side, (name, of)) in self.names.iter().zip(self.thresholds).enumerate() {
             let (class, label_y) = (["before", "after"][side], 14.0 + 18.0 * side as f64);
-            for (what, at, anchor, gap) in [("review", of.review, "end", -5.0), ("decline", of.decline, "", 5.0)] {
+            let row = format!("{name} thresholds:");
+            let _ = writeln!(out, "<text x=\"{LEFT}\" y=\"{label_y:.1}\">{}</text>", escape(&row));
+            for (what, at, is_left) in [("review", of.review, true), ("decline", of.decline, false)] {
                 if !frame.holds(at) || !(0.0..=1.0).contains(&at) {
                     continue;
                 }
                 let x = frame.x(at);
-                // A label that would leave the drawing stands on the other side of its line.
-                let (anchor, gap) = match (x < LEFT + 150.0, x > WIDTH - RIGHT - 150.0) {
-                    (true, _) => ("", 5.0),
-                    (_, true) => ("end", -5.0),
-                    _ => (anchor, gap),
-                };
+                // A label that would leave the drawing, or cover the row's name, stands on the other side of its line.
+                let is_left = (is_left && x > LEFT + ROW_NAME + LABEL) || x > WIDTH - RIGHT - LABEL;
+                let (anchor, gap) = if is_left { ("end", -5.0) } else { ("", 5.0) };
                 let _ = writeln!(
                     out,
                     "<path class=\"threshold {class}\" d=\"M{x:.1} {:.1}V{PLOT_BOTTOM}\"/>\
-                     <text x=\"{:.1}\" y=\"{label_y:.1}\" class=\"{anchor}\">{what} {}, {}</text>",
+                     <text x=\"{:.1}\" y=\"{label_y:.1}\" class=\"label {anchor}\">{what} {}</text>",
                     label_y - 9.0,
                     x + gap,
-                    threshold(at),
-                    escape(name)
+                    threshold(at)
                 );
             }
         }

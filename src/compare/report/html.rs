@@ -124,7 +124,7 @@ fn put_counts(report: &Report, out: &mut String) {
 fn put_matrix(report: &Report, out: &mut String) {
     let [before, after] = report.kind.sides();
     let decisions = &report.decisions;
-    let sub = format!("Rows: the {before} decision. Columns: the {after} one. Shares are of all records compared.");
+    let sub = format!("Rows are {before} decisions, columns {after} ones. Shares are of all records compared.");
     put_heading("Decisions", &sub, out);
     let _ = write!(
         out,

@@ -22,7 +22,7 @@ pub fn put_differences(report: &Report, out: &mut String) {
     let Some(of) = scores.difference else { return };
     let [before, after] = report.kind.sides();
     let sub = format!(
-        "{after} minus {before}. Quantiles are of the absolute difference, at most 1 % off; the largest is exact."
+        "The difference is {after} minus {before}. Quantiles are of the absolute difference, at most 1 % off; the largest is exact."
     );
     put_heading("Differences of scores", &sub, out);
     let heads = ["mean", "mean absolute", "p50", "p90", "p99", "p99.9", "largest"];
@@ -65,7 +65,7 @@ pub fn put_features(report: &Report, out: &mut String) {
     }
     let sub = format!(
         "{} rows of the stream beside the reference rows of the package. A bar is the PSI in multiples of its own critical value, on a \
-         logarithmic scale; the line is that value, which chance alone passes once in a hundred times.",
+         logarithmic scale; the line is that value, which chance alone passes about once in a hundred times.",
         count(report.feature_rows)
     );
     put_heading("Drift of features", &sub, out);
