@@ -160,14 +160,29 @@ impl Feature {
         let below = |place: usize| cut(place).zip(cut(place + 1)).filter(|(cut, next)| cut.next_up() == *next);
         match (low, cut(bin)) {
             (Some(low), Some(high)) if low.next_up() == high => format!("exactly {high}"),
-            (None, Some(high)) => below(bin).map_or(format!("up to {high}"), |(_, next)| format!("below {next}")),
-            (Some(low), Some(high)) => {
-                below(bin).map_or(format!("{low} to {high}"), |(_, next)| format!("{low} to below {next}"))
+            (None, Some(high)) => {
+                below(bin).map_or_else(|| format!("up to {}", short(high)), |(_, next)| format!("below {next}"))
             }
-            (Some(low), None) => format!("above {low}"),
+            (Some(low), Some(high)) => below(bin).map_or_else(
+                || format!("{} to {}", short(low), short(high)),
+                |(_, next)| format!("{} to below {next}", short(low)),
+            ),
+            (Some(low), None) => format!("above {}", short(low)),
             (None, None) => "any".to_owned(),
         }
     }
+}
+
+/// An edge for people: five digits that count, where it has more.
+fn short(value: f32) -> String {
+    let exact = value.to_string();
+    let digits = exact.chars().filter(char::is_ascii_digit).skip_while(|digit| *digit == '0').count();
+    let magnitude = value.abs().log10().floor();
+    if digits <= 6 || !(-30.0..30.0).contains(&magnitude) {
+        return exact;
+    }
+    let decimals = (4.0 - magnitude).max(0.0) as usize;
+    format!("{value:.decimals$}")
 }
 
 #[cfg(test)]
@@ -230,6 +245,12 @@ mod tests {
         let told = drift(&column([f32::NAN; 200]), &column((0..1_000).map(|n| if n < 10 { 1.0 } else { f32::NAN })));
         assert_eq!(counts(&told), [("any", 0, 10), ("missing", 200, 990)]);
         assert!(told.psi.is_some());
+    }
+
+    #[test]
+    fn edges_keep_five_digits() {
+        let words = [0.276_356_67f32, 1_234_567.0, 12.345_678, -0.000_123_456_79, 3.5, f32::INFINITY].map(short);
+        assert_eq!(words, ["0.27636", "1234567", "12.346", "-0.00012346", "3.5", "inf"]);
     }
 
     #[test]

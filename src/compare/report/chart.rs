@@ -24,6 +24,11 @@ const ONE: f64 = 0.35;
 /// Marks of the x axis, where the scale reaches them.
 const MARKS: [f64; 13] = [0.0, 0.00001, 0.0001, 0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999, 1.0];
 
+const MARK_GAP: f64 = 56.0;
+/// Room for a row's name, and for a threshold's label.
+const ROW_NAME: f64 = 140.0;
+const LABEL: f64 = 84.0;
+
 /// Both distributions over one another, with the thresholds of both sides.
 pub struct Overlay<'a> {
     pub distribution: &'a Distribution,
@@ -131,8 +136,14 @@ impl Overlay<'_> {
                 count(n)
             );
         }
+        let mut last = f64::MIN;
         for mark in MARKS.into_iter().filter(|mark| frame.holds(*mark)) {
             let x = frame.x(mark);
+            // Labels are at most seven digits wide.
+            if x - last < MARK_GAP {
+                continue;
+            }
+            last = x;
             let _ = writeln!(
                 out,
                 "<path class=\"grid\" d=\"M{x:.1} {TOP}V{PLOT_BOTTOM}\"/><text x=\"{x:.1}\" y=\"{:.1}\" class=\"mid\">{mark}</text>",
@@ -148,29 +159,27 @@ impl Overlay<'_> {
         );
     }
 
-    /// Each side's thresholds have a row of labels: reviews to the left of their line, declines to the right.
+    /// Each side's thresholds have a row of labels: its name, reviews to the left of their line, declines to the right.
     fn put_thresholds(&self, frame: &Frame, out: &mut String) {
         for (side, (name, of)) in self.names.iter().zip(self.thresholds).enumerate() {
             let (class, label_y) = (["before", "after"][side], 14.0 + 18.0 * side as f64);
-            for (what, at, anchor, gap) in [("review", of.review, "end", -5.0), ("decline", of.decline, "", 5.0)] {
+            let row = format!("{name} thresholds:");
+            let _ = writeln!(out, "<text x=\"{LEFT}\" y=\"{label_y:.1}\">{}</text>", escape(&row));
+            for (what, at, is_left) in [("review", of.review, true), ("decline", of.decline, false)] {
                 if !frame.holds(at) || !(0.0..=1.0).contains(&at) {
                     continue;
                 }
                 let x = frame.x(at);
-                // A label that would leave the drawing stands on the other side of its line.
-                let (anchor, gap) = match (x < LEFT + 150.0, x > WIDTH - RIGHT - 150.0) {
-                    (true, _) => ("", 5.0),
-                    (_, true) => ("end", -5.0),
-                    _ => (anchor, gap),
-                };
+                // A label that would leave the drawing, or cover the row's name, stands on the other side of its line.
+                let is_left = (is_left && x > LEFT + ROW_NAME + LABEL) || x > WIDTH - RIGHT - LABEL;
+                let (anchor, gap) = if is_left { ("end", -5.0) } else { ("", 5.0) };
                 let _ = writeln!(
                     out,
                     "<path class=\"threshold {class}\" d=\"M{x:.1} {:.1}V{PLOT_BOTTOM}\"/>\
-                     <text x=\"{:.1}\" y=\"{label_y:.1}\" class=\"{anchor}\">{what} {}, {}</text>",
+                     <text x=\"{:.1}\" y=\"{label_y:.1}\" class=\"label {anchor}\">{what} {}</text>",
                     label_y - 9.0,
                     x + gap,
-                    threshold(at),
-                    escape(name)
+                    threshold(at)
                 );
             }
         }
@@ -189,7 +198,7 @@ fn outline(frame: &Frame, steps: &[Step], pick: impl Fn(&Step) -> u64) -> String
 }
 
 const BAR_WIDTH: f64 = 240.0;
-const BAR_HEIGHT: f64 = 14.0;
+const BAR_HEIGHT: f64 = 20.0;
 /// Bars begin at a tenth of the critical value.
 const BAR_LOW: f64 = 0.1;
 
@@ -209,7 +218,7 @@ pub fn bar(psi: &Psi, highest: f64) -> String {
     let class = if psi.is_significant() { "over" } else { "under" };
     format!(
         "<svg class=\"psi\" viewBox=\"0 0 {BAR_WIDTH} {BAR_HEIGHT}\" role=\"img\"><title>{:.2} times the critical value</title>\
-         <path class=\"track\" d=\"M1 7H{:.1}\"/><rect class=\"{class}\" x=\"1\" y=\"2.5\" width=\"{:.1}\" height=\"9\" rx=\"1.5\"/>\
+         <path class=\"track\" d=\"M1 10H{:.1}\"/><rect class=\"{class}\" x=\"1\" y=\"3.5\" width=\"{:.1}\" height=\"13\" rx=\"1.5\"/>\
          <path class=\"critical\" d=\"M{critical:.1} 0V{BAR_HEIGHT}\"/></svg>",
         ratio(psi),
         BAR_WIDTH - 1.0,

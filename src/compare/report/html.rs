@@ -88,10 +88,12 @@ fn put_tiles(report: &Report, out: &mut String) {
 fn put_sides(report: &Report, out: &mut String) {
     put_heading("What was compared", "", out);
     let [before, after] = report.kind.sides();
-    let heads = [("", Column::Head), (before, Column::Code), (after, Column::Code)];
+    let heads = [("", Column::Head), (before, Column::Text), (after, Column::Text)];
     let mut table = Table::new("The two sides", &heads);
     let sides = [&report.before, &report.after];
-    let named = |sha256: &str| if sha256.is_empty() { "not known".to_owned() } else { escape(sha256) };
+    let named = |sha256: &str| {
+        if sha256.is_empty() { "not known".to_owned() } else { format!("<code>{}</code>", escape(sha256)) }
+    };
     let mut row = |name: &str, cells: [String; 2]| {
         let [before, after] = cells;
         table.row([name, &before, &after]);
@@ -122,7 +124,7 @@ fn put_counts(report: &Report, out: &mut String) {
 fn put_matrix(report: &Report, out: &mut String) {
     let [before, after] = report.kind.sides();
     let decisions = &report.decisions;
-    let sub = format!("Rows: the {before} decision. Columns: the {after} one. Shares are of all records compared.");
+    let sub = format!("Rows are {before} decisions, columns {after} ones. Shares are of all records compared.");
     put_heading("Decisions", &sub, out);
     let _ = write!(
         out,
@@ -257,12 +259,15 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "writes the sample page and its text to the folder COMPARE_PAGE, to be looked at"]
-    fn write_the_sample() {
+    #[ignore = "writes the sample pages and their texts to the folder COMPARE_PAGE, to be looked at"]
+    fn write_the_samples() {
         let folder = std::path::PathBuf::from(std::env::var_os("COMPARE_PAGE").expect("COMPARE_PAGE names a folder"));
-        let report = sample::report();
-        std::fs::write(folder.join("compare.html"), page(&report)).unwrap();
-        std::fs::write(folder.join("compare.json"), report.json()).unwrap();
-        std::fs::write(folder.join("compare.txt"), crate::compare::report::text::text(&report)).unwrap();
+        for (name, report) in [("passed", sample::report()), ("failed", sample::failed())] {
+            let write =
+                |ending: &str, text: String| std::fs::write(folder.join(format!("{name}.{ending}")), text).unwrap();
+            write("html", page(&report));
+            write("json", report.json());
+            write("txt", crate::compare::report::text::text(&report));
+        }
     }
 }

@@ -35,6 +35,8 @@ pub enum Column {
     /// The name of its row.
     Head,
     Text,
+    /// Text that stays on one line.
+    Word,
     /// Digits below each other.
     Number,
     /// Broken anywhere: hashes, ids, paths.
@@ -45,6 +47,7 @@ impl Column {
     fn class(self) -> &'static str {
         match self {
             Column::Head | Column::Text => "",
+            Column::Word => " class=\"w\"",
             Column::Number => " class=\"n\"",
             Column::Code => " class=\"code\"",
         }

@@ -14,12 +14,15 @@ use crate::compare::report::words::{count, index, or_dash, percent, score, share
 /// Rows of features on the page; significant ones are all there.
 const FEATURES_MAX: usize = 60;
 
+/// Drifted features whose bins are shown.
+const BINS_SHOWN_MAX: usize = 4;
+
 pub fn put_differences(report: &Report, out: &mut String) {
     let scores = &report.scores;
     let Some(of) = scores.difference else { return };
     let [before, after] = report.kind.sides();
     let sub = format!(
-        "{after} minus {before}. Quantiles are of the absolute difference, at most 1 % off; the largest is exact."
+        "The difference is {after} minus {before}. Quantiles are of the absolute difference, at most 1 % off; the largest is exact."
     );
     put_heading("Differences of scores", &sub, out);
     let heads = ["mean", "mean absolute", "p50", "p90", "p99", "p99.9", "largest"];
@@ -62,7 +65,7 @@ pub fn put_features(report: &Report, out: &mut String) {
     }
     let sub = format!(
         "{} rows of the stream beside the reference rows of the package. A bar is the PSI in multiples of its own critical value, on a \
-         logarithmic scale; the line is that value, which chance alone passes once in a hundred times.",
+         logarithmic scale; the line is that value, which chance alone passes about once in a hundred times.",
         count(report.feature_rows)
     );
     put_heading("Drift of features", &sub, out);
@@ -73,7 +76,7 @@ pub fn put_features(report: &Report, out: &mut String) {
         ("critical", Column::Number),
         ("missing, reference", Column::Number),
         ("missing, stream", Column::Number),
-        ("verdict", Column::Text),
+        ("verdict", Column::Word),
     ];
     let mut table = Table::new("PSI of each feature, the largest first", &heads);
     let highest = report.features.iter().filter_map(|feature| feature.psi.as_ref()).map(ratio).fold(0.0, f64::max);
@@ -101,13 +104,19 @@ pub fn put_features(report: &Report, out: &mut String) {
     if left > 0 {
         let _ = writeln!(out, "<p class=\"sub\">{left} more, none of which drifted, are in the JSON report.</p>");
     }
-    report.features.iter().filter(|feature| is_drifted(feature)).take(3).for_each(|feature| put_bins(feature, out));
+    out.push_str("<div class=\"drifted-bins\">\n");
+    report
+        .features
+        .iter()
+        .filter(|feature| is_drifted(feature))
+        .take(BINS_SHOWN_MAX)
+        .for_each(|feature| put_bins(feature, out));
+    out.push_str("</div>\n");
 }
 
 /// Where a drifted feature's rows went.
 fn put_bins(feature: &FeaturePsi, out: &mut String) {
     let name = escape(&feature.name);
-    let _ = writeln!(out, "<h3>{name}: shares by value</h3>");
     let heads = [
         ("values", Column::Head),
         ("reference", Column::Number),
@@ -126,7 +135,7 @@ fn put_bins(feature: &FeaturePsi, out: &mut String) {
             format!("{change:+.1} points"),
         ]);
     }
-    let _ = write!(out, "<div class=\"bins\">{}</div>", table.html());
+    let _ = write!(out, "<div class=\"bins\"><h3>{name}: shares by value</h3>\n{}</div>\n", table.html());
 }
 
 pub fn put_labels(report: &Report, out: &mut String) {
@@ -186,7 +195,7 @@ pub fn put_worst(report: &Report, out: &mut String) {
         (before, Column::Number),
         (after, Column::Number),
         ("difference", Column::Number),
-        ("decision", Column::Text),
+        ("decision", Column::Word),
         ("inputs", Column::Text),
     ];
     let mut table = Table::new("The cases that differ most", &heads);

@@ -158,3 +158,20 @@ pub fn report() -> Report {
         .with_bound(400)
         .with_provenance(provenance)
 }
+
+/// One model whose scores are not what was recorded, few records, and nothing else known.
+pub fn failed() -> Report {
+    let sides = Sides { before: sides().before, after: Side { role: "the same package".to_owned(), ..sides().before } };
+    let mut comparison = Comparison::new();
+    let mut draws = Draws(3);
+    for offset in 0..640 {
+        let before = logistic(-5.0 + 1.5 * draws.normal());
+        let after = if offset % 80 == 3 { f64::from((before as f32).next_up()) } else { before };
+        let answers = [before, after].map(|score| answer(score, sides.before.thresholds));
+        let at = Position { partition: 2, offset };
+        comparison.add(&Pair { at, id: None, before: answers[0], after: answers[1], inputs: Inputs::Same });
+    }
+    Report::new(Kind::Challenge, sides, &comparison, None, None)
+        .with_failure("12 records have no recorded output, and retention does not explain it.")
+        .with_counts([Count::new("compared", 640, "have both answers")])
+}

@@ -7,7 +7,7 @@ use crate::compare::labelled::LabelFigures;
 use crate::compare::psi::FALSE_ALARMS;
 use crate::compare::report::figures::{Decisions, Scores};
 use crate::compare::report::parts::Kind;
-use crate::compare::report::words::{count, counted, index, percent, records, signed};
+use crate::compare::report::words::{count, counted, index, percent, records};
 
 /// Features that a sentence names.
 const NAMED_MAX: usize = 5;
@@ -180,10 +180,11 @@ impl Evidence<'_> {
         let (Some(before), Some(after)) = (labels.before.auc, labels.after.auc) else {
             return Some(format!("Labels are there of {records}, all of one kind: they say nothing of the scores."));
         };
-        let (was, is, change) = (index(before), index(after), signed(after - before));
+        let (was, is) = (index(before), index(after));
         Some(format!(
-            "With the labels of {records} ({} fraud), AUC is {is} after {was} ({change}).",
-            count(labels.fraud)
+            "With the labels of {records} ({} fraud), AUC is {is} after {was} ({:+.4}).",
+            count(labels.fraud),
+            after - before,
         ))
     }
 }
