@@ -18,7 +18,7 @@
 //!
 //! # Layers
 //!
-//! Imports point one way, without exceptions: `main -> cli -> {node, load} -> config -> {lane, model, kafka,
+//! Imports point one way, without exceptions: `main -> cli -> replay -> {node, load} -> config -> {lane, model, kafka,
 //! registry} -> {avro, observe} -> {doors, compare} -> values -> {error, memory, failpoint}`. `load` is beside the node, since
 //! the verifier must not believe it. `tests/tidy/` holds this, and that no more than two files import each other in a circle.
 //!
@@ -39,6 +39,7 @@
 //! | [`load`] | simulator, open-loop generator, the verifier that reads outcomes back, and the reports of a run |
 //! | [`config`] | the table of keys, what was typed, and the checked plan that comes of it |
 //! | [`node`] | one scoring node: what it verifies before it asks Kafka (`config check` and `model check` too), the way of a record without Kafka (`score`), the real doors wired to lanes, and where its group begins |
+//! | [`replay`] | a bounded piece of the input, scored again beside the recorded outputs; `docs/proving-models.md` |
 //! | [`cli`] | one file per command |
 //!
 //! # Words
@@ -73,6 +74,7 @@
 //! | `log` | 1 | writes the log to stderr, so that nobody else waits for it |
 //! | `starting` | 1, until the lanes start | hears signals while the main thread waits for brokers |
 //! | `load-*` | `demo`, `load` only | generator, verifier |
+//! | `replay-N` | `replay` only, one per core or `--threads` | reads pieces of the input, scores and counts their records |
 //!
 //! Lanes share nothing that is written: each has its own group member, session of the model, batch buffers and ledger;
 //! compiled plans never change, and a large model is opened once and read by the sessions of all lanes

@@ -4,6 +4,7 @@ use super::Findings;
 use super::index::{OutputCounts, RecordedBy};
 use super::ranges::Range;
 use super::tally::RecordCounts;
+use crate::compare::report::words;
 use crate::compare::{Count, Inputs, Kind, Report, Side, Sides};
 use crate::error::Reject;
 use crate::node::SecondAnswers;
@@ -119,7 +120,7 @@ fn counts(findings: &Findings, rule: Rule) -> Vec<Count> {
     let offsets: u64 = findings.ranges.iter().map(Range::offsets).sum();
     let records = findings.tally.counts.records();
     let mut list = vec![
-        Count::new("read", records, format!("records of the input, in {offsets} offsets")),
+        Count::new("read", records, format!("records of the input, in {} offsets", words::count(offsets))),
         Count::new("compared", compared, "scored now, and a model's score is recorded"),
         Count::new("missing", missing, "scored now, and no output is recorded"),
         Count::new("dead letters now", rejected_recorded, "an output is recorded, and there is no score now"),
@@ -153,7 +154,7 @@ fn sentences(findings: &Findings) -> Vec<String> {
     }
     if let Some(first) = findings.index.doubled_otherwise() {
         let scores = both(["first", "then"], first.first_bits, first.later_bits);
-        let doubled = of_them(outputs.doubled_otherwise, "output doubles another one", "outputs double others");
+        let doubled = words::counted(outputs.doubled_otherwise, "output doubles another one", "outputs double others");
         list.push(format!("{doubled} with another score, the first at {}: {scores}.", place(first.at)));
     }
     if let Some((at, reason)) = tally.first_rejected {
@@ -174,17 +175,13 @@ fn first_differing(findings: &Findings) -> Option<String> {
         Inputs::Unknown => "",
     };
     let differing = findings.tally.comparison.differing();
-    let differing = of_them(differing, "score has other bits", "scores have other bits");
+    let differing = words::counted(differing, "score has other bits", "scores have other bits");
     let scores = both(["recorded", "now"], first.before_bits, first.after_bits);
     Some(format!("{differing}, the first at {}: {scores}{inputs}.", place(first.at)))
 }
 
 fn records(number: u64) -> String {
-    of_them(number, "record is", "records are")
-}
-
-fn of_them(number: u64, one: &str, many: &str) -> String {
-    if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
+    words::counted(number, "record is", "records are")
 }
 
 /// Two scores, as numbers and as bits.
@@ -226,8 +223,15 @@ fn recorded_by(by: &RecordedBy, compared: u64) -> String {
         _ => "",
     };
     format!(
-        "{} {}, sha256 {}, thresholds {} (review {}, decline {}){fallback}: {} outputs, {compared} compared",
-        by.name, by.version, by.sha256, by.thresholds_version, by.review, by.decline, by.outputs
+        "{} {}, sha256 {}, thresholds {} (review {}, decline {}){fallback}: {} outputs, {} compared",
+        by.name,
+        by.version,
+        by.sha256,
+        by.thresholds_version,
+        by.review,
+        by.decline,
+        words::count(by.outputs),
+        words::count(compared)
     )
 }
 
@@ -235,8 +239,10 @@ fn recorded_by(by: &RecordedBy, compared: u64) -> String {
 fn rejects(findings: &Findings) -> Vec<(String, String)> {
     let of = |place: usize| {
         let counted = Reject::ALL.iter().map(|reject| (reject.reason(), findings.tally.rejects[reject.index()][place]));
-        let words: Vec<String> =
-            counted.filter(|(_, number)| *number > 0).map(|(reason, number)| format!("{reason} {number}")).collect();
+        let words: Vec<String> = counted
+            .filter(|(_, number)| *number > 0)
+            .map(|(reason, number)| format!("{reason} {}", words::count(number)))
+            .collect();
         words.join(", ")
     };
     let named = [("dead letters now, by reason", of(0)), ("dead letters, by reason", of(1))];

@@ -12,7 +12,7 @@ mod parts;
 mod sample;
 pub mod text;
 mod verdict;
-mod words;
+pub mod words;
 
 use serde::Serialize;
 
