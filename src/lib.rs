@@ -19,8 +19,8 @@
 //! # Layers
 //!
 //! Imports point one way, without exceptions: `main -> cli -> {node, load} -> config -> {lane, model, kafka,
-//! registry} -> {avro, observe} -> doors -> values -> {error, memory, failpoint}`. `load` is beside the node, since the verifier must not believe
-//! it. `tests/tidy/` holds this, and that no more than two files import each other in a circle.
+//! registry} -> {avro, observe} -> {doors, compare} -> values -> {error, memory, failpoint}`. `load` is beside the node, since
+//! the verifier must not believe it. `tests/tidy/` holds this, and that no more than two files import each other in a circle.
 //!
 //! | module | what it knows |
 //! |---|---|
@@ -28,6 +28,7 @@
 //! | [`memory`] | what the process holds, as the kernel and the allocator count it |
 //! | [`failpoint`] | test builds only: moments to die at, and mistakes to make on purpose |
 //! | [`values`] | what several layers speak of, each of one type: positions, ids, decisions, acknowledgements, the table of topics, limits, settings of the stages, wire forms, providers, findings |
+//! | [`compare`] | two answers for one source position, added up: flips, differences, distributions and their drift, what labels say; the report and its page |
 //! | [`doors`] | the doors to the world: `Source`, `Group`, `Scorer`, `Sink`, `Transactional`, `Clock` |
 //! | [`avro`] | wire forms, schemas, the compiled decode plan and who makes it, container files, the encoding of outcomes and every version of their schemas |
 //! | [`model`] | package, hash, contract, what ONNX Runtime must not be given, its sessions, probe, the kernels for tree ensembles; a package's first draft and what a retraining makes of it; alone knows `ort` |
@@ -107,6 +108,7 @@
 
 pub mod avro;
 pub mod cli;
+pub mod compare;
 pub mod config;
 pub mod doors;
 pub mod error;

@@ -11,21 +11,25 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("memory", &[]),
     ("values", &["error"]),
     ("doors", &["error", "values"]),
+    ("compare", &["error", "values"]),
     ("avro", &["error", "values", "doors"]),
     ("observe", &["error", "memory", "values", "doors"]),
     ("registry", &["error", "values", "doors", "avro", "observe"]),
     ("model", &["error", "memory", "values", "doors", "avro"]),
     ("kafka", &["error", "failpoint", "values", "doors"]),
-    ("lane", &["error", "failpoint", "values", "doors", "avro", "observe"]),
+    ("lane", &["error", "failpoint", "values", "compare", "doors", "avro", "observe"]),
     ("config", &["error", "values", "doors", "model", "observe", "kafka", "registry"]),
     ("load", &["error", "values", "doors", "avro", "observe", "kafka"]),
     // Where the real doors meet the lane.
-    ("node", &["error", "values", "doors", "avro", "model", "observe", "registry", "kafka", "lane", "config"]),
+    (
+        "node",
+        &["error", "values", "compare", "doors", "avro", "model", "observe", "registry", "kafka", "lane", "config"],
+    ),
     (
         "cli",
         &[
-            "error", "values", "doors", "avro", "model", "observe", "registry", "kafka", "lane", "config", "load",
-            "node",
+            "error", "values", "compare", "doors", "avro", "model", "observe", "registry", "kafka", "lane", "config",
+            "load", "node",
         ],
     ),
     // The allocator is chosen there.
