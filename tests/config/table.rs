@@ -75,7 +75,7 @@ pub fn collect(prefix: &str, table: &toml::Table, named: &mut BTreeSet<String>) 
         let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
         match value {
             toml::Value::Table(inner) => collect(&path, inner, named),
-            toml::Value::Array(items) if items[0].is_table() => {
+            toml::Value::Array(items) if items.first().is_some_and(toml::Value::is_table) => {
                 items.iter().filter_map(toml::Value::as_table).for_each(|of| collect(&format!("{path}.0"), of, named));
             }
             _ => {
