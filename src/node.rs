@@ -2,7 +2,9 @@
 //! before the first record is taken.
 
 mod announce;
+mod challengers;
 mod decoding;
+mod lane_package;
 mod last_outcomes;
 mod offline;
 mod own_schemas;
@@ -15,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::announce::Why;
-use crate::avro::decoder::Decoder;
+use self::challengers::NodeChallenger;
 use crate::avro::encode::OutcomeForms;
 use crate::config::{Config, DeliveryMode, descriptors};
 use crate::doors::Clock;
@@ -24,20 +26,22 @@ use crate::kafka::cluster::{self, Inspected};
 use crate::kafka::consumer::KafkaSource;
 use crate::kafka::producer::KafkaSink;
 use crate::kafka::settings::transactional_id;
+use crate::lane::challenge::Taps;
 use crate::lane::clock::SystemClock;
 use crate::lane::commit::{AtLeastOnce, Commit, ExactlyOnce};
 use crate::lane::reject_report::RejectReport;
-use crate::lane::threads::{Conductor, Lanes};
-use crate::lane::{Lane, LaneDoors, LanePackage, LaneSettings, Types};
+use crate::lane::threads::{ChallengerThreads, Conductor, Lanes};
+use crate::lane::{Lane, LaneDoors, LaneSettings, Types};
 use crate::model::{Model, Session};
 use crate::observe::admin::{self, AdminServer, ModelInfo, Phase};
+use crate::observe::challengers::ShownChallenger;
 use crate::observe::connections::ConnectionLimits;
 use crate::observe::dead_letter_share::SharedShare;
-use crate::observe::registry::RegistryStatus;
 use crate::observe::stats::LaneStats;
-use crate::values::settings::Thresholds;
 use crate::values::topics::{PartitionCounts, TopicRole};
 
+pub use challengers::{PreparedChallenger, prepare as prepare_challengers};
+pub use lane_package::package;
 pub use offline::{Fate, Offline, Outcome};
 pub use own_schemas::{OwnSchemas, newest as newest_schemas};
 pub use prepared::Prepared;
@@ -83,18 +87,21 @@ impl Checked {
         let prepared = Prepared::of(config, &clock, registry.as_ref())?;
         prepared.log();
         let Prepared { model, schemas } = prepared;
+        let challengers = challengers::prepare(config, &clock, registry.as_ref())?;
+        let challengers: Vec<NodeChallenger> = challengers.into_iter().map(NodeChallenger::of).collect();
+        let has_challengers = !challengers.is_empty();
         let own = match &registry {
             Some(registry) => {
-                let own = OwnSchemas::find(registry, &config.topics)?;
+                let own = OwnSchemas::find(registry, &config.topics, has_challengers)?;
                 registry.status.set_outcomes(own.shown());
                 own
             }
             None => OwnSchemas::default(),
         };
         let forms = own.forms;
-        let shared = Arc::new(Shared { config: config.clone(), model, registry, forms });
+        let shared = Arc::new(Shared { config: config.clone(), model, challengers, registry, forms });
         let Inspected { partitions: counts, brokers } =
-            cluster::inspect(&config.kafka, &config.topics, INSPECT_TIMEOUT)?;
+            cluster::inspect(&config.kafka, &config.topics, has_challengers, INSPECT_TIMEOUT)?;
         if let Some(shortage) = descriptors::shortage(descriptors::limit(), config.lanes.len(), brokers) {
             tracing::warn!("{shortage}");
         }
@@ -113,17 +120,19 @@ impl Checked {
         let stats: Vec<Arc<LaneStats>> = config.lanes.iter().map(|_| Arc::new(LaneStats::default())).collect();
         let phase = Arc::new(Phase::default());
         let model = model_info(&shared.model, stats.len());
-        let registry = shared.registry.as_ref().map(|registry| Arc::clone(&registry.status));
-        let (admin, share) = start_admin(config, &model, &stats, &phase, (clock, registry))?;
+        let shown: Vec<ShownChallenger> = shared.challengers.iter().map(|of| of.shown(stats.len())).collect();
+        let (admin, share) = start_admin(&shared, &model, &stats, (&phase, clock), &shown)?;
         announce::start(config, &shared.model, counts, admin.as_ref().map(AdminServer::address));
         let mut lanes = Lanes::new(clock, config.limits.clone());
         lanes.report_rejects(RejectReport::new(stats.clone(), config.dead_letters.alarm_share_per_million, share));
         let (desk, plans) = schemas.desk(&stats);
         lanes.start_schemas(desk)?;
+        let mut challengers = ChallengerThreads::default();
         for (index, ((lane, stats), plans)) in config.lanes.iter().zip(&stats).zip(plans).enumerate() {
             let (shared, until, lane_stats) = (Arc::clone(&shared), until.clone(), Arc::clone(stats));
             let (name, stats) = (format!("lane-{index}"), Arc::clone(stats));
-            let inputs = LaneInputs { index, counts, until, stats: lane_stats, plans, clock };
+            let taps = shared.start_challengers((index, counts, clock), &shown, &mut challengers)?;
+            let inputs = LaneInputs { index, counts, until, stats: lane_stats, plans, clock, taps };
             match config.delivery {
                 DeliveryMode::AtLeastOnce => lanes.start(name, lane.cores, stats, move || {
                     let commit = AtLeastOnce::new(&shared.config.limits);
@@ -135,6 +144,7 @@ impl Checked {
                 })?,
             }
         }
+        lanes.wait_for(challengers);
         phase.set_warm();
         let drain_timeout = config.limits.drain_timeout;
         Ok(Node { lanes, stats, model, phase, admin, until_end, clock, drain_timeout })
@@ -261,12 +271,14 @@ struct LaneInputs {
     stats: Arc<LaneStats>,
     plans: decoding::Plans,
     clock: SystemClock,
+    taps: Taps,
 }
 
 /// What all lanes have in common.
 struct Shared {
     config: Config,
     model: Model,
+    challengers: Vec<NodeChallenger>,
     registry: Option<Registry>,
     forms: OutcomeForms,
 }
@@ -315,34 +327,17 @@ impl Shared {
         D: Commit<KafkaSource, KafkaSink>,
     {
         let config = &self.config;
-        let LaneInputs { index, counts, until, stats, plans, clock } = inputs;
+        let LaneInputs { index, counts, until, stats, plans, clock, taps } = inputs;
         let thresholds = config.effective_thresholds(&self.model.package.thresholds);
         let package = package(&self.model, decoding::decoder(config, plans), thresholds)?;
         let sink = make_sink(self, index, &counts)?;
         let (topic, timeout) = (config.topics.input(), config.limits.offsets_timeout());
         let source = KafkaSource::subscribe(&config.kafka, index, topic, until.is_some(), timeout)?;
         let doors = LaneDoors { source, sink, commit, clock, stats };
-        Ok(Lane::build(package, self.settings(index, counts, until), doors))
+        let mut lane = Lane::build(package, self.settings(index, counts, until), doors);
+        lane.challenge(taps);
+        Ok(lane)
     }
-}
-
-/// A package as one lane has it, with a session of its own.
-///
-/// # Errors
-/// When ONNX Runtime opens no further session.
-pub fn package(model: &Model, decoder: Decoder, thresholds: &Thresholds) -> Result<LanePackage<Session>, Fatal> {
-    let package = &model.package;
-    Ok(LanePackage {
-        name: package.name.clone(),
-        version: package.version.clone(),
-        sha256: package.sha256.clone(),
-        provider: model.report.placement.provider,
-        thresholds: thresholds.clone(),
-        features: package.wanted.features.iter().map(|feature| feature.name.clone()).collect(),
-        decoder,
-        scorer: model.session()?,
-        batch_rows: model.report.batch_rows_cap,
-    })
 }
 
 /// What outsiders may know of the model that `lanes` lanes run.
@@ -358,15 +353,17 @@ fn model_info(model: &Model, lanes: usize) -> ModelInfo {
 }
 
 fn start_admin(
-    config: &Config,
+    shared: &Shared,
     model: &ModelInfo,
     stats: &[Arc<LaneStats>],
-    phase: &Arc<Phase>,
-    (clock, registry): (SystemClock, Option<Arc<RegistryStatus>>),
+    (phase, clock): (&Arc<Phase>, SystemClock),
+    challengers: &[ShownChallenger],
 ) -> Result<(Option<AdminServer>, SharedShare), Fatal> {
+    let config = &shared.config;
     let Some(listen) = config.admin_listen else { return Ok((None, SharedShare::default())) };
     let mut state = config.admin_state(stats.to_vec(), model.clone(), Arc::clone(phase), Arc::new(clock));
-    state.registry = registry;
+    state.registry = shared.registry.as_ref().map(|registry| Arc::clone(&registry.status));
+    state.challengers = challengers.to_vec();
     let share = Arc::clone(&state.dead_letter_share);
     let server = admin::start(listen, Arc::new(state), ConnectionLimits::within(descriptors::limit()))?;
     Ok((Some(server), share))

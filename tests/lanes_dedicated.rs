@@ -7,6 +7,8 @@ mod fakes;
 
 #[path = "lane/backpressure.rs"]
 mod backpressure;
+#[path = "lane/challengers.rs"]
+mod challengers;
 #[path = "lane/contact.rs"]
 mod contact;
 #[path = "lane/dead_letters.rs"]

@@ -24,17 +24,19 @@ pub enum OutputForm {
     RegistryId(u32),
 }
 
-/// Those of outputs and of copies for review.
+/// Those of outputs, of copies for review and of challenges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutcomeForms {
     pub outputs: OutputForm,
     pub review: OutputForm,
+    pub challenges: OutputForm,
 }
 
 impl Default for OutcomeForms {
     /// As without a registry.
     fn default() -> OutcomeForms {
-        OutcomeForms { outputs: OutputForm::SingleObject, review: OutputForm::SingleObject }
+        let single = OutputForm::SingleObject;
+        OutcomeForms { outputs: single, review: single, challenges: single }
     }
 }
 
@@ -134,7 +136,7 @@ impl OutcomeEncoder {
     pub fn write_id_text(&self, scored: &Scored<'_>, out: &mut Vec<u8>) {
         out.clear();
         let mut digits = Digits::default();
-        match id_text(scored, &mut digits) {
+        match id_text(scored.decoded.id, scored.payload, &mut digits) {
             Some(text) if !text.is_empty() => out.extend_from_slice(text),
             _ => {
                 out.extend_from_slice(self.topic.as_bytes());
@@ -152,7 +154,7 @@ impl OutcomeEncoder {
             self.schema = (scored.decoded.schema, schema_key(scored.decoded.schema, room));
         }
         let mut digits = Digits::default();
-        let id = id_text(scored, &mut digits);
+        let id = id_text(scored.decoded.id, scored.payload, &mut digits);
         let mut start = Gathered::<{ 1 + LONG_BYTES_MAX }>::new();
         start.optional_long(id.map(|id| id.len() as i64));
         out.extend_from_slice(start.bytes());
@@ -185,19 +187,20 @@ impl OutcomeEncoder {
     }
 }
 
-fn prefix(form: OutputForm, schema: &AvroSchema) -> Vec<u8> {
+pub(super) fn prefix(form: OutputForm, schema: &AvroSchema) -> Vec<u8> {
     match form {
         OutputForm::SingleObject => [&SINGLE_OBJECT_MAGIC[..], &schema.fingerprint().to_le_bytes()].concat(),
         OutputForm::RegistryId(id) => [&[0][..], &id.to_be_bytes()].concat(),
     }
 }
 
-fn id_text<'a>(scored: &Scored<'a>, digits: &'a mut Digits) -> Option<&'a [u8]> {
-    match scored.decoded.id {
+/// The text of an id that was decoded from this payload.
+pub fn id_text<'a>(id: TransactionId, payload: &'a [u8], digits: &'a mut Digits) -> Option<&'a [u8]> {
+    match id {
         TransactionId::Absent => None,
         TransactionId::Long(id) => Some(digits.write(id)),
         TransactionId::Text { start, len } => {
-            let text = scored.payload.get(start as usize..)?.get(..len as usize);
+            let text = payload.get(start as usize..)?.get(..len as usize);
             debug_assert!(text.is_some(), "the id points outside its payload");
             text
         }
@@ -241,16 +244,16 @@ fn hexadecimal(out: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
-fn bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(super) fn bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     long(out, bytes.len() as i64);
     out.extend_from_slice(bytes);
 }
 
-fn double(out: &mut Vec<u8>, value: f64) {
+pub(super) fn double(out: &mut Vec<u8>, value: f64) {
     out.extend_from_slice(&value.to_le_bytes());
 }
 
-fn long(out: &mut Vec<u8>, value: i64) {
+pub(super) fn long(out: &mut Vec<u8>, value: i64) {
     let mut number = Gathered::<LONG_BYTES_MAX>::new();
     number.long(value);
     out.extend_from_slice(number.bytes());
@@ -258,7 +261,7 @@ fn long(out: &mut Vec<u8>, value: i64) {
 
 /// Room for a number in decimal text.
 #[derive(Default)]
-struct Digits([u8; 20]);
+pub struct Digits([u8; 20]);
 
 impl Digits {
     fn write(&mut self, value: i64) -> &[u8] {

@@ -15,6 +15,7 @@ mod datum;
 mod decimal;
 pub mod decoder;
 pub mod encode;
+pub mod encode_challenge;
 mod entries;
 pub mod feature;
 pub mod fields;

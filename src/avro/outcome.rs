@@ -200,7 +200,11 @@ mod tests {
     #[test]
     fn outputs_with_an_id_of_the_registry_say_it_where_the_id_is_ours() {
         use crate::avro::encode::{OutcomeForms, OutputForm};
-        let forms = OutcomeForms { outputs: OutputForm::RegistryId(7), review: OutputForm::RegistryId(8) };
+        let forms = OutcomeForms {
+            outputs: OutputForm::RegistryId(7),
+            review: OutputForm::RegistryId(8),
+            ..OutcomeForms::default()
+        };
         let mut output = Vec::new();
         encoder("in").with_forms(forms).encode_output(&scored(TransactionId::Text { start: 0, len: 4 }), &mut output);
         let newest = Written::Outputs.versions()[0].number;

@@ -11,6 +11,7 @@ use super::schemas::{AvroSchema, SchemaError};
 pub enum Written {
     Outputs,
     Review,
+    Challenges,
 }
 
 /// What a version of a schema is.
@@ -30,14 +31,17 @@ const OUTPUTS: [Version; 2] =
 const REVIEW: [Version; 2] =
     [version(2, include_str!("schemas/human_review.avsc")), version(1, include_str!("schemas/human_review.1.avsc"))];
 
+const CHALLENGES: [Version; 1] = [version(1, include_str!("schemas/model_challenge.avsc"))];
+
 impl Written {
-    pub const ALL: [Written; 2] = [Written::Outputs, Written::Review];
+    pub const ALL: [Written; 3] = [Written::Outputs, Written::Review, Written::Challenges];
 
     /// The newest first: it is what this program writes.
     pub fn versions(self) -> &'static [Version] {
         match self {
             Written::Outputs => &OUTPUTS,
             Written::Review => &REVIEW,
+            Written::Challenges => &CHALLENGES,
         }
     }
 

@@ -10,7 +10,8 @@ use super::config_args::ConfigArgs;
 use super::{connect_check, output, table, verify};
 use crate::config::{Config, LaneConfig, REFERENCE, show};
 use crate::error::{Fatal, exit};
-use crate::node::Prepared;
+use crate::lane::clock::SystemClock;
+use crate::node::{self, Prepared, PreparedChallenger};
 use crate::observe::terminal;
 
 #[derive(Debug, Subcommand)]
@@ -72,10 +73,11 @@ fn check(args: &CheckArgs) -> Result<u8, Fatal> {
         output::note("note: kafka.start_at is not given; a group without committed offsets will not start");
     }
     // Everything that `run` verifies on this machine; then, where it is asked for, Kafka, so that both are told at once.
-    let verified = verify::verify(&loaded.config);
-    if let Ok((prepared, _)) = &verified {
-        output::print(&describe(&loaded.config, prepared))?;
-    }
+    let verified = verify::verify(&loaded.config).and_then(|verified| {
+        let challengers = node::prepare_challengers(&loaded.config, &SystemClock::new(), None)?;
+        output::print(&describe(&loaded.config, &verified.0, &challengers))?;
+        Ok(verified)
+    });
     let package = verified.as_ref().ok().map(|(prepared, _)| &*prepared.model.package);
     let timeout = Duration::from_secs(args.timeout);
     let connected = if args.connect { connect_check::execute(&loaded.config, package, timeout) } else { Ok(()) };
@@ -94,7 +96,7 @@ fn check(args: &CheckArgs) -> Result<u8, Fatal> {
 }
 
 /// What was verified.
-fn describe(config: &Config, prepared: &Prepared) -> String {
+fn describe(config: &Config, prepared: &Prepared, challengers: &[PreparedChallenger]) -> String {
     let mut lines = verify::of_model(&prepared.model);
     let package = &prepared.model.package;
     let thresholds = config.effective_thresholds(&package.thresholds);
@@ -108,7 +110,13 @@ fn describe(config: &Config, prepared: &Prepared) -> String {
         ("lanes", lanes(config)),
         ("batch", format!("up to {} rows", prepared.model.report.batch_rows_cap)),
     ]);
+    lines.extend(challengers.iter().map(|of| ("challenger", challenger(of))));
     table::table(lines)
+}
+
+fn challenger(of: &PreparedChallenger) -> String {
+    let (package, percent) = (&of.prepared.model.package, f64::from(of.config.sample_per_million) / 10_000.0);
+    format!("{}: {} {}, asked about {percent} % of the scored records", of.config.name, package.name, package.version)
 }
 
 fn schemas(config: &Config, prepared: &Prepared) -> String {

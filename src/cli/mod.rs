@@ -85,7 +85,7 @@ enum Command {
     /// Check, show or write a configuration
     #[command(subcommand, after_help = EXIT_CODES)]
     Config(config::ConfigCommand),
-    /// Print the Avro schema of what scorewire writes to a topic, or register both at the schema registry
+    /// Print the Avro schema of what scorewire writes to a topic, or register them at the schema registry
     #[command(after_help = EXIT_CODES)]
     Schema(schema::SchemaArgs),
     /// Print completions for a shell

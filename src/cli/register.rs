@@ -32,7 +32,7 @@ pub fn execute(args: &RegisterArgs) -> Result<u8, Fatal> {
         ));
     }
     let client = Client::new(&connection.registry)?;
-    let all = node::newest_schemas(&connection.registry, &connection.topics);
+    let all = node::newest_schemas(&connection.registry, &connection.topics, connection.challengers);
     let mut absent = Vec::new();
     let mut problems = Vec::new();
     for own in &all {

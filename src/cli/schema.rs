@@ -15,6 +15,8 @@ enum Topic {
     Outputs,
     /// Records of topics.review: the same, why it is there, and the transaction itself
     Review,
+    /// Records of topics.challenges: what a challenger answers, beside what the champion decided
+    Challenges,
 }
 
 #[derive(Args, Debug)]
@@ -38,7 +40,8 @@ pub struct SchemaArgs {
 
 #[derive(Debug, Subcommand)]
 enum SchemaCommand {
-    /// Register the schemas of outputs and copies for review at the schema registry, after a look whether they are compatible
+    /// Register these schemas at the schema registry, after a look whether they are compatible; that of challenges where
+    /// challengers are configured
     Register(RegisterArgs),
 }
 
@@ -51,7 +54,8 @@ pub fn execute(args: &SchemaArgs) -> Result<u8, Fatal> {
     let of = match args.of {
         Some(Topic::Outputs) => Written::Outputs,
         Some(Topic::Review) => Written::Review,
-        None => return Err(Fatal::new(exit::USAGE, "no topic is named", "say outputs or review")),
+        Some(Topic::Challenges) => Written::Challenges,
+        None => return Err(Fatal::new(exit::USAGE, "no topic is named", "say outputs, review or challenges")),
     };
     if args.all {
         of.versions().iter().try_for_each(|version| output::print(&line(*version)))?;

@@ -2,10 +2,13 @@
 
 use super::nearest::nearest;
 pub use super::table::KEYS;
-use super::table::{self, Reread};
+use super::table::{self, Reread, challengers};
 
 /// Sections whose keys are librdkafka's own property names.
 pub const PROPERTY_SECTIONS: &[&str] = &["kafka.properties", "kafka.consumer.properties", "kafka.producer.properties"];
+
+/// Sections that may be given several times, as `[[challengers]]`; the keys of each. A path names one by its number, from 0.
+pub const LISTS: &[(&str, &[&str])] = &[(challengers::SECTION, &challengers::KEYS)];
 
 /// Keys whose values are never shown.
 pub const SECRET_KEYS: &[&str] = &[
@@ -23,12 +26,17 @@ pub enum Named<'a> {
     Section,
     /// One of [`PROPERTY_SECTIONS`], and the property's own name.
     Property(&'static str, &'a str),
+    /// One of [`LISTS`]: in a file an array of tables.
+    List,
     Unknown,
 }
 
 pub fn name(path: &str) -> Named<'_> {
     if KEYS.contains(&path) {
         return Named::Key;
+    }
+    if let Some(named) = LISTS.iter().find_map(|(section, keys)| of_list(path, section, keys)) {
+        return named;
     }
     for section in PROPERTY_SECTIONS {
         if let Some(property) = path.strip_prefix(section).and_then(|rest| rest.strip_prefix('.')) {
@@ -42,6 +50,21 @@ pub fn name(path: &str) -> Named<'_> {
     Named::Unknown
 }
 
+/// What a path names within a list.
+fn of_list(path: &str, section: &str, keys: &[&str]) -> Option<Named<'static>> {
+    let rest = path.strip_prefix(section)?;
+    if rest.is_empty() {
+        return Some(Named::List);
+    }
+    let rest = rest.strip_prefix('.')?;
+    let (number, key) = rest.split_once('.').map_or((rest, None), |(number, key)| (number, Some(key)));
+    number.parse::<u32>().ok()?;
+    match key {
+        None => Some(Named::Section),
+        Some(key) => keys.contains(&key).then_some(Named::Key),
+    }
+}
+
 /// The key or section that was probably meant.
 pub fn nearest_key(path: &str) -> Option<&'static str> {
     let sections = KEYS.iter().filter_map(|key| key.split_once('.').map(|(section, _)| section));
@@ -53,9 +76,10 @@ pub fn nearest_key(path: &str) -> Option<&'static str> {
 /// When another value of this key or client property holds; `None` where it names neither.
 pub fn reread(path: &str) -> Option<Reread> {
     match name(path) {
-        Named::Key => table::keys().find(|key| key.name == path).map(|key| key.reread),
+        // What a list holds is read at the start.
+        Named::Key => Some(table::keys().find(|key| key.name == path).map_or(Reread::AtStart, |key| key.reread)),
         Named::Property(_, name) => Some(table::reread(name)),
-        Named::Section | Named::Unknown => None,
+        Named::Section | Named::List | Named::Unknown => None,
     }
 }
 
@@ -81,6 +105,13 @@ mod tests {
         assert_eq!(name("kafka.consumer"), Named::Section);
         assert_eq!(name("kafka.consumer.properties"), Named::Section);
         assert_eq!(name("kafka.properties.sasl.password"), Named::Property("kafka.properties", "sasl.password"));
+        assert_eq!(name("challengers"), Named::List);
+        assert_eq!((name("challengers.0"), name("challengers.3.package")), (Named::Section, Named::Key));
+        for unknown in
+            ["challengers.x.package", "challengers.0.model", "challengers.package", "challengers.0.package.x"]
+        {
+            assert_eq!(name(unknown), Named::Unknown, "{unknown}");
+        }
         assert_eq!(name("lane"), Named::Unknown);
         assert_eq!(name("lanes.count.more"), Named::Unknown);
     }

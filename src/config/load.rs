@@ -49,7 +49,8 @@ impl Config {
         problems.extend(reader.problems);
         match config.schemas.registry {
             Some(registry) if problems.is_empty() => {
-                Ok(RegistryConnection { registry, topics: config.topics, log: config.log })
+                let challengers = !config.challengers.is_empty();
+                Ok(RegistryConnection { registry, topics: config.topics, challengers, log: config.log })
             }
             _ => Err(ConfigError { problems, log_format: config.log.format }),
         }
@@ -79,6 +80,8 @@ impl Config {
 pub struct RegistryConnection {
     pub registry: RegistrySettings,
     pub topics: Topics,
+    /// Whether a node of this configuration has challengers, and so writes their topic.
+    pub challengers: bool,
     pub log: LogConfig,
 }
 

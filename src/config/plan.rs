@@ -1,7 +1,7 @@
 //! The checked plan of a process, and its defaults.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::machine::Machine;
 use crate::kafka::settings::{GroupProtocol, KafkaSettings, Membership, WithoutOffsets};
@@ -55,6 +55,17 @@ pub struct SchemasConfig {
     pub registry: Option<RegistrySettings>,
 }
 
+/// A package that is compared with the one that decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChallengerConfig {
+    /// In rows, metrics and logs; no other challenger's.
+    pub name: String,
+    /// Directory of the model package.
+    pub package: PathBuf,
+    /// Share of scored records that it is asked about, in millionths.
+    pub sample_per_million: u32,
+}
+
 /// How outcomes and offsets become durable together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeliveryMode {
@@ -86,6 +97,7 @@ pub struct Config {
     pub layout: Layout,
     pub model: ModelConfig,
     pub schemas: SchemasConfig,
+    pub challengers: Vec<ChallengerConfig>,
     /// Overrides the package's own thresholds.
     pub thresholds: Option<Thresholds>,
     pub review: ReviewSettings,
@@ -139,6 +151,7 @@ impl Config {
                 raw_schema: None,
                 registry: None,
             },
+            challengers: Vec::new(),
             thresholds: None,
             review: ReviewSettings { sample_per_million: 1_000, payload: PayloadPolicy::Raw },
             dead_letters: DeadLetterSettings {
@@ -152,6 +165,13 @@ impl Config {
             admin_listen: ADMIN_LISTEN.parse().ok(),
             log: LogConfig { format: LogFormat::Text, level: "info".to_owned() },
         }
+    }
+
+    /// The same plan with another package.
+    pub fn with_package(&self, package: &Path) -> Config {
+        let mut other = self.clone();
+        other.model.package = package.to_path_buf();
+        other
     }
 
     /// The package's thresholds, unless the configuration has its own.

@@ -1,6 +1,6 @@
 //! The configuration as typed: all sources laid over each other, with the place of every value.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -81,6 +81,13 @@ impl RawConfig {
             let start = key.starts_with(&prefix).then_some(prefix.len())?;
             Some((&key[start..], setting))
         })
+    }
+
+    /// The numbers of what a list section holds, in order.
+    pub fn items(&self, section: &str) -> Vec<u32> {
+        let number = |(key, _): (&str, &Setting)| key.split('.').next()?.parse().ok();
+        let numbers: BTreeSet<u32> = self.properties(section).filter_map(number).collect();
+        numbers.into_iter().collect()
     }
 
     /// Lays a value over the one that is there.

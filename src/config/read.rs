@@ -29,7 +29,7 @@ impl<'a> Reader<'a> {
     }
 
     pub fn setting(&self, key: &str) -> Option<&'a Setting> {
-        debug_assert!(self.keys.contains(&key), "{key} is missing from the table");
+        debug_assert!(self.keys.contains(&key) || is_of_list(key), "{key} is missing from the table");
         self.raw.get(key)
     }
 
@@ -200,6 +200,11 @@ impl<'a> Reader<'a> {
         let parsed = texts.iter().map(|text| text.parse().map_err(|_| text.clone())).collect::<Result<Vec<T>, _>>();
         parsed.map_err(|text| self.problem(key, format!("{text:?} is not {item}"), format!("give {item}s"))).ok()
     }
+}
+
+/// Whether a path leads into a section that may be given several times, as `challengers.0.name`.
+fn is_of_list(key: &str) -> bool {
+    key.split('.').nth(1).is_some_and(|number| number.parse::<u32>().is_ok())
 }
 
 /// The words of a choice, for messages.

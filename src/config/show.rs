@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::keys::PROPERTY_SECTIONS;
 use super::load::Loaded;
-use super::plan::Config;
+use super::plan::{ChallengerConfig, Config};
 use super::problem::Origin;
 use super::secret::MASK;
 use super::table::{self, DELIVERY, LAYOUTS, word};
@@ -33,6 +33,12 @@ pub fn values(config: &Config) -> Vec<(String, serde_json::Value)> {
     all
 }
 
+/// A challenger's keys and values.
+fn challenger(of: &ChallengerConfig) -> [(&'static str, serde_json::Value); 3] {
+    let package = of.package.display().to_string();
+    [("name", (*of.name).into()), ("package", package.into()), ("sample_per_million", of.sample_per_million.into())]
+}
+
 /// The configuration as TOML, each line with its origin.
 pub fn toml(loaded: &Loaded) -> String {
     let mut text = String::new();
@@ -57,6 +63,13 @@ pub fn toml(loaded: &Loaded) -> String {
             value => writeln!(text, "{name} = {value}  # {origin}"),
         };
     }
+    for (number, of) in loaded.config.challengers.iter().enumerate() {
+        text.push_str("\n[[challengers]]\n");
+        for (name, value) in challenger(of) {
+            let origin = loaded.origin(&format!("challengers.{number}.{name}"));
+            let _ = writeln!(text, "{name} = {value}  # {origin}");
+        }
+    }
     text
 }
 
@@ -77,6 +90,10 @@ pub fn json(config: &Config) -> serde_json::Value {
         }
         place.insert(name.to_owned(), value);
     }
+    let of = |of: &ChallengerConfig| challenger(of).map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
+    let challengers: Vec<serde_json::Value> =
+        config.challengers.iter().map(of).map(serde_json::Value::Object).collect();
+    root.insert("challengers".to_owned(), challengers.into());
     root.into()
 }
 
@@ -117,6 +134,7 @@ impl Config {
             limits_shown: limits_json(self),
             phase,
             dead_letter_share: Default::default(),
+            challengers: Vec::new(),
             registry: None,
             started_ns: clock.now_ns(),
             clock,

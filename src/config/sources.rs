@@ -89,6 +89,17 @@ impl RawConfig {
                 (Named::Section | Named::Property(..), DeValue::Table(inner)) => {
                     self.read_table(&path, inner, file, problems);
                 }
+                (Named::List, DeValue::Array(items)) => {
+                    for (number, item) in items.iter().enumerate() {
+                        match item.get_ref() {
+                            DeValue::Table(inner) => {
+                                self.read_table(&format!("{path}.{number}"), inner, file, problems);
+                            }
+                            _ => problems.push(no_list(path.clone(), file.origin(item.span().start))),
+                        }
+                    }
+                }
+                (Named::List, _) => problems.push(no_list(path, origin)),
                 (Named::Section, _) => problems.push(Problem {
                     origin,
                     what: "a section, not a key".to_owned(),
@@ -147,9 +158,14 @@ impl RawConfig {
                 let value = named_value(named, &path, Value::Text(text.to_owned()));
                 self.insert(path, value, origin);
             }
-            Named::Section | Named::Unknown => problems.push(unknown(path, origin)),
+            Named::Section | Named::List | Named::Unknown => problems.push(unknown(path, origin)),
         }
     }
+}
+
+fn no_list(path: String, origin: Origin) -> Problem {
+    let fix = format!("write [[{path}]] and the keys of one below, as often as there are any");
+    Problem { origin, what: "a list of sections".to_owned(), fix, key: path }
 }
 
 fn unknown(path: String, origin: Origin) -> Problem {

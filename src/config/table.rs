@@ -6,6 +6,7 @@
 
 use std::fmt::Write as _;
 
+pub(super) mod challengers;
 mod draft;
 mod kafka;
 mod key;
@@ -45,6 +46,7 @@ pub const SECTIONS: &[Section] = &[
     registry::BEARER,
     registry::OAUTH,
     registry::TLS,
+    challengers::CHALLENGERS,
     outcomes::THRESHOLDS,
     outcomes::REVIEW,
     outcomes::DEAD_LETTERS,
@@ -97,6 +99,9 @@ pub fn read(reader: &mut Reader<'_>, draft: &mut Draft, wanted: Reading) {
             key.read(reader, draft, wanted);
         }
         (section.finish)(reader, draft);
+    }
+    if wanted >= Reading::Registry {
+        challengers::read(reader, draft);
     }
 }
 

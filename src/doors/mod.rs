@@ -1,6 +1,7 @@
 //! The doors to the world. The pipeline knows these traits only; `kafka/` and `model/` implement them, and the
 //! tests implement them with fakes that fail precisely.
 
+mod challenges;
 mod commit_refusal;
 mod complaint;
 mod group;
@@ -11,6 +12,7 @@ mod standalone;
 mod stop;
 mod transactional;
 
+pub use challenges::{Challenges, Delivered};
 pub use commit_refusal::CommitRefusal;
 pub use complaint::Complaint;
 pub use group::{Contact, Group};

@@ -235,6 +235,19 @@ pub fn producer_settings(settings: &KafkaSettings) -> Vec<(String, String)> {
     list
 }
 
+/// A challenger's producer: as the lane's, but that its rows may wait for each other, and that little waits for brokers which
+/// are away.
+pub fn challenge_settings(settings: &KafkaSettings) -> Vec<(String, String)> {
+    let mut list = producer_settings(settings);
+    let own = owned(&[
+        ("linger.ms", "50"),
+        ("queue.buffering.max.messages", "20000"),
+        ("queue.buffering.max.kbytes", "32768"),
+    ]);
+    extend(&mut list, &own.into_iter().collect());
+    list
+}
+
 /// Before the client repeats a request. Long, so that a transaction's end that was sent twice shows by the time it took
 /// ([`DOUBT_AFTER`]) where nothing else tells ([`super::wrapped::request_retries`]).
 pub const RETRY_BACKOFF_MS: u64 = 500;

@@ -5,6 +5,7 @@ use crate::doors::SourceRecord;
 use crate::error::Reject;
 use crate::lane::score::{Batch, Decided, Verdict};
 use crate::values::record::{Decision, ReviewReason, score_of};
+use crate::values::scatter::mixed;
 use crate::values::settings::{Deadline, DeadlineFrom, ReviewSettings, Thresholds};
 
 /// The stage between the model and the producer.
@@ -104,9 +105,7 @@ pub fn sample_hash(id: &[u8]) -> u64 {
     for &byte in id {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
     }
-    hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-    hash ^ (hash >> 33)
+    mixed(hash)
 }
 
 #[cfg(test)]

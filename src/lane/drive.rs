@@ -14,6 +14,7 @@ use std::time::Duration;
 use crate::doors::{Clock, Group, ScoreError, ScoreErrorKind, Sink, Source};
 use crate::error::{Fatal, exit};
 use crate::failpoint::{self, Point};
+use crate::lane::challenge::Taps;
 use crate::lane::commit::{Commit, Round};
 use crate::lane::decide::Decide;
 use crate::lane::deliver::{Deliver, HandedOver};
@@ -46,6 +47,11 @@ pub struct Lane<T: LaneTypes> {
 }
 
 impl<T: LaneTypes> Lane<T> {
+    /// From now on these get copies of its scored records.
+    pub fn challenge(&mut self, taps: Taps) {
+        self.deliver.challenge(taps);
+    }
+
     /// The model's side of a dedicated lane, once.
     pub fn take_desk(&mut self) -> Option<Desk<T::Scorer, T::Clock>> {
         self.score.take_desk()
@@ -75,6 +81,7 @@ impl<T: LaneTypes> Lane<T> {
         self.commit_if_due(now_ns)?;
         self.finish_revoke(now_ns)?;
         self.keep_awake(now_ns);
+        self.deliver.turn(now_ns);
         self.show(now_ns);
         Ok(())
     }
@@ -241,7 +248,7 @@ impl<T: LaneTypes> Lane<T> {
         let now_ns = self.clock.now_ns();
         let emitted_ns = now_ns.saturating_sub(batch.rows.scored_ns);
         self.telemetry.times.record(Step::Emit, emitted_ns, batch.items.len() as u64);
-        self.deliver.handed_over(now_ns);
+        self.deliver.handed_over(batch, now_ns);
         let first_ns = batch.decodes.first().map_or(now_ns, |decode| decode.start_ns);
         // The source's memory is free again: outcomes were copied.
         self.score.left();

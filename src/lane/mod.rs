@@ -1,6 +1,7 @@
 //! The lane: its stages, the parts that own its state, and the threads that run lanes. `docs/design.md` tells how it is built.
 
 mod build;
+pub mod challenge;
 pub mod clock;
 pub mod commit;
 pub mod decide;

@@ -8,6 +8,8 @@
     reason = "here the pipeline's threads begin, one report a lane waits at most, and a process that hangs is left"
 )]
 
+mod challengers;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -29,6 +31,8 @@ use crate::observe::{log, log_writer};
 use crate::values::limits::Limits;
 use crate::values::settings::Cores;
 
+pub use self::challengers::ChallengerThreads;
+
 /// How often the conductor looks around.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -48,6 +52,7 @@ pub struct Lanes<C> {
     end: EndWatch,
     leaving: LeavingWatch,
     rejects: RejectReport,
+    challengers: ChallengerThreads,
 }
 
 /// A lane as the conductor sees it.
@@ -63,12 +68,18 @@ impl<C: Clock + Clone + Send + 'static> Lanes<C> {
         let stop = Arc::new(AtomicBool::new(false));
         let (end, leaving) = (EndWatch::default(), LeavingWatch::default());
         let (failure, rejects) = (Arc::default(), RejectReport::default());
-        Lanes { clock, limits, stop, watched: Vec::new(), reports, sender, failure, end, leaving, rejects }
+        let (watched, challengers) = (Vec::new(), ChallengerThreads::default());
+        Lanes { clock, limits, stop, watched, reports, sender, failure, end, leaving, rejects, challengers }
     }
 
     /// Whoever conducts the lanes tells of records that are rejected.
     pub fn report_rejects(&mut self, report: RejectReport) {
         self.rejects = report;
+    }
+
+    /// They end after the lanes, and whoever conducts these waits for them.
+    pub fn wait_for(&mut self, challengers: ChallengerThreads) {
+        self.challengers = challengers;
     }
 
     /// Starts a lane on its own thread, and its model on another where the lane is dedicated. `build` runs on the lane's
@@ -166,6 +177,7 @@ impl<C: Clock + Clone + Send + 'static> Lanes<C> {
             self.rejects.look(self.clock.now_ns());
         }
         self.rejects.finish(self.clock.now_ns());
+        self.challengers.finish(self.limits.drain_timeout, &self.clock);
         self.failure.get().map_or(Ok(clean), |fatal| Err(fatal.clone()))
     }
 

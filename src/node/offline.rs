@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::decoding::{self, Decoding};
-use super::package;
+use super::lane_package::package;
 use super::prepared::Prepared;
 use crate::avro::locate::{Place, locate};
 use crate::avro::planner::SchemaNote;

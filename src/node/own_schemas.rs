@@ -10,7 +10,7 @@ use crate::error::{Fatal, exit};
 use crate::registry::answers::Away;
 use crate::registry::settings::{OwnForm, RegistrySettings};
 use crate::registry::subjects::{self, NotDone, Own, record_name};
-use crate::values::topics::{Destination, Topics};
+use crate::values::topics::{Destination, TopicRole, Topics};
 
 /// A server that is busy for a moment must not fail a start.
 const TRIES: u32 = 3;
@@ -22,6 +22,7 @@ pub struct OwnSchemas {
     pub forms: OutcomeForms,
     outputs: Vec<(u32, u32)>,
     review: Vec<(u32, u32)>,
+    challenges: Vec<(u32, u32)>,
 }
 
 impl OwnSchemas {
@@ -30,6 +31,7 @@ impl OwnSchemas {
         match of {
             Written::Outputs => &self.outputs,
             Written::Review => &self.review,
+            Written::Challenges => &self.challenges,
         }
     }
 
@@ -51,9 +53,9 @@ impl OwnSchemas {
             };
             of.versions().iter().filter_map(id_of).collect()
         };
-        let (outputs, review) = (ids(Written::Outputs), ids(Written::Review));
+        let [outputs, review, challenges] = Written::ALL.map(ids);
         tracing::info!("outcomes are in single-object encoding: the registry is only read");
-        OwnSchemas { forms: OutcomeForms::default(), outputs, review }
+        OwnSchemas { forms: OutcomeForms::default(), outputs, review, challenges }
     }
 
     /// For somebody who reads what others wrote: the ids are asked for, and nothing is registered. Those that nobody tells are
@@ -66,46 +68,47 @@ impl OwnSchemas {
                 |version: &Version| Some((version.number, finder.earlier(&own(of, *version, settings, topics))?));
             of.versions().iter().filter_map(id_of).collect()
         };
-        let (outputs, review) = (ids(Written::Outputs), ids(Written::Review));
-        OwnSchemas { forms: OutcomeForms::default(), outputs, review }
+        let [outputs, review, challenges] = Written::ALL.map(&mut ids);
+        OwnSchemas { forms: OutcomeForms::default(), outputs, review, challenges }
     }
 
     /// Looks the newest up, and registers it where that is configured; then the earlier ones, as what lies in the topics may
-    /// still be theirs. While the registry is away what is kept counts.
+    /// still be theirs. While the registry is away what is kept counts. That of challenges is asked for only where there are
+    /// `challengers`.
     ///
     /// # Errors
     /// [`exit::CONFIG`] where a schema is not registered or not taken; [`exit::UNAVAILABLE`] where nobody can say and nothing
     /// is kept.
-    pub fn find(registry: &Registry, topics: &Topics) -> Result<OwnSchemas, Fatal> {
+    pub fn find(registry: &Registry, topics: &Topics, challengers: bool) -> Result<OwnSchemas, Fatal> {
         if registry.client.settings().outputs == OwnForm::SingleObject {
             return Ok(OwnSchemas::kept(registry, topics));
         }
         let mut finder = Finder { registry, away: None };
         let (outputs, review) = (finder.all(Written::Outputs, topics)?, finder.all(Written::Review, topics)?);
+        let challenges = if challengers { finder.all(Written::Challenges, topics)? } else { Vec::new() };
         // The newest is the first.
-        let form = |ids: &[(u32, u32)]| OutputForm::RegistryId(ids[0].1);
-        let forms = OutcomeForms { outputs: form(&outputs), review: form(&review) };
+        let form =
+            |ids: &[(u32, u32)]| ids.first().map_or(OutputForm::SingleObject, |(_, id)| OutputForm::RegistryId(*id));
+        let forms = OutcomeForms { outputs: form(&outputs), review: form(&review), challenges: form(&challenges) };
         tracing::info!(outputs = outputs[0].1, review = review[0].1, "outcomes are written with ids of the registry");
-        Ok(OwnSchemas { forms, outputs, review })
+        Ok(OwnSchemas { forms, outputs, review, challenges })
     }
 }
 
-/// Each schema that is written now, under its subject.
-pub fn newest(settings: &RegistrySettings, topics: &Topics) -> Vec<Own> {
-    Written::ALL.iter().map(|&of| own(of, of.versions()[0], settings, topics)).collect()
+/// Each schema that is written now, under its subject; that of challenges where there are `challengers`.
+pub fn newest(settings: &RegistrySettings, topics: &Topics, challengers: bool) -> Vec<Own> {
+    let written = Written::ALL.into_iter().filter(|of| challengers || *of != Written::Challenges);
+    written.map(|of| own(of, of.versions()[0], settings, topics)).collect()
 }
 
 fn own(of: Written, version: Version, settings: &RegistrySettings, topics: &Topics) -> Own {
-    let destination = match of {
-        Written::Outputs => Destination::Outputs,
-        Written::Review => Destination::Review,
+    let role = match of {
+        Written::Outputs => TopicRole::For(Destination::Outputs),
+        Written::Review => TopicRole::For(Destination::Review),
+        Written::Challenges => TopicRole::Challenges,
     };
-    let subject = settings.subject(&topics[destination], &record_name(version.text));
-    let topic_key = match of {
-        Written::Outputs => "topics.outputs",
-        Written::Review => "topics.review",
-    };
-    Own { topic_key, subject, text: version.text.to_owned() }
+    let subject = settings.subject(&topics[role], &record_name(version.text));
+    Own { topic_key: role.key(), subject, text: version.text.to_owned() }
 }
 
 struct Finder<'a> {

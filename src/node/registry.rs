@@ -30,6 +30,11 @@ impl Registry {
         Ok(Some(Registry { client, kept, status: Arc::default(), within_the_call: false }))
     }
 
+    /// The same for whoever waits for its answers.
+    pub fn within_the_call(&self) -> Registry {
+        Registry { within_the_call: true, ..self.clone() }
+    }
+
     /// The same for a person who looks at single records, beside the nodes whose folder it is.
     ///
     /// # Errors

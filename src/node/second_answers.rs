@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::decoding::Preloaded;
-use super::package;
+use super::lane_package::package;
 use super::prepared::Prepared;
 use crate::avro::decoder::Decoder;
 use crate::avro::planner::{Known, News, Planner, Plans, SchemaNote};

@@ -29,6 +29,7 @@ impl AdminState {
             let count = Some(stats.copies_refused.get()).filter(|count| *count > 0)?;
             Some(format!("the broker refused {count} copies for review for good; the log has the reason"))
         }));
+        alarms.extend(self.challengers.iter().flat_map(|of| of.alarms(self.now_ms())));
         // The lanes read the same schemas.
         for stats in &self.lanes {
             let of_lane = held(&stats.schema_alarms);

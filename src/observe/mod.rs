@@ -3,6 +3,8 @@
 pub mod admin;
 pub mod alarms;
 pub mod cells;
+mod challenger_readings;
+pub mod challengers;
 pub mod connections;
 pub mod cpu;
 pub mod dead_letter_share;

@@ -7,12 +7,15 @@ use std::fmt;
 use hdrhistogram::Histogram;
 
 use super::cells::{Mark, held};
+pub(super) use super::challenger_readings::*;
+use super::challengers::ShownChallenger;
 use super::exposition::Series;
 use super::latency::{QUANTILES, Step, StepTimes, quantile_us};
 use super::log_writer;
 use super::registry::RegistryStatus;
 use super::state::AdminState;
 use super::stats::{LaneStats, PartitionState, ShownPartition, merged_times};
+use crate::compare::Comparison;
 use crate::doors::Why;
 use crate::error::Reject;
 use crate::memory;
@@ -29,15 +32,25 @@ pub(super) struct Scrape<'a> {
     state: &'a AdminState,
     /// The lanes are asked for their times once.
     times: OnceCell<StepTimes>,
+    /// Of each challenger, put together once.
+    comparisons: OnceCell<Vec<Comparison>>,
 }
 
 impl Scrape<'_> {
     pub(super) fn of(state: &AdminState) -> Scrape<'_> {
-        Scrape { state, times: OnceCell::new() }
+        Scrape { state, times: OnceCell::new(), comparisons: OnceCell::new() }
     }
 
     fn times(&self) -> &StepTimes {
         self.times.get_or_init(|| merged_times(&self.state.lanes))
+    }
+
+    pub(super) fn challengers(&self) -> &[ShownChallenger] {
+        &self.state.challengers
+    }
+
+    pub(super) fn comparisons(&self) -> &[Comparison] {
+        self.comparisons.get_or_init(|| self.challengers().iter().map(ShownChallenger::comparison).collect())
     }
 }
 

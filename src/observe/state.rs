@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::cells::Mark;
+use super::challengers::ShownChallenger;
 use super::dead_letter_share::SharedShare;
 use super::registry::RegistryStatus;
 use super::stats::LaneStats;
@@ -76,6 +77,7 @@ pub struct AdminState {
     pub phase: Arc<Phase>,
     /// The share of dead letters, as whoever conducts the lanes counts it.
     pub dead_letter_share: SharedShare,
+    pub challengers: Vec<ShownChallenger>,
     /// Where a schema registry is configured.
     pub registry: Option<Arc<RegistryStatus>>,
     /// The clock that the lanes stamp their cycles with.
@@ -91,10 +93,11 @@ impl fmt::Debug for AdminState {
 }
 
 impl AdminState {
-    /// What the heap holds apart from the model: the Kafka clients' queues, buffers and TLS, and a few megabytes of the
+    /// What the heap holds apart from the models: the Kafka clients' queues, buffers and TLS, and a few megabytes of the
     /// lanes and this page.
     pub fn client_native_bytes(&self) -> u64 {
-        memory::heap_bytes().saturating_sub(self.model.native_bytes)
+        let challengers: u64 = self.challengers.iter().map(|of| of.package.native_bytes).sum();
+        memory::heap_bytes().saturating_sub(self.model.native_bytes + challengers)
     }
 
     pub fn uptime(&self) -> Duration {

@@ -31,6 +31,7 @@ pub struct Status<'a> {
     /// What an operator should look at though records flow, such as failed partitions.
     alarms: Vec<String>,
     model: &'a ModelInfo,
+    challengers: Vec<Value>,
     dead_letter_share: DeadLetterShare,
     /// `null` without one.
     schema_registry: Option<Value>,
@@ -77,6 +78,7 @@ impl<'a> Status<'a> {
             problems: liveness.problems.iter().chain(&readiness.problems).cloned().collect(),
             alarms: state.alarms(),
             model: &state.model,
+            challengers: state.challengers.iter().map(|of| of.shown(state.now_ms())).collect(),
             dead_letter_share: dead_letter_share(state),
             schema_registry: state.registry.as_ref().map(|registry| registry.shown(state.wall_ms())),
             lanes: state.lanes.iter().enumerate().map(|(index, stats)| lane(state, index, stats)).collect(),

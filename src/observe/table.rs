@@ -99,6 +99,24 @@ families {
     registry_schemas: Gauge [] "Schemas of the registry that are there, kept ones as well";
     registry_schemas_fetched: Counter [] "Schemas fetched from the registry since start";
     registry_schemas_pending: Gauge [] "Schemas that the registry is being asked for";
+    challenger: Info [challenger name version sha256] "A package that is compared with the one that decides";
+    challenger_records_sampled: Counter [challenger] "Scored records that a challenger was to be asked about";
+    challenger_records_shed: Counter [challenger]
+        "Sampled records left out since the challenger was behind; the champion is not concerned";
+    challenger_records_compared: Counter [challenger] "Records that both have scored";
+    challenger_records_failed: Counter [challenger reason] "Records that the challenger gave no score for";
+    challenger_rows_written: Counter [challenger] "Rows of the topic of challenges that the broker has";
+    challenger_rows_lost: Counter [challenger] "Rows that were given up";
+    challenger_flips: Counter [challenger direction]
+        "Records that the challenger would have decided otherwise: stricter (towards a decline) or milder";
+    challenger_scores_differing: Counter [challenger] "Records whose two scores differ in any bit";
+    challenger_agreement_ratio: Gauge [challenger] "Share of compared records with the same decision, since start";
+    challenger_score_difference_mean: Gauge [challenger] "Mean of the challenger's score less the champion's, since start";
+    challenger_score_difference_max: Gauge [challenger] "Largest difference of the two scores, since start";
+    challenger_score_psi: Gauge [challenger]
+        "Population stability index of the challenger's scores against the champion's, since start";
+    challenger_score_psi_critical: Gauge [challenger]
+        "What that index exceeds by chance once in a hundred times, with so many records";
     model: Info [name version sha256 provider] "The model that scores";
     build: Info [version commit] "This program";
     ready: Gauge [] "1 when /readyz says yes";

@@ -31,6 +31,15 @@ pub const SCHEMA_MOMENT: Duration = Duration::from_millis(20);
 /// beyond was left behind by years of new versions.
 pub const KEPT_SCHEMAS_MAX: usize = 10_000;
 
+/// How long a sampled record waits for others before its challenger gets them: so much rarer is its thread woken.
+pub const CHALLENGE_LINGER: Duration = Duration::from_millis(5);
+
+/// A challenger that is at one block of records for so long is shown as hanging.
+pub const CHALLENGER_HANGS: Duration = Duration::from_secs(5);
+
+/// At the end of a process a challenger that does not get on is waited for so long, and left.
+pub const CHALLENGER_LEAVE: Duration = Duration::from_secs(2);
+
 /// How often a lane shows its state to readers.
 pub const PUBLISH_EVERY: Duration = Duration::from_millis(250);
 

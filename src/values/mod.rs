@@ -1,5 +1,6 @@
 //! The ground floor: plain values that several layers speak of, each of one type. Nothing here asks the world anything.
 
+pub mod challenge;
 pub mod finding;
 pub mod limits;
 pub mod model;

@@ -41,6 +41,14 @@ impl Hasher for Scatter {
     }
 }
 
+/// A number with its bits mixed (`fmix64`, the last step of MurmurHash3): neighbours come out independent. Part of the
+/// product's promise: a change would sample other records.
+pub fn mixed(mut hash: u64) -> u64 {
+    hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    hash ^ (hash >> 33)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;

@@ -23,6 +23,8 @@ impl Destination {
 pub enum TopicRole {
     Input,
     For(Destination),
+    /// What challengers answer: of nodes that have some.
+    Challenges,
 }
 
 impl From<Destination> for TopicRole {
@@ -37,6 +39,7 @@ impl TopicRole {
         match self {
             TopicRole::Input => 0,
             TopicRole::For(destination) => 1 + destination as usize,
+            TopicRole::Challenges => 1 + Destination::ALL.len(),
         }
     }
 
@@ -53,7 +56,7 @@ impl TopicRole {
     pub fn operation(self) -> &'static str {
         match self {
             TopicRole::Input => "Read",
-            TopicRole::For(_) => "Write",
+            TopicRole::For(_) | TopicRole::Challenges => "Write",
         }
     }
 }
@@ -78,8 +81,8 @@ impl Topic {
     }
 }
 
-/// Every topic of a node.
-pub const TOPICS: &[Topic; 5] = &[
+/// Every topic of a node. That of challenges is used only where the node has some.
+pub const TOPICS: &[Topic; 6] = &[
     Topic {
         role: TopicRole::Input,
         key: "topics.input",
@@ -117,6 +120,15 @@ pub const TOPICS: &[Topic; 5] = &[
         default: "model-timeouts",
         words: "time-outs",
         reference: "\n# Records that the model itself failed on, apart from poison.",
+    },
+    Topic {
+        role: TopicRole::Challenges,
+        key: "topics.challenges",
+        default: "model-challenges",
+        words: "challenges",
+        reference: "
+# What challengers answer, beside what the champion decided: one Avro record per sampled transaction and challenger. Needed
+# only where there are [[challengers]].",
     },
 ];
 
@@ -177,5 +189,6 @@ mod tests {
             assert_ne!(topic.name(), topic.key);
         }
         assert_eq!(Destination::ALL.map(|to| TopicRole::from(to).place()), [1, 2, 3, 4]);
+        assert_eq!(TopicRole::Challenges.place(), 5);
     }
 }

@@ -212,8 +212,11 @@ fn a_review_key_is_never_null() {
 
 #[test]
 fn a_registry_id_is_framed_as_registries_do() {
-    let mut encoder = OutcomeEncoder::new(&identity())
-        .with_forms(OutcomeForms { outputs: OutputForm::RegistryId(0x0102_0304), review: OutputForm::RegistryId(5) });
+    let mut encoder = OutcomeEncoder::new(&identity()).with_forms(OutcomeForms {
+        outputs: OutputForm::RegistryId(0x0102_0304),
+        review: OutputForm::RegistryId(5),
+        ..OutcomeForms::default()
+    });
     let mut out = Vec::new();
     encoder.encode_output(&scored(b"\0\0\0\0\x01tx-1"), &mut out);
     assert_eq!(out[..5], [0, 1, 2, 3, 4]);

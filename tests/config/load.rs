@@ -15,21 +15,23 @@ use scorewire::kafka::settings::{GroupProtocol, Membership, StartAt};
 use scorewire::values::settings::{Cores, Deadline, DeadlineFrom, ForwardHeaders, Layout};
 use tempfile::TempDir;
 
+use super::table::{collect, uncommented};
+
 /// A folder with a package, and a machine with cores 0, 1 and 4.
-struct Bench {
+pub struct Bench {
     dir: TempDir,
 }
 
-const MINIMAL: &str = "[kafka]\nbootstrap = \"broker:9092\"\ngroup = \"g\"\n[model]\npackage = \"package\"\n";
+pub const MINIMAL: &str = "[kafka]\nbootstrap = \"broker:9092\"\ngroup = \"g\"\n[model]\npackage = \"package\"\n";
 
 impl Bench {
-    fn new() -> Bench {
+    pub fn new() -> Bench {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("package")).unwrap();
         Bench { dir }
     }
 
-    fn path(&self, name: &str) -> std::path::PathBuf {
+    pub fn path(&self, name: &str) -> std::path::PathBuf {
         self.dir.path().join(name)
     }
 
@@ -39,7 +41,7 @@ impl Bench {
         path
     }
 
-    fn load(&self, text: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
+    pub fn load(&self, text: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
         let machine = Machine { cores: BTreeSet::from([0, 1, 4]), host: "host-1".to_owned(), cpu_quota_millis: None };
         let sources = Sources {
             file: Some(self.write("scorewire.toml", text)),
@@ -67,7 +69,7 @@ impl Bench {
     }
 }
 
-fn of<'a>(problems: &'a [Problem], key: &str) -> &'a Problem {
+pub fn of<'a>(problems: &'a [Problem], key: &str) -> &'a Problem {
     let found: Vec<&Problem> = problems.iter().filter(|problem| problem.key == key).collect();
     assert_eq!(found.len(), 1, "problems of {key} in {problems:#?}");
     found[0]
@@ -353,26 +355,6 @@ fn the_reference_reads_as_the_defaults_and_names_every_key() {
     let keys = problems.iter().map(|problem| problem.key.as_str()).filter(|key| !key.contains(".registry."));
     let absent = ["schemas.directory", "schemas.raw_schema", "kafka.properties.sasl.password_file"];
     assert_eq!(keys.collect::<BTreeSet<_>>(), BTreeSet::from(absent), "{problems:#?}");
-}
-
-/// A line that is a commented-out setting, as a setting.
-fn uncommented(line: &str) -> &str {
-    match line.strip_prefix('#') {
-        Some(rest) if !rest.starts_with(' ') && rest.contains(" = ") => rest,
-        _ => line,
-    }
-}
-
-fn collect(prefix: &str, table: &toml::Table, named: &mut BTreeSet<String>) {
-    for (key, value) in table {
-        let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-        match value {
-            toml::Value::Table(inner) => collect(&path, inner, named),
-            _ => {
-                named.insert(path);
-            }
-        }
-    }
 }
 
 #[test]

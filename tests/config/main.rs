@@ -1,5 +1,6 @@
 //! The configuration: what is read from where, what is refused, and what is kept secret.
 
+mod challengers;
 mod connection;
 mod load;
 mod machine;

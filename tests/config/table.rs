@@ -1,5 +1,7 @@
 //! One entry makes a key: its name, its line of the reference, its place in what is shown, and when it is read again.
 
+use std::collections::BTreeSet;
+
 use std::path::Path;
 
 use scorewire::config::keys;
@@ -57,4 +59,28 @@ fn only_the_file_of_a_password_is_read_again_while_the_process_runs() {
     }
     assert_eq!(keys::reread("kafka"), None);
     assert!(REFERENCE.contains("The file of sasl.password (PLAIN, SCRAM) is read again for each new connection"));
+}
+
+/// A line that is a commented-out setting, as a setting.
+pub fn uncommented(line: &str) -> &str {
+    match line.strip_prefix('#') {
+        Some(rest) if !rest.starts_with(' ') && (rest.contains(" = ") || rest.starts_with("[[")) => rest,
+        _ => line,
+    }
+}
+
+/// Names of all keys of a table.
+pub fn collect(prefix: &str, table: &toml::Table, named: &mut BTreeSet<String>) {
+    for (key, value) in table {
+        let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        match value {
+            toml::Value::Table(inner) => collect(&path, inner, named),
+            toml::Value::Array(items) if items.first().is_some_and(toml::Value::is_table) => {
+                items.iter().filter_map(toml::Value::as_table).for_each(|of| collect(&format!("{path}.0"), of, named));
+            }
+            _ => {
+                named.insert(path);
+            }
+        }
+    }
 }

@@ -6,10 +6,13 @@ use std::process::{Command, Stdio};
 
 use crate::reading_outputs::jars;
 use crate::support::python;
-use scorewire::avro::encode::{OutcomeEncoder, OutcomeIdentity};
+use scorewire::avro::encode::{OutcomeEncoder, OutcomeIdentity, OutputForm};
+use scorewire::avro::encode_challenge::{ChallengeEncoder, ChallengeIdentity};
 use scorewire::avro::written::Written;
+use scorewire::values::challenge::{Challenged, Rival};
 use scorewire::values::model::Provider;
 use scorewire::values::record::{Decision, Decoded, Position, ReviewReason, SchemaKey, Scored, TransactionId};
+use scorewire::values::settings::Thresholds;
 use serde_json::{Value as Json, json};
 
 /// A line of stdin is the writer's schema, the reader's (files) and a datum in hexadecimal; of stdout, the record as JSON.
@@ -98,7 +101,42 @@ fn newest(of: Written) -> Vec<u8> {
     match of {
         Written::Outputs => encoder().encode_output(&scored, &mut out),
         Written::Review => encoder().encode_review(&scored, ReviewReason::Band, Some(b"tx-1"), &mut out),
+        Written::Challenges => return challenge(),
     }
+    out.split_off(10)
+}
+
+fn challenge() -> Vec<u8> {
+    let rival = |version: &str| Rival {
+        model_name: "m".into(),
+        model_version: version.into(),
+        model_sha256: "ab".into(),
+        thresholds: Thresholds { review: 0.25, decline: 0.75, version: "7".into() },
+    };
+    let identity = ChallengeIdentity {
+        name: "next".into(),
+        challenger: rival("2.0.0"),
+        champion: rival("1.4.0"),
+        node: "n".into(),
+        lane: 1,
+        topic: "in".into(),
+    };
+    let row = Challenged {
+        position: Position { partition: 3, offset: 5_000_000_000 },
+        source_timestamp_ms: 1,
+        payload: b"tx-1",
+        id: TransactionId::Text { start: 0, len: 4 },
+        answer: Ok((0.875, Decision::Decline)),
+        champion_score: 0.5,
+        champion_decision: Decision::Review,
+        late: true,
+        epoch: 9,
+        received_us: 1,
+        scored_us: 2,
+        challenged_us: 3,
+    };
+    let mut out = Vec::new();
+    ChallengeEncoder::new(&identity, OutputForm::SingleObject).encode(&row, &mut out);
     out.split_off(10)
 }
 
@@ -109,6 +147,7 @@ fn first(of: Written) -> Vec<u8> {
         Written::Outputs => 0,
         // The reason, that there is a payload, its length and itself.
         Written::Review => 1 + 1 + 1 + 4,
+        Written::Challenges => unreachable!("there is one version"),
     };
     let end = datum.len() - behind;
     assert_eq!(datum.drain(end - 6..end).collect::<Vec<_>>(), [0; 6]);
@@ -166,9 +205,28 @@ fn defaults_of_enums(record: &Json) {
     assert_eq!((&record["decision"], &record["provider"]), (&json!("REVIEW"), &json!("UNKNOWN")), "{record}");
 }
 
+fn as_a_challenge(record: &Json) {
+    assert_eq!(
+        (&record["transaction_id"], &record["score"], &record["decision"], &record["failure"], &record["epoch"]),
+        (&json!("tx-1"), &json!(0.875), &json!("DECLINE"), &Json::Null, &json!(9)),
+        "{record}"
+    );
+    let champion = &record["champion"];
+    assert_eq!(
+        (&champion["score"], &champion["decision"], &champion["model"]["version"], &champion["late"]),
+        (&json!(0.5), &json!("REVIEW"), &json!("1.4.0"), &json!(true)),
+        "{record}"
+    );
+    assert_eq!((&record["source"]["offset"], &record["reasons"]), (&json!(5_000_000_000_u64), &Json::Null));
+}
+
 fn cases(folder: &Path) -> Vec<Case> {
     let mut cases = Vec::new();
-    for of in Written::ALL {
+    let challenges = folder.join("challenges.avsc");
+    std::fs::write(&challenges, Written::Challenges.text()).unwrap();
+    let line = format!("{0} {0} {1}", challenges.display(), hexadecimal(&newest(Written::Challenges)));
+    cases.push(Case { line, check: as_a_challenge });
+    for of in [Written::Outputs, Written::Review] {
         let file = |name: &str, text: &str| -> PathBuf {
             let path = folder.join(format!("{of:?}.{name}.avsc"));
             std::fs::write(&path, text).unwrap();

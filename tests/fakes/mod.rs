@@ -7,6 +7,7 @@
 // Every test binary compiles this module and uses a part of it.
 #![allow(dead_code, unused_imports, reason = "each test binary uses another part")]
 
+pub mod challenges;
 pub mod clock;
 pub mod journal;
 pub mod outcome;
@@ -19,6 +20,7 @@ pub mod source;
 pub mod transactions;
 pub mod world;
 
+pub use challenges::{FakeChallenges, Row};
 pub use clock::ManualClock;
 pub use journal::{Entry, Journal};
 pub use outcome::Outcome;

@@ -19,7 +19,22 @@ fn read(schema: AvroSchema) -> Read {
 }
 
 static OUTPUT: LazyLock<Read> = LazyLock::new(|| read(Written::Outputs.schema()));
+static CHALLENGE: LazyLock<Read> = LazyLock::new(|| read(Written::Challenges.schema()));
 static REVIEW: LazyLock<Read> = LazyLock::new(|| read(Written::Review.schema()));
+
+fn record(value: &[u8], (schema, read): &Read) -> Value {
+    let prefix = [&[0xC3, 0x01][..], &schema.fingerprint().to_le_bytes()].concat();
+    let mut datum = value.strip_prefix(prefix.as_slice()).expect("single-object encoding of its schema");
+    let reader = GenericDatumReader::builder(read).build().unwrap();
+    let record = reader.read_value(&mut datum).expect("a valid record");
+    assert!(datum.is_empty(), "nothing behind the record");
+    record
+}
+
+/// A `model-challenges` record as JSON.
+pub fn challenge(value: &[u8]) -> serde_json::Value {
+    record(value, &CHALLENGE).try_into().unwrap()
+}
 
 /// The fields of a `model-outputs` or `human-review` record that tests look at.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,13 +62,8 @@ impl Outcome {
         Outcome::read(sent, &REVIEW)
     }
 
-    fn read(sent: &Sent, (schema, read): &Read) -> Outcome {
-        let value = sent.value.as_deref().expect("an outcome has a value");
-        let prefix = [&[0xC3, 0x01][..], &schema.fingerprint().to_le_bytes()].concat();
-        let mut datum = value.strip_prefix(prefix.as_slice()).expect("single-object encoding of its schema");
-        let reader = GenericDatumReader::builder(read).build().unwrap();
-        let record = reader.read_value(&mut datum).expect("a valid record");
-        assert!(datum.is_empty(), "nothing behind the record");
+    fn read(sent: &Sent, of: &Read) -> Outcome {
+        let record = record(sent.value.as_deref().expect("an outcome has a value"), of);
         let source = field(&record, "source");
         Outcome {
             transaction_id: text(field(&record, "transaction_id")),

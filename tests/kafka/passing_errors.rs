@@ -45,7 +45,7 @@ impl Bench {
     }
 
     fn inspect(&self) -> Result<Inspected, Fatal> {
-        cluster::inspect(&self.settings, &self.topics, LIMIT)
+        cluster::inspect(&self.settings, &self.topics, false, LIMIT)
     }
 
     fn kept(&self) -> Result<Vec<Kept>, Fatal> {
@@ -157,7 +157,7 @@ fn a_topic_that_has_no_leader_yet_is_asked_for_again_and_that_is_said() {
     let lines = tracing_subscriber::fmt().with_writer(move || Told(tell.clone())).finish();
     std::thread::scope(|scope| {
         let (settings, topics) = (&bench.settings, &bench.topics);
-        let inspect = || cluster::inspect(settings, topics, LIMIT);
+        let inspect = || cluster::inspect(settings, topics, false, LIMIT);
         let asking = scope.spawn(move || tracing::subscriber::with_default(lines, inspect));
         let line = told.recv_timeout(LIMIT).expect("the start says what it waits for");
         assert!(line.contains("LEADER_NOT_AVAILABLE") && line.contains(&bench.topics[Destination::Outputs]), "{line}");

@@ -9,6 +9,7 @@ mod model_support;
 mod packages;
 
 mod backpressure;
+mod challengers;
 mod contact;
 mod dead_letters;
 mod dedicated;

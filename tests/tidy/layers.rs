@@ -13,7 +13,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("doors", &["error", "values"]),
     ("compare", &["error", "values"]),
     ("avro", &["error", "values", "doors"]),
-    ("observe", &["error", "memory", "values", "doors"]),
+    ("observe", &["error", "memory", "values", "compare", "doors"]),
     ("registry", &["error", "values", "doors", "avro", "observe"]),
     ("model", &["error", "memory", "values", "doors", "avro"]),
     ("kafka", &["error", "failpoint", "values", "doors"]),
@@ -199,7 +199,7 @@ pub fn bans(source: &Source) -> Vec<Finding> {
 /// What starts threads.
 const STARTS: &[&[&str]] = &[&["thread", "spawn"], &["thread", "Builder"], &["thread", "scope"], &["spawn_blocking"]];
 
-/// More than one file of `src/lane/` that starts threads: the second and further ones.
+/// More than one file of `src/lane/` that starts threads, with the folder of its name: the second and further ones.
 pub fn thread_starters(sources: &[Source]) -> Vec<String> {
     let starts = |source: &&Source| {
         source.path.starts_with("src/lane/")
@@ -208,7 +208,10 @@ pub fn thread_starters(sources: &[Source]) -> Vec<String> {
                 .iter()
                 .any(|(line, path)| !source.lines[*line].is_test && STARTS.iter().any(|name| names(path, name)))
     };
-    sources.iter().filter(starts).skip(1).map(|source| source.path.clone()).collect()
+    let place = |source: &Source| source.path["src/lane/".len()..].split(['/', '.']).next().map(str::to_owned);
+    let all: Vec<&Source> = sources.iter().filter(starts).collect();
+    let first = all.first().map(|source| place(source));
+    all.iter().filter(|source| Some(place(source)) != first).map(|source| source.path.clone()).collect()
 }
 
 /// Whether these are consecutive segments of the path.

@@ -164,6 +164,7 @@ fn a_second_file_that_starts_threads_is_found() {
     let pipeline = [source("src/load/a.rs"), source("src/lane/a.rs"), source("src/lane/b.rs")];
     assert_eq!(thread_starters(&pipeline), ["src/lane/b.rs"]);
     assert!(thread_starters(&pipeline[..2]).is_empty());
+    assert!(thread_starters(&[source("src/lane/a.rs"), source("src/lane/a/more.rs")]).is_empty());
 }
 
 #[test]

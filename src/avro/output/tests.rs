@@ -121,7 +121,7 @@ fn fields_that_are_planned_are_read_where_somebody_writes_them() {
 
 #[test]
 fn an_id_of_the_registry_is_ours_or_the_value_is_no_output() {
-    let forms = OutcomeForms { outputs: OutputForm::RegistryId(7), review: OutputForm::RegistryId(8) };
+    let forms = OutcomeForms { outputs: OutputForm::RegistryId(7), ..OutcomeForms::default() };
     let mut output = Vec::new();
     encoder(false).with_forms(forms).encode_output(&scored(TransactionId::Absent, 0.5, SchemaKey::Raw), &mut output);
     assert_eq!(OutputReader::new(&[(2, 7)]).read(&output), Some(expected(None, 0.5)));

@@ -29,6 +29,7 @@ pub(super) use consuming::consumer_callbacks::{ConsumerEvents, Rebalance};
 pub(super) use consuming::consumer_client::ConsumerClient;
 pub(super) use consuming::group_metadata::GroupMetadata;
 pub use consuming::message::KafkaRecord;
+pub(super) use consuming::raw_headers::RawHeaders;
 pub(super) use errors::{NO_ERROR, c_string, describe, name_and_words, to_result, words};
 pub(super) use handle::Client;
 pub(super) use partitions::PartitionList;

@@ -34,6 +34,8 @@ pub struct Plan<'a> {
     pub settings: &'a KafkaSettings,
     pub topics: &'a Topics,
     pub exactly_once: bool,
+    /// Whether the node has challengers, and so writes their topic.
+    pub challengers: bool,
     /// `limits.outcome_bytes_max`.
     pub outcome_bytes: u64,
     /// For each answer.
@@ -77,7 +79,8 @@ pub fn examine(plan: &Plan<'_>) -> Result<Vec<Finding>, Fatal> {
     }
     let writer = other.as_ref().unwrap_or(&reader);
     let input = plan.topics(&reader, &[TopicRole::Input], &mut findings);
-    let outcomes = plan.topics(writer, &Destination::ALL.map(TopicRole::from), &mut findings);
+    let written: Vec<TopicRole> = super::inspect::written(plan.challengers).collect();
+    let outcomes = plan.topics(writer, &written, &mut findings);
     findings.extend(behind(input.iter().chain(&outcomes)));
     plan.settings_of((&reader, &input), (writer, &outcomes), brokers, &mut findings);
     plan.group(&reader, &outcomes, &mut findings);

@@ -22,27 +22,37 @@ pub struct Inspected {
     pub brokers: usize,
 }
 
-/// Asks the brokers for all five topics, for so long each. A broker that does not answer in time, a topic that is not there and
+/// Asks the brokers for all topics of a node, for so long each; for that of challenges only where there are `challengers`. A broker that does not answer in time, a topic that is not there and
 /// one that may not be looked at are told apart, and every missing topic is named at once.
 ///
 /// # Errors
 /// [`exit::CONFIG`] when the client refuses its settings; [`exit::UNAVAILABLE`] with the reason otherwise.
-pub fn inspect(settings: &KafkaSettings, topics: &Topics, timeout: Duration) -> Result<Inspected, Fatal> {
+pub fn inspect(
+    settings: &KafkaSettings,
+    topics: &Topics,
+    challengers: bool,
+    timeout: Duration,
+) -> Result<Inspected, Fatal> {
     let (reader, writer) = (reader_settings(settings), writer_settings(settings));
     let of_reader = Inquiry::begin(&reader)?;
     let inputs = find(&of_reader, &[wanted(topics, TopicRole::Input)], timeout)?;
     // A connection and a login of its own only where the producer comes another way.
     let of_writer = if reader == writer { None } else { Some(Inquiry::begin(&writer)?) };
-    let outcomes = Destination::ALL.map(|to| wanted(topics, to.into()));
-    let found = find(of_writer.as_ref().unwrap_or(&of_reader), &outcomes, timeout)?;
+    let written = written(challengers).map(|role| wanted(topics, role));
+    let found = find(of_writer.as_ref().unwrap_or(&of_reader), &Vec::from_iter(written), timeout)?;
     wrapped::check()?;
     if let Some(fatal) = missing(settings, inputs.missing.iter().chain(&found.missing)) {
         return Result::Err(fatal);
     }
-    // Asked in the order of the table.
+    // Asked in the order of the table, which ends with the one that was not asked for.
     let mut counts = inputs.counts.into_iter().chain(found.counts);
     let partitions = PartitionCounts::of(|_| counts.next().unwrap_or(0));
     Ok(Inspected { partitions, brokers: found.brokers })
+}
+
+/// The topics that a node writes.
+pub(super) fn written(challengers: bool) -> impl Iterator<Item = TopicRole> {
+    Destination::ALL.into_iter().map(TopicRole::from).chain(challengers.then_some(TopicRole::Challenges))
 }
 
 fn wanted(topics: &Topics, role: TopicRole) -> (&str, &'static str) {

@@ -21,6 +21,7 @@ use self::stopwatch::{Lap, Stopwatches};
 use crate::avro::encode::OutcomeEncoder;
 use crate::doors::{Clock, SendError, Sink, SourceRecord};
 use crate::error::{Fatal, exit};
+use crate::lane::challenge::Taps;
 use crate::lane::ledger::{Fate, Ledger};
 use crate::lane::score::Batch;
 use crate::observe::latency::StepTimes;
@@ -46,12 +47,14 @@ pub struct Deliver<K> {
     stopwatches: Stopwatches,
     /// Since when outcomes have been in flight without an acknowledgement.
     silent_since_ns: u64,
+    /// What challengers get.
+    taps: Taps,
 }
 
 impl<K> Deliver<K> {
     pub(super) fn new(emit: Emit, sink: K) -> Deliver<K> {
         let (acks, stopwatches) = (Vec::with_capacity(1024), Stopwatches::default());
-        Deliver { emit, sink, is_stuck: false, acks, stopwatches, silent_since_ns: 0 }
+        Deliver { emit, sink, is_stuck: false, acks, stopwatches, silent_since_ns: 0, taps: Taps::default() }
     }
 
     pub(super) fn sink(&mut self) -> &mut K {
@@ -112,8 +115,19 @@ impl<K> Deliver<K> {
     }
 
     /// All of the batch is handed over.
-    pub(super) fn handed_over(&mut self, now_ns: u64) {
+    pub(super) fn handed_over<R: SourceRecord>(&mut self, batch: &Batch<R>, now_ns: u64) {
         self.stopwatches.sent(now_ns);
+        self.taps.offer(batch);
+    }
+
+    /// From now on challengers get copies of what is handed over.
+    pub(super) fn challenge(&mut self, taps: Taps) {
+        self.taps = taps;
+    }
+
+    /// Part of every duty cycle: copies that have waited for long enough go to challengers.
+    pub(super) fn turn(&mut self, now_ns: u64) {
+        self.taps.turn(now_ns);
     }
 
     /// Takes in what the broker said: acknowledgements go to the ledger, and records that are finished to `finished`. Returns

@@ -18,13 +18,15 @@ pub struct RawHeaders<'a> {
 }
 
 impl<'a> RawHeaders<'a> {
+    /// Of a record without any.
+    pub const NONE: RawHeaders<'static> = RawHeaders { rest: &[], left: 0 };
+
     /// Of a record's own bytes; none where these are no headers, which is how the client takes it.
     pub fn of(bytes: &'a [u8]) -> RawHeaders<'a> {
-        const NONE: RawHeaders<'static> = RawHeaders { rest: &[], left: 0 };
         let mut rest = bytes;
-        let Some(count @ 1..=COUNT_MAX) = long(&mut rest) else { return NONE };
+        let Some(count @ 1..=COUNT_MAX) = long(&mut rest) else { return RawHeaders::NONE };
         let headers = RawHeaders { rest, left: count as usize };
-        if headers.count() == headers.left { headers } else { NONE }
+        if headers.count() == headers.left { headers } else { RawHeaders::NONE }
     }
 
     /// No more are left.
