@@ -199,3 +199,115 @@ impl InputCounts {
         self.differing_unknown += other.differing_unknown;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::compare::pair::Answer;
+    use crate::compare::worst::WORST_MAX;
+
+    use Decision::{Approve, Decline, Review};
+
+    fn pair(offset: i64, before: (f64, Decision), after: (f64, Decision), inputs: Inputs) -> Pair<'static> {
+        let answer = |(score, decision)| Answer { score, decision };
+        let at = Position { partition: 0, offset };
+        Pair { at, id: Some(b"tx"), before: answer(before), after: answer(after), inputs }
+    }
+
+    fn of(pairs: &[Pair<'_>]) -> Comparison {
+        let mut comparison = Comparison::new();
+        pairs.iter().for_each(|pair| comparison.add(pair));
+        comparison
+    }
+
+    #[test]
+    fn flips_differences_and_inputs_are_told_apart() {
+        let comparison = of(&[
+            pair(5, (0.5, Review), (0.75, Decline), Inputs::Other),
+            pair(1, (0.25, Review), (0.25, Review), Inputs::Same),
+            pair(3, (0.5, Review), (0.125, Approve), Inputs::Same),
+            pair(2, (0.0, Approve), (-0.0, Approve), Inputs::Unknown),
+        ]);
+        assert_eq!((comparison.compared(), comparison.differing(), comparison.equal_scores()), (4, 3, 2));
+        assert_eq!((comparison.flips(), comparison.stricter(), comparison.milder()), (2, 1, 1));
+        assert_eq!(comparison.matrix(), &[[1, 0, 0], [1, 1, 1], [0, 0, 0]]);
+        assert_eq!(comparison.agreement(), Some(0.5));
+        assert_eq!(comparison.mean_difference(), Some(-0.031_25));
+        assert_eq!(comparison.mean_absolute_difference(), Some(0.156_25));
+        let first = comparison.first_differing().unwrap();
+        assert_eq!((first.at.offset, first.before_bits, first.after_bits), (2, 0, 1 << 63));
+        let inputs = *comparison.inputs();
+        assert_eq!((inputs.same, inputs.other, inputs.unknown), (2, 1, 1));
+        assert_eq!((inputs.differing_same, inputs.differing_other, inputs.differing_unknown), (1, 1, 1));
+        let worst: Vec<i64> = comparison.worst().iter().map(|pair| pair.at.offset).collect();
+        assert_eq!(worst, [3, 5, 2]);
+    }
+
+    #[test]
+    fn what_is_no_probability_stays_out_of_the_figures_and_leads_the_list() {
+        let comparison = of(&[
+            pair(0, (0.5, Review), (f64::NAN, Approve), Inputs::Same),
+            pair(1, (0.5, Review), (1.5, Decline), Inputs::Same),
+            pair(2, (0.0, Approve), (1.0, Decline), Inputs::Same),
+        ]);
+        assert_eq!((comparison.no_probability(), comparison.compared(), comparison.differing()), (2, 3, 3));
+        assert_eq!((comparison.mean_difference(), comparison.scores_after().count()), (Some(1.0), 1));
+        let worst: Vec<i64> = comparison.worst().iter().map(|pair| pair.at.offset).collect();
+        assert_eq!(worst, [0, 1, 2]);
+    }
+
+    #[test]
+    fn nothing_compared_has_no_figures() {
+        let empty = Comparison::new();
+        assert_eq!((empty.agreement(), empty.mean_difference(), empty.psi_of_scores()), (None, None, None));
+        assert_eq!((empty.difference_quantiles(), empty.first_differing(), empty.flips()), (None, None, 0));
+    }
+
+    fn answers() -> impl Strategy<Value = (f64, Decision)> {
+        // Few values, so that differences and positions tie.
+        let score = prop_oneof![(0..8u8).prop_map(|n| f64::from(n) / 7.0), 0.0..1.0f64, Just(f64::NAN)];
+        (score, prop::sample::select(Decision::ALL.to_vec()))
+    }
+
+    fn pairs() -> impl Strategy<Value = Vec<Pair<'static>>> {
+        let inputs = prop::sample::select(vec![Inputs::Unknown, Inputs::Same, Inputs::Other]);
+        let one = (0..40i64, answers(), answers(), inputs).prop_map(|(at, b, a, inputs)| pair(at, b, a, inputs));
+        prop::collection::vec(one, 0..120)
+    }
+
+    /// All that it says, NaN by its bits.
+    fn words(comparison: &Comparison) -> String {
+        format!("{comparison:?}")
+    }
+
+    proptest! {
+        #[test]
+        fn parts_merge_in_any_order(pairs in pairs(), parts in prop::collection::vec(0..3usize, 120), order in Just([2, 0, 1])) {
+            let part = |number: usize| {
+                let of_part = pairs.iter().zip(&parts).filter(|(_, part)| **part == number).map(|(pair, _)| *pair);
+                of(&of_part.collect::<Vec<_>>())
+            };
+            let mut merged = Comparison::new();
+            order.into_iter().for_each(|number| merged.merge(part(number)));
+            prop_assert_eq!(words(&merged), words(&of(&pairs)));
+        }
+
+        #[test]
+        fn the_worst_are_the_first_of_all_sorted(pairs in pairs()) {
+            let comparison = of(&pairs);
+            let size = |difference: Option<f64>| difference.map_or(f64::INFINITY, f64::abs);
+            let mut all: Vec<(f64, i64)> = pairs
+                .iter()
+                .filter(|pair| pair.differs() || pair.is_flip())
+                .map(|pair| (-size(pair.difference()), pair.at.offset))
+                .collect();
+            all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            all.truncate(WORST_MAX);
+            let told: Vec<(f64, i64)> =
+                comparison.worst().iter().map(|pair| (-pair.difference().abs(), pair.at.offset)).collect();
+            prop_assert_eq!(told, all);
+        }
+    }
+}

@@ -8,7 +8,8 @@ const SHIFT: u32 = 52 - CELLS_PER_OCTAVE_BITS;
 /// Differences below 2^-64 count as such: half a unit in the last place of a score of 0.0004 as double.
 const OCTAVES: u64 = 64;
 const LOWEST: u64 = (1_023 - OCTAVES) << CELLS_PER_OCTAVE_BITS;
-const CELLS: usize = (OCTAVES as usize) << CELLS_PER_OCTAVE_BITS;
+/// One alone has the last cell.
+const CELLS: usize = ((OCTAVES as usize) << CELLS_PER_OCTAVE_BITS) + 1;
 
 /// Sums are kept in units of 2^-64: a difference of double scores of the usual sizes is a whole number of them, and a sum of
 /// whole numbers is the same in any order.

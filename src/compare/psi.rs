@@ -127,3 +127,78 @@ fn deciles(histogram: &ScoreHistogram) -> Vec<i32> {
 pub(super) fn rank(decile: usize, count: u64) -> u64 {
     (u128::from(count) * decile as u128).div_ceil(BINS as u128) as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scores(all: impl IntoIterator<Item = f64>) -> ScoreHistogram {
+        let mut histogram = ScoreHistogram::new();
+        all.into_iter().for_each(|score| histogram.add(score));
+        histogram
+    }
+
+    /// Values and critical values by numpy and scipy, of the formulas at the top of this file.
+    #[test]
+    fn values_are_those_of_numpy_and_scipy() {
+        let after = [150, 120, 80, 90, 110, 95, 105, 100, 70, 80];
+        let psi = Psi::of_counts(after.map(|count| (100, count))).unwrap();
+        assert!((psi.value - 0.046_052_801_159_424_08).abs() < 1e-14, "{psi:?}");
+        assert!((psi.critical - 0.043_331_988_666_923_85).abs() < 1e-11, "{psi:?}");
+        assert!(psi.is_significant());
+        // The customary alarm at 0.1 would say nothing, nor is there anything to say here.
+        let psi = Psi::of_counts([(900, 880), (100, 120)]).unwrap();
+        assert!((psi.value - 0.004_095_888_252_920_263).abs() < 1e-15, "{psi:?}");
+        assert!((psi.critical - 0.013_269_793_202_042_43).abs() < 1e-11, "{psi:?}");
+        assert!(!psi.is_significant());
+    }
+
+    #[test]
+    fn an_empty_bin_is_half_a_record_and_one_of_neither_side_is_none() {
+        let psi = Psi::of_counts([(500, 600), (0, 0), (500, 300), (0, 100)]).unwrap();
+        assert!((psi.value - 0.647_579_858_404_123_2).abs() < 1e-14, "{psi:?}");
+        assert!((psi.critical - 0.018_420_680_743_952_36).abs() < 1e-11, "{psi:?}");
+        assert_eq!((psi.bins, psi.before, psi.after), (3, 1_000, 1_000));
+    }
+
+    #[test]
+    fn few_records_allow_no_statement() {
+        let of = |before: u64, after: u64| Psi::of_counts([(before / 2, after / 2), (before / 2, after / 2)]);
+        assert_eq!((of(98, 10_000), of(10_000, 998)), (None, None));
+        assert_eq!(of(100, 1_000).map(|psi| psi.value), Some(0.0));
+    }
+
+    #[test]
+    fn a_decile_that_repeats_has_a_bin_of_its_own() {
+        let below = |value: i32| value - 1;
+        assert_eq!(cuts(&[1, 2, 3, 4, 5, 6, 7, 8, 9], below), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        assert_eq!(cuts(&[7; 9], below), [6, 7]);
+        // The value just below the repeated one is a cut already.
+        assert_eq!(cuts(&[0, 0, 0, 4, 5, 5, 5, 8, 9], below), [-1, 0, 4, 5, 8, 9]);
+    }
+
+    #[test]
+    fn a_constant_score_is_told_from_what_lies_below_and_above() {
+        let constant = scores([0.25; 2_000]);
+        let psi = psi_of_scores(&constant, &constant).unwrap();
+        assert_eq!((psi.value, psi.critical, psi.bins, psi.is_significant()), (0.0, 0.0, 1, false));
+        for other in [0.2, 0.3] {
+            let shifted = scores((0..2_000).map(|n| if n % 4 == 0 { other } else { 0.25 }));
+            let psi = psi_of_scores(&constant, &shifted).unwrap();
+            // p = 1, 0.5/2000 and q = 0.75, 0.25, by numpy: -0.25 * ln 0.75 + 0.24975 * ln 1000.
+            assert!((psi.value - 1.797_132_399_038_733_8).abs() < 1e-12, "{psi:?}");
+            assert!(psi.is_significant());
+        }
+    }
+
+    #[test]
+    fn deciles_share_out_what_is_spread() {
+        let spread = scores((0..10_000).map(|n| f64::from(n) / 10_000.0));
+        let psi = psi_of_scores(&spread, &spread).unwrap();
+        assert_eq!((psi.value, psi.bins), (0.0, 10));
+        let upper = scores((0..5_000).map(|n| f64::from(n) / 5_000.0 * 0.5 + 0.5));
+        let psi = psi_of_scores(&spread, &upper).unwrap();
+        // Five deciles empty, five doubled: about 0.5 * ln 2 + 5 * (0.1 - 0.0001) * ln 1000, to the width of a cell.
+        assert!((psi.value - 3.797).abs() < 0.15, "{psi:?}");
+    }
+}

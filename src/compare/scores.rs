@@ -119,14 +119,11 @@ mod tests {
         assert_eq!((edges[0], edges[1], edges[HALF], edges[CELLS]), (0.0, 0.5f64.powi(17), 0.5, 1.0));
         for (cell, pair) in edges.windows(2).enumerate() {
             assert!(pair[0] < pair[1], "{cell}");
-            let is_upper = cell >= HALF;
-            // Below one half the lower edge belongs to the cell, above it too: mirrored, that is the edge nearer to one half.
-            assert_eq!(ScoreHistogram::cell_of(pair[0]), cell);
-            let inside = pair[1].next_down();
-            assert_eq!(ScoreHistogram::cell_of(if cell == CELLS - 1 { 1.0 } else { inside }), cell, "{is_upper}");
+            let last = if cell == CELLS - 1 { 1.0 } else { pair[1].next_down() };
+            assert_eq!([pair[0], last].map(ScoreHistogram::cell_of), [cell; 2]);
         }
-        // As 32-bit models give them: eight cells of this size would be one of a linear thousandth.
-        assert_eq!(ScoreHistogram::cell_of(f64::from(0.001f32)) - ScoreHistogram::cell_of(0.0008), 11);
+        // One cell of a linear scale of as many: 0.0008 is cell 20 of its octave, and 0.001 cell 0 of the next.
+        assert_eq!(ScoreHistogram::cell_of(0.001) - ScoreHistogram::cell_of(0.0008), 12);
     }
 
     #[test]

@@ -10,4 +10,5 @@ mod fakes;
 
 mod avro;
 mod bombs;
+mod compare;
 mod lane;
