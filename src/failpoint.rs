@@ -3,7 +3,8 @@
 //! compiled: the functions are empty, and every mistake is never made.
 //!
 //! `SCOREWIRE_TEST_FAILPOINT=after_produce@7` dies at the seventh passage of that moment;
-//! `SCOREWIRE_TEST_BUG=commit_before_ack` makes that mistake all the time.
+//! `SCOREWIRE_TEST_BUG=commit_before_ack` makes that mistake all the time; `SCOREWIRE_TEST_HANG=challenger` stops there for
+//! ever, as a model that hangs does.
 
 /// A moment in the life of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +94,32 @@ impl Bug {
     }
 }
 
+/// A place at which a thread may stop for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hang {
+    /// A challenger, before its model.
+    Challenger,
+}
+
+impl Hang {
+    pub const ALL: [Hang; 1] = [Hang::Challenger];
+
+    /// As the environment variable names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Hang::Challenger => "challenger",
+        }
+    }
+}
+
+/// Does not return where threads are told to hang there.
+#[inline]
+pub fn hang(at: Hang) {
+    #[cfg(feature = "test-faults")]
+    switches::hang(at);
+    let _ = at;
+}
+
 /// Passes a moment; does not return where the process is told to die there.
 #[inline]
 pub fn pass(point: Point) {
@@ -136,7 +163,7 @@ mod switches {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    use super::{Bug, Point};
+    use super::{Bug, Hang, Point};
 
     #[derive(Debug, Default)]
     struct Switches {
@@ -144,13 +171,17 @@ mod switches {
         /// Passages until the end.
         left: AtomicU64,
         bug: Option<Bug>,
+        hang: Option<Hang>,
     }
 
     fn switches() -> &'static Switches {
         static SWITCHES: OnceLock<Switches> = OnceLock::new();
         SWITCHES.get_or_init(|| {
             let read = |name| std::env::var(name).ok();
-            parse(read("SCOREWIRE_TEST_FAILPOINT").as_deref(), read("SCOREWIRE_TEST_BUG").as_deref())
+            let mut switches =
+                parse(read("SCOREWIRE_TEST_FAILPOINT").as_deref(), read("SCOREWIRE_TEST_BUG").as_deref());
+            switches.hang = read("SCOREWIRE_TEST_HANG").map(|name| place(&name));
+            switches
         })
     }
 
@@ -170,6 +201,11 @@ mod switches {
         switches
     }
 
+    fn place(name: &str) -> Hang {
+        let found = Hang::ALL.into_iter().find(|at| at.name() == name);
+        found.unwrap_or_else(|| panic!("SCOREWIRE_TEST_HANG: no place {name}"))
+    }
+
     impl Switches {
         /// Whether this passage is the last.
         fn ends_at(&self, point: Point) -> bool {
@@ -181,6 +217,12 @@ mod switches {
         if switches().ends_at(point) {
             // Nothing is flushed, said or left in order.
             let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        }
+    }
+
+    pub fn hang(at: Hang) {
+        while switches().hang == Some(at) {
+            std::thread::park();
         }
     }
 
@@ -231,6 +273,9 @@ mod switches {
         fn every_name_is_understood() {
             for point in Point::ALL {
                 assert_eq!(parse(Some(point.name()), None).point, Some(point));
+            }
+            for at in Hang::ALL {
+                assert_eq!(place(at.name()), at);
             }
             for bug in Bug::ALL {
                 assert_eq!(parse(None, Some(bug.name())).bug, Some(bug));

@@ -60,6 +60,19 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
 
 
+def thread_seconds(pid, name):
+    """CPU time of a process's threads whose whole name is as the pattern says, or None when it is gone."""
+    spent, tasks = 0, Path(f"/proc/{pid}/task")
+    try:
+        for task in list(tasks.iterdir()):
+            if name.fullmatch((task / "comm").read_text().strip()):
+                # Nanoseconds on a processor; ticks would be too coarse for one thread.
+                spent += int((task / "schedstat").read_text().split()[0])
+    except OSError:
+        return None
+    return spent / 1e9
+
+
 def resident_bytes(pid):
     """Resident memory of a process, or None when it is gone."""
     try:

@@ -58,6 +58,7 @@ def run(bench, running, cell, round_number, seed, settings=None):
     pids = {"system": running.pid, "broker": bench.broker_pid}
     resident = running.resident_bytes()
     times, cpu, start = machine.times(), generator.sampled_cpu(pids), time.monotonic()
+    lanes, challengers = running.lanes_cpu_seconds(), running.challengers()
     limit_s = 0.0 if cell.is_drain else settings.seconds + settings.warmup_s
     summary, generator_cpu_s = generator.run(words, limit_s, bench.log(f"{job.prefix}-{cell.key}-load"),
                                              None if cell.is_drain else backlog.look)
@@ -67,6 +68,10 @@ def run(bench, running, cell, round_number, seed, settings=None):
     idle, steal, busy_s = machine.shares(times, machine.times())
     seconds = time.monotonic() - start
     figures = figures_of(summary, spent, cell)
+    if lanes is not None and (after := running.lanes_cpu_seconds()) is not None:
+        figures["lane_cpu_us"] = per_record(after - lanes, figures["records"] or 0)
+    if challengers:
+        figures["challengers"] = since(challengers, running.challengers())
     figures |= {"rss_before": resident, "rss_after": running.resident_bytes()}
     if not cell.is_drain:
         figures |= backlog_figures(backlog, seconds, settings)
@@ -103,6 +108,12 @@ def figures_of(summary, spent, cell):
     figures["seconds"] = summary.get("seconds")
     figures["generator_delay_p99_ms"] = (summary.get("generator_delay_ms") or {}).get("p99")
     return figures
+
+
+def since(before, after):
+    """What each challenger was asked, compared and left out in the run, by name."""
+    earlier = {of["name"]: of for of in before}
+    return {of["name"]: {name: of[name] - earlier[of["name"]][name] for name in of if name != "name"} for of in after}
 
 
 def per_record(seconds, records):

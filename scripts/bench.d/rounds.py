@@ -50,7 +50,7 @@ class Bench:
         """A system on topics and a group of its own, which are gone afterwards."""
         self.started += 1
         prefix = f"b{self.started}-{system.name}"
-        job = Job(self.kafka.bootstrap, prefix, prefix, package, self.settings.partitions)
+        job = Job(self.kafka.bootstrap, prefix, prefix, package, self.settings.partitions, system.is_challenged)
         self.kafka.create(job)
         with Running(system, self.programs, job, self.log(prefix)) as running:
             yield running

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -20,6 +21,8 @@ STOP_LIMIT_S = 40.0
 LOOK_EVERY_S = 0.05
 # A JVM that ends on SIGTERM says 128 + 15.
 JAVA_ENDED = (0, 143, -signal.SIGTERM)
+# The thread of a lane, and neither its model's nor its challengers'.
+LANE_THREAD = re.compile(r"lane-\d+")
 # The rivals' own choice, beside their jars; java reads it by itself.
 JVM_OPTIONS = "jvm.options"
 
@@ -34,6 +37,11 @@ class System:
     settings: tuple = ()
     binary: str | None = None
     main_class: str | None = None
+
+    @property
+    def is_challenged(self):
+        """Whether it has challengers, which write to a topic of their own."""
+        return any(key.startswith("challengers.") for key in self.settings)
 
     def shown(self):
         return {"kind": self.kind, "title": self.title, "settings": list(self.settings),
@@ -85,11 +93,13 @@ class Job:
     prefix: str
     package: Path
     partitions: int
+    is_challenged: bool = False
 
     @property
     def topics(self):
         """By the names of scorewire's configuration."""
-        return {name: f"{self.prefix}-{name}" for name in ("input", "outputs", "review", "dead_letters", "timeouts")}
+        names = ["input", "outputs", "review", "dead_letters", "timeouts"] + self.is_challenged * ["challenges"]
+        return {name: f"{self.prefix}-{name}" for name in names}
 
     def topic_flags(self):
         return [word for name, topic in self.topics.items() for word in ("--set", f"topics.{name}={topic}")]
@@ -211,6 +221,16 @@ class Running:
     def signal(self, number):
         if self.process.poll() is None:
             os.kill(self.process.pid, number)
+
+    def lanes_cpu_seconds(self):
+        """Of the lanes' own threads; None for other systems."""
+        return machine.thread_seconds(self.pid, LANE_THREAD) if self.system.kind == "scorewire" else None
+
+    def challengers(self):
+        """What each has been asked and left out since the start."""
+        status = self.status() if self.system.is_challenged else None
+        names = ("name", "sampled", "shed", "compared", "differing_bits")
+        return [{name: of[name] for name in names} for of in status["challengers"]] if status else []
 
     def resident_bytes(self):
         return machine.resident_bytes(self.pid)

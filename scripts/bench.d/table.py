@@ -4,13 +4,16 @@ import stats
 import targets
 
 # Header, metric, digits; a ratio's base where it is one.
-STEADY = (("p50 ms", "p50_ms", 2), ("p99 ms", "p99_ms", 2), ("CPU us/record", "cpu_us", 1),
+STEADY = (("p50 ms", "p50_ms", 2), ("p99 ms", "p99_ms", 2), ("CPU us/record", "cpu_us", 1), ("lane us", "lane_cpu_us", 2),
           ("broker us", "broker_cpu_us", 1))
-DRAIN = (("records/s", "drain_per_s", 0), ("CPU us/record", "cpu_us", 2), ("broker us", "broker_cpu_us", 1))
+DRAIN = (("records/s", "drain_per_s", 0), ("CPU us/record", "cpu_us", 2), ("lane us", "lane_cpu_us", 2),
+         ("broker us", "broker_cpu_us", 1))
 STEADY_RATIOS = (("p50/echo", "p50_ms", "echo"), ("p99/echo", "p99_ms", "echo"), ("p50/loop", "p50_ms", "loop"),
-                 ("p99/loop", "p99_ms", "loop"), ("CPU/loop", "cpu_us", "loop"))
+                 ("p99/loop", "p99_ms", "loop"), ("CPU/loop", "cpu_us", "loop"), ("p99/inline", "p99_ms", "inline"),
+                 ("lane/inline", "lane_cpu_us", "inline"))
 DRAIN_RATIOS = (("rec/s over echo", "drain_per_s", "echo"), ("CPU/echo", "cpu_us", "echo"),
-                ("rec/s over loop", "drain_per_s", "loop"), ("CPU/loop", "cpu_us", "loop"))
+                ("rec/s over loop", "drain_per_s", "loop"), ("CPU/loop", "cpu_us", "loop"),
+                ("rec/s over inline", "drain_per_s", "inline"), ("lane/inline", "lane_cpu_us", "inline"))
 
 # With more runs than this on a busy machine, not even ratios say much.
 BUSY_SHARE_MAX = 0.25
@@ -85,6 +88,18 @@ def noise_line(results, model, cell):
     return f"  noise, echo B over echo A: {', '.join(parts)}" if parts else ""
 
 
+def challenger_lines(runs):
+    """What challengers were asked, and left out, over all rounds."""
+    found = {}
+    for run in runs:
+        for name, counts in run["figures"].get("challengers", {}).items():
+            sums = found.setdefault((run["system"], name), {})
+            for key, count in counts.items():
+                sums[key] = sums.get(key, 0) + count
+    return [f"  challenger {name} of {system}: sampled {sums['sampled']:,}, compared {sums['compared']:,}, left out "
+            f"{sums['shed']:,}, other bits {sums['differing_bits']:,}" for (system, name), sums in found.items()]
+
+
 def render(results):
     """All of it as text."""
     machine = results["machine"]
@@ -100,6 +115,7 @@ def render(results):
             figures, ratios = cell_tables(results, model["name"], cell)
             lines += [grid(*figures), "", grid(*ratios)]
             lines += [line for line in [noise_line(results, model["name"], cell)] if line]
+            lines += challenger_lines(cell_runs(results, model["name"], cell["key"]))
     lines += extras(results)
     lines += ["", "== targets (scorewire inline, first model; medians decide)", targets_text(results)]
     lines += ["", mood(results)]

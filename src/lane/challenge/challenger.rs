@@ -11,6 +11,7 @@ use crate::avro::encode_challenge::ChallengeEncoder;
 use crate::compare;
 use crate::doors::{Challenges, Clock, Delivered, Scorer, SendError};
 use crate::error::{Fatal, Reject, exit};
+use crate::failpoint::{self, Hang};
 use crate::lane::scoring::{Answer, Given, Scoring};
 use crate::observe::cells::held;
 use crate::observe::challengers::ChallengerStats;
@@ -83,6 +84,7 @@ impl<M: Scorer, K: Challenges, C: Clock> Challenger<M, K, C> {
     pub fn serve_one(&mut self) -> Result<bool, Fatal> {
         let Some(block) = self.queue.take() else { return Ok(false) };
         self.stats.busy_since_ms.set((self.clock.now_ns() / 1_000_000).max(1));
+        failpoint::hang(Hang::Challenger);
         let rows = self.package.scoring.batch_rows();
         for entries in block.entries.chunks(rows) {
             self.answer(&block, entries)?;
