@@ -278,6 +278,7 @@ impl Shared {
             topic: config.topics.input().clone(),
             input_partitions: counts[TopicRole::Input],
             forms: self.forms,
+            outputs: config.outputs,
             review: config.review.clone(),
             dead_letters: config.dead_letters.clone(),
             deadline: config.deadline,

@@ -89,6 +89,7 @@ fn settings(partitions: i32) -> LaneSettings {
         topic: TOPIC.into(),
         input_partitions: partitions,
         forms: Default::default(),
+        outputs: OutputSettings::default(),
         review: review(),
         dead_letters: DeadLetterSettings {
             payload: PayloadPolicy::Raw,

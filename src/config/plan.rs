@@ -12,7 +12,7 @@ use crate::values::limits::Limits;
 use crate::values::model::{Determinism, Provider, Trees};
 use crate::values::schemas::{OnUnknown, WireForms};
 use crate::values::settings::{
-    Cores, DeadLetterSettings, Deadline, ForwardHeaders, HeaderStyle, Layout, OutOfRange, PayloadPolicy,
+    Cores, DeadLetterSettings, Deadline, ForwardHeaders, HeaderStyle, Layout, OutOfRange, OutputSettings, PayloadPolicy,
     ReviewSettings, Thresholds,
 };
 use crate::values::topics::Topics;
@@ -88,6 +88,7 @@ pub struct Config {
     pub schemas: SchemasConfig,
     /// Overrides the package's own thresholds.
     pub thresholds: Option<Thresholds>,
+    pub outputs: OutputSettings,
     pub review: ReviewSettings,
     pub dead_letters: DeadLetterSettings,
     pub deadline: Option<Deadline>,
@@ -140,6 +141,7 @@ impl Config {
                 registry: None,
             },
             thresholds: None,
+            outputs: OutputSettings::default(),
             review: ReviewSettings { sample_per_million: 1_000, payload: PayloadPolicy::Raw },
             dead_letters: DeadLetterSettings {
                 payload: PayloadPolicy::Raw,

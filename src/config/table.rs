@@ -46,6 +46,7 @@ pub const SECTIONS: &[Section] = &[
     registry::OAUTH,
     registry::TLS,
     outcomes::THRESHOLDS,
+    outcomes::OUTPUTS,
     outcomes::REVIEW,
     outcomes::DEAD_LETTERS,
     outcomes::DEADLINE,

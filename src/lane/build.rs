@@ -20,9 +20,10 @@ use crate::lane::state::shutdown::Shutdown;
 use crate::lane::telemetry::Telemetry;
 use crate::lane::types::Types;
 use crate::observe::stats::LaneStats;
+use crate::values::fingerprint::Fingerprinter;
 use crate::values::limits::Limits;
 use crate::values::model::Provider;
-use crate::values::settings::{DeadLetterSettings, Deadline, Layout, OutOfRange, ReviewSettings, Thresholds};
+use crate::values::settings::{DeadLetterSettings, Deadline, Layout, OutOfRange, OutputSettings, ReviewSettings, Thresholds};
 
 /// A model that scores, and all that a lane needs of it. A process may hold several.
 pub struct LanePackage<M> {
@@ -54,6 +55,7 @@ pub struct LaneSettings {
     pub input_partitions: i32,
     /// How outcomes name their schemas.
     pub forms: OutcomeForms,
+    pub outputs: OutputSettings,
     pub review: ReviewSettings,
     pub dead_letters: DeadLetterSettings,
     pub deadline: Option<Deadline>,
@@ -84,6 +86,8 @@ where
     /// In layout `dedicated` nothing is scored unless somebody serves [`Lane::take_desk`].
     pub fn build(package: LanePackage<M>, settings: LaneSettings, doors: LaneDoors<S, K, D, C>) -> Self {
         let emit = Emit::new(emit_settings(&package, &settings));
+        let fingerprinter = (settings.outputs.fingerprint)
+            .then(|| Fingerprinter::new(&package.sha256, &package.thresholds.version));
         let policy = DecisionPolicy::new(package.thresholds, &settings.review, settings.deadline);
         let LaneDoors { source, sink, commit, clock, stats } = doors;
         let LaneSettings { limits, layout, out_of_range, until, .. } = settings;
@@ -100,7 +104,7 @@ where
         Lane {
             score,
             ingest: Ingest::new(intake, &source, rows, &limits),
-            decide: Decide::new(policy),
+            decide: Decide::new(policy, fingerprinter),
             deliver: Deliver::new(emit, sink),
             source,
             commit,

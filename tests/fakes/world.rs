@@ -116,6 +116,7 @@ impl Setup {
             topic: TOPIC.into(),
             input_partitions: self.partitions,
             forms: Default::default(),
+            outputs: OutputSettings { fingerprint: self.fingerprint },
             review: ReviewSettings { sample_per_million: self.sample_per_million, payload: self.review_payload },
             dead_letters: DeadLetterSettings {
                 payload: self.dead_letter_payload,
