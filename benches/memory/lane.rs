@@ -10,7 +10,7 @@ use scorewire::lane::{Lane, LaneDoors, LanePackage, LaneSettings, Types};
 use scorewire::model::Session;
 use scorewire::observe::stats::LaneStats;
 use scorewire::values::limits::Limits;
-use scorewire::values::settings::{DeadLetterSettings, HeaderStyle, Layout, OutOfRange, PayloadPolicy};
+use scorewire::values::settings::{DeadLetterSettings, HeaderStyle, Layout, OutOfRange, OutputSettings, PayloadPolicy};
 
 use super::doors::{MemorySink, MemorySource, Spread};
 use super::records::{Outcomes, Records};
@@ -31,12 +31,22 @@ impl<C: Clock + Clone> MemoryLane<C> {
         (partitions, spread): (i32, Spread),
         clock: C,
     ) -> MemoryLane<C> {
+        MemoryLane::with_outputs(package, records, (partitions, spread), clock, OutputSettings::default())
+    }
+
+    pub fn with_outputs(
+        package: LanePackage<Session>,
+        records: &'static Records,
+        (partitions, spread): (i32, Spread),
+        clock: C,
+        outputs: OutputSettings,
+    ) -> MemoryLane<C> {
         let per_poll = Rc::new(Cell::new(1));
         let outcomes = Rc::new(RefCell::new(Outcomes::default()));
         let stats = Arc::new(LaneStats::default());
         let source = MemorySource::new(records, (partitions as usize, spread), Rc::clone(&per_poll));
         let from = (0..partitions).map(|partition| Progress { partition, offset: 0 });
-        let settings = settings(partitions);
+        let settings = LaneSettings { outputs, ..settings(partitions) };
         let doors = LaneDoors {
             source: Standalone::new(source, from.collect()),
             sink: MemorySink::new(Rc::clone(&outcomes), partitions),

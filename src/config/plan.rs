@@ -12,8 +12,8 @@ use crate::values::limits::Limits;
 use crate::values::model::{Determinism, Provider, Trees};
 use crate::values::schemas::{OnUnknown, WireForms};
 use crate::values::settings::{
-    Cores, DeadLetterSettings, Deadline, ForwardHeaders, HeaderStyle, Layout, OutOfRange, OutputSettings, PayloadPolicy,
-    ReviewSettings, Thresholds,
+    Cores, DeadLetterSettings, Deadline, ForwardHeaders, HeaderStyle, Layout, OutOfRange, OutputSettings,
+    PayloadPolicy, ReviewSettings, Thresholds,
 };
 use crate::values::topics::Topics;
 

@@ -23,7 +23,9 @@ use crate::observe::stats::LaneStats;
 use crate::values::fingerprint::Fingerprinter;
 use crate::values::limits::Limits;
 use crate::values::model::Provider;
-use crate::values::settings::{DeadLetterSettings, Deadline, Layout, OutOfRange, OutputSettings, ReviewSettings, Thresholds};
+use crate::values::settings::{
+    DeadLetterSettings, Deadline, Layout, OutOfRange, OutputSettings, ReviewSettings, Thresholds,
+};
 
 /// A model that scores, and all that a lane needs of it. A process may hold several.
 pub struct LanePackage<M> {
@@ -86,8 +88,8 @@ where
     /// In layout `dedicated` nothing is scored unless somebody serves [`Lane::take_desk`].
     pub fn build(package: LanePackage<M>, settings: LaneSettings, doors: LaneDoors<S, K, D, C>) -> Self {
         let emit = Emit::new(emit_settings(&package, &settings));
-        let fingerprinter = (settings.outputs.fingerprint)
-            .then(|| Fingerprinter::new(&package.sha256, &package.thresholds.version));
+        let fingerprinter =
+            (settings.outputs.fingerprint).then(|| Fingerprinter::new(&package.sha256, &package.thresholds.version));
         let policy = DecisionPolicy::new(package.thresholds, &settings.review, settings.deadline);
         let LaneDoors { source, sink, commit, clock, stats } = doors;
         let LaneSettings { limits, layout, out_of_range, until, .. } = settings;

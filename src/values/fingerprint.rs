@@ -202,12 +202,7 @@ mod tests {
                 [ONES, "f0ffffffffffffffffffffffffffffff", "11000000000000000000000000000000"].concat(),
                 "05000000000000000000000000000000",
             ),
-            (
-                ONE,
-                ZERO,
-                [ONES, "fbfefefefefefefefefefefefefefefe", "01010101010101010101010101010101"].concat(),
-                ZERO,
-            ),
+            (ONE, ZERO, [ONES, "fbfefefefefefefefefefefefefefefe", "01010101010101010101010101010101"].concat(), ZERO),
             (TWO, ZERO, "fdffffffffffffffffffffffffffffff".to_owned(), "faffffffffffffffffffffffffffffff"),
             (r_of_ten, ZERO, [of_eleven, ZERO, ONE].concat(), "14000000000000005500000000000000"),
             (r_of_ten, ZERO, [of_eleven, ZERO].concat(), "13000000000000000000000000000000"),
