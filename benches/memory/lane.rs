@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use scorewire::doors::{Clock, Progress, Standalone};
 use scorewire::lane::commit::AtLeastOnce;
-use scorewire::lane::{Lane, LaneDoors, LanePackage, LaneSettings, Types};
+use scorewire::lane::{Lane, LaneDoors, LanePackage, LaneSettings, OutcomeSettings, Types};
 use scorewire::model::Session;
 use scorewire::observe::stats::LaneStats;
 use scorewire::values::limits::Limits;
@@ -46,7 +46,10 @@ impl<C: Clock + Clone> MemoryLane<C> {
         let stats = Arc::new(LaneStats::default());
         let source = MemorySource::new(records, (partitions as usize, spread), Rc::clone(&per_poll));
         let from = (0..partitions).map(|partition| Progress { partition, offset: 0 });
-        let settings = LaneSettings { outputs, ..settings(partitions) };
+        let settings = LaneSettings {
+            outcomes: OutcomeSettings { outputs, ..OutcomeSettings::default() },
+            ..settings(partitions)
+        };
         let doors = LaneDoors {
             source: Standalone::new(source, from.collect()),
             sink: MemorySink::new(Rc::clone(&outcomes), partitions),
@@ -98,8 +101,7 @@ fn settings(partitions: i32) -> LaneSettings {
         lane: 0,
         topic: TOPIC.into(),
         input_partitions: partitions,
-        forms: Default::default(),
-        outputs: OutputSettings::default(),
+        outcomes: OutcomeSettings::default(),
         review: review(),
         dead_letters: DeadLetterSettings {
             payload: PayloadPolicy::Raw,

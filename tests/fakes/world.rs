@@ -11,7 +11,7 @@ use scorewire::error::Fatal;
 use scorewire::lane::commit::{AtLeastOnce, Commit, ExactlyOnce};
 use scorewire::lane::schema_desk::SchemaDesk;
 use scorewire::lane::score::Desk;
-use scorewire::lane::{Lane, LaneDoors, LanePackage, LaneSettings, Types};
+use scorewire::lane::{Lane, LaneDoors, LanePackage, LaneSettings, OutcomeSettings, Types};
 use scorewire::observe::stats::LaneStats;
 use scorewire::values::limits::Limits;
 use scorewire::values::settings::{
@@ -120,8 +120,10 @@ impl Setup {
             lane: 0,
             topic: TOPIC.into(),
             input_partitions: self.partitions,
-            forms: Default::default(),
-            outputs: OutputSettings { fingerprint: self.fingerprint },
+            outcomes: OutcomeSettings {
+                outputs: OutputSettings { fingerprint: self.fingerprint },
+                ..OutcomeSettings::default()
+            },
             review: ReviewSettings { sample_per_million: self.sample_per_million, payload: self.review_payload },
             dead_letters: DeadLetterSettings {
                 payload: self.dead_letter_payload,

@@ -18,8 +18,8 @@ fn world(fingerprint: bool) -> World {
 
 /// Puts records of every kind, each with a score of its own, and lets them through.
 fn run(world: &mut World) {
-    for round in 0..8 {
-        let risk = |place: u8| f64::from(8 * round + place) / 64.0;
+    for round in 0..8_i32 {
+        let risk = |place: i32| f64::from(8 * round + place) / 64.0;
         let payment = |place| Payment::new(format!("{round}/{place}"), risk(place));
         let payments = [
             payment(0),
@@ -29,7 +29,9 @@ fn run(world: &mut World) {
             Payment { bonus: Some(-0.0), must: Some(1e-45), ..payment(4) },
             payment(5).mode(if round % 2 == 0 { Mode::Fail } else { Mode::Score }),
         ];
-        payments.iter().for_each(|payment| world.source.put(i32::from(round) % 2, payment.encode()));
+        for payment in payments {
+            world.source.put(round % 2, payment.encode());
+        }
         world.cycle();
     }
     while world.serve() {
