@@ -11,6 +11,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use scorewire::avro::feature::{Feature, Missing, Transform, Wanted};
 use scorewire::avro::plan::Plan;
 use scorewire::avro::schemas::AvroSchema;
+use scorewire::values::fingerprint::Fingerprinter;
 
 #[path = "decode/payments.rs"]
 mod payments;
@@ -197,6 +198,10 @@ fn decode(criterion: &mut Criterion) {
             value_row(black_box(&value), &mut row);
             black_box(&row);
         });
+    });
+    group.bench_function("fingerprint of the row, 30 features", |bench| {
+        let maker = Fingerprinter::new(&"0".repeat(64), "1");
+        bench.iter(|| black_box(maker.of(black_box(&row))));
     });
     group.finish();
 }

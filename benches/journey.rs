@@ -38,7 +38,7 @@ mod transaction;
 mod ways;
 
 use generic::Generic;
-use lane::LaneWay;
+use lane::{FingerprintWay, LaneWay};
 use memory::records::{Cursor, Outcomes, PREFIX, Records};
 use ways::{BATCH_MAX, Bare, Stages, Typed, Way};
 
@@ -52,12 +52,13 @@ const ROUNDS: usize = 15;
 const ROUND_RECORDS: usize = 40_000;
 
 /// In the order in which [`Setup`] holds them; the first is what the others are divided by.
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 8] = [
     "bare ort",
     "decode+batch+score",
     "the same, own trees",
     "lane",
     "lane, own trees",
+    "with fingerprints",
     "serde_avro_fast",
     "apache-avro",
 ];
@@ -102,6 +103,7 @@ struct Setup {
     stages_own_trees: Stages,
     lane: LaneWay,
     lane_own_trees: LaneWay,
+    lane_fingerprints: FingerprintWay,
     typed: Typed,
     generic: Generic,
 }
@@ -123,6 +125,7 @@ impl Setup {
             stages_own_trees: Stages::new(&own_trees, records),
             lane: LaneWay::new(&model, records),
             lane_own_trees: LaneWay::new(&own_trees, records),
+            lane_fingerprints: FingerprintWay::new(&own_trees, records),
             typed: Typed::new(&model, records),
             generic: Generic::new(&model, records),
         }
@@ -135,6 +138,7 @@ impl Setup {
             &mut self.stages_own_trees,
             &mut self.lane,
             &mut self.lane_own_trees,
+            &mut self.lane_fingerprints,
             &mut self.typed,
             &mut self.generic,
         ]
@@ -169,6 +173,7 @@ impl Setup {
     fn assert_finished(&mut self) {
         self.lane.assert_finished();
         self.lane_own_trees.assert_finished();
+        self.lane_fingerprints.assert_finished();
     }
 }
 

@@ -27,7 +27,7 @@
 //! | [`error`] | [`error::Reject`], a record's fate, and [`error::Fatal`], the process's, with its exit code |
 //! | [`memory`] | what the process holds, as the kernel and the allocator count it |
 //! | [`failpoint`] | test builds only: moments to die at, and mistakes to make on purpose |
-//! | [`values`] | what several layers speak of, each of one type: positions, ids, decisions, acknowledgements, the table of topics, limits, settings of the stages, wire forms, providers, findings |
+//! | [`values`] | what several layers speak of, each of one type: positions, ids, decisions, fingerprints of rows, acknowledgements, the table of topics, limits, settings of the stages, wire forms, providers, findings |
 //! | [`compare`] | two answers for one source position, added up: flips, differences, distributions and their drift, what labels say; the report and its page |
 //! | [`doors`] | the doors to the world: `Source`, `Group`, `Scorer`, `Sink`, `Transactional`, `Clock` |
 //! | [`avro`] | wire forms, schemas, the compiled decode plan and who makes it, container files, the encoding of outcomes and every version of their schemas |

@@ -31,7 +31,7 @@ use crate::lane::clock::SystemClock;
 use crate::lane::commit::{AtLeastOnce, Commit, ExactlyOnce};
 use crate::lane::reject_report::RejectReport;
 use crate::lane::threads::{ChallengerThreads, Conductor, Lanes};
-use crate::lane::{Lane, LaneDoors, LaneSettings, Types};
+use crate::lane::{Lane, LaneDoors, LaneSettings, OutcomeSettings, Types};
 use crate::model::{Model, Session};
 use crate::observe::admin::{self, AdminServer, ModelInfo, Phase};
 use crate::observe::challengers::ShownChallenger;
@@ -291,7 +291,7 @@ impl Shared {
             lane: u32::try_from(lane).unwrap_or(u32::MAX),
             topic: config.topics.input().clone(),
             input_partitions: counts[TopicRole::Input],
-            forms: self.forms,
+            outcomes: OutcomeSettings { forms: self.forms, outputs: config.outputs },
             review: config.review.clone(),
             dead_letters: config.dead_letters.clone(),
             deadline: config.deadline,

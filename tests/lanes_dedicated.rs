@@ -21,6 +21,8 @@ mod drain;
 mod exactly_once;
 #[path = "lane/exactly_once_property.rs"]
 mod exactly_once_property;
+#[path = "lane/fingerprints.rs"]
+mod fingerprints;
 #[path = "lane/flow.rs"]
 mod flow;
 #[path = "lane/headers.rs"]

@@ -221,6 +221,7 @@ impl Way for Typed {
                 decision: self.policy.decide(score),
                 late: false,
                 epoch: 0,
+                fingerprint: None,
                 received_us: TIMESTAMP_MS * 1_000,
                 scored_us: TIMESTAMP_MS * 1_000,
             };

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use scorewire::doors::{Clock, Progress, Standalone};
 use scorewire::lane::commit::AtLeastOnce;
-use scorewire::lane::{Lane, LaneDoors, LanePackage, LaneSettings, Types};
+use scorewire::lane::{Lane, LaneDoors, LanePackage, LaneSettings, OutcomeSettings, Types};
 use scorewire::model::Session;
 use scorewire::observe::stats::LaneStats;
 use scorewire::values::limits::Limits;
-use scorewire::values::settings::{DeadLetterSettings, HeaderStyle, Layout, OutOfRange, PayloadPolicy};
+use scorewire::values::settings::{DeadLetterSettings, HeaderStyle, Layout, OutOfRange, OutputSettings, PayloadPolicy};
 
 use super::doors::{MemorySink, MemorySource, Spread};
 use super::records::{Outcomes, Records};
@@ -31,12 +31,25 @@ impl<C: Clock + Clone> MemoryLane<C> {
         (partitions, spread): (i32, Spread),
         clock: C,
     ) -> MemoryLane<C> {
+        MemoryLane::with_outputs(package, records, (partitions, spread), clock, OutputSettings::default())
+    }
+
+    pub fn with_outputs(
+        package: LanePackage<Session>,
+        records: &'static Records,
+        (partitions, spread): (i32, Spread),
+        clock: C,
+        outputs: OutputSettings,
+    ) -> MemoryLane<C> {
         let per_poll = Rc::new(Cell::new(1));
         let outcomes = Rc::new(RefCell::new(Outcomes::default()));
         let stats = Arc::new(LaneStats::default());
         let source = MemorySource::new(records, (partitions as usize, spread), Rc::clone(&per_poll));
         let from = (0..partitions).map(|partition| Progress { partition, offset: 0 });
-        let settings = settings(partitions);
+        let settings = LaneSettings {
+            outcomes: OutcomeSettings { outputs, ..OutcomeSettings::default() },
+            ..settings(partitions)
+        };
         let doors = LaneDoors {
             source: Standalone::new(source, from.collect()),
             sink: MemorySink::new(Rc::clone(&outcomes), partitions),
@@ -88,7 +101,7 @@ fn settings(partitions: i32) -> LaneSettings {
         lane: 0,
         topic: TOPIC.into(),
         input_partitions: partitions,
-        forms: Default::default(),
+        outcomes: OutcomeSettings::default(),
         review: review(),
         dead_letters: DeadLetterSettings {
             payload: PayloadPolicy::Raw,

@@ -30,8 +30,12 @@ impl<const ROOM: usize> Gathered<ROOM> {
     }
 
     pub fn double(&mut self, value: f64) {
-        self.bytes[self.len..][..8].copy_from_slice(&value.to_le_bytes());
-        self.len += 8;
+        self.fixed(value.to_le_bytes());
+    }
+
+    pub fn fixed<const LEN: usize>(&mut self, bytes: [u8; LEN]) {
+        self.bytes[self.len..][..LEN].copy_from_slice(&bytes);
+        self.len += LEN;
     }
 
     /// Zigzag, seven bits a byte. Needs room for [`LONG_BYTES_MAX`].
@@ -57,6 +61,17 @@ impl<const ROOM: usize> Gathered<ROOM> {
     }
 
     /// `null`, or the second branch of a union and its value.
+    pub fn optional_fixed<const LEN: usize>(&mut self, bytes: Option<[u8; LEN]>) {
+        match bytes {
+            None => self.byte(NULL),
+            Some(bytes) => {
+                self.byte(PRESENT);
+                self.fixed(bytes);
+            }
+        }
+    }
+
+    /// The same of a number.
     pub fn optional_long(&mut self, value: Option<i64>) {
         match value {
             None => self.byte(NULL),

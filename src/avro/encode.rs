@@ -5,12 +5,16 @@ use super::datum::{Gathered, LONG_BYTES_MAX, NULL, PRESENT};
 use super::schemas::AvroSchema;
 use super::wire::SINGLE_OBJECT_MAGIC;
 use super::written::Written;
+use crate::values::fingerprint::Fingerprint;
 use crate::values::model::Provider;
 use crate::values::record::{Decision, ReviewReason, SchemaKey, Scored, TransactionId};
 
-/// Fields that are null until what they are for is there: fingerprint, reasons, step of the fallback, amendment, remote
-/// provider, challenger.
-const PLANNED: usize = 6;
+/// A fingerprint's branch and its bytes.
+const FINGERPRINT_BYTES_MAX: usize = 1 + size_of::<Fingerprint>();
+
+/// Fields that are null until what they are for is there: reasons, step of the fallback, amendment, remote provider,
+/// challenger.
+const PLANNED: usize = 5;
 
 /// Of a GUID: two nulls, its branch, its length and 36 characters.
 const SCHEMA_KEY_BYTES_MAX: usize = 2 + 1 + 1 + 36;
@@ -176,12 +180,13 @@ impl OutcomeEncoder {
         out.extend_from_slice(numbers.bytes());
         out.extend_from_slice(&self.schema.1);
 
-        let mut numbers = Gathered::<{ 3 * LONG_BYTES_MAX + 2 + PLANNED }>::new();
+        let mut numbers = Gathered::<{ 3 * LONG_BYTES_MAX + 2 + FINGERPRINT_BYTES_MAX + PLANNED }>::new();
         numbers.long(scored.received_us);
         numbers.long(scored.scored_us);
         numbers.byte(u8::from(self.fallback));
         numbers.byte(u8::from(scored.late));
         numbers.long(i64::from(scored.epoch));
+        numbers.optional_fixed(scored.fingerprint.map(|fingerprint| fingerprint.0));
         (0..PLANNED).for_each(|_| numbers.byte(NULL));
         out.extend_from_slice(numbers.bytes());
     }

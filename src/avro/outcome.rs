@@ -121,6 +121,7 @@ impl OriginReader {
 mod tests {
     use super::*;
     use crate::avro::encode::{OutcomeEncoder, OutcomeIdentity};
+    use crate::values::fingerprint::Fingerprint;
     use crate::values::model::Provider;
     use crate::values::record::{Decision, Decoded, Position, ReviewReason, Scored};
 
@@ -151,6 +152,7 @@ mod tests {
             decision: Decision::Review,
             late: false,
             epoch: 1,
+            fingerprint: None,
             received_us: 1,
             scored_us: 2,
         }
@@ -171,6 +173,9 @@ mod tests {
         assert_eq!((outputs.origin(&copy), copies.origin(&output)), (Origin::Unknown, Origin::Unknown));
         encoder("in").encode_output(&scored(TransactionId::Absent), &mut output);
         assert_eq!((outputs.origin(&output), outputs.id(&output)), (SOURCE, None));
+        let with_fingerprint = Scored { fingerprint: Some(Fingerprint([0xff; 16])), ..with_id };
+        encoder("in").encode_output(&with_fingerprint, &mut output);
+        assert_eq!((outputs.origin(&output), outputs.id(&output)), (SOURCE, Some(&b"tx-1"[..])));
     }
 
     #[test]

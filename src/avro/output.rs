@@ -8,6 +8,7 @@ use super::read::{boolean, bytes, chunk, double, index, int, is_null, length, lo
 use super::wire::detect;
 use super::written::Written;
 use crate::error::Reject;
+use crate::values::fingerprint::Fingerprint;
 use crate::values::record::{Decision, Position, SchemaKey};
 use crate::values::schemas::WireForms;
 
@@ -27,7 +28,7 @@ pub struct Output<'a> {
     pub decision: Decision,
     pub by: Answerer<'a>,
     /// 128 bits over what was scored, where they were asked for.
-    pub fingerprint: Option<[u8; 16]>,
+    pub fingerprint: Option<Fingerprint>,
 }
 
 /// Who answered, and by which rules it was decided. Nearly all outputs of a topic have the same one.
@@ -105,8 +106,8 @@ fn fields<'v>(rest: &mut &'v [u8], version: u32) -> Result<Output<'v>, Reject> {
 
 /// What version 2 has more: the fingerprint, and whether the score is a challenger's; between them reasons, step of the
 /// fallback, amendment and remote provider.
-fn added(rest: &mut &[u8]) -> Result<(Option<[u8; 16]>, bool), Reject> {
-    let fingerprint = optional(rest, chunk::<16>)?;
+fn added(rest: &mut &[u8]) -> Result<(Option<Fingerprint>, bool), Reject> {
+    let fingerprint = optional(rest, chunk::<16>)?.map(Fingerprint);
     optional(rest, reasons)?;
     optional(rest, bytes)?;
     optional(rest, |rest| {

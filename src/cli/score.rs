@@ -18,6 +18,7 @@ use crate::config::sources::{FlagValue, Sources};
 use crate::error::{Fatal, exit};
 use crate::lane::clock::SystemClock;
 use crate::node::{Fate, Offline, Prepared, Registry};
+use crate::values::fingerprint::Fingerprinter;
 use crate::values::record::Decision;
 
 pub const EXAMPLES: &str = "\
@@ -85,7 +86,7 @@ pub fn execute(args: &ScoreArgs) -> Result<u8, Fatal> {
     let writer = input.writer_text().map(|text| AvroSchema::parse(text, "the file's own schema")).transpose();
     let writer = writer.map_err(|error| Fatal::new(exit::FAILED, error.to_string(), ""))?;
     let offline = Offline::new(&config, prepared, writer.map(Arc::new))?;
-    let mut scoring = Scoring::new(offline);
+    let mut scoring = Scoring::new(offline, &config);
     let read = input.read(&mut |value, position| scoring.take(value, position));
     // What comes before the damage is shown: its last line leads there.
     scoring.flush()?;
@@ -156,8 +157,12 @@ struct Scoring {
 }
 
 impl Scoring {
-    fn new(offline: Offline) -> Scoring {
-        let lines = Lines::new(&offline.package.wanted.features);
+    fn new(offline: Offline, config: &Config) -> Scoring {
+        let package = &offline.package;
+        let thresholds = config.effective_thresholds(&package.thresholds);
+        let fingerprinter =
+            config.outputs.fingerprint.then(|| Fingerprinter::new(&package.sha256, &thresholds.version));
+        let lines = Lines::new(&package.wanted.features, fingerprinter);
         let (values, positions) = (Vec::new(), Vec::new());
         Scoring { offline, lines, values, positions, text: String::new(), totals: Totals::default(), is_left: false }
     }

@@ -12,8 +12,8 @@ use crate::values::limits::Limits;
 use crate::values::model::{Determinism, Provider, Trees};
 use crate::values::schemas::{OnUnknown, WireForms};
 use crate::values::settings::{
-    Cores, DeadLetterSettings, Deadline, ForwardHeaders, HeaderStyle, Layout, OutOfRange, PayloadPolicy,
-    ReviewSettings, Thresholds,
+    Cores, DeadLetterSettings, Deadline, ForwardHeaders, HeaderStyle, Layout, OutOfRange, OutputSettings,
+    PayloadPolicy, ReviewSettings, Thresholds,
 };
 use crate::values::topics::Topics;
 
@@ -100,6 +100,7 @@ pub struct Config {
     pub challengers: Vec<ChallengerConfig>,
     /// Overrides the package's own thresholds.
     pub thresholds: Option<Thresholds>,
+    pub outputs: OutputSettings,
     pub review: ReviewSettings,
     pub dead_letters: DeadLetterSettings,
     pub deadline: Option<Deadline>,
@@ -153,6 +154,7 @@ impl Config {
             },
             challengers: Vec::new(),
             thresholds: None,
+            outputs: OutputSettings::default(),
             review: ReviewSettings { sample_per_million: 1_000, payload: PayloadPolicy::Raw },
             dead_letters: DeadLetterSettings {
                 payload: PayloadPolicy::Raw,

@@ -48,6 +48,7 @@ pub const SECTIONS: &[Section] = &[
     registry::TLS,
     challengers::CHALLENGERS,
     outcomes::THRESHOLDS,
+    outcomes::OUTPUTS,
     outcomes::REVIEW,
     outcomes::DEAD_LETTERS,
     outcomes::DEADLINE,

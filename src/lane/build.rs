@@ -20,9 +20,12 @@ use crate::lane::state::shutdown::Shutdown;
 use crate::lane::telemetry::Telemetry;
 use crate::lane::types::Types;
 use crate::observe::stats::LaneStats;
+use crate::values::fingerprint::Fingerprinter;
 use crate::values::limits::Limits;
 use crate::values::model::Provider;
-use crate::values::settings::{DeadLetterSettings, Deadline, Layout, OutOfRange, ReviewSettings, Thresholds};
+use crate::values::settings::{
+    DeadLetterSettings, Deadline, Layout, OutOfRange, OutputSettings, ReviewSettings, Thresholds,
+};
 
 /// A model that scores, and all that a lane needs of it. A process may hold several.
 pub struct LanePackage<M> {
@@ -43,6 +46,14 @@ pub struct LanePackage<M> {
     pub batch_rows: usize,
 }
 
+/// How outcomes are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutcomeSettings {
+    /// How they name their schemas.
+    pub forms: OutcomeForms,
+    pub outputs: OutputSettings,
+}
+
 /// What a lane is told, whatever package it has.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LaneSettings {
@@ -52,8 +63,7 @@ pub struct LaneSettings {
     /// The input topic and its partitions: where an output topic has as many, records keep theirs.
     pub topic: String,
     pub input_partitions: i32,
-    /// How outcomes name their schemas.
-    pub forms: OutcomeForms,
+    pub outcomes: OutcomeSettings,
     pub review: ReviewSettings,
     pub dead_letters: DeadLetterSettings,
     pub deadline: Option<Deadline>,
@@ -84,6 +94,8 @@ where
     /// In layout `dedicated` nothing is scored unless somebody serves [`Lane::take_desk`].
     pub fn build(package: LanePackage<M>, settings: LaneSettings, doors: LaneDoors<S, K, D, C>) -> Self {
         let emit = Emit::new(emit_settings(&package, &settings));
+        let fingerprinter = (settings.outcomes.outputs.fingerprint)
+            .then(|| Fingerprinter::new(&package.sha256, &package.thresholds.version));
         let policy = DecisionPolicy::new(package.thresholds, &settings.review, settings.deadline);
         let LaneDoors { source, sink, commit, clock, stats } = doors;
         let LaneSettings { limits, layout, out_of_range, until, .. } = settings;
@@ -100,7 +112,7 @@ where
         Lane {
             score,
             ingest: Ingest::new(intake, &source, rows, &limits),
-            decide: Decide::new(policy),
+            decide: Decide::new(policy, fingerprinter),
             deliver: Deliver::new(emit, sink),
             source,
             commit,
@@ -128,7 +140,7 @@ fn emit_settings<M>(package: &LanePackage<M>, settings: &LaneSettings) -> EmitSe
         topic: settings.topic.clone(),
         fallback: false,
     })
-    .with_forms(settings.forms);
+    .with_forms(settings.outcomes.forms);
     let place = Place { node: settings.node.clone(), lane: settings.lane };
     let style = settings.dead_letters.header_style;
     EmitSettings {

@@ -4,6 +4,7 @@ use crate::avro::encode::OutcomeEncoder;
 use crate::doors::SourceRecord;
 use crate::error::Reject;
 use crate::lane::score::{Batch, Decided, Verdict};
+use crate::values::fingerprint::Fingerprinter;
 use crate::values::record::{Decision, ReviewReason, score_of};
 use crate::values::scatter::mixed;
 use crate::values::settings::{Deadline, DeadlineFrom, ReviewSettings, Thresholds};
@@ -11,18 +12,20 @@ use crate::values::settings::{Deadline, DeadlineFrom, ReviewSettings, Thresholds
 /// The stage between the model and the producer.
 pub struct Decide {
     policy: DecisionPolicy,
+    /// Where outputs carry fingerprints.
+    fingerprinter: Option<Fingerprinter>,
     /// The text of a transaction's id.
     id: Vec<u8>,
 }
 
 impl Decide {
-    pub fn new(policy: DecisionPolicy) -> Decide {
-        Decide { policy, id: Vec::with_capacity(256) }
+    pub fn new(policy: DecisionPolicy, fingerprinter: Option<Fingerprinter>) -> Decide {
+        Decide { policy, fingerprinter, id: Vec::with_capacity(256) }
     }
 
     /// Turns each row of a batch that is back from the model into a decision or a reject.
     pub fn batch<R: SourceRecord>(&mut self, batch: &mut Batch<R>, encoder: &OutcomeEncoder) {
-        let (rows, policy) = (&batch.rows, &self.policy);
+        let (rows, policy, fingerprinter) = (&batch.rows, &self.policy, self.fingerprinter.as_ref());
         for item in &mut batch.items {
             item.late = policy.is_late(item.record.timestamp_ms(), item.receipt.us, rows.started_us);
             let Verdict::Row(row) = item.verdict else { continue };
@@ -32,7 +35,8 @@ impl Decide {
                 score_of(rows.scores[row])
             };
             item.verdict = answer.map_or_else(Verdict::Rejected, |score| {
-                let mut decided = Decided { score, decision: policy.decide(score), review: None };
+                let fingerprint = fingerprinter.map(|maker| maker.of(rows.features.row(row)));
+                let mut decided = Decided { score, decision: policy.decide(score), review: None, fingerprint };
                 if policy.needs_id(decided.decision) {
                     encoder.write_id_text(&item.scored(&decided, rows.scored_us), &mut self.id);
                 }

@@ -26,6 +26,6 @@ mod telemetry;
 pub mod threads;
 mod types;
 
-pub use build::{LaneDoors, LanePackage, LaneSettings};
+pub use build::{LaneDoors, LanePackage, LaneSettings, OutcomeSettings};
 pub use drive::Lane;
 pub use types::{LaneTypes, Types};

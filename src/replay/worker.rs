@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::index::Index;
+use super::index::{Index, Recorded};
 use super::ranges::Range;
 use super::reader::{Reader, Record};
 use super::tally::{Now, Rules, Tally};
@@ -18,6 +18,7 @@ use crate::lane::clock::SystemClock;
 use crate::lane::scoring::{Answer, Broken, Given, Scoring};
 use crate::model::Session;
 use crate::node::{SecondAnswers, schema_notes};
+use crate::values::fingerprint::Fingerprinter;
 use crate::values::record::TransactionId;
 
 /// What all threads look at, and none changes but the counters.
@@ -76,6 +77,7 @@ pub fn run(job: &Job<'_>) -> Result<Found, Fatal> {
         scoring: job.answers.scoring()?,
         answers: Vec::new(),
         id: String::new(),
+        fingerprinters: Vec::new(),
         found: Found::nothing(job.drift),
     };
     let Some(mut piece) = job.work.take(None) else { return Ok(worker.found) };
@@ -119,6 +121,8 @@ struct Worker<'a> {
     answers: Vec<Answer>,
     /// Room for a number as text.
     id: String,
+    /// By place in [`Index::answerers`].
+    fingerprinters: Vec<Option<Fingerprinter>>,
     found: Found,
 }
 
@@ -143,7 +147,9 @@ impl Worker<'_> {
                     Answer::Waits(_) => Now::Waits,
                 };
                 let of = (self.job.index, self.job.rules);
-                let before = self.found.tally.add(of, record.position(), now, |_| Inputs::Unknown);
+                let rows = (&self.scoring, answer);
+                let inputs = |before: &Recorded| inputs(&mut self.fingerprinters, self.job.index, before, rows);
+                let before = self.found.tally.add(of, record.position(), now, inputs);
                 if let (Some(before), Now::Scored { score, .. }, Some(id)) = (before, now, id)
                     && let Some(is_fraud) = self.job.labels.and_then(|labels| labels.of(id))
                 {
@@ -160,6 +166,26 @@ impl Worker<'_> {
         let dir = self.job.answers.package().dir.display();
         let what = format!("model package {dir}: the model fails on row after row: {why}");
         Fatal::new(exit::MODEL, what, "export the model anew; a plain runtime should score these rows too")
+    }
+}
+
+/// Whether the row that was scored now is the one that was scored then: its fingerprint under the recorded model and thresholds
+/// is the recorded one.
+fn inputs(
+    known: &mut Vec<Option<Fingerprinter>>,
+    index: &Index,
+    before: &Recorded,
+    (scoring, answer): (&Scoring<Session>, &Answer),
+) -> Inputs {
+    let (Some(fingerprint), Answer::Scored { row, .. }) = (before.fingerprint, answer) else { return Inputs::Unknown };
+    let Some(by) = index.answerers().get(before.by) else { return Inputs::Unknown };
+    if known.len() <= before.by {
+        known.resize(before.by + 1, None);
+    }
+    let make = || Fingerprinter::new(&by.sha256, &by.thresholds_version);
+    match known[before.by].get_or_insert_with(make).of(scoring.row(*row)) == fingerprint {
+        true => Inputs::Same,
+        false => Inputs::Other,
     }
 }
 

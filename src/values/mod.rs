@@ -2,6 +2,7 @@
 
 pub mod challenge;
 pub mod finding;
+pub mod fingerprint;
 pub mod limits;
 pub mod model;
 pub mod record;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::error::Reject;
+use crate::values::fingerprint::Fingerprint;
 
 /// Where a record stands in the input topic. With the topic's name it is the documented idempotency key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -201,6 +202,8 @@ pub struct Scored<'a> {
     pub late: bool,
     /// Which of the lane's assignments of the partition scored it: its number in the tag.
     pub epoch: u32,
+    /// Of its row; `None` where outputs carry none.
+    pub fingerprint: Option<Fingerprint>,
     /// Wall clock, microseconds since the epoch; received is when it was polled.
     pub received_us: i64,
     pub scored_us: i64,

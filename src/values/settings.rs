@@ -24,6 +24,13 @@ pub struct ReviewSettings {
     pub payload: PayloadPolicy,
 }
 
+/// What outputs, and copies for review with them, carry besides what they always do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutputSettings {
+    /// [`crate::values::fingerprint::Fingerprint`] of the row.
+    pub fingerprint: bool,
+}
+
 /// Prefix and spelling of a dead letter's headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeaderStyle {

@@ -10,6 +10,7 @@ use scorewire::avro::decoder::Decoder;
 use scorewire::avro::encode::{OutcomeEncoder, OutcomeIdentity};
 use scorewire::avro::feature::{Feature, Missing, Transform, Wanted};
 use scorewire::avro::schemas::{AvroSchema, Lookup, SchemaSource};
+use scorewire::values::fingerprint::Fingerprinter;
 use scorewire::values::model::Provider;
 use scorewire::values::record::{Decision, Position, ReviewReason, SchemaKey, Scored};
 use scorewire::values::schemas::WireForms;
@@ -76,6 +77,7 @@ fn decoding_and_encoding_allocate_nothing() {
         fallback: false,
     };
     let mut encoder = OutcomeEncoder::new(&identity);
+    let maker = Fingerprinter::new("00", "1");
     // Small and large decimals take different ways; so do known and unknown countries, good and spoilt payloads.
     let good = [payload(&[0x30, 0x39], "DK"), payload(&[0x7F; 13], "måne")];
     let spoilt = [good[0][..good[0].len() - 1].to_vec(), [&good[1][..], &[0]].concat(), vec![0, 0, 0, 0, 1, 0x80]];
@@ -93,6 +95,7 @@ fn decoding_and_encoding_allocate_nothing() {
                 decision: Decision::Review,
                 late: false,
                 epoch: 0,
+                fingerprint: Some(maker.of(&row)),
                 received_us: 1,
                 scored_us: 2,
             };

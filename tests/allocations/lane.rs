@@ -195,8 +195,13 @@ fn kinds() -> Vec<Arc<Data>> {
 type TestLane = Lane<Types<EndlessSource, fakes::FakeScorer, CountingSink, AtLeastOnce, ManualClock>>;
 
 fn lane(layout: Layout, clock: &ManualClock, stats: &Arc<LaneStats>) -> TestLane {
-    let mut setup =
-        Setup { review_threshold: 0.4, decline_threshold: 0.8, sample_per_million: 100_000, ..Setup::default() };
+    let mut setup = Setup {
+        review_threshold: 0.4,
+        decline_threshold: 0.8,
+        sample_per_million: 100_000,
+        fingerprint: true,
+        ..Setup::default()
+    };
     setup.limits.payload_bytes_max = 1_000;
     let doors = LaneDoors {
         source: EndlessSource { kinds: kinds(), handed_out: 0, assigned: false, commit: None, commits: 0 },

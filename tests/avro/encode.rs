@@ -7,6 +7,7 @@ use apache_avro::types::Value;
 use scorewire::avro::encode::{OutcomeEncoder, OutcomeForms, OutcomeIdentity, OutputForm};
 use scorewire::avro::schemas::AvroSchema;
 use scorewire::avro::written::Written;
+use scorewire::values::fingerprint::Fingerprint;
 use scorewire::values::model::Provider;
 use scorewire::values::record::{Decision, Decoded, Position, ReviewReason, SchemaKey, Scored, TransactionId};
 
@@ -40,6 +41,7 @@ fn scored(payload: &[u8]) -> Scored<'_> {
         decision: Decision::Review,
         late: true,
         epoch: 7,
+        fingerprint: None,
         received_us: 1_700_000_000_123_456,
         scored_us: 1_700_000_000_123_999,
     }
@@ -139,6 +141,29 @@ fn a_review_record_adds_its_reason_and_the_payload() {
     let value = read(&out, &Written::Review.schema());
     assert_eq!(at(&value, "reason"), Value::Enum(0, "SAMPLE".into()));
     assert_eq!(at(&value, "payload"), Value::Null);
+}
+
+#[test]
+fn a_fingerprint_is_sixteen_bytes_in_outputs_and_copies_and_nothing_else_changes() {
+    let payload = b"\0\0\0\0\x01tx-1...";
+    let fingerprint = Fingerprint(*b"\x00\xff0123456789abcd");
+    let with = Scored { fingerprint: Some(fingerprint), ..scored(payload) };
+    let mut encoder = OutcomeEncoder::new(&identity());
+    let mut encode = |of: Written, scored: &Scored<'_>| {
+        let mut out = Vec::new();
+        match of {
+            Written::Outputs => encoder.encode_output(scored, &mut out),
+            Written::Review => encoder.encode_review(scored, ReviewReason::Band, Some(payload), &mut out),
+        }
+        read(&out, &of.schema())
+    };
+    for of in Written::ALL {
+        let Value::Record(mut fields) = encode(of, &with) else { panic!("no record") };
+        let found = fields.iter_mut().find(|(name, _)| name == "fingerprint").map(|(_, value)| value).unwrap();
+        let expected = Value::Union(1, Box::new(Value::Fixed(16, fingerprint.0.to_vec())));
+        assert_eq!(std::mem::replace(found, Value::Union(0, Box::new(Value::Null))), expected);
+        assert_eq!(Value::Record(fields), encode(of, &scored(payload)));
+    }
 }
 
 #[test]

@@ -6,9 +6,10 @@ use std::process::Output;
 
 use assert_cmd::Command;
 use scorewire::avro::container::Container;
+use scorewire::values::fingerprint::Fingerprinter;
 use serde_json::Value;
 
-use crate::model_support::library;
+use crate::model_support::{library, sha256};
 
 fn package() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("models/card-fraud-mlp")
@@ -209,10 +210,24 @@ fn a_configuration_says_thresholds_package_and_schemas() {
         package().display(),
         schemas.path().display()
     );
-    std::fs::write(&config, text_of_config).unwrap();
+    std::fs::write(&config, &text_of_config).unwrap();
     let values = hex(&[0, 0, 0, 0, 7], |_, _| {});
     let found = lines(&score(&["-c", &text(&config), "-"], &values), 0);
     assert!(found.len() > 40 && found.iter().all(|line| line["decision"] == "REVIEW"), "{found:?}");
+    assert!(found.iter().all(|line| line.get("fingerprint").is_none()));
+
+    std::fs::write(&config, text_of_config + "[outputs]\nfingerprint = true\n").unwrap();
+    // The first one is cut.
+    let spoilt = hex(&[0, 0, 0, 0, 7], |index, value| value.truncate(value.len() - usize::from(index == 0)));
+    let with = lines(&score(&["-c", &text(&config), "-"], &spoilt), 0);
+    let sha256 = sha256(&std::fs::read(package().join("model.onnx")).unwrap());
+    let maker = Fingerprinter::new(&sha256, "mine");
+    assert!(with[0]["reject"].is_object() && with[0].get("fingerprint").is_none(), "{}", with[0]);
+    for line in &with[1..] {
+        let number = |value: &Value| value.as_f64().map_or(f32::NAN, |value| value as f32);
+        let row: Vec<f32> = line["features"].as_object().unwrap().values().map(number).collect();
+        assert_eq!(line["fingerprint"], maker.of(&row).to_string(), "{line}");
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ use scorewire::avro::encode::{OutcomeEncoder, OutcomeIdentity, OutputForm};
 use scorewire::avro::encode_challenge::{ChallengeEncoder, ChallengeIdentity};
 use scorewire::avro::written::Written;
 use scorewire::values::challenge::{Challenged, Rival};
+use scorewire::values::fingerprint::Fingerprint;
 use scorewire::values::model::Provider;
 use scorewire::values::record::{Decision, Decoded, Position, ReviewReason, SchemaKey, Scored, TransactionId};
 use scorewire::values::settings::Thresholds;
@@ -79,8 +80,15 @@ fn encoder() -> OutcomeEncoder {
     })
 }
 
+/// Letters, because that is what the two languages print of it.
+const FINGERPRINT: &[u8; 16] = b"abcdefghijklmnop";
+
 /// A datum that this program writes.
 fn newest(of: Written) -> Vec<u8> {
+    datum(of, None)
+}
+
+fn datum(of: Written, fingerprint: Option<Fingerprint>) -> Vec<u8> {
     let scored = Scored {
         payload: b"tx-1",
         position: Position { partition: 3, offset: 5_000_000_000 },
@@ -94,6 +102,7 @@ fn newest(of: Written) -> Vec<u8> {
         decision: Decision::Review,
         late: true,
         epoch: 9,
+        fingerprint,
         received_us: 1,
         scored_us: 2,
     };
@@ -179,6 +188,14 @@ fn as_the_newest(record: &Json) {
     }
 }
 
+/// As letters, or as Java prints the bytes of a fixed.
+fn with_a_fingerprint(record: &Json) {
+    what_both_versions_have(record);
+    let found = &record["fingerprint"];
+    assert!(*found == json!(std::str::from_utf8(FINGERPRINT).unwrap()) || *found == json!(FINGERPRINT), "{record}");
+    assert_eq!(record["reasons"], Json::Null, "{record}");
+}
+
 fn as_the_first(record: &Json) {
     what_both_versions_have(record);
     assert_eq!(record.get("fingerprint"), None, "{record}");
@@ -245,6 +262,9 @@ fn cases(folder: &Path) -> Vec<Case> {
         case(&newer, &older, &newest(of), as_the_first);
         case(&older, &older, &first(of), as_the_first);
         case(&to_come, &newer, &later, defaults_of_enums);
+        let fingerprinted = datum(of, Some(Fingerprint(*FINGERPRINT)));
+        case(&newer, &newer, &fingerprinted, with_a_fingerprint);
+        case(&newer, &older, &fingerprinted, as_the_first);
     }
     cases
 }

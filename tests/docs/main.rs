@@ -10,6 +10,7 @@ mod observe_support;
 
 mod commands;
 mod evolution;
+mod fingerprints;
 mod hints;
 mod metrics;
 mod model_package;

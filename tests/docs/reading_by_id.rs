@@ -24,7 +24,9 @@ fn python_and_java_of_the_page_decode_outputs_by_the_registrys_ids() {
     assert_eq!(finished.code(), Some(0), "{}", finished.stderr);
 
     let page = Page::read("docs/reading-outputs.md");
-    let ([_, script], [_, program]) = (&page.blocks("python")[..], &page.blocks("java")[..]) else { panic!("blocks") };
+    let ([_, script, _], [_, program]) = (&page.blocks("python")[..], &page.blocks("java")[..]) else {
+        panic!("blocks")
+    };
     let args = [kafka.bootstrap(), &registry.url(), &job.outputs];
     let lines = said(Command::new(&python).args(["-B", "-c", script]).args(args));
     let outputs: Vec<Json> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

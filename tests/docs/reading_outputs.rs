@@ -81,8 +81,8 @@ fn python_and_java_of_the_page_decode_the_outputs_and_the_readmes_transaction_co
     ] {
         std::fs::write(folder.join(file), said(scorewire().args(["schema", "outputs"]).args(args))).unwrap();
     }
-    // The others are for outputs with ids of a registry.
-    let ([script, _], [program, _]) = (&page.blocks("python")[..], &page.blocks("java")[..]) else {
+    // The others are for outputs with ids of a registry, and for fingerprints.
+    let ([script, ..], [program, _]) = (&page.blocks("python")[..], &page.blocks("java")[..]) else {
         panic!("other blocks")
     };
     let args = [kafka.bootstrap(), &job.input, &job.outputs, schema.to_str().unwrap()];

@@ -47,6 +47,7 @@ pub struct Outcome {
     pub received_us: i64,
     pub scored_us: i64,
     pub late: bool,
+    pub fingerprint: Option<Vec<u8>>,
     /// On `human-review` only.
     pub reason: Option<String>,
     pub payload: Option<Vec<u8>>,
@@ -77,6 +78,7 @@ impl Outcome {
             received_us: number(field(&record, "received_at")),
             scored_us: number(field(&record, "scored_at")),
             late: matches!(field(&record, "late"), Value::Boolean(true)),
+            fingerprint: bytes(field(&record, "fingerprint")),
             reason: find(&record, "reason").and_then(text),
             payload: find(&record, "payload").and_then(bytes),
             model_version: text(field(field(&record, "model"), "version")).unwrap(),
@@ -105,7 +107,7 @@ fn text(value: &Value) -> Option<String> {
 fn bytes(value: &Value) -> Option<Vec<u8>> {
     match value {
         Value::Union(_, inner) => bytes(inner),
-        Value::Bytes(bytes) => Some(bytes.clone()),
+        Value::Bytes(bytes) | Value::Fixed(_, bytes) => Some(bytes.clone()),
         _ => None,
     }
 }

@@ -11,11 +11,12 @@ use scorewire::error::Fatal;
 use scorewire::lane::commit::{AtLeastOnce, Commit, ExactlyOnce};
 use scorewire::lane::schema_desk::SchemaDesk;
 use scorewire::lane::score::Desk;
-use scorewire::lane::{Lane, LaneDoors, LanePackage, LaneSettings, Types};
+use scorewire::lane::{Lane, LaneDoors, LanePackage, LaneSettings, OutcomeSettings, Types};
 use scorewire::observe::stats::LaneStats;
 use scorewire::values::limits::Limits;
 use scorewire::values::settings::{
-    DeadLetterSettings, Deadline, HeaderStyle, Layout, OutOfRange, PayloadPolicy, ReviewSettings, Thresholds,
+    DeadLetterSettings, Deadline, HeaderStyle, Layout, OutOfRange, OutputSettings, PayloadPolicy, ReviewSettings,
+    Thresholds,
 };
 
 use super::clock::ManualClock;
@@ -34,6 +35,8 @@ pub type FakeLane<D = AtLeastOnce> = Lane<Types<FakeSource, FakeScorer, FakeSink
 
 pub const TOPIC: &str = "enriched-context";
 pub const MODEL_VERSION: &str = "3.1.4";
+pub const MODEL_SHA256: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+pub const THRESHOLDS_VERSION: &str = "t1";
 /// The suite of `tests/lane/` runs in layout `inline`; `lanes_dedicated.rs` runs most of its files in the other one.
 pub const LAYOUT: Layout = if is_dedicated(env!("CARGO_CRATE_NAME")) { Layout::Dedicated } else { Layout::Inline };
 
@@ -52,6 +55,7 @@ pub struct Setup {
     pub limits: Limits,
     pub review_threshold: f64,
     pub decline_threshold: f64,
+    pub fingerprint: bool,
     pub sample_per_million: u32,
     pub review_payload: PayloadPolicy,
     pub dead_letter_payload: PayloadPolicy,
@@ -75,6 +79,7 @@ impl Default for Setup {
             limits: Limits::default(),
             review_threshold: 0.9,
             decline_threshold: 0.9,
+            fingerprint: false,
             sample_per_million: 0,
             review_payload: PayloadPolicy::Raw,
             dead_letter_payload: PayloadPolicy::Raw,
@@ -95,12 +100,12 @@ impl Setup {
         LanePackage {
             name: "fake".into(),
             version: MODEL_VERSION.into(),
-            sha256: "0".repeat(64),
+            sha256: MODEL_SHA256.into(),
             provider: Provider::Cpu,
             thresholds: Thresholds {
                 review: self.review_threshold,
                 decline: self.decline_threshold,
-                version: "t1".into(),
+                version: THRESHOLDS_VERSION.into(),
             },
             features: payload::wanted().features.into_iter().map(|feature| feature.name).collect(),
             decoder,
@@ -115,7 +120,10 @@ impl Setup {
             lane: 0,
             topic: TOPIC.into(),
             input_partitions: self.partitions,
-            forms: Default::default(),
+            outcomes: OutcomeSettings {
+                outputs: OutputSettings { fingerprint: self.fingerprint },
+                ..OutcomeSettings::default()
+            },
             review: ReviewSettings { sample_per_million: self.sample_per_million, payload: self.review_payload },
             dead_letters: DeadLetterSettings {
                 payload: self.dead_letter_payload,

@@ -61,7 +61,9 @@ fn an_undisturbed_run_has_each_outcome_once_with_its_offset() {
 fn a_run_under_load_with_poison_and_several_lanes_is_sound_for_who_reads_committed() {
     let Some(kafka) = RealKafka::connect() else { return };
     let job = Job::new(&kafka, "eos-load", 6);
-    let mut node = job.start(&[EXACTLY_ONCE, "lanes.count=2", "limits.commit_interval_ms=20"]);
+    // Outputs with fingerprints: the verifier reads every version and every branch.
+    let settings = [EXACTLY_ONCE, "lanes.count=2", "limits.commit_interval_ms=20", "outputs.fingerprint=true"];
+    let mut node = job.start(&settings);
     node.wait_until_assigned(6);
     let load = job.load(&["--rate", "1000", "--seconds", "3", "--warmup", "0", "--poison", "0.02"]).wait(STEP);
     assert_sound(&load);

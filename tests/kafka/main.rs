@@ -12,6 +12,7 @@ mod properties;
 mod ready;
 mod refused;
 mod replay;
+mod replay_faults;
 mod rights;
 mod run;
 mod run_faults;

@@ -20,6 +20,7 @@ mod drain;
 mod exactly_once;
 mod exactly_once_property;
 mod example_packages;
+mod fingerprints;
 mod flow;
 mod headers;
 mod model_failure;

@@ -10,6 +10,7 @@ use scorewire::load::verify::faults::FaultKind;
 use scorewire::load::verify::inject::{Injector, Tap};
 use scorewire::load::verify::outcome::{Fate, Outcome};
 use scorewire::load::verify::projection::{Field, Projection, without_prefix};
+use scorewire::values::fingerprint::Fingerprint;
 use scorewire::values::model::Provider;
 use scorewire::values::record::{Decision, Decoded, Position, SchemaKey, Scored, TransactionId};
 
@@ -181,7 +182,7 @@ fn injections_are_carried_out_once() {
     assert_eq!("swap@7".parse::<scorewire::load::verify::inject::Injection>().unwrap().to_string(), "swap@7");
 }
 
-fn an_output() -> Vec<u8> {
+fn an_output(fingerprint: Option<Fingerprint>) -> Vec<u8> {
     let mut encoder = OutcomeEncoder::new(&OutcomeIdentity {
         review_threshold: 0.1,
         decline_threshold: 0.9,
@@ -208,6 +209,7 @@ fn an_output() -> Vec<u8> {
         decision: Decision::Review,
         late: true,
         epoch: 0,
+        fingerprint,
         received_us: 1,
         scored_us: 2,
     };
@@ -220,15 +222,17 @@ fn an_output() -> Vec<u8> {
 fn the_projection_reads_what_the_product_writes() {
     let wanted = ["decision", "score", "source.partition", "source.offset"];
     let projection = Projection::new(Written::Outputs.text(), &wanted).unwrap();
-    let output = an_output();
-    let datum = without_prefix(&output);
-    let mut fields = [Field::Absent; 4];
-    assert!(projection.read(datum, &mut fields));
-    assert_eq!(fields, [Field::Long(1), Field::Double(0.625), Field::Long(11), Field::Long(1 << 40)]);
-    for end in 0..datum.len() {
-        assert!(!projection.read(&datum[..end], &mut fields), "cut at {end}");
+    for fingerprint in [None, Some(Fingerprint([0xff; 16]))] {
+        let output = an_output(fingerprint);
+        let datum = without_prefix(&output);
+        let mut fields = [Field::Absent; 4];
+        assert!(projection.read(datum, &mut fields));
+        assert_eq!(fields, [Field::Long(1), Field::Double(0.625), Field::Long(11), Field::Long(1 << 40)]);
+        for end in 0..datum.len() {
+            assert!(!projection.read(&datum[..end], &mut fields), "cut at {end}");
+        }
+        assert!(!projection.read(&[datum, &[0]].concat(), &mut fields));
     }
-    assert!(!projection.read(&[datum, &[0]].concat(), &mut fields));
     assert!(Projection::new(Written::Review.text(), &["decision", "score"]).is_ok());
 }
 

@@ -1,3 +1,5 @@
+//! Outputs as they are written, read back: every version, every form, and whatever is none.
+
 use apache_avro::reader::datum::GenericDatumReader;
 use proptest::prelude::*;
 
@@ -111,7 +113,7 @@ fn every_version_says_what_was_decided_by_whom_and_on_what() {
 fn fields_that_are_planned_are_read_where_somebody_writes_them() {
     let output = with_everything(&written(&scored(TransactionId::Absent, 0.5, SchemaKey::Raw)));
     let read = OutputReader::new(&[]).read(&output).unwrap();
-    assert_eq!((read.fingerprint, read.by.is_challenger), (Some([7; 16]), true));
+    assert_eq!((read.fingerprint, read.by.is_challenger), (Some(Fingerprint([7; 16])), true));
     // The same bytes as apache_avro reads them: the layout above is the schema's.
     let schema = apache_avro::Schema::parse_str(Written::Outputs.text()).unwrap();
     let mut rest = &output[10..];

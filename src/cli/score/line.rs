@@ -6,6 +6,7 @@ use super::input::{Position, Within};
 use crate::avro::feature::Feature;
 use crate::error::Reject;
 use crate::node::{Fate, Outcome};
+use crate::values::fingerprint::Fingerprinter;
 use crate::values::record::{Decoded, TransactionId};
 
 /// Writes lines whose features have these names.
@@ -13,12 +14,14 @@ pub struct Lines {
     names: Vec<String>,
     /// The same as JSON has them.
     keys: Vec<String>,
+    /// Where outputs carry fingerprints.
+    fingerprinter: Option<Fingerprinter>,
 }
 
 impl Lines {
-    pub fn new(features: &[Feature]) -> Lines {
+    pub fn new(features: &[Feature], fingerprinter: Option<Fingerprinter>) -> Lines {
         let names: Vec<String> = features.iter().map(|feature| feature.name.clone()).collect();
-        Lines { keys: names.iter().map(|name| quoted(name)).collect(), names }
+        Lines { keys: names.iter().map(|name| quoted(name)).collect(), names, fingerprinter }
     }
 
     /// Appends the line of a record of these bytes, whose features are `row` where it is scored.
@@ -46,6 +49,9 @@ impl Lines {
                     }
                 }
                 let _ = write!(out, "}},\"score\":{score:?},\"decision\":\"{}\"", decision.name());
+                if let Some(maker) = &self.fingerprinter {
+                    let _ = write!(out, ",\"fingerprint\":\"{}\"", maker.of(row));
+                }
             }
             Fate::Rejected { reject, place } => {
                 let _ = write!(out, ",\"reject\":{{\"reason\":\"{}\"", reject.reason());

@@ -1,8 +1,8 @@
-//! `[thresholds]`, `[review]`, `[dead_letters]`, `[deadline]`, `[headers]`: what becomes of a scored record.
+//! `[thresholds]`, `[outputs]`, `[review]`, `[dead_letters]`, `[deadline]`, `[headers]`: what becomes of a scored record.
 
 use super::draft::Draft;
 use super::key::{Given, Key, Reread, Section, apart};
-use super::kinds::{Integer, OwnKind, Place, Share, Text, Word, Words, any_text};
+use super::kinds::{Flag, Integer, OwnKind, Place, Share, Text, Word, Words, any_text};
 use crate::config::read::Reader;
 use crate::values::record::{Described, described_by};
 use crate::values::settings::{Deadline, DeadlineFrom, ForwardHeaders, HeaderStyle, PayloadPolicy, Thresholds};
@@ -49,6 +49,20 @@ pub const THRESHOLDS: Section = Section {
             _ => None,
         };
     },
+};
+
+pub const OUTPUTS: Section = Section {
+    head: "\n\n[outputs]",
+    keys: &[Key {
+        name: "outputs.fingerprint",
+        kind: &Flag(Place::Always(|draft| &mut draft.config.outputs.fingerprint)),
+        given: Given::Default,
+        reread: Reread::AtStart,
+        text: "
+# Whether outputs and copies for review carry 128 bits over what was scored: the feature row, the model's sha256 and the
+# thresholds' version (docs/reading-outputs.md says how to check them). 30 features cost about 0.06 us a record.",
+    }],
+    finish: apart,
 };
 
 pub const REVIEW: Section = Section {

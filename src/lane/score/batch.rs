@@ -10,6 +10,7 @@ use ndarray::ArrayView2;
 
 use crate::doors::{ScoreError, SourceRecord};
 use crate::error::Reject;
+use crate::values::fingerprint::Fingerprint;
 use crate::values::record::{Decision, Decoded, Receipt, ReviewReason, Scored};
 
 /// Bytes to which the first row is aligned: a cache line, and the widest vector register.
@@ -37,6 +38,11 @@ impl Rows {
 
     pub fn cap(&self) -> usize {
         self.cap
+    }
+
+    pub fn row(&self, row: usize) -> &[f32] {
+        let start = self.skip + row * self.width;
+        &self.storage[start..start + self.width]
     }
 
     pub fn row_mut(&mut self, row: usize) -> &mut [f32] {
@@ -73,6 +79,8 @@ pub struct Decided {
     pub decision: Decision,
     /// Whether people look at it too, and why.
     pub review: Option<ReviewReason>,
+    /// Of the row that the model was given, where outputs carry one.
+    pub fingerprint: Option<Fingerprint>,
 }
 
 /// One record on its way through the batch.
@@ -102,6 +110,7 @@ impl<R: SourceRecord> Item<R> {
             decision: decided.decision,
             late: self.late,
             epoch: self.assignment,
+            fingerprint: decided.fingerprint,
             received_us: self.receipt.us,
             scored_us,
         }
@@ -238,6 +247,7 @@ mod tests {
             for row in 0..8 {
                 rows.row_mut(row).fill(row as f32);
             }
+            assert_eq!(rows.row(6), vec![6.0; width]);
             let view = rows.view(2, 5);
             assert_eq!(view.shape(), [3, width]);
             assert!(view.rows().into_iter().zip(2..).all(|(row, n)| row.iter().all(|&value| value == n as f32)));
