@@ -63,6 +63,6 @@ impl Pair<'_> {
     /// After minus before, where both are probabilities.
     pub fn difference(&self) -> Option<f64> {
         let is_told = self.before.is_probability() && self.after.is_probability();
-        is_told.then(|| self.after.score - self.before.score)
+        is_told.then_some(self.after.score - self.before.score)
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::compare::drift::FeaturePsi;
-use crate::compare::labelled::{AtThreshold, SideFigures};
+use crate::compare::labelled::AtThreshold;
 use crate::compare::report::Report;
 use crate::compare::report::chart::{bar, ratio};
 use crate::compare::report::figures::WorstCase;
@@ -149,37 +149,37 @@ pub fn put_labels(report: &Report, out: &mut String) {
     let [before, after] = report.kind.sides();
     let heads = [("", Column::Head), (before, Column::Number), (after, Column::Number), ("change", Column::Number)];
     let mut table = Table::new("Figures by labels", &heads);
-    let sides = [&labels.before, &labels.after];
-    let areas: [(&str, fn(&SideFigures) -> Option<f64>); 2] =
-        [("AUC (ROC)", |side| side.auc), ("average precision (PR-AUC)", |side| side.average_precision)];
-    for (name, pick) in areas {
-        let [was, is] = sides.map(pick);
+    let mut area = |name: &str, was: Option<f64>, is: Option<f64>| {
         let change = was.zip(is).map(|(was, is)| is - was);
         table.row([name, &or_dash(was, index), &or_dash(is, index), &or_dash(change, |by| format!("{by:+.4}"))]);
-    }
-    let thresholds: [(&str, fn(&SideFigures) -> &AtThreshold); 2] =
-        [("review", |side| &side.review), ("decline", |side| &side.decline)];
-    for (name, pick) in thresholds {
-        let at = sides.map(pick);
-        let mut row = |what: &str, cells: [String; 2], change: String| {
-            let [was, is] = cells;
-            table.row([format!("{name}: {what}"), was, is, change]);
-        };
-        let points = |pick: fn(&AtThreshold) -> Option<f64>| {
-            let [was, is] = at.map(pick);
-            or_dash(was.zip(is), |(was, is)| format!("{:+.1} points", (is - was) * 100.0))
-        };
-        row("threshold", at.map(|at| threshold(at.threshold)), String::new());
-        row("precision", at.map(|at| or_dash(at.precision, share)), points(|at| at.precision));
-        row("recall", at.map(|at| or_dash(at.recall, share)), points(|at| at.recall));
-        let change = at[1].flagged as f64 - at[0].flagged as f64;
-        row(
-            "flagged, of them fraud",
-            at.map(|at| format!("{}, {}", count(at.flagged), count(at.caught))),
-            format!("{change:+}"),
-        );
-    }
+    };
+    let (was, is) = (&labels.before, &labels.after);
+    area("AUC (ROC)", was.auc, is.auc);
+    area("average precision (PR-AUC)", was.average_precision, is.average_precision);
+    put_threshold("review", [&was.review, &is.review], &mut table);
+    put_threshold("decline", [&was.decline, &is.decline], &mut table);
     out.push_str(&table.html());
+}
+
+/// What one threshold catches on both sides.
+fn put_threshold(name: &str, at: [&AtThreshold; 2], table: &mut Table) {
+    let mut row = |what: &str, cells: [String; 2], change: String| {
+        let [was, is] = cells;
+        table.row([format!("{name}: {what}"), was, is, change]);
+    };
+    let points = |pick: fn(&AtThreshold) -> Option<f64>| {
+        let [was, is] = at.map(pick);
+        or_dash(was.zip(is), |(was, is)| format!("{:+.1} points", (is - was) * 100.0))
+    };
+    row("threshold", at.map(|at| threshold(at.threshold)), String::new());
+    row("precision", at.map(|at| or_dash(at.precision, share)), points(|at| at.precision));
+    row("recall", at.map(|at| or_dash(at.recall, share)), points(|at| at.recall));
+    let change = at[1].flagged as f64 - at[0].flagged as f64;
+    row(
+        "flagged, of them fraud",
+        at.map(|at| format!("{}, {}", count(at.flagged), count(at.caught))),
+        format!("{change:+}"),
+    );
 }
 
 pub fn put_worst(report: &Report, out: &mut String) {
