@@ -91,7 +91,10 @@ impl ChallengeEncoder {
         numbers.long(row.champion_decision.index() as i64);
         out.extend_from_slice(numbers.bytes());
         out.extend_from_slice(&self.champion);
-        out.extend_from_slice(&[u8::from(row.late), NULL]);
+        let mut flags = Gathered::<{ 2 + 16 }>::new();
+        flags.byte(u8::from(row.late));
+        flags.optional_fixed(row.fingerprint.map(|fingerprint| fingerprint.0));
+        out.extend_from_slice(flags.bytes());
         out.extend_from_slice(&self.place);
         let mut numbers = Gathered::<{ 7 * LONG_BYTES_MAX + 2 }>::new();
         numbers.long(i64::from(row.position.partition));

@@ -9,6 +9,7 @@ mod absent;
 mod block;
 mod build;
 mod canonical;
+pub mod challenge;
 mod compile;
 pub mod container;
 mod datum;

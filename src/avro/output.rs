@@ -122,7 +122,7 @@ fn added(rest: &mut &[u8]) -> Result<(Option<Fingerprint>, bool), Reject> {
     Ok((fingerprint, optional(rest, bytes)?.is_some()))
 }
 
-fn reasons(rest: &mut &[u8]) -> Result<(), Reject> {
+pub(super) fn reasons(rest: &mut &[u8]) -> Result<(), Reject> {
     loop {
         let mut count = long(rest)?;
         if count == 0 {
@@ -145,7 +145,7 @@ fn reasons(rest: &mut &[u8]) -> Result<(), Reject> {
     }
 }
 
-fn optional<'v, T>(
+pub(super) fn optional<'v, T>(
     rest: &mut &'v [u8],
     read: impl FnOnce(&mut &'v [u8]) -> Result<T, Reject>,
 ) -> Result<Option<T>, Reject> {

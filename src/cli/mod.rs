@@ -9,6 +9,7 @@ use crate::error::{Fatal, exit};
 use crate::observe::log::{self, LogFormat};
 use crate::observe::log_writer;
 
+pub mod challenges;
 pub mod config;
 pub mod config_args;
 mod connect_check;
@@ -79,6 +80,9 @@ enum Command {
     /// Score a piece of the input again and compare with the recorded outputs: backtest of a model, or audit
     #[command(after_help = replay::EXAMPLES)]
     Replay(Box<replay::ReplayArgs>),
+    /// Report what a challenger answered beside the champion, read from the topic of challenges
+    #[command(after_help = challenges::EXAMPLES)]
+    Challenges(challenges::ChallengesArgs),
     /// Make model packages, and look at them
     #[command(subcommand, after_help = EXIT_CODES)]
     Model(model::ModelCommand),
@@ -125,6 +129,7 @@ fn dispatch(cli: Cli) -> Result<u8, Fatal> {
         Some(Command::Load(args)) => load::execute(&args),
         Some(Command::Score(args)) => score::execute(&args),
         Some(Command::Replay(args)) => replay::execute(&args),
+        Some(Command::Challenges(args)) => challenges::execute(&args),
         Some(Command::Model(command)) => model::execute(command),
         Some(Command::Config(command)) => config::execute(command),
         Some(Command::Schema(args)) => schema::execute(&args),

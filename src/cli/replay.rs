@@ -149,7 +149,7 @@ impl ReplayArgs {
 }
 
 /// As it was typed, with quotes where a shell needs them. What `--set` sets may be a password, and is not shown.
-fn command_line(args: impl Iterator<Item = String>) -> String {
+pub(super) fn command_line(args: impl Iterator<Item = String>) -> String {
     let mut text = "scorewire".to_owned();
     let mut is_set = false;
     for word in args.skip(1) {
@@ -171,24 +171,24 @@ fn command_line(args: impl Iterator<Item = String>) -> String {
     text
 }
 
-fn utc(us: i64) -> String {
+pub(super) fn utc(us: i64) -> String {
     let time = Timestamp::from_second(us.div_euclid(1_000_000));
     time.map_or_else(|_| format!("{us} us since the epoch"), |time| time.to_string())
 }
 
 /// The file of the page, there before the work begins.
-struct Page<'a> {
+pub(super) struct Page<'a> {
     path: &'a Path,
     file: File,
 }
 
 impl<'a> Page<'a> {
-    fn create(path: &'a Path) -> Result<Page<'a>, Fatal> {
+    pub(super) fn create(path: &'a Path) -> Result<Page<'a>, Fatal> {
         let file = File::create(path).map_err(|error| cannot_write(path, &error))?;
         Ok(Page { path, file })
     }
 
-    fn write(&mut self, text: &str) -> Result<(), Fatal> {
+    pub(super) fn write(&mut self, text: &str) -> Result<(), Fatal> {
         self.file.write_all(text.as_bytes()).map_err(|error| cannot_write(self.path, &error))
     }
 }
@@ -202,7 +202,7 @@ fn cores() -> NonZeroUsize {
     NonZeroUsize::new(Machine::current().cores.len()).unwrap_or(NonZeroUsize::MIN)
 }
 
-fn share(text: &str) -> Result<f64, String> {
+pub(super) fn share(text: &str) -> Result<f64, String> {
     let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
     share.ok_or_else(|| "say a share from 0 to 1".to_owned())
 }

@@ -4,6 +4,7 @@
 //! It joins no group and moves no offset. The outputs of the piece are read into an [`index`] first; then threads take pieces
 //! of the input, score them by the code of a lane ([`crate::lane::scoring`]) and look each record up by its position.
 
+pub mod challenges;
 pub mod index;
 pub mod places;
 mod progress;

@@ -43,7 +43,7 @@ pub fn of(findings: &Findings, answers: &SecondAnswers, rule: Rule, known: Vec<(
 }
 
 /// The most flips that are no larger a share of what was compared.
-fn flips_max(share: f64, compared: u64) -> u64 {
+pub(super) fn flips_max(share: f64, compared: u64) -> u64 {
     let mut most = (share * compared as f64) as u64;
     // The product rounds; the share of the flips is what is compared.
     let is_within = |flips: u64| flips <= compared && flips as f64 / compared as f64 <= share;
@@ -250,7 +250,7 @@ fn rejects(findings: &Findings) -> Vec<(String, String)> {
 }
 
 /// `0: 5 to 89; 2: 0 to 3`: first and last offsets.
-fn ranges_in_words(ranges: &[Range]) -> String {
+pub(super) fn ranges_in_words(ranges: &[Range]) -> String {
     let of = |range: &Range| format!("{}: {} to {}", range.partition, range.from, range.until - 1);
     let words: Vec<String> = ranges.iter().map(of).collect();
     if words.is_empty() { "none".to_owned() } else { words.join("; ") }

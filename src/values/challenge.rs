@@ -1,5 +1,6 @@
 //! Two packages on the same record: the champion, which decides, and a challenger, which is only compared with it.
 
+use super::fingerprint::Fingerprint;
 use super::record::{Decision, Position, TransactionId};
 use super::settings::Thresholds;
 use crate::error::Reject;
@@ -30,6 +31,8 @@ pub struct Challenged<'a> {
     pub champion_score: f64,
     pub champion_decision: Decision,
     pub late: bool,
+    /// Of what the champion scored, where outputs carry fingerprints.
+    pub fingerprint: Option<Fingerprint>,
     /// The assignment that it was received in.
     pub epoch: u32,
     /// Wall clock, microseconds: polled, scored by the champion, scored by the challenger.

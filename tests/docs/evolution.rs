@@ -139,6 +139,7 @@ fn challenge() -> Vec<u8> {
         champion_score: 0.5,
         champion_decision: Decision::Review,
         late: true,
+        fingerprint: Some(Fingerprint([7; 16])),
         epoch: 9,
         received_us: 1,
         scored_us: 2,

@@ -155,6 +155,7 @@ impl<M: Scorer, K: Challenges, C: Clock> Challenger<M, K, C> {
             champion_score: entry.score,
             champion_decision: entry.decision,
             late: entry.late,
+            fingerprint: entry.fingerprint,
             epoch: entry.epoch,
             received_us: entry.received_us,
             scored_us: entry.scored_us,

@@ -5,6 +5,7 @@ use std::ops::Range;
 use crate::avro::wire::SCHEMA_ID_HEADER;
 use crate::doors::SourceRecord;
 use crate::lane::score::{Decided, Item};
+use crate::values::fingerprint::Fingerprint;
 use crate::values::record::{Decision, Position, TransactionId};
 
 /// Records of one block at most.
@@ -24,6 +25,7 @@ pub(super) struct Entry {
     pub score: f64,
     pub decision: Decision,
     pub late: bool,
+    pub fingerprint: Option<Fingerprint>,
     pub epoch: u32,
     pub received_us: i64,
     pub scored_us: i64,
@@ -61,6 +63,7 @@ impl Sampled {
             score: decided.score,
             decision: decided.decision,
             late: item.late,
+            fingerprint: decided.fingerprint,
             epoch: item.assignment,
             received_us: item.receipt.us,
             scored_us,
