@@ -229,4 +229,3 @@ fn auc(scores: &[(f64, bool)]) -> f64 {
     }
     won / all
 }
-

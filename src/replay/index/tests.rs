@@ -46,14 +46,10 @@ fn the_first_of_several_counts_and_what_differs_is_named() {
     for (offset, score) in [(12, 0.5), (12, 0.5), (15, 0.25), (15, 0.75), (11, 0.0), (11, -0.0), (15, 0.25)] {
         index.add(Some(&output(0, offset, score))).unwrap();
     }
-    let expected =
-        OutputCounts { read: 7, recorded: 3, doubled: 4, doubled_otherwise: 2, ..OutputCounts::default() };
+    let expected = OutputCounts { read: 7, recorded: 3, doubled: 4, doubled_otherwise: 2, ..OutputCounts::default() };
     assert_eq!((index.counts(), get(&index, 0, 15)), (expected, Some(0.25)));
-    let first = DoubledOtherwise {
-        at: Position { partition: 0, offset: 11 },
-        first_bits: 0,
-        later_bits: (-0.0_f64).to_bits(),
-    };
+    let first =
+        DoubledOtherwise { at: Position { partition: 0, offset: 11 }, first_bits: 0, later_bits: (-0.0_f64).to_bits() };
     assert_eq!(index.doubled_otherwise(), Some(first));
     assert_eq!(index.answerers()[0].outputs, 3, "a double is no further output");
 }
