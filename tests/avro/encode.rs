@@ -154,10 +154,11 @@ fn a_fingerprint_is_sixteen_bytes_in_outputs_and_copies_and_nothing_else_changes
         match of {
             Written::Outputs => encoder.encode_output(scored, &mut out),
             Written::Review => encoder.encode_review(scored, ReviewReason::Band, Some(payload), &mut out),
+            Written::Challenges => unreachable!("those have an encoder of their own"),
         }
         read(&out, &of.schema())
     };
-    for of in Written::ALL {
+    for of in [Written::Outputs, Written::Review] {
         let Value::Record(mut fields) = encode(of, &with) else { panic!("no record") };
         let found = fields.iter_mut().find(|(name, _)| name == "fingerprint").map(|(_, value)| value).unwrap();
         let expected = Value::Union(1, Box::new(Value::Fixed(16, fingerprint.0.to_vec())));

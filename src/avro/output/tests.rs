@@ -34,6 +34,7 @@ fn scored(id: TransactionId, score: f64, schema: SchemaKey) -> Scored<'static> {
         decision: Decision::Decline,
         late: true,
         epoch: 70_000,
+        fingerprint: None,
         received_us: 1,
         scored_us: 2,
     }
@@ -104,6 +105,8 @@ fn every_version_says_what_was_decided_by_whom_and_on_what() {
             assert_eq!(reader.read(&of_version_1(&output)), Some(expected(said, score)));
         }
     }
+    let with = Scored { fingerprint: Some(Fingerprint([9; 16])), ..scored(text, 0.5, SchemaKey::Raw) };
+    assert_eq!(reader.read(&written(&with)).unwrap().fingerprint, with.fingerprint);
     let mut output = Vec::new();
     encoder(true).encode_output(&scored(text, 0.5, SchemaKey::Raw), &mut output);
     assert!(reader.read(&output).unwrap().by.fallback);

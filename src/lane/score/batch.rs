@@ -45,11 +45,6 @@ impl Rows {
         &mut self.storage[start..start + self.width]
     }
 
-    pub fn row(&self, row: usize) -> &[f32] {
-        let start = self.skip + row * self.width;
-        &self.storage[start..start + self.width]
-    }
-
     /// Rows `from..to`.
     pub fn view(&self, from: usize, to: usize) -> ArrayView2<'_, f32> {
         let slice = &self.storage[self.skip + from * self.width..self.skip + to * self.width];
