@@ -40,6 +40,11 @@ impl Rows {
         self.cap
     }
 
+    pub fn row(&self, row: usize) -> &[f32] {
+        let start = self.skip + row * self.width;
+        &self.storage[start..start + self.width]
+    }
+
     pub fn row_mut(&mut self, row: usize) -> &mut [f32] {
         let start = self.skip + row * self.width;
         &mut self.storage[start..start + self.width]
