@@ -106,8 +106,14 @@ impl Job {
 
     /// A node that scores until it is told to stop.
     pub fn start(&self, settings: &[&str]) -> Node {
+        self.start_with(settings, &[])
+    }
+
+    /// The same with variables of its environment.
+    pub fn start_with(&self, settings: &[&str], environment: &[(&str, &str)]) -> Node {
         let admin_port = free_port();
         let mut command = self.command(settings);
+        command.envs(environment.iter().copied());
         command.args(["--listen", &format!("127.0.0.1:{admin_port}")]);
         Node { process: Running::spawn(&mut command), admin_port }
     }

@@ -10,7 +10,7 @@ use scorewire::avro::written::Written;
 
 use super::records::ReadRecord;
 
-/// A scored record's output, or its review copy.
+/// A scored record's output, its review copy, or what a challenger answered.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     pub record: ReadRecord,
@@ -42,6 +42,13 @@ impl Outcome {
     #[track_caller]
     pub fn of_review(record: ReadRecord) -> Outcome {
         static SCHEMA: LazyLock<Read> = LazyLock::new(|| Read::of(Written::Review.schema()));
+        Outcome::read(record, &SCHEMA)
+    }
+
+    /// Reads a record of the topic of challenges.
+    #[track_caller]
+    pub fn of_challenge(record: ReadRecord) -> Outcome {
+        static SCHEMA: LazyLock<Read> = LazyLock::new(|| Read::of(Written::Challenges.schema()));
         Outcome::read(record, &SCHEMA)
     }
 

@@ -4,6 +4,7 @@
 mod common;
 
 mod bad_start;
+mod challengers;
 mod drain;
 mod exactly_once;
 mod headers;
