@@ -45,10 +45,10 @@ Examples:
 pub struct ReplayArgs {
     /// Where the piece begins: earliest, a time (RFC 3339), how long ago (90m, 2h, 3d) or offsets (P:OFFSET,...), which
     /// leave other partitions out
-    #[arg(long, value_name = "WHERE", default_value = "earliest", allow_hyphen_values = true)]
+    #[arg(long, value_name = "WHERE", default_value = "earliest")]
     from: Place,
     /// Where it ends, exclusive: latest, or as for --from; partitions that offsets do not name end where they end now
-    #[arg(long, value_name = "WHERE", default_value = "latest", allow_hyphen_values = true)]
+    #[arg(long, value_name = "WHERE", default_value = "latest")]
     to: Place,
     /// Topic of the recorded outputs, where it is not topics.outputs
     #[arg(long, value_name = "TOPIC")]

@@ -70,7 +70,6 @@ pub struct Options {
 pub struct Findings {
     pub tally: Tally,
     pub index: Index,
-    pub rules: Rules,
     pub ranges: Vec<Range>,
     pub outputs: Part,
     pub outputs_topic: String,
@@ -112,7 +111,7 @@ pub fn run(
     let mut index = Index::new(input, &ranges, bytes_max);
     outputs.read_into(&mut index, &part, OutputReader::new(own.ids(Written::Outputs)))?;
 
-    let only_model = options.bit_equal.then(|| answers.package().sha256.clone());
+    let only_model = options.bit_equal.then(|| answers.package().sha256.as_str());
     let rules = Rules::new(&index, only_model, part.head_is_lost);
     let drift = drift_of(answers.package());
     let found = {
@@ -136,7 +135,6 @@ pub fn run(
     Ok(Findings {
         tally,
         index,
-        rules,
         ranges,
         outputs: part,
         outputs_topic,

@@ -137,7 +137,11 @@ fn counts(findings: &Findings, rule: Rule) -> Vec<Count> {
     if rule == Rule::BitEqual {
         more(other_model, "other model", "recorded by another model than the one that is audited");
     }
-    more(recorded - findings.tally.counts.matched, "input gone", "an output is recorded, and its record is not kept");
+    more(
+        recorded.saturating_sub(findings.tally.counts.matched),
+        "input gone",
+        "an output is recorded, and its record is not kept",
+    );
     more(doubled, "doubled", "further outputs of one record: the first one counts");
     more(doubled_otherwise, "doubled otherwise", "of those, with another score than the first");
     more(foreign, "foreign", "in the outputs' topic, and no outputs of any version");

@@ -1,7 +1,7 @@
 //! Each record of the ranges, counted once: what it became now, beside what was recorded of it. Parts may be merged in any
 //! order.
 
-use super::index::{Index, Recorded};
+use super::index::{Index, Recorded, RecordedBy};
 use crate::compare::{Answer, Comparison, Inputs, Pair};
 use crate::error::Reject;
 use crate::values::record::{Decision, Position};
@@ -9,7 +9,7 @@ use crate::values::record::{Decision, Position};
 /// What became of a record now.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Now<'a> {
-    /// With the transaction's id, where it has one; `inputs` is asked for where an output with a fingerprint is there.
+    /// With the transaction's id, where it has one.
     Scored {
         score: f64,
         decision: Decision,
@@ -74,8 +74,6 @@ pub struct FirstDiffering {
 
 /// What is judged, for all threads.
 pub struct Rules {
-    /// An audit compares outputs of this model alone.
-    pub only_model: Option<String>,
     /// The outputs' topic has lost its first records.
     pub head_is_lost: bool,
     /// By place in [`Index::answerers`].
@@ -90,18 +88,19 @@ enum Compared {
 }
 
 impl Rules {
-    pub fn new(index: &Index, only_model: Option<String>, head_is_lost: bool) -> Rules {
-        let judge = |by: &super::index::RecordedBy| {
+    /// An audit compares outputs of `only_model` alone.
+    pub fn new(index: &Index, only_model: Option<&str>, head_is_lost: bool) -> Rules {
+        let judge = |by: &RecordedBy| {
             if !by.is_a_models_answer() {
                 Compared::NotAModels
-            } else if only_model.as_ref().is_some_and(|model| *model != by.sha256) {
+            } else if only_model.is_some_and(|model| model != by.sha256) {
                 Compared::OtherModel
             } else {
                 Compared::Yes
             }
         };
         let is_compared = index.answerers().iter().map(judge).collect();
-        Rules { only_model, head_is_lost, is_compared }
+        Rules { head_is_lost, is_compared }
     }
 }
 
@@ -120,7 +119,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Adds a record. Returns whether it was compared with what is recorded.
+    /// Adds a record. Returns what it was compared with, if it was; `inputs` is asked whether that had the same inputs.
     pub fn add(
         &mut self,
         (index, rules): (&Index, &Rules),
@@ -302,7 +301,7 @@ mod tests {
     #[test]
     fn an_audit_looks_at_one_model_alone() {
         let index = index();
-        let tally = tally(&Rules::new(&index, Some("bb".into()), false), &index, &RECORDS);
+        let tally = tally(&Rules::new(&index, Some("bb"), false), &index, &RECORDS);
         assert_eq!((tally.counts.compared, tally.counts.other_model, tally.counts.not_a_models), (1, 2, 1));
         assert_eq!(tally.first_differing.map(|first| first.at), Some(at(4)));
     }
