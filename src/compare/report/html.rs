@@ -51,7 +51,11 @@ pub fn put_heading(title: &str, sub: &str, out: &mut String) {
 
 fn put_verdict(report: &Report, out: &mut String) {
     let verdict = &report.verdict;
-    let class = if verdict.passed { "good" } else { "bad" };
+    let class = match verdict.mark() {
+        "PASSED" => "good",
+        "FAILED" => "bad",
+        _ => "open",
+    };
     let _ = writeln!(out, "<section class=\"verdict {class}\">\n<p class=\"mark\">{}</p>\n<ul>", verdict.mark());
     for (class, sentences) in [("failure", &verdict.failures), ("finding", &verdict.findings)] {
         for sentence in sentences {

@@ -16,6 +16,8 @@ const NAMED_MAX: usize = 5;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Verdict {
     pub passed: bool,
+    /// Whether anything could have failed it: another model without a bound is only described.
+    pub judged: bool,
     /// Sentences for which it failed.
     pub failures: Vec<String>,
     /// Sentences that a reader must know besides.
@@ -25,7 +27,11 @@ pub struct Verdict {
 impl Verdict {
     /// In one word.
     pub fn mark(&self) -> &'static str {
-        if self.passed { "PASSED" } else { "FAILED" }
+        match (self.passed, self.judged) {
+            (false, _) => "FAILED",
+            (true, true) => "PASSED",
+            (true, false) => "COMPARED",
+        }
     }
 }
 
@@ -47,7 +53,8 @@ pub struct Evidence<'a> {
 /// any score with other bits; and what the caller says. Drift and labels are told and fail nothing: how much of either matters
 /// is a person's to say.
 pub fn judge(evidence: &Evidence<'_>) -> Verdict {
-    let mut verdict = Verdict { passed: false, failures: evidence.failures.to_vec(), findings: Vec::new() };
+    let judged = evidence.is_one_model || evidence.flips_max.is_some();
+    let mut verdict = Verdict { passed: false, judged, failures: evidence.failures.to_vec(), findings: Vec::new() };
     if evidence.decisions.compared == 0 {
         verdict.failures.push("Nothing was compared: no record has both answers.".to_owned());
     } else {
@@ -223,9 +230,10 @@ mod tests {
         let other = report(&[(0.1, 0.1), (0.6, 0.7)], ["a", "a"]);
         assert_eq!(other.verdict.failures, ["Both sides are one model, and 1 of its scores (50.0 %) have other bits."]);
         assert!(other.verdict.findings.iter().any(|words| words.starts_with("1 score differs from the same inputs")));
-        assert!(other.with_bound(0).passed());
+        assert_eq!((other.verdict.mark(), other.with_bound(0).verdict.mark()), ("FAILED", "PASSED"));
         // Nobody knows which models these are.
-        assert!(report(&[(0.1, 0.2)], ["", ""]).passed());
+        let described = report(&[(0.1, 0.2)], ["", ""]);
+        assert_eq!((described.verdict.mark(), described.passed()), ("COMPARED", true), "nobody said what may differ");
     }
 
     #[test]
