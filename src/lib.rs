@@ -12,7 +12,8 @@
 //! enriched-context -> ingest (poll, decode) -> score -> decide -> deliver -> model-outputs
 //!                       |           |            |        |         |-----> human-review (sample, band)
 //!                       |           '-- Reject --'--------'---------|-----> model-dead-letters (closed reasons)
-//!                       |                        '----------------------> model-timeouts (the model failed)
+//!                       |                        '--------------------+-> model-timeouts (the model failed)
+//!                       |                                             '-> challengers (copies, queue) -> model-challenges
 //!                       '<-- commit <-- ledger <-- acknowledgements --'
 //! ```
 //!
@@ -39,7 +40,7 @@
 //! | [`load`] | simulator, open-loop generator, the verifier that reads outcomes back, and the reports of a run |
 //! | [`config`] | the table of keys, what was typed, and the checked plan that comes of it |
 //! | [`node`] | one scoring node: what it verifies before it asks Kafka (`config check` and `model check` too), the way of a record without Kafka (`score`), the real doors wired to lanes, and where its group begins |
-//! | [`replay`] | a bounded piece of the input, scored again beside the recorded outputs; `docs/proving-models.md` |
+//! | [`replay`] | a bounded piece of the input, scored again beside the recorded outputs; what challengers answered, read back; `docs/proving-models.md` |
 //! | [`cli`] | one file per command |
 //!
 //! # Words
@@ -55,6 +56,8 @@
 //! | park | to keep a received record until its schema is there |
 //! | hand over | to give outcomes to the producer, which sends them when it likes |
 //! | desk | where the model runs on a thread of its own |
+//! | champion, challenger | the package that decides; one that answers beside it, and is only compared with it |
+//! | tap | the lane's end of a challenger's queue |
 //! | package | a model with its contract, reader's schema, thresholds and golden rows |
 //! | golden rows, golden records | inputs with expected scores; the model must give these before the first record |
 //! | journey | a record's way from the poll to the acknowledgement of its outcome |
@@ -66,6 +69,7 @@
 //! |---|---|---|
 //! | `lane-N` | one per lane, pinned where configured | everything a record needs: poll, decode, score, produce, acknowledgements, commit |
 //! | `lane-N-model` | one per lane with `lanes.layout = "dedicated"`, pinned where configured | the model call alone ([`lane::score::Desk`]) |
+//! | `lane-N-chal-M` | one per lane and challenger, at the lowest priority | what a challenger does with copies of scored records, with a producer of its own ([`lane::challenge`]) |
 //! | `schemas` | 1 | reads and compiles the schemas that lanes ask for while they run ([`lane::schema_desk`]) |
 //! | `registry-N` | 2, with a schema registry | ask it for the schemas that `schemas` wants, and keep them on disk (`registry::pool`) |
 //! | `rdk:*` | the client's own, two clients per lane | sockets, fetches, produce requests, heartbeats |
@@ -97,6 +101,7 @@
 //!    ours that did not give ONNX Runtime's bits at every decision of its trees.
 //! 8. A shutdown that loses or doubles: SIGTERM drains, commits and leaves.
 //! 9. A payload value in a log or a metric.
+//! 10. A challenger that changes an outcome, or holds one up ([`lane::challenge`]).
 
 #![cfg_attr(
     not(test),

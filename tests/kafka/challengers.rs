@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use apache_avro::types::Value;
 
 use crate::common::job::package;
-use crate::common::{Job, Outcome, RealKafka, STEP, Transactions, scorewire, wait_until};
+use crate::common::{Job, Outcome, RealKafka, Running, STEP, TestRecord, Transactions, scorewire, wait_until};
 use scorewire::load::simulate::payloads::Framing;
+use serde_json::Value as Json;
 
 fn other_package() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("models/card-fraud-mlp")
@@ -99,6 +100,48 @@ fn rows_beside_outputs(purpose: &str, more: &[&str]) {
     }
     assert!(differing > 800, "another model answers otherwise: {differing}");
     challenged.job.assert_all_committed();
+    reported(&challenged, differing);
+}
+
+/// What `scorewire challenges` says of these rows: a doubled one counts once, what is no row is counted apart.
+fn reported(challenged: &Challenged, differing: u32) {
+    let report = |args: &[&str]| {
+        let mut command = scorewire();
+        command.arg("challenges").arg("-c").arg(challenged.job.config()).arg("--json").args(args);
+        challenged.settings.iter().for_each(|setting| {
+            command.args(["--set", setting]);
+        });
+        let finished = Running::spawn(&mut command).wait(STEP);
+        let report = serde_json::from_str::<Json>(&finished.stdout).unwrap_or_default();
+        (finished.code(), report, finished.stderr)
+    };
+    let (code, _, said) = report(&[]);
+    assert!(code == Some(64) && said.contains("other, same") && said.contains("--challenger"), "{said}");
+    let rows = challenged.kafka.read(&challenged.topic);
+    let again = rows.iter().take(40).map(|row| TestRecord {
+        partition: row.partition,
+        value: row.value.clone(),
+        ..TestRecord::default()
+    });
+    let foreign = TestRecord::new(0).value(*b"no row");
+    challenged.kafka.produce(&challenged.topic, &again.chain([foreign]).collect::<Vec<_>>());
+    let count = |report: &Json, name: &str| {
+        let counts = report["counts"].as_array().unwrap();
+        counts.iter().find(|count| count["name"] == name).map_or(0, |count| count["number"].as_u64().unwrap())
+    };
+    let mut doubled = 0;
+    for (name, bits) in [("same", 0), ("other", differing)] {
+        let (code, report, said) = report(&["--challenger", name]);
+        assert_eq!(code, Some(0), "{said}");
+        assert_eq!((count(&report, "compared"), count(&report, "foreign")), (900, 1), "{report:#}");
+        assert_eq!(report["scores"]["differing"], bits, "{report:#}");
+        assert_eq!(report["before"]["package"], "card-fraud-gbdt");
+        doubled += count(&report, "doubled");
+    }
+    assert_eq!(doubled, 40);
+    let (code, report, said) = report(&["--challenger", "other", "--max-flips", "0"]);
+    let flips = report["decisions"]["flips"].as_u64().unwrap();
+    assert_eq!(code, Some(i32::from(flips > 0)), "{flips} {said}");
 }
 
 /// The story: a model that never comes back must not hold up what is decided, nor the end of the process.
@@ -153,7 +196,7 @@ fn a_challenger_that_does_not_hold_and_a_topic_that_is_not_there_end_the_start()
     for setting in challenged.settings(&[]) {
         check.args(["--set", setting]);
     }
-    let checked = crate::common::process::Running::spawn(&mut check).wait(STEP);
+    let checked = Running::spawn(&mut check).wait(STEP);
     assert_eq!(checked.code(), Some(0), "{}", checked.stderr);
     assert!(
         checked.stdout.contains("challenger") && checked.stdout.contains("other: card-fraud-mlp"),
