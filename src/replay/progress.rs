@@ -30,6 +30,7 @@ impl Progress {
             bar.set_style(style.progress_chars("=> "));
         }
         bar.set_message(what);
+        bar.set_prefix("0");
         Progress { bar, what, total, start_ns: now_ns, line_at_ns: now_ns.saturating_add(LINE_EVERY_NS) }
     }
 
