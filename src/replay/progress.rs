@@ -24,12 +24,13 @@ impl Progress {
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let colour = if plain { "" } else { ".cyan/blue" };
         let template = format!(
-            "  {{msg}} {{bar:30{colour}}} {{percent:>3}} %  {{human_pos}} of {{human_len}}  {{per_sec}}  {{eta}} left"
+            "  {{msg}} {{bar:30{colour}}} {{percent:>3}} %  {{human_pos}} of {{human_len}}  {{prefix}}/s  {{eta}} left"
         );
         if let Ok(style) = ProgressStyle::with_template(&template) {
             bar.set_style(style.progress_chars("=> "));
         }
         bar.set_message(what);
+        bar.set_prefix("0");
         Progress { bar, what, total, start_ns: now_ns, line_at_ns: now_ns.saturating_add(LINE_EVERY_NS) }
     }
 
@@ -37,6 +38,8 @@ impl Progress {
     pub fn show(&mut self, done: u64, now_ns: u64) {
         if !self.bar.is_hidden() {
             self.bar.set_position(done);
+            // The bar's own rate has four decimals.
+            self.bar.set_prefix(format!("{:.0}", rate(done, now_ns.saturating_sub(self.start_ns))));
         } else if now_ns >= self.line_at_ns {
             self.line_at_ns = now_ns.saturating_add(LINE_EVERY_NS);
             tracing::info!("{}", line(self.what, done, self.total, now_ns.saturating_sub(self.start_ns)));
@@ -48,9 +51,13 @@ impl Progress {
     }
 }
 
+/// Offsets in a second.
+fn rate(done: u64, elapsed_ns: u64) -> f64 {
+    if elapsed_ns > 0 { done as f64 / (elapsed_ns as f64 / 1e9) } else { 0.0 }
+}
+
 fn line(what: &str, done: u64, total: u64, elapsed_ns: u64) -> String {
-    let seconds = elapsed_ns as f64 / 1e9;
-    let per_s = if seconds > 0.0 { done as f64 / seconds } else { 0.0 };
+    let per_s = rate(done, elapsed_ns);
     let left_s = if per_s > 0.0 { total.saturating_sub(done) as f64 / per_s } else { 0.0 };
     let share = if total > 0 { done as f64 / total as f64 * 100.0 } else { 100.0 };
     format!("{what}: {done} of {total} offsets ({share:.0} %), {per_s:.0}/s, {left_s:.0} s left")
