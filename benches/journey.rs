@@ -21,6 +21,7 @@ use scorewire::load::simulate::payloads::POOL_ROWS;
 use scorewire::load::simulate::population::World;
 use scorewire::model::{ModelSettings, ProbeSettings, prepare};
 use scorewire::values::model::Trees;
+use scorewire::values::settings::OutputSettings;
 
 #[path = "bare.rs"]
 mod bare;
@@ -38,7 +39,7 @@ mod transaction;
 mod ways;
 
 use generic::Generic;
-use lane::{FingerprintWay, LaneWay};
+use lane::LaneWay;
 use memory::records::{Cursor, Outcomes, PREFIX, Records};
 use ways::{BATCH_MAX, Bare, Stages, Typed, Way};
 
@@ -103,7 +104,7 @@ struct Setup {
     stages_own_trees: Stages,
     lane: LaneWay,
     lane_own_trees: LaneWay,
-    lane_fingerprints: FingerprintWay,
+    lane_fingerprints: LaneWay,
     typed: Typed,
     generic: Generic,
 }
@@ -117,15 +118,16 @@ impl Setup {
         };
         // Where there are no trees, both are the same.
         let (model, own_trees) = (prepared(Trees::OnnxRuntime), prepared(Trees::Auto));
+        let plain = OutputSettings::default();
         Setup {
             package: model.package.name.clone(),
             records,
             bare: Bare::new(&model, records),
             stages: Stages::new(&model, records),
             stages_own_trees: Stages::new(&own_trees, records),
-            lane: LaneWay::new(&model, records),
-            lane_own_trees: LaneWay::new(&own_trees, records),
-            lane_fingerprints: FingerprintWay::new(&own_trees, records),
+            lane: LaneWay::new(&model, records, plain),
+            lane_own_trees: LaneWay::new(&own_trees, records, plain),
+            lane_fingerprints: LaneWay::new(&own_trees, records, OutputSettings { fingerprint: true }),
             typed: Typed::new(&model, records),
             generic: Generic::new(&model, records),
         }

@@ -18,22 +18,14 @@ pub struct LaneWay {
     lane: MemoryLane<SystemClock>,
 }
 
-/// The same with fingerprints on its outputs. A type of its own: `scripts/instructions` counts the other one.
-pub struct FingerprintWay {
-    lane: MemoryLane<SystemClock>,
-}
-
-fn lane(model: &Model, records: &'static Records, outputs: OutputSettings) -> MemoryLane<SystemClock> {
-    let package = node::package(model, decoder(model), &model.package.thresholds);
-    let package = package.unwrap_or_else(|fatal| panic!("{fatal}"));
-    let package = LanePackage { batch_rows: BATCH_MAX, ..package };
-    // The real clock: reading it is part of what the lane costs.
-    MemoryLane::with_outputs(package, records, (PARTITIONS, Spread::Runs), SystemClock::new(), outputs)
-}
-
 impl LaneWay {
-    pub fn new(model: &Model, records: &'static Records) -> LaneWay {
-        LaneWay { lane: lane(model, records, OutputSettings::default()) }
+    pub fn new(model: &Model, records: &'static Records, outputs: OutputSettings) -> LaneWay {
+        let package = node::package(model, decoder(model), &model.package.thresholds);
+        let package = package.unwrap_or_else(|fatal| panic!("{fatal}"));
+        let package = LanePackage { batch_rows: BATCH_MAX, ..package };
+        // The real clock: reading it is part of what the lane costs.
+        let (spread, clock) = ((PARTITIONS, Spread::Runs), SystemClock::new());
+        LaneWay { lane: MemoryLane::with_outputs(package, records, spread, clock, outputs) }
     }
 
     pub fn assert_finished(&self) {
@@ -46,34 +38,6 @@ impl LaneWay {
 }
 
 impl Way for LaneWay {
-    fn batch(&mut self, rows: usize) {
-        self.lane.cycle(rows);
-    }
-
-    fn ready(&mut self) {
-        self.lane.wake();
-    }
-
-    fn scores(&self) -> Vec<f64> {
-        self.answers().into_iter().map(|(_, score)| score).collect()
-    }
-
-    fn answers(&self) -> Vec<(String, f64)> {
-        self.lane.answers()
-    }
-}
-
-impl FingerprintWay {
-    pub fn new(model: &Model, records: &'static Records) -> FingerprintWay {
-        FingerprintWay { lane: lane(model, records, OutputSettings { fingerprint: true }) }
-    }
-
-    pub fn assert_finished(&self) {
-        self.lane.assert_finished();
-    }
-}
-
-impl Way for FingerprintWay {
     fn batch(&mut self, rows: usize) {
         self.lane.cycle(rows);
     }
