@@ -19,7 +19,7 @@
 //!
 //! # Layers
 //!
-//! Imports point one way, without exceptions: `main -> cli -> replay -> {node, load} -> config -> {lane, model, kafka,
+//! Imports point one way, without exceptions: `main -> cli -> prove -> {node, load} -> config -> {lane, model, kafka,
 //! registry} -> {avro, observe} -> {doors, compare} -> values -> {error, memory, failpoint}`. `load` is beside the node, since
 //! the verifier must not believe it. `tests/tidy/` holds this, and that no more than two files import each other in a circle.
 //!
@@ -40,7 +40,7 @@
 //! | [`load`] | simulator, open-loop generator, the verifier that reads outcomes back, and the reports of a run |
 //! | [`config`] | the table of keys, what was typed, and the checked plan that comes of it |
 //! | [`node`] | one scoring node: what it verifies before it asks Kafka (`config check` and `model check` too), the way of a record without Kafka (`score`), the real doors wired to lanes, and where its group begins |
-//! | [`replay`] | a bounded piece of the input, scored again beside the recorded outputs; what challengers answered, read back; `docs/proving-models.md` |
+//! | [`prove`] | a bounded piece of the input, scored again beside the recorded outputs; what challengers answered, read back; `docs/proving-models.md` |
 //! | [`cli`] | one file per command |
 //!
 //! # Words
@@ -127,6 +127,6 @@ pub mod memory;
 pub mod model;
 pub mod node;
 pub mod observe;
+pub mod prove;
 pub mod registry;
-pub mod replay;
 pub mod values;

@@ -15,6 +15,7 @@ import growth
 import machine
 import options
 import page
+import replay
 import rounds
 import table
 import targets
@@ -30,6 +31,8 @@ SUITE_DISK_BYTES = 5 * 2**30
 def main(arguments):
     if arguments[:1] == ["growth"]:
         return growth.main(arguments[1:])
+    if arguments[:1] == ["replay"]:
+        return replay.main(arguments[1:])
     settings = options.parse(arguments)
     if settings.render:
         results = json.loads(settings.render.read_text())

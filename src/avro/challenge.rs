@@ -119,3 +119,96 @@ fn stand<'v>(rest: &mut &'v [u8]) -> Result<Stand<'v>, Reject> {
     let (review, decline, thresholds_version) = (double(rest)?, double(rest)?, text(rest)?);
     Ok(Stand { name, version, sha256, review, decline, thresholds_version })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::avro::encode::OutputForm;
+    use crate::avro::encode_challenge::{ChallengeEncoder, ChallengeIdentity};
+    use crate::values::challenge::{Challenged, NoScore, Rival, Ruling, SCHEMA_NOT_THERE};
+    use crate::values::fingerprint::Fingerprint;
+    use crate::values::record::TransactionId;
+    use crate::values::settings::Thresholds;
+
+    fn rival(version: &str, review: f64) -> Rival {
+        Rival {
+            model_name: "m".into(),
+            model_version: version.into(),
+            model_sha256: "00ff".into(),
+            thresholds: Thresholds { review, decline: 0.75, version: "t".into() },
+        }
+    }
+
+    fn encoder(form: OutputForm) -> ChallengeEncoder {
+        let identity = ChallengeIdentity {
+            name: "next".into(),
+            challenger: rival("2", 0.5),
+            champion: rival("1", 0.25),
+            node: "n".into(),
+            lane: 3,
+            topic: "in".into(),
+        };
+        ChallengeEncoder::new(&identity, form)
+    }
+
+    fn row(answer: Result<(f64, Decision), NoScore>) -> Challenged<'static> {
+        Challenged {
+            position: Position { partition: 7, offset: (1 << 60) + 1 },
+            source_timestamp_ms: -1,
+            payload: b"tx-1",
+            id: TransactionId::Text { start: 0, len: 4 },
+            answer,
+            champion: Ruling {
+                score: 0.1,
+                decision: Decision::Approve,
+                late: true,
+                fingerprint: Some(Fingerprint([9; 16])),
+            },
+            epoch: 70_000,
+            received_us: 1,
+            scored_us: 2,
+            challenged_us: 3,
+        }
+    }
+
+    fn written(row: &Challenged<'_>) -> Vec<u8> {
+        let mut value = Vec::new();
+        encoder(OutputForm::SingleObject).encode(row, &mut value);
+        value
+    }
+
+    #[test]
+    fn what_was_written_is_read_back() {
+        let value = written(&row(Ok((0.875, Decision::Decline))));
+        let read = ChallengeReader::new(&[]).read(&value).unwrap();
+        assert_eq!(
+            (read.id, read.challenger, read.answer),
+            (Some(&b"tx-1"[..]), &b"next"[..], Ok((0.875, Decision::Decline)))
+        );
+        assert_eq!((read.champion_score, read.champion_decision), (0.1, Decision::Approve));
+        assert_eq!((read.model.version, read.model.review), (&b"2"[..], 0.5));
+        assert_eq!((read.champion.version, read.champion.review), (&b"1"[..], 0.25));
+        assert_eq!((read.topic, read.node, read.scored_us), (&b"in"[..], &b"n"[..], 2));
+        assert_eq!((read.at, read.fingerprint), (Position { partition: 7, offset: (1 << 60) + 1 }, Some([9; 16])));
+        let long = row(Err(Some(Reject::NonFiniteScore)));
+        let champion = Ruling { fingerprint: None, ..long.champion };
+        let long = Challenged { id: TransactionId::Long(-5), champion, ..long };
+        let value = written(&long);
+        let read = ChallengeReader::new(&[]).read(&value).unwrap();
+        assert_eq!((read.id, read.answer, read.fingerprint), (Some(&b"-5"[..]), Err(&b"non_finite_score"[..]), None));
+        let value = written(&Challenged { id: TransactionId::Absent, ..row(Err(None)) });
+        let read = ChallengeReader::new(&[]).read(&value).unwrap();
+        assert_eq!((read.id, read.answer), (None, Err(SCHEMA_NOT_THERE.as_bytes())));
+    }
+
+    #[test]
+    fn what_is_cut_or_longer_or_under_anothers_id_is_no_row() {
+        let reader = ChallengeReader::new(&[(1, 41)]);
+        let value = written(&row(Ok((0.5, Decision::Review))));
+        assert!((0..value.len()).all(|len| reader.read(&value[..len]).is_none()));
+        assert!(reader.read(&[&value[..], b"x"].concat()).is_none());
+        let mut by_id = Vec::new();
+        encoder(OutputForm::RegistryId(41)).encode(&row(Ok((0.5, Decision::Review))), &mut by_id);
+        assert!(reader.read(&by_id).is_some() && ChallengeReader::new(&[(1, 40)]).read(&by_id).is_none());
+    }
+}

@@ -4,7 +4,7 @@ use super::datum::{Gathered, LONG_BYTES_MAX, NULL, PRESENT};
 use super::encode::{Digits, OutputForm, bytes, double, id_text, long, prefix};
 use super::written::Written;
 use crate::error::Reject;
-use crate::values::challenge::{Challenged, Rival};
+use crate::values::challenge::{Challenged, Rival, SCHEMA_NOT_THERE};
 
 /// What every row of a challenger on a lane has in common.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,18 +82,18 @@ impl ChallengeEncoder {
             }
             Err(failure) => {
                 out.extend_from_slice(&[NULL, NULL, PRESENT]);
-                bytes(out, failure.map_or(WAITS, Reject::reason).as_bytes());
+                bytes(out, failure.map_or(SCHEMA_NOT_THERE, Reject::reason).as_bytes());
             }
         }
         out.extend_from_slice(&self.challenger);
         let mut numbers = Gathered::<{ 8 + LONG_BYTES_MAX }>::new();
-        numbers.double(row.champion_score);
-        numbers.long(row.champion_decision.index() as i64);
+        numbers.double(row.champion.score);
+        numbers.long(row.champion.decision.index() as i64);
         out.extend_from_slice(numbers.bytes());
         out.extend_from_slice(&self.champion);
         let mut flags = Gathered::<{ 2 + 16 }>::new();
-        flags.byte(u8::from(row.late));
-        flags.optional_fixed(row.fingerprint.map(|fingerprint| fingerprint.0));
+        flags.byte(u8::from(row.champion.late));
+        flags.optional_fixed(row.champion.fingerprint.map(|fingerprint| fingerprint.0));
         out.extend_from_slice(flags.bytes());
         out.extend_from_slice(&self.place);
         let mut numbers = Gathered::<{ 7 * LONG_BYTES_MAX + 2 }>::new();
@@ -107,6 +107,3 @@ impl ChallengeEncoder {
         out.extend_from_slice(numbers.bytes());
     }
 }
-
-/// Why a challenger has no score whose record's schema was not there in time.
-pub const WAITS: &str = "schema_not_there";

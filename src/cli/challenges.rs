@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::config_args::ConfigArgs;
 use super::output;
-use super::replay::{Page, command_line, share, utc};
+use super::proof::{Page, command_line, share, utc};
 use crate::compare::labels;
 use crate::compare::report::{html, text};
 use crate::config::descriptors;
@@ -15,8 +15,8 @@ use crate::error::{Fatal, exit};
 use crate::lane::clock::SystemClock;
 use crate::node::{OwnSchemas, Registry};
 use crate::observe::log;
-use crate::replay::challenges::{self, Options};
-use crate::replay::places::Place;
+use crate::prove::challenges::{self, Options};
+use crate::prove::places::Place;
 
 pub const EXAMPLES: &str = "\
 Examples:

@@ -20,6 +20,7 @@ mod oracle;
 mod oracle_column;
 mod output;
 mod pages;
+mod proof;
 mod register;
 pub mod replay;
 mod report_args;

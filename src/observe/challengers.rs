@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::cells::{Counter, Mark, held};
 use crate::compare::Comparison;
 use crate::error::Reject;
+use crate::values::challenge::SCHEMA_NOT_THERE;
 use crate::values::limits::CHALLENGER_HANGS;
 
 /// One challenger on one lane.
@@ -136,6 +137,3 @@ impl ShownChallenger {
         })
     }
 }
-
-/// Why a challenger has no score whose record's schema was not there.
-pub const SCHEMA_NOT_THERE: &str = "schema_not_there";

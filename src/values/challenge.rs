@@ -18,6 +18,19 @@ pub struct Rival {
 /// Why a challenger has no score: a dead letter's reason; `None` where the schema of its record was not there.
 pub type NoScore = Option<Reject>;
 
+/// What a row and a metric say in place of a reason where the schema was not there.
+pub const SCHEMA_NOT_THERE: &str = "schema_not_there";
+
+/// What the champion made of a record.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ruling {
+    pub score: f64,
+    pub decision: Decision,
+    pub late: bool,
+    /// Of what it scored, where outputs carry fingerprints.
+    pub fingerprint: Option<Fingerprint>,
+}
+
 /// A record that both have answered.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Challenged<'a> {
@@ -28,11 +41,7 @@ pub struct Challenged<'a> {
     /// As the champion's package decoded it.
     pub id: TransactionId,
     pub answer: Result<(f64, Decision), NoScore>,
-    pub champion_score: f64,
-    pub champion_decision: Decision,
-    pub late: bool,
-    /// Of what the champion scored, where outputs carry fingerprints.
-    pub fingerprint: Option<Fingerprint>,
+    pub champion: Ruling,
     /// The assignment that it was received in.
     pub epoch: u32,
     /// Wall clock, microseconds: polled, scored by the champion, scored by the challenger.

@@ -9,7 +9,7 @@ use crate::support::python;
 use scorewire::avro::encode::{OutcomeEncoder, OutcomeIdentity, OutputForm};
 use scorewire::avro::encode_challenge::{ChallengeEncoder, ChallengeIdentity};
 use scorewire::avro::written::Written;
-use scorewire::values::challenge::{Challenged, Rival};
+use scorewire::values::challenge::{Challenged, Rival, Ruling};
 use scorewire::values::fingerprint::Fingerprint;
 use scorewire::values::model::Provider;
 use scorewire::values::record::{Decision, Decoded, Position, ReviewReason, SchemaKey, Scored, TransactionId};
@@ -136,10 +136,12 @@ fn challenge() -> Vec<u8> {
         payload: b"tx-1",
         id: TransactionId::Text { start: 0, len: 4 },
         answer: Ok((0.875, Decision::Decline)),
-        champion_score: 0.5,
-        champion_decision: Decision::Review,
-        late: true,
-        fingerprint: Some(Fingerprint([7; 16])),
+        champion: Ruling {
+            score: 0.5,
+            decision: Decision::Review,
+            late: true,
+            fingerprint: Some(Fingerprint([7; 16])),
+        },
         epoch: 9,
         received_us: 1,
         scored_us: 2,

@@ -82,7 +82,7 @@ fn rows_beside_outputs(purpose: &str, more: &[&str]) {
         let ([row], output) = (&rows[..], &outputs[source]) else { panic!("{challenger} {source:?}: {}", rows.len()) };
         assert_eq!(row.record.partition, source.0, "where the source is");
         assert_eq!((&row.record.key, row.text("transaction_id")), (&output.record.key, output.text("transaction_id")));
-        assert_eq!(row.record.header_text("scorewire-challenger").as_deref(), Some(challenger.as_str()));
+        assert_eq!(row.record.header_text("scorewire-challenger"), Some(challenger.as_str()));
         for (of_row, of_output) in [
             ("champion.score", "score"),
             ("champion.decision", "decision"),

@@ -26,12 +26,12 @@ pub const LAYERS: &[(&str, &[&str])] = &[
         &["error", "values", "compare", "doors", "avro", "model", "observe", "registry", "kafka", "lane", "config"],
     ),
     // Beside a node: it reads what the node reads and wrote.
-    ("replay", &["error", "values", "compare", "doors", "avro", "model", "kafka", "lane", "config", "node"]),
+    ("prove", &["error", "values", "compare", "doors", "avro", "model", "kafka", "lane", "config", "node"]),
     (
         "cli",
         &[
             "error", "values", "compare", "doors", "avro", "model", "observe", "registry", "kafka", "lane", "config",
-            "load", "node", "replay",
+            "load", "node", "prove",
         ],
     ),
     // The allocator is chosen there.

@@ -111,8 +111,8 @@ impl<M: Scorer, K: Challenges, C: Clock> Challenger<M, K, C> {
         }
         let challenged_us = self.clock.wall_us();
         self.count(block, entries);
-        for at in 0..entries.len() {
-            self.write(block, &entries[at], self.answers[at], challenged_us)?;
+        for (at, entry) in entries.iter().enumerate() {
+            self.write(block, entry, self.answers[at], challenged_us)?;
         }
         Ok(())
     }
@@ -131,7 +131,7 @@ impl<M: Scorer, K: Challenges, C: Clock> Challenger<M, K, C> {
                     continue;
                 }
             };
-            let before = compare::Answer { score: entry.score, decision: entry.decision };
+            let before = compare::Answer { score: entry.champion.score, decision: entry.champion.decision };
             let inputs = compare::Inputs::Unknown;
             let mut digits = Digits::default();
             let id = id_text(entry.id, block.value(entry), &mut digits);
@@ -152,10 +152,7 @@ impl<M: Scorer, K: Challenges, C: Clock> Challenger<M, K, C> {
             payload: block.value(entry),
             id: entry.id,
             answer,
-            champion_score: entry.score,
-            champion_decision: entry.decision,
-            late: entry.late,
-            fingerprint: entry.fingerprint,
+            champion: entry.champion,
             epoch: entry.epoch,
             received_us: entry.received_us,
             scored_us: entry.scored_us,

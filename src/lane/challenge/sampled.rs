@@ -5,8 +5,8 @@ use std::ops::Range;
 use crate::avro::wire::SCHEMA_ID_HEADER;
 use crate::doors::SourceRecord;
 use crate::lane::score::{Decided, Item};
-use crate::values::fingerprint::Fingerprint;
-use crate::values::record::{Decision, Position, TransactionId};
+use crate::values::challenge::Ruling;
+use crate::values::record::{Position, TransactionId};
 
 /// Records of one block at most.
 pub(super) const ROWS_MAX: usize = 128;
@@ -22,10 +22,7 @@ pub(super) struct Entry {
     pub position: Position,
     pub source_timestamp_ms: i64,
     pub id: TransactionId,
-    pub score: f64,
-    pub decision: Decision,
-    pub late: bool,
-    pub fingerprint: Option<Fingerprint>,
+    pub champion: Ruling,
     pub epoch: u32,
     pub received_us: i64,
     pub scored_us: i64,
@@ -60,10 +57,12 @@ impl Sampled {
             position: record.position(),
             source_timestamp_ms: record.timestamp_ms(),
             id: decoded.id,
-            score: decided.score,
-            decision: decided.decision,
-            late: item.late,
-            fingerprint: decided.fingerprint,
+            champion: Ruling {
+                score: decided.score,
+                decision: decided.decision,
+                late: item.late,
+                fingerprint: decided.fingerprint,
+            },
             epoch: item.assignment,
             received_us: item.receipt.us,
             scored_us,

@@ -62,21 +62,27 @@ impl Taps {
 impl Tap {
     fn offer<R: SourceRecord>(&mut self, batch: &Batch<R>) {
         let (mut sampled, mut shed) = (0, 0);
+        // Once for a batch: where the challenger has all blocks, a lane that looks for each record pays for each.
+        let mut is_behind = false;
+        let needs_header = self.needs_header;
         for item in &batch.items {
             let Verdict::Decided(decided) = item.verdict else { continue };
             if self.sample_below != u64::MAX && sample_hash(item.record.position()) >= self.sample_below {
                 continue;
             }
             sampled += 1;
-            let needs_header = self.needs_header;
-            match self.block(batch.rows.scored_ns) {
+            let block = if is_behind { None } else { self.block(batch.rows.scored_ns) };
+            match block {
                 Some(block) => {
                     block.push(item, &decided, batch.rows.scored_us, needs_header);
                     if block.is_full() {
                         self.hand_over();
                     }
                 }
-                None => shed += 1,
+                None => {
+                    is_behind = true;
+                    shed += 1;
+                }
             }
         }
         self.stats.sampled.add(sampled);

@@ -4,32 +4,21 @@
 //! It joins no group and moves no offset. The outputs of the piece are read into an [`index`] first; then threads take pieces
 //! of the input, score them by the code of a lane ([`crate::lane::scoring`]) and look each record up by its position.
 
-pub mod challenges;
-pub mod index;
-pub mod places;
-mod progress;
-pub mod ranges;
-mod reader;
-mod recorded;
-pub mod report;
-pub mod tally;
-mod work;
-mod worker;
-
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam::channel::{RecvTimeoutError, bounded};
 
-use self::index::Index;
-use self::places::Place;
-use self::progress::Progress;
-use self::ranges::Range;
-use self::recorded::{Outputs, Part};
-use self::tally::{Rules, Tally};
-use self::work::Work;
-use self::worker::{Found, Job};
+use super::INSPECT_TIMEOUT;
+use super::index::Index;
+use super::places::Place;
+use super::progress::Progress;
+use super::ranges::{self, Range};
+use super::recorded::{Outputs, Part};
+use super::tally::{Rules, Tally};
+use super::work::Work;
+use super::worker::{self, Found, Job};
 use crate::avro::output::OutputReader;
 use crate::avro::written::Written;
 use crate::compare::{FeatureDrift, LabelledScores, Labels};
@@ -42,9 +31,6 @@ use crate::lane::clock::SystemClock;
 use crate::model::Package;
 use crate::node::{OwnSchemas, Prepared, Registry, SecondAnswers};
 use crate::values::topics::Destination;
-
-/// How long the cluster may take to say what topics there are.
-const INSPECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The share of free memory that the index may take.
 const MEMORY_SHARE: u64 = 2;
@@ -218,7 +204,7 @@ fn room(bytes: u64) -> Result<u64, Fatal> {
     Ok(bytes_max)
 }
 
-fn too_large(bytes: u64, of_what: &str) -> Fatal {
+pub(super) fn too_large(bytes: u64, of_what: &str) -> Fatal {
     let mib = bytes.div_ceil(1 << 20);
     let free = machine::free_memory_bytes().map_or(0, |free| free >> 20);
     let what = format!("the range takes {mib} MiB {of_what}, and {free} MiB of memory are free, of which half is used");

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::INSPECT_TIMEOUT;
 use super::places::Place;
 use super::progress::Progress;
 use super::ranges::{self, Range};
 use super::reader::Reader;
+use super::report::{flips_max, ranges_in_words};
 use crate::avro::challenge::{Challenge, ChallengeReader, Stand};
 use crate::avro::written::Written;
 use crate::compare::report::words;
@@ -84,7 +86,7 @@ struct Counts {
 pub fn run(config: &Config, options: &Options, own: &OwnSchemas, labels: Option<&Labels>) -> Result<Findings, Fatal> {
     let clock = SystemClock::new();
     let topic = config.topics[TopicRole::Challenges].as_str();
-    let partitions = cluster::partitions(&config.kafka, &[topic], super::INSPECT_TIMEOUT)?[0];
+    let partitions = cluster::partitions(&config.kafka, &[topic], INSPECT_TIMEOUT)?[0];
     let kept = starting_offsets::kept(&config.kafka, topic, partitions)?;
     let mut at_time = |ms| starting_offsets::at_time(&config.kafka, topic, partitions, ms);
     let now_ms = clock.wall_us() / 1_000;
@@ -288,7 +290,7 @@ pub fn report(findings: &Findings, max_flips: Option<f64>, known: Vec<(String, S
         .with_provenance(known)
         .with_provenance(provenance(findings));
     if let Some(share) = max_flips {
-        report = report.with_bound(super::report::flips_max(share, judged.comparison.compared()));
+        report = report.with_bound(flips_max(share, judged.comparison.compared()));
     }
     let others = &findings.found[1..];
     if !others.is_empty() {
@@ -332,10 +334,8 @@ fn counts(findings: &Findings) -> Vec<Count> {
 }
 
 fn provenance(findings: &Findings) -> Vec<(String, String)> {
-    let mut facts = vec![
-        ("topic".to_owned(), findings.topic.clone()),
-        ("offsets".to_owned(), super::report::ranges_in_words(&findings.ranges)),
-    ];
+    let mut facts =
+        vec![("topic".to_owned(), findings.topic.clone()), ("offsets".to_owned(), ranges_in_words(&findings.ranges))];
     let names = findings.names.iter().map(|(name, rows)| format!("{name} {}", words::count(*rows)));
     facts.push(("rows by challenger".to_owned(), names.collect::<Vec<_>>().join(", ")));
     for (number, found) in findings.found.iter().enumerate().skip(1) {

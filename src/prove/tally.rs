@@ -207,7 +207,7 @@ impl Tally {
 mod tests {
     use super::*;
     use crate::avro::output::{Answerer, Output};
-    use crate::replay::ranges::Range;
+    use crate::prove::ranges::Range;
 
     const BY: Answerer<'static> = Answerer {
         name: b"m",

@@ -5,6 +5,7 @@ use super::places::Place;
 use super::progress::Progress;
 use super::ranges::{Range, offsets};
 use super::reader::Reader;
+use super::replay::too_large;
 use crate::avro::output::OutputReader;
 use crate::doors::{Clock, SourceRecord};
 use crate::error::{Fatal, exit};
@@ -113,7 +114,7 @@ fn no_room(why: NoRoom) -> Fatal {
             "the outputs of this range name more than 65,535 models and thresholds",
             "choose a smaller range with --from and --to",
         ),
-        NoRoom::Fingerprints(bytes) => super::too_large(bytes, "with the fingerprints of their inputs"),
+        NoRoom::Fingerprints(bytes) => too_large(bytes, "with the fingerprints of their inputs"),
     }
 }
 
