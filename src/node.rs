@@ -102,7 +102,9 @@ impl Checked {
         let shared = Arc::new(Shared { config: config.clone(), model, challengers, registry, forms });
         let Inspected { partitions: counts, brokers } =
             cluster::inspect(&config.kafka, &config.topics, has_challengers, INSPECT_TIMEOUT)?;
-        if let Some(shortage) = descriptors::shortage(descriptors::limit(), config.lanes.len(), brokers) {
+        if let Some(shortage) =
+            descriptors::shortage(descriptors::limit(), (config.lanes.len(), config.challengers.len()), brokers)
+        {
             tracing::warn!("{shortage}");
         }
         starting::fix(config, counts, &own)?;

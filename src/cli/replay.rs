@@ -25,13 +25,13 @@ use crate::prove::report::Rule;
 pub const EXAMPLES: &str = "\
 Examples:
   # What would the next model have decided on the last two days?
-  scorewire replay -c scorewire.toml --package models/next --from 2d \\
+  scorewire replay -c scorewire.toml --package next --from 2d \\
       --html replay.html
   # The same as a gate: more than one flip in a thousand fails the job
-  scorewire replay -c scorewire.toml --package models/next --from 2d \\
+  scorewire replay -c scorewire.toml --package next --from 2d \\
       --max-flips 0.001 --json > replay.json
   # With what turned out to be fraud: AUC, precision and recall of both
-  scorewire replay -c scorewire.toml --package models/next --from 30d \\
+  scorewire replay -c scorewire.toml --package next --from 30d \\
       --to 7d --labels chargebacks.csv
   # Audit: do the recorded scores come out again, bit by bit?
   scorewire replay -c scorewire.toml --from 2026-11-01T00:00:00Z \\

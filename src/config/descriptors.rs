@@ -9,6 +9,7 @@ const OTHERS: u64 = 400;
 /// its coordinator and for itself. 26 were counted for a lane at three brokers. Partitions cost none.
 const PER_CLIENT: u64 = 8;
 const PER_BROKER: u64 = 4;
+/// And one for each challenger.
 const CLIENTS_PER_LANE: u64 = 2;
 
 /// What became of the soft limit. `None` stands for no limit.
@@ -52,12 +53,13 @@ pub fn limit() -> Option<u64> {
     getrlimit(Resource::Nofile).current
 }
 
-/// What to tell where `limit` may not do for lanes that talk with so many brokers.
-pub fn shortage(limit: Option<u64>, lanes: usize, brokers: usize) -> Option<String> {
-    let needed = OTHERS + lanes as u64 * CLIENTS_PER_LANE * (PER_CLIENT + PER_BROKER * brokers as u64);
+/// What to tell where `limit` may not do for lanes, each with so many challengers, that talk with so many brokers.
+pub fn shortage(limit: Option<u64>, (lanes, challengers): (usize, usize), brokers: usize) -> Option<String> {
+    let clients = CLIENTS_PER_LANE + challengers as u64;
+    let needed = OTHERS + lanes as u64 * clients * (PER_CLIENT + PER_BROKER * brokers as u64);
     let limit = limit.filter(|limit| *limit < needed)?;
     Some(format!(
-        "the process may open {limit} descriptors, and {lanes} lanes with two Kafka clients each may take {needed} at \
+        "the process may open {limit} descriptors, and {lanes} lanes with {clients} Kafka clients each may take {needed} at \
          {brokers} brokers: raise the hard limit (ulimit -Hn; LimitNOFILE= of systemd; --ulimit nofile= of a container), \
          or run fewer lanes"
     ))
@@ -88,9 +90,10 @@ mod tests {
 
     #[test]
     fn too_few_descriptors_are_told_with_both_figures() {
-        assert_eq!(shortage(None, 64, 1_000), None);
-        assert_eq!(shortage(Some(1_024), 4, 12), None);
-        let told = shortage(Some(1_024), 16, 12).unwrap();
+        assert_eq!(shortage(None, (64, 4), 1_000), None);
+        assert_eq!(shortage(Some(1_024), (4, 0), 12), None);
+        assert!(shortage(Some(1_024), (4, 4), 12).is_some_and(|told| told.contains("6 Kafka clients")));
+        let told = shortage(Some(1_024), (16, 0), 12).unwrap();
         assert!(
             told.contains("1024 descriptors") && told.contains("16 lanes") && told.contains("12 brokers"),
             "{told}"

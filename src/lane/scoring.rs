@@ -7,7 +7,7 @@ use crate::error::Reject;
 use crate::lane::build::LanePackage;
 use crate::lane::decide::DecisionPolicy;
 use crate::lane::score::{Model, RowBatch, Rows};
-use crate::values::record::{Decision, Decoded, SchemaKey, score_of};
+use crate::values::record::{Decision, Decoded, score_of};
 use crate::values::settings::{PayloadPolicy, ReviewSettings, Thresholds};
 
 /// A value as it stood on its topic, and what its record said of it.
@@ -25,8 +25,8 @@ pub enum Answer {
     Scored { row: usize, decoded: Decoded, score: f64, decision: Decision },
     /// Why it has no score; what was decoded, where the model had its row.
     Rejected(Reject, Option<Decoded>),
-    /// The plan of its schema is not there yet.
-    Waits(SchemaKey),
+    /// The plan of its schema is not there yet; why, [`Scoring::why`] says.
+    Waits(usize),
 }
 
 /// The model failed too often in a row: nothing of the batch is an answer.
@@ -41,7 +41,17 @@ pub struct Scoring<M> {
     policy: DecisionPolicy,
     payload_bytes_max: usize,
     /// How far each value of the batch is: its row, or why it has none.
-    steps: Vec<Result<(usize, Decoded), Stop>>,
+    steps: Vec<Result<(usize, Decoded), Stopped>>,
+    /// Why those wait that do, as it was said when they were decoded: the source of schemas knows of the last key alone.
+    whys: Vec<String>,
+}
+
+/// Why a value has no row.
+#[derive(Clone, Copy, Debug)]
+enum Stopped {
+    Rejected(Reject),
+    /// Its place in `whys`.
+    Waits(usize),
 }
 
 impl<M: Scorer> Scoring<M> {
@@ -56,6 +66,7 @@ impl<M: Scorer> Scoring<M> {
             policy: policy(package.thresholds),
             payload_bytes_max,
             steps: Vec::with_capacity(cap),
+            whys: Vec::new(),
         }
     }
 
@@ -95,9 +106,10 @@ impl<M: Scorer> Scoring<M> {
     ) -> Result<(), Broken> {
         answers.clear();
         self.steps.clear();
+        self.whys.clear();
         self.rows.filled = 0;
         for given in values {
-            let step = self.decode(given);
+            let step = self.decode(given).map_err(|stop| self.stopped(stop));
             self.rows.filled += usize::from(step.is_ok());
             self.steps.push(step);
         }
@@ -107,6 +119,11 @@ impl<M: Scorer> Scoring<M> {
         }
         answers.extend(self.steps.iter().map(|step| self.answer(*step)));
         Ok(())
+    }
+
+    /// Why a value of the last batch waits.
+    pub fn why(&self, at: usize) -> &str {
+        self.whys.get(at).map_or("", String::as_str)
     }
 
     /// What the model said when it failed in the last batch, if it did.
@@ -123,11 +140,21 @@ impl<M: Scorer> Scoring<M> {
         Ok((row, self.decoder.decode(given.header, value, self.rows.features.row_mut(row))?))
     }
 
-    fn answer(&self, step: Result<(usize, Decoded), Stop>) -> Answer {
+    fn stopped(&mut self, stop: Stop) -> Stopped {
+        match stop {
+            Stop::Reject(reject) => Stopped::Rejected(reject),
+            Stop::Wait(key) => {
+                self.whys.push(self.decoder.why_waiting(key));
+                Stopped::Waits(self.whys.len() - 1)
+            }
+        }
+    }
+
+    fn answer(&self, step: Result<(usize, Decoded), Stopped>) -> Answer {
         let (row, decoded) = match step {
             Ok(step) => step,
-            Err(Stop::Reject(reject)) => return Answer::Rejected(reject, None),
-            Err(Stop::Wait(key)) => return Answer::Waits(key),
+            Err(Stopped::Rejected(reject)) => return Answer::Rejected(reject, None),
+            Err(Stopped::Waits(at)) => return Answer::Waits(at),
         };
         if self.rows.failed.binary_search(&row).is_ok() {
             return Answer::Rejected(Reject::ModelFailed, Some(decoded));

@@ -105,7 +105,7 @@ impl Offline {
                 let place = decoded.is_none().then(|| self.place(value, reject)).flatten();
                 Outcome { decoded, fate: Fate::Rejected { reject, place } }
             }
-            Answer::Waits(key) => Outcome { decoded: None, fate: Fate::Waits(self.scoring.decoder().why_waiting(key)) },
+            Answer::Waits(at) => Outcome { decoded: None, fate: Fate::Waits(self.scoring.why(at).to_owned()) },
         }
     }
 

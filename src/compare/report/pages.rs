@@ -31,6 +31,24 @@ pub fn put_differences(report: &Report, out: &mut String) {
     table.row(means.into_iter().chain([of.p50, of.p90, of.p99, of.p99_9, of.max].map(score)));
     out.push_str(&table.html());
 
+    put_inputs(report, out);
+    if let Some(first) = &scores.first_differing {
+        let _ = writeln!(
+            out,
+            "<p>The first that differs is at partition {}, offset {}: bits <code>{}</code> before, <code>{}</code> after.</p>",
+            first.partition, first.offset, first.before_bits, first.after_bits
+        );
+    }
+}
+
+/// Without any fingerprint there is nothing to tell apart.
+fn put_inputs(report: &Report, out: &mut String) {
+    let (scores, all) = (&report.scores, report.decisions.compared);
+    let differing = format!("{} ({})", count(scores.differing), percent(scores.differing, all));
+    if scores.inputs.same + scores.inputs.other == 0 {
+        let _ = writeln!(out, "<p>Scores with other bits: {differing} of {}.</p>", count(all));
+        return;
+    }
     let heads = [
         ("inputs", Column::Head),
         ("records", Column::Number),
@@ -46,17 +64,8 @@ pub fn put_differences(report: &Report, out: &mut String) {
     ] {
         table.row([name, &count(all), &format!("{} ({})", count(differing), percent(differing, all)), meaning]);
     }
-    let all = report.decisions.compared;
-    let differing = format!("{} ({})", count(scores.differing), percent(scores.differing, all));
     table.row_of("sum", ["all", &count(all), &differing, ""]);
     out.push_str(&table.html());
-    if let Some(first) = &scores.first_differing {
-        let _ = writeln!(
-            out,
-            "<p>The first that differs is at partition {}, offset {}: bits <code>{}</code> before, <code>{}</code> after.</p>",
-            first.partition, first.offset, first.before_bits, first.after_bits
-        );
-    }
 }
 
 pub fn put_features(report: &Report, out: &mut String) {

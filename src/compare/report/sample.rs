@@ -142,7 +142,7 @@ pub fn report() -> Report {
         Count::new("doubled outputs", 7, "a second output for one record: the first one counts"),
     ];
     let provenance = [
-        ("command", "scorewire replay --package models/card-fraud-gbdt-1.5.0-rc1 --since 2026-11-01 --max-flips 400"),
+        ("command", "scorewire replay --package models/card-fraud-mlp --from 2026-11-01T00:00:00Z --max-flips 0.001"),
         ("input topic", "enriched-context, 6 partitions"),
         ("output topic", "model-outputs, read committed"),
         ("offsets", "0: 1,200,000 to 1,206,702; 1: 1,200,000 to 1,206,702; 2: 1,200,000 to 1,206,701"),

@@ -3,6 +3,7 @@
 use crate::compare::drift::FeaturePsi;
 use crate::compare::labelled::{AtThreshold, LabelFigures, SideFigures};
 use crate::compare::report::Report;
+use crate::compare::report::figures::Scores;
 use crate::compare::report::markup::plain;
 use crate::compare::report::parts::Side;
 use crate::compare::report::words::{count, index, or_dash, percent, score, share, signed, threshold};
@@ -149,14 +150,7 @@ fn scores(report: &Report) -> String {
         let quantiles = format!("p50 {}, p90 {}, p99 {}, p99.9 {}, largest {}", at[0], at[1], at[2], at[3], at[4]);
         rows.push(cells(["absolute", &quantiles]));
     }
-    let inputs = &scores.inputs;
-    let of = |all, differing| format!("{} ({} differ)", count(all), count(differing));
-    let told = [
-        of(inputs.same, inputs.differing_same),
-        of(inputs.other, inputs.differing_other),
-        of(inputs.unknown, inputs.differing_unknown),
-    ];
-    rows.push(cells(["inputs", &format!("same {}, other {}, unknown {}", told[0], told[1], told[2])]));
+    rows.extend(inputs(scores));
     let psi = scores.psi.map_or_else(
         || "too few records: it takes 1,000".to_owned(),
         |psi| {
@@ -166,6 +160,19 @@ fn scores(report: &Report) -> String {
     );
     rows.push(cells(["PSI", &psi]));
     table(&rows, &[Align::Left])
+}
+
+/// Without any fingerprint there is nothing to tell apart.
+fn inputs(scores: &Scores) -> Option<Vec<String>> {
+    let inputs = &scores.inputs;
+    let of = |all, differing| format!("{} ({} differ)", count(all), count(differing));
+    let told = [
+        of(inputs.same, inputs.differing_same),
+        of(inputs.other, inputs.differing_other),
+        of(inputs.unknown, inputs.differing_unknown),
+    ];
+    let is_known = inputs.same + inputs.other > 0;
+    is_known.then(|| cells(["inputs", &format!("same {}, other {}, unknown {}", told[0], told[1], told[2])]))
 }
 
 fn features(report: &Report) -> String {

@@ -20,6 +20,8 @@ use crate::values::challenge::Challenged;
 /// How long it waits for records at a time while rows are under way, and how long without.
 const REPORTS_WAIT: Duration = Duration::from_millis(10);
 const IDLE_WAIT: Duration = Duration::from_millis(100);
+/// How often schemas that nobody knew are asked for again.
+const SCHEMA_RETRY_NS: u64 = 1_000_000_000;
 /// How long a full sink is waited for at a time, and at most for the last rows of all.
 const SINK_WAIT: Duration = Duration::from_millis(10);
 const LAST_ROWS_WAIT: Duration = Duration::from_secs(10);
@@ -43,6 +45,7 @@ pub struct Challenger<M, K, C> {
     answers: Vec<Answer>,
     value: Vec<u8>,
     keeps_partition: bool,
+    schemas_again_ns: u64,
 }
 
 impl<M: Scorer, K: Challenges, C: Clock> Challenger<M, K, C> {
@@ -54,7 +57,8 @@ impl<M: Scorer, K: Challenges, C: Clock> Challenger<M, K, C> {
     ) -> Self {
         let keeps_partition = sink.partitions() == package.input_partitions;
         let (answers, value) = (Vec::new(), Vec::with_capacity(1_024));
-        Challenger { package, queue: emptied.0, sink, clock, stats, answers, value, keeps_partition }
+        let (queue, schemas_again_ns) = (emptied.0, 0);
+        Challenger { package, queue, sink, clock, stats, answers, value, keeps_partition, schemas_again_ns }
     }
 
     /// Serves until the lane is gone and every row is delivered.
@@ -97,8 +101,12 @@ impl<M: Scorer, K: Challenges, C: Clock> Challenger<M, K, C> {
     }
 
     fn answer(&mut self, block: &Sampled, entries: &[Entry]) -> Result<(), Fatal> {
-        let scoring = &mut self.package.scoring;
+        let (scoring, now_ns) = (&mut self.package.scoring, self.clock.now_ns());
         scoring.decoder().take_news();
+        if now_ns >= self.schemas_again_ns {
+            self.schemas_again_ns = now_ns + SCHEMA_RETRY_NS;
+            scoring.decoder().retry_unknown();
+        }
         let given = entries.iter().map(|entry| Given { header: block.header(entry), value: Some(block.value(entry)) });
         // It has no number of failures at which it breaks.
         let scored = scoring.score(given, &mut self.answers, &self.clock);
