@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::config_args::ConfigArgs;
 use super::output;
-use super::proof::{Page, command_line, share, utc};
+use super::proof::{Page, command_line, share, start_log, utc};
 use crate::compare::labels;
 use crate::compare::report::{html, text};
 use crate::config::descriptors;
@@ -14,7 +14,6 @@ use crate::doors::Clock;
 use crate::error::{Fatal, exit};
 use crate::lane::clock::SystemClock;
 use crate::node::{OwnSchemas, Registry};
-use crate::observe::log;
 use crate::prove::challenges::{self, Options};
 use crate::prove::places::Place;
 
@@ -59,7 +58,7 @@ pub struct ChallengesArgs {
 pub fn execute(args: &ChallengesArgs) -> Result<u8, Fatal> {
     let loaded = args.config.load_to_run()?;
     let config = &loaded.config;
-    log::init(&config.log)?;
+    start_log(&config.log)?;
     descriptors::raise();
     loaded.warnings.iter().for_each(|warning| output::warn(warning));
     // Before the work: what is wrong with either would be found after it.

@@ -6,8 +6,23 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
+use crate::config::LogConfig;
 use crate::error::{Fatal, exit};
+use crate::observe::log;
 use crate::values::secret::MASK;
+
+/// The log of a command that reports: its own progress, and what ends it. Warnings of the package are printed apart.
+const QUIET: &str = "error,scorewire::prove=info";
+
+/// Starts the log, as the configuration says where it says another level than the usual one.
+///
+/// # Errors
+/// Those of [`log::init`].
+pub fn start_log(config: &LogConfig) -> Result<(), Fatal> {
+    let usual = config.level == "info";
+    let level = if usual { QUIET.to_owned() } else { config.level.clone() };
+    log::init(&LogConfig { level, ..config.clone() })
+}
 
 /// As it was typed, with quotes where a shell needs them. What `--set` sets may be a password, and is not shown.
 pub(super) fn command_line(args: impl Iterator<Item = String>) -> String {

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::config_args::ConfigArgs;
 use super::output;
-use super::proof::{Page, command_line, share, utc};
+use super::proof::{Page, command_line, share, start_log, utc};
 use crate::compare::report::{html, text};
 use crate::compare::{Labels, labels};
 use crate::config::machine::Machine;
@@ -16,7 +16,6 @@ use crate::doors::Clock;
 use crate::error::{Fatal, exit};
 use crate::lane::clock::SystemClock;
 use crate::node::SecondAnswers;
-use crate::observe::log;
 use crate::prove::places::Place;
 use crate::prove::replay::{self, Options};
 use crate::prove::report;
@@ -82,7 +81,7 @@ const NICE: i32 = 10;
 
 pub fn execute(args: &ReplayArgs) -> Result<u8, Fatal> {
     let loaded = args.config.load_to_run()?;
-    log::init(&loaded.config.log)?;
+    start_log(&loaded.config.log)?;
     descriptors::raise();
     loaded.warnings.iter().for_each(|warning| output::warn(warning));
     // Threads that start from here on inherit it, those of clients too. Where it is refused, nothing is lost.
