@@ -46,7 +46,7 @@ pub use offline::{Fate, Offline, Outcome};
 pub use own_schemas::{OwnSchemas, newest as newest_schemas};
 pub use prepared::Prepared;
 pub use registry::Registry;
-pub use second_answers::{SecondAnswers, notes as schema_notes};
+pub use second_answers::{SecondAnswers, broken as model_broken, notes as schema_notes};
 
 /// How long the cluster may take to answer the questions asked at start.
 const INSPECT_TIMEOUT: Duration = Duration::from_secs(10);

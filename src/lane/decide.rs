@@ -6,7 +6,7 @@ use crate::error::Reject;
 use crate::lane::score::{Batch, Decided, Verdict};
 use crate::values::fingerprint::Fingerprinter;
 use crate::values::record::{Decision, ReviewReason, score_of};
-use crate::values::scatter::mixed;
+use crate::values::scatter::{mixed, share_below};
 use crate::values::settings::{Deadline, DeadlineFrom, ReviewSettings, Thresholds};
 
 /// The stage between the model and the producer.
@@ -57,8 +57,7 @@ pub struct DecisionPolicy {
 
 impl DecisionPolicy {
     pub fn new(thresholds: Thresholds, review: &ReviewSettings, deadline: Option<Deadline>) -> DecisionPolicy {
-        let share = u128::from(review.sample_per_million.min(1_000_000));
-        let sample_below = u64::try_from((share << 64) / 1_000_000).unwrap_or(u64::MAX);
+        let sample_below = share_below(review.sample_per_million);
         DecisionPolicy { thresholds, sample_below, deadline }
     }
 

@@ -6,15 +6,13 @@ use std::sync::Arc;
 use super::decoding::{self, Decoding};
 use super::lane_package::package;
 use super::prepared::Prepared;
+use super::second_answers;
 use crate::avro::locate::{Place, locate};
-use crate::avro::planner::SchemaNote;
 use crate::avro::schemas::AvroSchema;
 use crate::avro::wire::detect;
 use crate::config::Config;
-use crate::doors::ScoreError;
-use crate::error::{Fatal, Reject, exit};
+use crate::error::{Fatal, Reject};
 use crate::lane::clock::SystemClock;
-use crate::lane::ingest;
 use crate::lane::scoring::{Answer, Broken, Given, Scoring};
 use crate::model::{Package, Session};
 use crate::values::record::{Decision, Decoded};
@@ -72,27 +70,22 @@ impl Offline {
 
     /// What there is to tell of schemas since the last batch.
     pub fn notes(&mut self) -> Vec<String> {
-        let told = |note: SchemaNote| ingest::sentence(&note);
-        std::iter::from_fn(|| self.scoring.decoder().take_note()).map(told).collect()
+        second_answers::notes(&mut self.scoring)
     }
 
     /// Scores at most [`Offline::batch_rows`] values.
     ///
     /// # Errors
-    /// [`exit::MODEL`] when the model fails on row after row.
+    /// [`crate::error::exit::MODEL`] when the model fails on row after row.
     pub fn score(&mut self, values: &[Vec<u8>]) -> Result<Vec<Outcome>, Fatal> {
         let mut answers = std::mem::take(&mut self.answers);
         let given = values.iter().map(|value| Given { header: None, value: Some(value) });
-        self.scoring.score(given, &mut answers, &self.clock).map_err(|Broken(error)| self.broken(error))?;
+        self.scoring
+            .score(given, &mut answers, &self.clock)
+            .map_err(|Broken(error)| second_answers::broken(&self.package, error))?;
         let outcomes = answers.iter().zip(values).map(|(answer, value)| self.outcome(*answer, value)).collect();
         self.answers = answers;
         Ok(outcomes)
-    }
-
-    fn broken(&self, error: Option<ScoreError>) -> Fatal {
-        let why = error.map(|error| error.text).unwrap_or_default();
-        let what = format!("model package {}: the model fails on row after row: {why}", self.package.dir.display());
-        Fatal::new(exit::MODEL, what, "export the model anew; a plain runtime should score these rows too")
     }
 
     fn outcome(&mut self, answer: Answer, value: &[u8]) -> Outcome {

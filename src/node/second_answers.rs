@@ -11,7 +11,8 @@ use crate::avro::decoder::Decoder;
 use crate::avro::planner::{Known, News, Planner, Plans, SchemaNote};
 use crate::avro::schemas::AvroSchema;
 use crate::config::Config;
-use crate::error::Fatal;
+use crate::doors::ScoreError;
+use crate::error::{Fatal, exit};
 use crate::lane::ingest;
 use crate::lane::scoring::Scoring;
 use crate::model::{Model, Package, Session};
@@ -67,6 +68,13 @@ impl SecondAnswers {
         let package = package(&self.model, self.plans.decoder(self.accept), &self.thresholds)?;
         Ok(Scoring::new(package, self.payload_bytes_max, self.model_failures_max))
     }
+}
+
+/// The end of whoever scores with a model that fails on row after row.
+pub fn broken(package: &Package, error: Option<ScoreError>) -> Fatal {
+    let why = error.map(|error| error.text).unwrap_or_default();
+    let what = format!("model package {}: the model fails on row after row: {why}", package.dir.display());
+    Fatal::new(exit::MODEL, what, "export the model anew; a plain runtime should score these rows too")
 }
 
 /// What there is to tell of schemas since the last call.

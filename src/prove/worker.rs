@@ -1,6 +1,5 @@
 //! One thread of a replay: takes pieces of the input, scores their records as a lane does, and counts them.
 
-use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::index::{Index, Recorded};
@@ -8,18 +7,18 @@ use super::ranges::Range;
 use super::reader::{Reader, Record};
 use super::tally::{Now, Rules, Tally};
 use super::work::Work;
+use crate::avro::encode::{Digits, id_text};
 use crate::avro::wire::SCHEMA_ID_HEADER;
 use crate::compare::{FeatureDrift, Inputs, LabelledScores, Labels};
-use crate::doors::{ScoreError, SourceRecord};
-use crate::error::{Fatal, exit};
+use crate::doors::SourceRecord;
+use crate::error::Fatal;
 use crate::kafka::consumer::RangeSource;
 use crate::kafka::settings::KafkaSettings;
 use crate::lane::clock::SystemClock;
 use crate::lane::scoring::{Answer, Broken, Given, Scoring};
 use crate::model::Session;
-use crate::node::{SecondAnswers, schema_notes};
+use crate::node::{SecondAnswers, model_broken, schema_notes};
 use crate::values::fingerprint::Fingerprinter;
-use crate::values::record::TransactionId;
 
 /// What all threads look at, and none changes but the counters.
 pub struct Job<'a> {
@@ -70,13 +69,12 @@ impl Found {
 /// Works until nothing is left.
 ///
 /// # Errors
-/// Those of [`Reader::poll`]; [`exit::MODEL`] when the model fails on row after row.
+/// Those of [`Reader::poll`]; [`crate::error::exit::MODEL`] when the model fails on row after row.
 pub fn run(job: &Job<'_>) -> Result<Found, Fatal> {
     let mut worker = Worker {
         job,
         scoring: job.answers.scoring()?,
         answers: Vec::new(),
-        id: String::new(),
         fingerprinters: Vec::new(),
         found: Found::nothing(job.drift),
     };
@@ -119,8 +117,6 @@ struct Worker<'a> {
     job: &'a Job<'a>,
     scoring: Scoring<Session>,
     answers: Vec<Answer>,
-    /// Room for a number as text.
-    id: String,
     /// By place in [`Index::answerers`].
     fingerprinters: Vec<Option<Fingerprinter>>,
     found: Found,
@@ -135,10 +131,13 @@ impl Worker<'_> {
                 value: record.value(),
             });
             let scored = self.scoring.score(given, &mut self.answers, &self.job.clock);
-            scored.map_err(|Broken(error)| self.broken(error))?;
+            scored.map_err(|Broken(error)| model_broken(self.job.answers.package(), error))?;
             for (answer, record) in self.answers.iter().zip(batch) {
+                let mut digits = Digits::default();
                 let id = match answer {
-                    Answer::Scored { decoded, .. } => id_text(decoded.id, record.value(), &mut self.id),
+                    Answer::Scored { decoded, .. } => {
+                        id_text(decoded.id, record.value().unwrap_or_default(), &mut digits)
+                    }
                     Answer::Rejected(..) | Answer::Waits(_) => None,
                 };
                 let now = match answer {
@@ -160,13 +159,6 @@ impl Worker<'_> {
         }
         Ok(())
     }
-
-    fn broken(&self, error: Option<ScoreError>) -> Fatal {
-        let why = error.map(|error| error.text).unwrap_or_default();
-        let dir = self.job.answers.package().dir.display();
-        let what = format!("model package {dir}: the model fails on row after row: {why}");
-        Fatal::new(exit::MODEL, what, "export the model anew; a plain runtime should score these rows too")
-    }
 }
 
 /// Whether the row that was scored now is the one that was scored then: its fingerprint under the recorded model and thresholds
@@ -186,19 +178,5 @@ fn inputs(
     match known[before.by].get_or_insert_with(make).of(scoring.row(*row)) == fingerprint {
         true => Inputs::Same,
         false => Inputs::Other,
-    }
-}
-
-/// As outputs have it.
-fn id_text<'a>(id: TransactionId, value: Option<&'a [u8]>, room: &'a mut String) -> Option<&'a [u8]> {
-    match id {
-        TransactionId::Absent => None,
-        TransactionId::Long(id) => {
-            room.clear();
-            // Writing to a string cannot fail.
-            let _ = write!(room, "{id}");
-            Some(room.as_bytes())
-        }
-        TransactionId::Text { start, len } => value?.get(start as usize..)?.get(..len as usize),
     }
 }

@@ -11,3 +11,4 @@ pub mod schemas;
 pub mod secret;
 pub mod settings;
 pub mod topics;
+pub mod words;

@@ -41,6 +41,12 @@ impl Hasher for Scatter {
     }
 }
 
+/// Hashes below it are a share of all, in millionths; `u64::MAX` for a million.
+pub fn share_below(per_million: u32) -> u64 {
+    let share = u128::from(per_million.min(1_000_000));
+    u64::try_from((share << 64) / 1_000_000).unwrap_or(u64::MAX)
+}
+
 /// A number with its bits mixed (`fmix64`, the last step of MurmurHash3): neighbours come out independent. Part of the
 /// product's promise: a change would sample other records.
 pub fn mixed(mut hash: u64) -> u64 {

@@ -2,20 +2,11 @@
 
 use std::fmt::Write;
 
+use crate::values::words::escaped;
+
 /// Text as HTML, in elements and in attributes.
 pub fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            other => out.push(printable(other)),
-        }
-    }
-    out
+    escaped(text, printable)
 }
 
 /// Text as a terminal may have it: no sequence that moves a cursor or hides what follows.

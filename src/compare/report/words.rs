@@ -1,17 +1,6 @@
 //! Numbers for people.
 
-/// With a comma at every third digit.
-pub fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
+pub use crate::values::words::count;
 
 /// `1 record`, `2,000 records`.
 pub fn counted(n: u64, one: &str, many: &str) -> String {

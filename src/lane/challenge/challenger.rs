@@ -15,7 +15,8 @@ use crate::failpoint::{self, Hang};
 use crate::lane::scoring::{Answer, Given, Scoring};
 use crate::observe::cells::held;
 use crate::observe::challengers::ChallengerStats;
-use crate::values::challenge::Challenged;
+use crate::values::challenge::{Challenged, NoScore};
+use crate::values::record::Decision;
 
 /// How long it waits for records at a time while rows are under way, and how long without.
 const REPORTS_WAIT: Duration = Duration::from_millis(10);
@@ -128,14 +129,10 @@ impl<M: Scorer, K: Challenges, C: Clock> Challenger<M, K, C> {
     fn count(&mut self, block: &Sampled, entries: &[Entry]) {
         let mut comparison = held(&self.stats.comparison);
         for (entry, answer) in entries.iter().zip(&self.answers) {
-            let after = match *answer {
-                Answer::Scored { score, decision, .. } => compare::Answer { score, decision },
-                Answer::Rejected(reject, _) => {
-                    self.stats.failed[reject.index()].add(1);
-                    continue;
-                }
-                Answer::Waits(_) => {
-                    self.stats.failed[Reject::REASONS].add(1);
+            let after = match said(*answer) {
+                Ok((score, decision)) => compare::Answer { score, decision },
+                Err(why) => {
+                    self.stats.failed[why.map_or(Reject::REASONS, Reject::index)].add(1);
                     continue;
                 }
             };
@@ -149,17 +146,12 @@ impl<M: Scorer, K: Challenges, C: Clock> Challenger<M, K, C> {
 
     /// Waits for the sink where that is full: whoever waits for this challenger is nobody.
     fn write(&mut self, block: &Sampled, entry: &Entry, answer: Answer, challenged_us: i64) -> Result<(), Fatal> {
-        let answer = match answer {
-            Answer::Scored { score, decision, .. } => Ok((score, decision)),
-            Answer::Rejected(reject, _) => Err(Some(reject)),
-            Answer::Waits(_) => Err(None),
-        };
         let row = Challenged {
             position: entry.position,
             source_timestamp_ms: entry.source_timestamp_ms,
             payload: block.value(entry),
             id: entry.id,
-            answer,
+            answer: said(answer),
             champion: entry.champion,
             epoch: entry.epoch,
             received_us: entry.received_us,
@@ -202,5 +194,14 @@ impl<M: Scorer, K: Challenges, C: Clock> Challenger<M, K, C> {
             self.hear(SINK_WAIT)?;
         }
         Ok(())
+    }
+}
+
+/// The score and what follows from it, or why there is none.
+fn said(answer: Answer) -> Result<(f64, Decision), NoScore> {
+    match answer {
+        Answer::Scored { score, decision, .. } => Ok((score, decision)),
+        Answer::Rejected(reject, _) => Err(Some(reject)),
+        Answer::Waits(_) => Err(None),
     }
 }

@@ -9,7 +9,7 @@ use crate::lane::score::{Batch, Verdict};
 use crate::observe::challengers::ChallengerStats;
 use crate::values::limits::{CHALLENGE_LINGER, nanoseconds};
 use crate::values::record::Position;
-use crate::values::scatter::mixed;
+use crate::values::scatter::{mixed, share_below};
 
 /// What one challenger gets of a lane.
 pub struct Tap {
@@ -24,8 +24,7 @@ pub struct Tap {
 /// A tap, and the challenger's end of it.
 pub fn tap(sample_per_million: u32, needs_header: bool, stats: Arc<ChallengerStats>) -> (Tap, Emptied) {
     let (filling, emptying) = queue();
-    let share = u128::from(sample_per_million.min(1_000_000));
-    let sample_below = u64::try_from((share << 64) / 1_000_000).unwrap_or(u64::MAX);
+    let sample_below = share_below(sample_per_million);
     (Tap { filling, open: None, sample_below, needs_header, stats }, Emptied(emptying))
 }
 
@@ -123,10 +122,9 @@ mod tests {
 
     #[test]
     fn the_sample_has_its_size_in_each_partition_and_never_changes() {
-        let below = |share: u128| u64::try_from((share << 64) / 1_000_000).unwrap();
         for partition in 0..4 {
             let hashes = (0..100_000).map(|offset| sample_hash(Position { partition, offset }));
-            let sampled = hashes.filter(|hash| *hash < below(10_000)).count();
+            let sampled = hashes.filter(|hash| *hash < share_below(10_000)).count();
             assert!((900..1_100).contains(&sampled), "{sampled}");
         }
         assert_eq!(

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::load::report::scale::Scale;
+use crate::values::words::escaped;
 
 const WIDTH: f64 = 880.0;
 const HEIGHT: f64 = 300.0;
@@ -163,20 +164,7 @@ fn put_row(row: &Row, out: &mut String) {
     }
 }
 
-/// Text as HTML, in elements and in attributes.
+/// Text as HTML, in elements and in attributes. No control character belongs on a page.
 pub fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            // No control character belongs on a page.
-            other if other.is_control() => out.push('\u{fffd}'),
-            other => out.push(other),
-        }
-    }
-    out
+    escaped(text, |character| if character.is_control() { '\u{fffd}' } else { character })
 }

@@ -3,6 +3,8 @@
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+pub use crate::values::words::count;
+
 /// Quantiles of a histogram, in the unit that the field's name says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Quantiles {
@@ -53,19 +55,6 @@ impl<T: Serialize> Serialize for Named<T> {
 
 /// Groups of names and values, in reading order: what a reader of a result must know.
 pub type Facts = Named<Named<String>>;
-
-/// With a comma at every third digit.
-pub fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
 
 /// `1 record`, `2,000 records`.
 pub fn records(n: u64) -> String {
