@@ -263,9 +263,11 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "writes the sample pages and their texts to the folder COMPARE_PAGE, to be looked at"]
+    #[ignore = "writes the sample pages and their texts to be looked at: to the folder COMPARE_PAGE, or to target/compare"]
     fn write_the_samples() {
-        let folder = std::path::PathBuf::from(std::env::var_os("COMPARE_PAGE").expect("COMPARE_PAGE names a folder"));
+        let own = concat!(env!("CARGO_MANIFEST_DIR"), "/target/compare");
+        let folder = std::path::PathBuf::from(std::env::var_os("COMPARE_PAGE").unwrap_or_else(|| own.into()));
+        std::fs::create_dir_all(&folder).unwrap();
         for (name, report) in [("passed", sample::report()), ("failed", sample::failed())] {
             let write =
                 |ending: &str, text: String| std::fs::write(folder.join(format!("{name}.{ending}")), text).unwrap();
