@@ -62,8 +62,14 @@ pub enum Reject {
     NonFiniteFeature(u16),
     /// A feature that cannot be held by the tensor's type, or breaks a limit of its declaration.
     FeatureOutOfRange(u16),
-    /// The model failed on this row alone, after its batch failed.
+    /// The model takes no such row.
+    ModelRefused,
+    /// The model failed on this row: alone, after its batch failed, or with all others since it is not to be had.
     ModelFailed,
+    /// The model did not answer in time.
+    ModelTimedOut,
+    /// The model's answer is none that its package's contract speaks of.
+    BadAnswer,
     /// The model answered NaN or an infinity.
     NonFiniteScore,
     /// The model answered outside 0..=1.
@@ -75,11 +81,17 @@ pub enum Reject {
     /// A symbol that the writer's enum has and the reader's has not, of a feature whose contract does not say what others
     /// mean.
     UnknownSymbol(u16),
+    /// Its deadline had passed before it was scored, and such records are shed.
+    Late,
+    /// A letter that was to be scored again, whose time was over before.
+    RetryExpired,
+    /// A record of the topic of retries that is no letter, or one about another topic.
+    NoLetter,
 }
 
 impl Reject {
     /// Number of distinct reasons: the size of per-reason counters.
-    pub const REASONS: usize = 24;
+    pub const REASONS: usize = 30;
 
     /// All reasons in index order, for metrics that must show zeros too.
     pub const ALL: [Reject; Self::REASONS] = [
@@ -107,6 +119,12 @@ impl Reject {
         Reject::UnknownSymbol(0),
         Reject::OutcomeRefused,
         Reject::GlueWireForm,
+        Reject::ModelRefused,
+        Reject::ModelTimedOut,
+        Reject::BadAnswer,
+        Reject::Late,
+        Reject::RetryExpired,
+        Reject::NoLetter,
     ];
 
     /// The one vocabulary: metric label, log field and dead-letter header.
@@ -130,12 +148,18 @@ impl Reject {
             Reject::MissingFeature(_) => "missing_feature",
             Reject::NonFiniteFeature(_) => "non_finite_feature",
             Reject::FeatureOutOfRange(_) => "feature_out_of_range",
+            Reject::ModelRefused => "model_refused",
             Reject::ModelFailed => "model_failed",
+            Reject::ModelTimedOut => "model_timed_out",
+            Reject::BadAnswer => "bad_answer",
             Reject::NonFiniteScore => "non_finite_score",
             Reject::ScoreOutOfRange => "score_out_of_range",
             Reject::OutcomeTooLarge => "outcome_too_large",
             Reject::UnknownSymbol(_) => "unknown_symbol",
             Reject::OutcomeRefused => "outcome_refused",
+            Reject::Late => "late",
+            Reject::RetryExpired => "retry_expired",
+            Reject::NoLetter => "no_letter",
         }
     }
 
@@ -162,12 +186,22 @@ impl Reject {
             Reject::MissingFeature(_) => "the model needs a value here: missing = \"reject\" in the package's contract",
             Reject::NonFiniteFeature(_) => "NaN or an infinity, which the package's contract does not take here",
             Reject::FeatureOutOfRange(_) => "the value breaks a limit of the package's contract",
-            Reject::ModelFailed => "the model failed on this row alone; these go to topics.timeouts",
+            Reject::ModelRefused => {
+                "the model takes no such row: its package's contract lets rows through that it should not"
+            }
+            Reject::ModelFailed => "the model failed on this row, or was not to be had: the log has its words",
+            Reject::ModelTimedOut => "the model did not answer within model.timeout_ms; these go to topics.timeouts",
+            Reject::BadAnswer => "the model answered something else than its package's contract says",
             Reject::NonFiniteScore => "the model answered NaN or an infinity",
             Reject::ScoreOutOfRange => "the model answered outside 0 to 1",
             Reject::OutcomeTooLarge => "the output is larger than limits.outcome_bytes_max",
             Reject::OutcomeRefused => "the broker takes no such output: the log says why",
             Reject::UnknownSymbol(_) => "a symbol that the package's contract does not know",
+            Reject::Late => "its deadline had passed before it was scored; these go to topics.timeouts",
+            Reject::RetryExpired => {
+                "its letter expired before it was due or had a score (retry_later.expires_after_ms)"
+            }
+            Reject::NoLetter => "no letter of this input: who else writes to topics.retry_later?",
         }
     }
 
@@ -198,13 +232,25 @@ impl Reject {
             Reject::UnknownSymbol(_) => 21,
             Reject::OutcomeRefused => 22,
             Reject::GlueWireForm => 23,
+            Reject::ModelRefused => 24,
+            Reject::ModelTimedOut => 25,
+            Reject::BadAnswer => 26,
+            Reject::Late => 27,
+            Reject::RetryExpired => 28,
+            Reject::NoLetter => 29,
         }
     }
 
     pub fn stage(self) -> Stage {
         match self {
-            Reject::Tombstone | Reject::Oversized => Stage::Intake,
-            Reject::ModelFailed | Reject::NonFiniteScore | Reject::ScoreOutOfRange => Stage::Score,
+            Reject::Tombstone | Reject::Oversized | Reject::RetryExpired | Reject::NoLetter => Stage::Intake,
+            Reject::ModelRefused
+            | Reject::ModelFailed
+            | Reject::ModelTimedOut
+            | Reject::BadAnswer
+            | Reject::NonFiniteScore
+            | Reject::ScoreOutOfRange
+            | Reject::Late => Stage::Score,
             Reject::OutcomeTooLarge | Reject::OutcomeRefused => Stage::Emit,
             _ => Stage::Decode,
         }

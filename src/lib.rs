@@ -12,7 +12,8 @@
 //! enriched-context -> ingest (poll, decode) -> score -> decide -> deliver -> model-outputs
 //!                       |           |            |        |         |-----> human-review (sample, band)
 //!                       |           '-- Reject --'--------'---------|-----> model-dead-letters (closed reasons)
-//!                       |                        '--------------------+-> model-timeouts (the model failed)
+//!                       |                        |     ^              |---> model-timeouts (too late)
+//!                       |                  no score, fallback         |---> retry-later (letters) -> `scorewire retry`
 //!                       |                                             '-> challengers (copies, queue) -> model-challenges
 //!                       '<-- commit <-- ledger <-- acknowledgements --'
 //! ```
@@ -58,6 +59,9 @@
 //! | desk | where the model runs on a thread of its own |
 //! | champion, challenger | the package that decides; one that answers beside it, and is only compared with it |
 //! | tap | the lane's end of a challenger's queue |
+//! | fallback, step | who decides where the model gives no score; one of its steps, the last of which is an end ([`lane::fallback`]) |
+//! | letter | a record of the topic of retries: one of the input that is to be scored again later ([`lane::letter`]) |
+//! | amendment | an output that takes the place of an earlier outcome of the same source position |
 //! | package | a model with its contract, reader's schema, thresholds and golden rows |
 //! | golden rows, golden records | inputs with expected scores; the model must give these before the first record |
 //! | journey | a record's way from the poll to the acknowledgement of its outcome |
@@ -89,7 +93,8 @@
 //!
 //! # What must never be
 //!
-//! 1. A record below the committed offset without an outcome; a record with two on an undisturbed run.
+//! 1. A record below the committed offset without an outcome (score, dead letter, letter); a record with two on an
+//!    undisturbed run, amendments aside.
 //! 2. An offset that moves before every outcome of its record is acknowledged ([`lane::ledger`]).
 //! 3. Outcomes of one partition and topic out of source order ([`lane::deliver`]); at-least-once, what a broker refused
 //!    comes behind what was sent after it (`lane::recover`).

@@ -4,6 +4,8 @@
 mod announce;
 mod challengers;
 mod decoding;
+mod fallback;
+mod fallback_words;
 mod lane_package;
 mod last_outcomes;
 mod offline;
@@ -19,7 +21,7 @@ use std::time::Duration;
 use self::announce::Why;
 use self::challengers::NodeChallenger;
 use crate::avro::encode::OutcomeForms;
-use crate::config::{Config, DeliveryMode, descriptors};
+use crate::config::{Config, DeliveryMode, Job, descriptors};
 use crate::doors::Clock;
 use crate::error::{Fatal, exit};
 use crate::kafka::cluster::{self, Inspected};
@@ -31,7 +33,7 @@ use crate::lane::clock::SystemClock;
 use crate::lane::commit::{AtLeastOnce, Commit, ExactlyOnce};
 use crate::lane::reject_report::RejectReport;
 use crate::lane::threads::{ChallengerThreads, Conductor, Lanes};
-use crate::lane::{Lane, LaneDoors, LaneSettings, OutcomeSettings, Types};
+use crate::lane::{InputSettings, Lane, LaneDoors, LanePackages, LaneSettings, OnFailure, OutcomeSettings, Types};
 use crate::model::{Model, Session};
 use crate::observe::admin::{self, AdminServer, ModelInfo, Phase};
 use crate::observe::challengers::ShownChallenger;
@@ -41,6 +43,8 @@ use crate::observe::stats::LaneStats;
 use crate::values::topics::{PartitionCounts, TopicRole};
 
 pub use challengers::{PreparedChallenger, prepare as prepare_challengers};
+pub use fallback::prepare as prepare_fallback;
+pub use fallback_words::in_words as fallback_in_words;
 pub use lane_package::package;
 pub use offline::{Fate, Offline, Outcome};
 pub use own_schemas::{OwnSchemas, newest as newest_schemas};
@@ -70,6 +74,7 @@ pub struct Node {
 pub struct Checked {
     shared: Arc<Shared>,
     schemas: decoding::Preloaded,
+    fallback_schemas: Vec<decoding::Preloaded>,
     counts: PartitionCounts,
     until: Option<Vec<i64>>,
     clock: SystemClock,
@@ -89,27 +94,28 @@ impl Checked {
         let Prepared { model, schemas } = prepared;
         let challengers = challengers::prepare(config, &clock, registry.as_ref())?;
         let challengers: Vec<NodeChallenger> = challengers.into_iter().map(NodeChallenger::of).collect();
-        let has_challengers = !challengers.is_empty();
+        let (fallback, fallback_schemas) = fallback::apart(fallback::prepare(config, &clock, registry.as_ref())?);
+        let needs = config.needs();
         let own = match &registry {
             Some(registry) => {
-                let own = OwnSchemas::find(registry, &config.topics, has_challengers)?;
+                let own = OwnSchemas::find(registry, &config.topics, needs.challenges)?;
                 registry.status.set_outcomes(own.shown());
                 own
             }
             None => OwnSchemas::default(),
         };
         let forms = own.forms;
-        let shared = Arc::new(Shared { config: config.clone(), model, challengers, registry, forms });
+        let shared = Arc::new(Shared { config: config.clone(), model, challengers, fallback, registry, forms });
         let Inspected { partitions: counts, brokers } =
-            cluster::inspect(&config.kafka, &config.topics, has_challengers, INSPECT_TIMEOUT)?;
+            cluster::inspect(&config.kafka, &config.topics, needs, INSPECT_TIMEOUT)?;
         if let Some(shortage) =
             descriptors::shortage(descriptors::limit(), (config.lanes.len(), config.challengers.len()), brokers)
         {
             tracing::warn!("{shortage}");
         }
         starting::fix(config, counts, &own)?;
-        let until = if until_end { Some(starting::end_offsets(config, counts[TopicRole::Input])?) } else { None };
-        Ok(Checked { shared, schemas, counts, until, clock })
+        let until = if until_end { Some(starting::end_offsets(config, counts)?) } else { None };
+        Ok(Checked { shared, schemas, fallback_schemas, counts, until, clock })
     }
 
     /// Opens the admin port and starts the lanes.
@@ -117,7 +123,7 @@ impl Checked {
     /// # Errors
     /// What the machine refuses; nothing has been taken from Kafka then.
     pub fn start(self) -> Result<Node, Fatal> {
-        let Checked { shared, schemas, counts, until, clock } = self;
+        let Checked { shared, schemas, fallback_schemas, counts, until, clock } = self;
         let (config, until_end) = (&shared.config, until.is_some());
         let stats: Vec<Arc<LaneStats>> = config.lanes.iter().map(|_| Arc::new(LaneStats::default())).collect();
         let phase = Arc::new(Phase::default());
@@ -129,12 +135,14 @@ impl Checked {
         lanes.report_rejects(RejectReport::new(stats.clone(), config.dead_letters.alarm_share_per_million, share));
         let (desk, plans) = schemas.desk(&stats);
         lanes.start_schemas(desk)?;
+        let fallback_plans = fallback::start_schemas(&lanes, fallback_schemas, &stats)?;
         let mut challengers = ChallengerThreads::default();
-        for (index, ((lane, stats), plans)) in config.lanes.iter().zip(&stats).zip(plans).enumerate() {
+        let plans = plans.into_iter().zip(fallback_plans);
+        for (index, ((lane, stats), (plans, fallback))) in config.lanes.iter().zip(&stats).zip(plans).enumerate() {
             let (shared, until, lane_stats) = (Arc::clone(&shared), until.clone(), Arc::clone(stats));
             let (name, stats) = (format!("lane-{index}"), Arc::clone(stats));
             let taps = shared.start_challengers((index, counts, clock), &shown, &mut challengers)?;
-            let inputs = LaneInputs { index, counts, until, stats: lane_stats, plans, clock, taps };
+            let inputs = LaneInputs { index, counts, until, stats: lane_stats, plans, fallback, clock, taps };
             match config.delivery {
                 DeliveryMode::AtLeastOnce => lanes.start(name, lane.cores, stats, move || {
                     let commit = AtLeastOnce::new(&shared.config.limits);
@@ -272,6 +280,8 @@ struct LaneInputs {
     until: Option<Vec<i64>>,
     stats: Arc<LaneStats>,
     plans: decoding::Plans,
+    /// For the packages of the fallback.
+    fallback: Vec<decoding::Plans>,
     clock: SystemClock,
     taps: Taps,
 }
@@ -281,6 +291,8 @@ struct Shared {
     config: Config,
     model: Model,
     challengers: Vec<NodeChallenger>,
+    /// By the package steps of the fallback.
+    fallback: Vec<Model>,
     registry: Option<Registry>,
     forms: OutcomeForms,
 }
@@ -291,12 +303,20 @@ impl Shared {
         LaneSettings {
             node: config.kafka.node.clone(),
             lane: u32::try_from(lane).unwrap_or(u32::MAX),
-            topic: config.topics.input().clone(),
-            input_partitions: counts[TopicRole::Input],
+            input: InputSettings {
+                topic: config.topics.input().clone(),
+                partitions: counts[TopicRole::Input],
+                letters: config.job == Job::Retry,
+            },
             outcomes: OutcomeSettings { forms: self.forms, outputs: config.outputs },
             review: config.review.clone(),
             dead_letters: config.dead_letters.clone(),
-            deadline: config.deadline,
+            on_failure: OnFailure {
+                deadline: config.deadline,
+                model_timeout: config.model.timeout,
+                fallback: config.fallback.clone(),
+                retry: config.retry,
+            },
             limits: config.limits.clone(),
             layout: config.layout,
             out_of_range: config.out_of_range,
@@ -329,14 +349,15 @@ impl Shared {
         D: Commit<KafkaSource, KafkaSink>,
     {
         let config = &self.config;
-        let LaneInputs { index, counts, until, stats, plans, clock, taps } = inputs;
+        let LaneInputs { index, counts, until, stats, plans, fallback, clock, taps } = inputs;
         let thresholds = config.effective_thresholds(&self.model.package.thresholds);
-        let package = package(&self.model, decoding::decoder(config, plans), thresholds)?;
+        let model = package(&self.model, decoding::decoder(config, plans), thresholds)?;
+        let packages = LanePackages { model, fallback: fallback::packages(config, &self.fallback, fallback)? };
         let sink = make_sink(self, index, &counts)?;
-        let (topic, timeout) = (config.topics.input(), config.limits.offsets_timeout());
+        let (topic, timeout) = (&config.topics[config.source()], config.limits.offsets_timeout());
         let source = KafkaSource::subscribe(&config.kafka, index, topic, until.is_some(), timeout)?;
         let doors = LaneDoors { source, sink, commit, clock, stats };
-        let mut lane = Lane::build(package, self.settings(index, counts, until), doors);
+        let mut lane = Lane::build(packages, self.settings(index, counts, until), doors);
         lane.challenge(taps);
         Ok(lane)
     }

@@ -21,6 +21,8 @@ mod drain;
 mod exactly_once;
 #[path = "lane/exactly_once_property.rs"]
 mod exactly_once_property;
+#[path = "lane/fallback.rs"]
+mod fallback;
 #[path = "lane/fingerprints.rs"]
 mod fingerprints;
 #[path = "lane/flow.rs"]
@@ -39,6 +41,8 @@ mod rebalance;
 mod receipt;
 #[path = "lane/refused.rs"]
 mod refused;
+#[path = "lane/retry.rs"]
+mod retry;
 #[path = "lane/schema_desk.rs"]
 mod schema_desk;
 #[path = "lane/schema_wait.rs"]

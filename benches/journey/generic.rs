@@ -9,7 +9,7 @@ use scorewire::avro::encode::OutcomeIdentity;
 use scorewire::avro::wire::SINGLE_OBJECT_MAGIC;
 use scorewire::avro::written::Written;
 use scorewire::doors::Destination;
-use scorewire::lane::decide::DecisionPolicy;
+use scorewire::lane::policy::DecisionPolicy;
 use scorewire::lane::score::Rows;
 use scorewire::model::Model;
 use scorewire::values::record::score_of;
@@ -158,7 +158,7 @@ fn output_record(identity: &OutcomeIdentity, fingerprint: u64) -> Value {
         ("schema", schema),
         ("received_at", Value::TimestampMicros(TIMESTAMP_MS * 1_000)),
         ("scored_at", Value::TimestampMicros(TIMESTAMP_MS * 1_000)),
-        ("fallback", Value::Boolean(identity.fallback)),
+        ("fallback", Value::Boolean(identity.fallback_step.is_some())),
         ("late", Value::Boolean(false)),
         ("epoch", Value::Long(0)),
         ("fingerprint", null()),

@@ -8,7 +8,7 @@ use scorewire::avro::encode::{OutcomeEncoder, OutcomeIdentity};
 use scorewire::avro::planner::Planner;
 use scorewire::avro::schemas::SchemaDirectory;
 use scorewire::doors::{Destination, Scorer};
-use scorewire::lane::decide::DecisionPolicy;
+use scorewire::lane::policy::DecisionPolicy;
 use scorewire::lane::score::Rows;
 use scorewire::model::{Model, Session};
 use scorewire::values::record::{Decoded, Position, SchemaKey, Scored, TransactionId, score_of};
@@ -59,7 +59,7 @@ pub fn identity(model: &Model) -> OutcomeIdentity {
         model_sha256: package.sha256.clone(),
         provider: Provider::Cpu,
         topic: TOPIC.into(),
-        fallback: false,
+        fallback_step: None,
     }
 }
 
@@ -222,6 +222,7 @@ impl Way for Typed {
                 late: false,
                 epoch: 0,
                 fingerprint: None,
+                amends: None,
                 received_us: TIMESTAMP_MS * 1_000,
                 scored_us: TIMESTAMP_MS * 1_000,
             };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use scorewire::doors::{Clock, Progress, Standalone};
 use scorewire::lane::commit::AtLeastOnce;
-use scorewire::lane::{Lane, LaneDoors, LanePackage, LaneSettings, OutcomeSettings, Types};
+use scorewire::lane::{InputSettings, Lane, LaneDoors, LanePackage, LaneSettings, OnFailure, OutcomeSettings, Types};
 use scorewire::model::Session;
 use scorewire::observe::stats::LaneStats;
 use scorewire::values::limits::Limits;
@@ -99,8 +99,7 @@ fn settings(partitions: i32) -> LaneSettings {
     LaneSettings {
         node: "bench".into(),
         lane: 0,
-        topic: TOPIC.into(),
-        input_partitions: partitions,
+        input: InputSettings { topic: TOPIC.into(), partitions, letters: false },
         outcomes: OutcomeSettings::default(),
         review: review(),
         dead_letters: DeadLetterSettings {
@@ -108,7 +107,7 @@ fn settings(partitions: i32) -> LaneSettings {
             header_style: HeaderStyle::Scorewire,
             alarm_share_per_million: 1_000_000,
         },
-        deadline: None,
+        on_failure: OnFailure::default(),
         limits: Limits::default(),
         layout: Layout::Inline,
         out_of_range: OutOfRange::default(),

@@ -7,14 +7,13 @@ use super::wire::SINGLE_OBJECT_MAGIC;
 use super::written::Written;
 use crate::values::fingerprint::Fingerprint;
 use crate::values::model::Provider;
-use crate::values::record::{Decision, ReviewReason, SchemaKey, Scored, TransactionId};
+use crate::values::record::{Amends, Decision, ReviewReason, SchemaKey, Scored, TransactionId};
 
 /// A fingerprint's branch and its bytes.
 const FINGERPRINT_BYTES_MAX: usize = 1 + size_of::<Fingerprint>();
 
-/// Fields that are null until what they are for is there: reasons, step of the fallback, amendment, remote provider,
-/// challenger.
-const PLANNED: usize = 5;
+/// Fields that are null until what they are for is there: remote provider, challenger.
+const PLANNED: usize = 2;
 
 /// Of a GUID: two nulls, its branch, its length and 36 characters.
 const SCHEMA_KEY_BYTES_MAX: usize = 2 + 1 + 1 + 36;
@@ -58,8 +57,8 @@ pub struct OutcomeIdentity {
     pub provider: Provider,
     /// The input topic.
     pub topic: String,
-    /// The scores do not come from the model.
-    pub fallback: bool,
+    /// The step of the fallback that gives the scores, where the model does not.
+    pub fallback_step: Option<String>,
 }
 
 /// Encodes the outcomes of one lane.
@@ -70,7 +69,9 @@ pub struct OutcomeEncoder {
     /// Thresholds, node, lane, model, provider and the source's topic: neighbours in the schema.
     constants: Vec<u8>,
     topic: String,
-    fallback: bool,
+    /// Whether the score is not the model's own, and what follows the fingerprint.
+    fallback: u8,
+    rest: Vec<u8>,
     /// The key of the last record's schema, and its bytes.
     schema: (SchemaKey, Vec<u8>),
 }
@@ -95,7 +96,8 @@ impl OutcomeEncoder {
             review_prefix: prefix(single, &Written::Review.schema()),
             constants,
             topic: identity.topic.clone(),
-            fallback: identity.fallback,
+            fallback: u8::from(identity.fallback_step.is_some()),
+            rest: rest(identity.fallback_step.as_deref()),
             schema: (SchemaKey::Raw, schema_key(SchemaKey::Raw, Vec::with_capacity(SCHEMA_KEY_BYTES_MAX))),
         }
     }
@@ -180,16 +182,52 @@ impl OutcomeEncoder {
         out.extend_from_slice(numbers.bytes());
         out.extend_from_slice(&self.schema.1);
 
-        let mut numbers = Gathered::<{ 3 * LONG_BYTES_MAX + 2 + FINGERPRINT_BYTES_MAX + PLANNED }>::new();
+        let mut numbers = Gathered::<{ 3 * LONG_BYTES_MAX + 2 + FINGERPRINT_BYTES_MAX }>::new();
         numbers.long(scored.received_us);
         numbers.long(scored.scored_us);
-        numbers.byte(u8::from(self.fallback));
+        numbers.byte(self.fallback);
         numbers.byte(u8::from(scored.late));
         numbers.long(i64::from(scored.epoch));
         numbers.optional_fixed(scored.fingerprint.map(|fingerprint| fingerprint.0));
-        (0..PLANNED).for_each(|_| numbers.byte(NULL));
         out.extend_from_slice(numbers.bytes());
+        match scored.amends {
+            None => out.extend_from_slice(&self.rest),
+            Some(amends) => self.amended(amends, out),
+        }
     }
+
+    /// What follows the fingerprint where this score takes the place of an earlier outcome.
+    fn amended(&self, amends: Amends<'_>, out: &mut Vec<u8>) {
+        let (before, after) = self.rest.split_at(self.rest.len() - PLANNED - 1);
+        out.extend_from_slice(before);
+        out.push(PRESENT);
+        long(out, i64::from(amends.attempt));
+        out.push(PRESENT);
+        bytes(out, amends.cause.as_bytes());
+        out.extend_from_slice(&after[1..]);
+    }
+}
+
+/// What follows the fingerprint where nothing is amended: no reasons, the step of the fallback, no amendment, and what is
+/// planned.
+fn rest(fallback_step: Option<&str>) -> Vec<u8> {
+    let mut out = vec![NULL];
+    out.extend(optional_text(fallback_step));
+    out.extend([NULL; 1 + PLANNED]);
+    out
+}
+
+/// Of the union of null and string.
+fn optional_text(text: Option<&str>) -> Vec<u8> {
+    let mut out = Vec::new();
+    match text {
+        None => out.push(NULL),
+        Some(text) => {
+            out.push(PRESENT);
+            bytes(&mut out, text.as_bytes());
+        }
+    }
+    out
 }
 
 pub(super) fn prefix(form: OutputForm, schema: &AvroSchema) -> Vec<u8> {

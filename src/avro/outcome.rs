@@ -137,7 +137,7 @@ mod tests {
             model_sha256: "00".into(),
             provider: Provider::Cpu,
             topic: topic.into(),
-            fallback: false,
+            fallback_step: None,
         })
     }
 
@@ -153,6 +153,7 @@ mod tests {
             late: false,
             epoch: 1,
             fingerprint: None,
+            amends: None,
             received_us: 1,
             scored_us: 2,
         }

@@ -27,7 +27,7 @@ pub fn execute(config: &Config, package: Option<&Package>, timeout: Duration) ->
         settings: &config.kafka,
         topics: &config.topics,
         exactly_once: config.delivery == DeliveryMode::ExactlyOnce,
-        challengers: !config.challengers.is_empty(),
+        needs: config.needs(),
         outcome_bytes: config.limits.outcome_bytes_max as u64,
         timeout,
     })?;
@@ -49,7 +49,7 @@ pub fn execute(config: &Config, package: Option<&Package>, timeout: Duration) ->
 fn registry(config: &Config, package: Option<&Package>) -> Result<Vec<Finding>, Fatal> {
     let Some(settings) = &config.schemas.registry else { return Ok(Vec::new()) };
     let client = Arc::new(Client::new(settings)?);
-    let own = node::newest_schemas(settings, &config.topics, !config.challengers.is_empty());
+    let own = node::newest_schemas(settings, &config.topics, config.needs().challenges);
     let (mut findings, newest) = registry::examine::examine(&client, config.topics.input(), &own);
     findings.extend(newest.zip(package).map(|(newest, package)| fit(&newest, package)));
     Ok(findings)

@@ -24,6 +24,7 @@ mod proof;
 mod register;
 pub mod replay;
 mod report_args;
+pub mod retry;
 pub mod run;
 pub mod schema;
 pub mod score;
@@ -69,6 +70,9 @@ enum Command {
     /// Score a stream until told to stop
     #[command(after_help = EXIT_CODES)]
     Run(run::RunArgs),
+    /// Score letters again that a fallback put off (fallback.then = "retry_later"), when they are due
+    #[command(after_help = retry::EXAMPLES)]
+    Retry(retry::RetryArgs),
     /// Show the whole journey on this machine: embedded broker, load and pipeline in one process
     #[command(after_help = EXIT_CODES)]
     Demo(demo::DemoArgs),
@@ -126,6 +130,7 @@ fn dispatch(cli: Cli) -> Result<u8, Fatal> {
     }
     match cli.command {
         Some(Command::Run(args)) => run::execute(args),
+        Some(Command::Retry(args)) => retry::execute(args),
         Some(Command::Demo(args)) => demo::execute(args),
         Some(Command::Load(args)) => load::execute(&args),
         Some(Command::Score(args)) => score::execute(&args),

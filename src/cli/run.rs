@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::config_args::ConfigArgs;
 use super::signals::Signals;
-use crate::config::descriptors;
+use crate::config::{Config, descriptors};
 use crate::error::{Fatal, exit};
 use crate::node::Checked;
 use crate::observe::log;
@@ -19,15 +19,21 @@ pub struct RunArgs {
 }
 
 pub fn execute(args: RunArgs) -> Result<u8, Fatal> {
+    run(&args.config, args.until_end, Clone::clone)
+}
+
+/// Runs a node with what `job` makes of the configuration.
+pub(super) fn run(args: &ConfigArgs, until_end: bool, job: fn(&Config) -> Config) -> Result<u8, Fatal> {
     // First of all: one that comes while a file is read or a broker waited for is heard as well.
     let signals = Signals::watch()?;
-    let loaded = args.config.load_to_run()?;
+    let loaded = args.load_to_run()?;
     log::init(&loaded.config.log)?;
     descriptors::raise();
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    let checked = signals.while_starting(|| Checked::of(&loaded.config, args.until_end))?;
+    let config = job(&loaded.config);
+    let checked = signals.while_starting(|| Checked::of(&config, until_end))?;
     let node = checked.start()?;
     if node.wait(|| signals.ask_to_stop())? {
         return Ok(exit::DONE);

@@ -7,7 +7,10 @@ use super::problem::Problem;
 use super::raw::RawConfig;
 use super::read::Reader;
 use super::security;
+use super::table::fallback;
 use crate::kafka::settings::{CLASSIC_PROPERTIES, GroupProtocol, Membership};
+use crate::values::failure::FailureClass;
+use crate::values::settings::Layout;
 
 /// librdkafka's defaults for properties that the checks need when they are not set.
 const MESSAGE_BYTES_MAX: u64 = 1_000_000;
@@ -49,12 +52,25 @@ pub fn check(reader: &mut Reader<'_>, config: &Config) {
     if config.delivery == DeliveryMode::ExactlyOnce {
         exactly_once(reader, config);
     }
-    if reader.raw.get("deadline.from").is_some() && config.deadline.is_none() {
-        reader.problem(
-            "deadline.from",
-            "has no effect without deadline.limit_ms",
-            "set deadline.limit_ms, or remove it",
-        );
+    for key in ["deadline.from", "deadline.then"] {
+        if reader.raw.get(key).is_some() && config.deadline.is_none() {
+            reader.problem(key, "has no effect without deadline.limit_ms", "set deadline.limit_ms, or remove it");
+        }
+    }
+    fallback::check(reader, config);
+    timeout(reader, config);
+}
+
+/// Time-outs of the model take a thread of its own.
+fn timeout(reader: &mut Reader<'_>, config: &Config) {
+    const KEY: &str = "model.timeout_ms";
+    if config.model.timeout.is_some() && config.layout != Layout::Dedicated {
+        let what = "a lane that calls its model itself cannot interrupt it";
+        reader.problem(KEY, what, "give lanes.layout = \"dedicated\", or remove it");
+    }
+    if config.fallback.on.has(FailureClass::TimedOut) && config.model.timeout.is_none() {
+        let what = "\"timed_out\" without model.timeout_ms: nothing times out";
+        reader.problem("fallback.on", what, "give model.timeout_ms and lanes.layout = \"dedicated\", or leave it out");
     }
 }
 
@@ -115,6 +131,10 @@ fn rules(config: &Config) -> Vec<Rule> {
             watchdog,
             "the watchdog must not end a process that waits for the open transaction of one that was killed",
         ));
+    }
+    if let Some(timeout) = config.model.timeout {
+        let why = "the watchdog must not end a process whose model is only slow";
+        rules.push(rule(("model.timeout_ms", ms(timeout)), watchdog, why));
     }
     if let Some(batch_rows) = config.model.batch_rows {
         rules.push(rule(("model.batch_rows", batch_rows as u64), rows, "the override stays within the limit"));

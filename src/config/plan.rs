@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::machine::Machine;
-use crate::kafka::settings::{GroupProtocol, KafkaSettings, Membership, WithoutOffsets};
+use crate::kafka::settings::{GroupProtocol, KafkaSettings, Membership, StartAt, WithoutOffsets};
 use crate::model::ProbeSettings;
 use crate::observe::log::{LogConfig, LogFormat};
 use crate::registry::settings::RegistrySettings;
@@ -12,10 +13,13 @@ use crate::values::limits::Limits;
 use crate::values::model::{Determinism, Provider, Trees};
 use crate::values::schemas::{OnUnknown, WireForms};
 use crate::values::settings::{
-    Cores, DeadLetterSettings, Deadline, ForwardHeaders, HeaderStyle, Layout, OutOfRange, OutputSettings,
-    PayloadPolicy, ReviewSettings, Thresholds,
+    Cores, DeadLetterSettings, Deadline, FallbackSettings, FallbackStep, ForwardHeaders, HeaderStyle, Layout,
+    OutOfRange, OutputSettings, PayloadPolicy, RetrySettings, ReviewSettings, Thresholds,
 };
-use crate::values::topics::Topics;
+use crate::values::topics::{Destination, Needs, TopicRole, Topics};
+
+/// What the group of the job that scores letters again is called behind the node's.
+pub const RETRY_GROUP_ENDS: &str = ".retry";
 
 /// Where `/metrics` and its neighbours listen unless told otherwise.
 pub const ADMIN_LISTEN: &str = "127.0.0.1:9464";
@@ -41,6 +45,8 @@ pub struct ModelConfig {
     pub batch_latency_us_max: u64,
     /// A batch cap that overrides the measured one.
     pub batch_rows: Option<usize>,
+    /// Layout `dedicated`: a batch that the model does not answer within it goes on without a score.
+    pub timeout: Option<Duration>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,9 +90,20 @@ impl DeliveryMode {
     }
 }
 
+/// What a process does with its source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Job {
+    /// Scores the input.
+    #[default]
+    Score,
+    /// Scores letters again that a fallback put off.
+    Retry,
+}
+
 /// The checked plan of a process.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
+    pub job: Job,
     pub delivery: DeliveryMode,
     pub kafka: KafkaSettings,
     /// What happens where the next records of a partition were removed unread.
@@ -104,6 +121,9 @@ pub struct Config {
     pub review: ReviewSettings,
     pub dead_letters: DeadLetterSettings,
     pub deadline: Option<Deadline>,
+    /// What happens to records that the model gives no score.
+    pub fallback: FallbackSettings,
+    pub retry: RetrySettings,
     pub forward_headers: ForwardHeaders,
     pub limits: Limits,
     /// `None`: no HTTP at all.
@@ -117,6 +137,7 @@ impl Config {
         // `model check` measures with the same.
         let probe = ProbeSettings::default();
         Config {
+            job: Job::default(),
             delivery: DeliveryMode::AtLeastOnce,
             kafka: KafkaSettings {
                 bootstrap: bootstrap.to_owned(),
@@ -144,6 +165,7 @@ impl Config {
                 batch_slice_us: probe.slice.as_micros() as u64,
                 batch_latency_us_max: probe.latency_max.as_micros() as u64,
                 batch_rows: None,
+                timeout: None,
             },
             schemas: SchemasConfig {
                 directory: None,
@@ -162,10 +184,46 @@ impl Config {
                 alarm_share_per_million: 50_000,
             },
             deadline: None,
+            fallback: FallbackSettings::default(),
+            retry: RetrySettings::default(),
             forward_headers: ForwardHeaders::All,
             limits: Limits::default(),
             admin_listen: ADMIN_LISTEN.parse().ok(),
             log: LogConfig { format: LogFormat::Text, level: "info".to_owned() },
+        }
+    }
+
+    /// The same plan for the job that scores letters again: a group of its own, which begins at the first letter. Neither
+    /// deadlines nor challengers have to do with it.
+    pub fn for_retries(&self) -> Config {
+        let mut job = Config { job: Job::Retry, deadline: None, challengers: Vec::new(), ..self.clone() };
+        job.kafka.group.push_str(RETRY_GROUP_ENDS);
+        (job.kafka.start_at, job.kafka.without_offsets) = (Some(StartAt::Earliest), WithoutOffsets::Begin);
+        job.out_of_range = OutOfRange::Stop;
+        job
+    }
+
+    /// The topic that it reads.
+    pub fn source(&self) -> TopicRole {
+        match self.job {
+            Job::Score => TopicRole::Input,
+            Job::Retry => TopicRole::For(Destination::RetryLater),
+        }
+    }
+
+    /// The packages of the fallback's steps, in their order.
+    pub fn fallback_packages(&self) -> impl Iterator<Item = &Path> {
+        self.fallback.then.iter().filter_map(|step| match step {
+            FallbackStep::Package { dir, .. } => Some(dir.as_path()),
+            _ => None,
+        })
+    }
+
+    /// Which topics it needs that others do not.
+    pub fn needs(&self) -> Needs {
+        Needs {
+            retry_later: self.job == Job::Retry || self.fallback.then.contains(&FallbackStep::RetryLater),
+            challenges: !self.challengers.is_empty(),
         }
     }
 

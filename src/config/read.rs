@@ -65,11 +65,16 @@ impl<'a> Reader<'a> {
 
     /// A path; a relative one in the file starts at the file's directory, elsewhere at the working directory.
     pub fn path(&mut self, key: &str) -> Option<PathBuf> {
-        let path = PathBuf::from(self.text(key)?);
+        let path = self.text(key)?;
+        Some(self.resolved(key, &path))
+    }
+
+    /// A path of this key: in a file it starts at the file's directory.
+    pub fn resolved(&self, key: &str, path: &str) -> PathBuf {
         let from_file = matches!(self.raw.origin(key), Origin::File { .. });
         match &self.raw.file_directory {
-            Some(directory) if from_file => Some(directory.join(path)),
-            _ => Some(path),
+            Some(directory) if from_file => directory.join(path),
+            _ => PathBuf::from(path),
         }
     }
 

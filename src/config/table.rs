@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 pub(super) mod challengers;
 mod draft;
+pub(super) mod fallback;
 mod kafka;
 mod key;
 mod kinds;
@@ -52,6 +53,8 @@ pub const SECTIONS: &[Section] = &[
     outcomes::REVIEW,
     outcomes::DEAD_LETTERS,
     outcomes::DEADLINE,
+    fallback::FALLBACK,
+    fallback::RETRY_LATER,
     outcomes::HEADERS,
     limits::LIMITS,
     operations::ADMIN,

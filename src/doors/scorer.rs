@@ -5,13 +5,37 @@ use std::time::Duration;
 
 use ndarray::ArrayView2;
 
-/// What a model that did not answer can answer.
+use crate::values::failure::FailureClass;
+
+/// What became of a call that brought no scores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScoreErrorKind {
-    /// Other rows: each is tried alone.
-    Rows,
-    /// Nothing for now, whatever the rows are. Said by models that are elsewhere.
+    /// The model takes no such rows, now or ever. Each is tried alone.
+    Refused,
+    /// The model failed on the call. Each row is tried alone.
+    Failed,
+    /// It answered, and not as its contract says. Each row is tried alone.
+    BadAnswer,
+    /// It did not answer in time. No row is tried again: others have waited for long enough.
+    TimedOut,
+    /// It is not to be had for now, whatever the rows are. Said by models that are elsewhere.
     Unavailable,
+}
+
+impl ScoreErrorKind {
+    pub fn class(self) -> FailureClass {
+        match self {
+            ScoreErrorKind::Refused => FailureClass::Refused,
+            ScoreErrorKind::Failed | ScoreErrorKind::Unavailable => FailureClass::Failed,
+            ScoreErrorKind::BadAnswer => FailureClass::BadAnswer,
+            ScoreErrorKind::TimedOut => FailureClass::TimedOut,
+        }
+    }
+
+    /// Whether other rows may fare better.
+    pub fn is_of_rows(self) -> bool {
+        !matches!(self, ScoreErrorKind::TimedOut | ScoreErrorKind::Unavailable)
+    }
 }
 
 /// A batch that the model did not answer.
@@ -25,12 +49,16 @@ pub struct ScoreError {
 }
 
 impl ScoreError {
-    pub fn rows(text: impl Into<String>) -> ScoreError {
-        ScoreError { kind: ScoreErrorKind::Rows, retry_after: None, text: text.into() }
+    pub fn new(kind: ScoreErrorKind, text: impl Into<String>) -> ScoreError {
+        ScoreError { kind, retry_after: None, text: text.into() }
+    }
+
+    pub fn failed(text: impl Into<String>) -> ScoreError {
+        ScoreError::new(ScoreErrorKind::Failed, text)
     }
 
     pub fn unavailable(text: impl Into<String>, retry_after: Option<Duration>) -> ScoreError {
-        ScoreError { kind: ScoreErrorKind::Unavailable, retry_after, text: text.into() }
+        ScoreError { retry_after, ..ScoreError::new(ScoreErrorKind::Unavailable, text) }
     }
 }
 

@@ -7,6 +7,9 @@ use super::{Destination, SourceRecord};
 use crate::error::Fatal;
 use crate::values::record::{Ack, Described, Tag, described_by};
 
+/// How names of headers begin that dead letters and letters to be scored again have.
+const OF_AN_EARLIER_OUTCOME: &[u8] = b"__scorewire.";
+
 /// Key or value of an outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part<'a> {
@@ -49,7 +52,8 @@ impl Outgoing<'_> {
     /// source goes, and nowhere else; of the others those that `chosen` names.
     pub fn takes(&self, name: &[u8], chosen: impl FnOnce(&[u8]) -> bool) -> bool {
         match described_by(name) {
-            _ if !self.forward => false,
+            // What an earlier outcome of the record said of itself.
+            _ if !self.forward || name.starts_with(OF_AN_EARLIER_OUTCOME) => false,
             Some(Described::Key) => self.key == Part::OfSource,
             Some(Described::Value) => self.value == Part::OfSource,
             None => chosen(name),

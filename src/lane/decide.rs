@@ -1,169 +1,125 @@
 //! From what the model answered to a decision: is it a score, where does it fall, who looks at it, does it come too late.
 
 use crate::avro::encode::OutcomeEncoder;
-use crate::doors::SourceRecord;
+use crate::doors::{Clock, Scorer, SourceRecord};
 use crate::error::Reject;
+use crate::lane::fallback::{Climbed, Ladder, StopGuard};
+use crate::lane::policy::{DecisionPolicy, IdText};
 use crate::lane::score::{Batch, Decided, Verdict};
+use crate::values::failure::FailureClass;
 use crate::values::fingerprint::Fingerprinter;
-use crate::values::record::{Decision, ReviewReason, score_of};
-use crate::values::scatter::{mixed, share_below};
-use crate::values::settings::{Deadline, DeadlineFrom, ReviewSettings, Thresholds};
+use crate::values::record::score_of;
 
 /// The stage between the model and the producer.
-pub struct Decide {
+pub struct Decide<M> {
     policy: DecisionPolicy,
     /// Where outputs carry fingerprints.
     fingerprinter: Option<Fingerprinter>,
+    /// Who decides where the model gives no score.
+    ladder: Option<Ladder<M>>,
+    stop: StopGuard,
     /// The text of a transaction's id.
     id: Vec<u8>,
 }
 
-impl Decide {
-    pub fn new(policy: DecisionPolicy, fingerprinter: Option<Fingerprinter>) -> Decide {
-        Decide { policy, fingerprinter, id: Vec::with_capacity(256) }
+impl<M: Scorer> Decide<M> {
+    /// Ends the process after so many failures in a row that nobody else decides on.
+    pub fn new(policy: DecisionPolicy, fingerprinter: Option<Fingerprinter>, failures_max: u32) -> Decide<M> {
+        let (stop, id) = (StopGuard::new(failures_max), Vec::with_capacity(256));
+        Decide { policy, fingerprinter, ladder: None, stop, id }
     }
 
-    /// Turns each row of a batch that is back from the model into a decision or a reject.
-    pub fn batch<R: SourceRecord>(&mut self, batch: &mut Batch<R>, encoder: &OutcomeEncoder) {
-        let (rows, policy, fingerprinter) = (&batch.rows, &self.policy, self.fingerprinter.as_ref());
+    pub(super) fn fall_back(&mut self, ladder: Ladder<M>) {
+        self.ladder = Some(ladder);
+    }
+
+    /// The lane stands still since its model gives no scores.
+    pub(super) fn is_holding(&self) -> bool {
+        self.ladder.as_ref().is_some_and(Ladder::is_holding)
+    }
+
+    /// Whether the model is to be asked again now.
+    pub(super) fn asks_now(&self, now_ns: u64) -> bool {
+        self.ladder.as_ref().is_some_and(|ladder| ladder.asks_now(now_ns))
+    }
+
+    /// The batch that was held may go.
+    pub(super) fn let_go(&mut self) {
+        if let Some(ladder) = &mut self.ladder {
+            ladder.let_go();
+        }
+    }
+
+    /// Takes late records out of the rows of a batch that is about to go to the model, where such records are shed.
+    pub(super) fn shed<R: SourceRecord>(&self, batch: &mut Batch<R>, now_us: i64) {
+        if !self.policy.sheds() {
+            return;
+        }
+        let mut kept = 0;
         for item in &mut batch.items {
-            item.late = policy.is_late(item.record.timestamp_ms(), item.receipt.us, rows.started_us);
             let Verdict::Row(row) = item.verdict else { continue };
-            let answer = if rows.failed.binary_search(&row).is_ok() {
-                Err(Reject::ModelFailed)
+            if self.policy.is_late(item.record.timestamp_ms(), item.receipt.us, now_us) {
+                item.late = true;
+                item.verdict = Verdict::Rejected(Reject::Late);
             } else {
-                score_of(rows.scores[row])
-            };
-            item.verdict = answer.map_or_else(Verdict::Rejected, |score| {
-                let fingerprint = fingerprinter.map(|maker| maker.of(rows.features.row(row)));
-                let mut decided = Decided { score, decision: policy.decide(score), review: None, fingerprint };
-                if policy.needs_id(decided.decision) {
-                    encoder.write_id_text(&item.scored(&decided, rows.scored_us), &mut self.id);
+                batch.rows.features.copy_row(row, kept);
+                item.verdict = Verdict::Row(kept);
+                kept += 1;
+            }
+        }
+        batch.rows.filled = kept;
+    }
+
+    /// Turns each row of a batch that is back from the model into a decision, a reject or what the fallback makes of it.
+    pub(super) fn batch<R: SourceRecord>(
+        &mut self,
+        batch: &mut Batch<R>,
+        encoder: &OutcomeEncoder,
+        clock: &impl Clock,
+    ) -> Climbed {
+        let (rows, policy, fingerprinter) = (&batch.rows, &self.policy, self.fingerprinter.as_ref());
+        let mut id = IdText { encoder, text: &mut self.id };
+        let mut has_scored = false;
+        for (at, item) in batch.items.iter_mut().enumerate() {
+            item.late = policy.is_late(item.record.timestamp_ms(), item.receipt.us, rows.started_us);
+            let reject = match item.verdict {
+                Verdict::Row(row) => {
+                    let failure = rows.failure_of(row).map(FailureClass::reject);
+                    match failure.map_or_else(|| score_of(rows.scores[row]), Err) {
+                        Ok(score) => {
+                            let fingerprint = fingerprinter.map(|maker| maker.of(rows.features.row(row)));
+                            let decision = policy.decide(score);
+                            let decided = Decided { score, decision, review: None, fingerprint, step: 0 };
+                            let decided = policy.with_review(decided, item, rows.scored_us, &mut id);
+                            item.verdict = Verdict::Decided(decided);
+                            has_scored = true;
+                            continue;
+                        }
+                        Err(reject) => reject,
+                    }
                 }
-                decided.review = policy.review(decided.decision, &self.id);
-                Verdict::Decided(decided)
-            });
+                Verdict::Rejected(Reject::Late) => Reject::Late,
+                _ => continue,
+            };
+            if !self.ladder.as_mut().is_some_and(|ladder| ladder.take(at, reject)) {
+                item.verdict = Verdict::Rejected(reject);
+            }
         }
-    }
-}
-
-/// Thresholds, deadline and which records people look at.
-pub struct DecisionPolicy {
-    thresholds: Thresholds,
-    /// Hashes below this are sampled.
-    sample_below: u64,
-    deadline: Option<Deadline>,
-}
-
-impl DecisionPolicy {
-    pub fn new(thresholds: Thresholds, review: &ReviewSettings, deadline: Option<Deadline>) -> DecisionPolicy {
-        let sample_below = share_below(review.sample_per_million);
-        DecisionPolicy { thresholds, sample_below, deadline }
-    }
-
-    /// `score`: from [`crate::values::record::score_of`].
-    pub fn decide(&self, score: f64) -> Decision {
-        if score >= self.thresholds.decline {
-            Decision::Decline
-        } else if score >= self.thresholds.review {
-            Decision::Review
-        } else {
-            Decision::Approve
+        if has_scored {
+            self.stop.scored();
+        }
+        let has_timed_out = rows.given_up.is_some() && rows.calls_failed > 0;
+        if has_timed_out && !self.is_taken(FailureClass::TimedOut) && self.stop.is_over(1) {
+            return Climbed::Broken;
+        }
+        let mut id = IdText { encoder, text: &mut self.id };
+        match &mut self.ladder {
+            Some(ladder) => ladder.climb(batch, (&self.policy, &mut id), &mut self.stop, clock),
+            None => Climbed::Leaves,
         }
     }
 
-    /// Whether [`DecisionPolicy::review`] looks at the id.
-    fn needs_id(&self, decision: Decision) -> bool {
-        decision != Decision::Review && self.sample_below > 0
-    }
-
-    /// Everything in the review band, and a sample by the hash of the transaction's id, so that a replay samples the
-    /// same transactions.
-    pub fn review(&self, decision: Decision, id: &[u8]) -> Option<ReviewReason> {
-        if decision == Decision::Review {
-            Some(ReviewReason::Band)
-        } else if self.needs_id(decision) && sample_hash(id) < self.sample_below {
-            Some(ReviewReason::Sample)
-        } else {
-            None
-        }
-    }
-
-    /// Whether a record that is about to be scored is past its deadline.
-    pub fn is_late(&self, source_timestamp_ms: i64, received_us: i64, now_us: i64) -> bool {
-        let Some(deadline) = self.deadline else { return false };
-        let from_us = match deadline.from {
-            DeadlineFrom::Receipt => received_us,
-            DeadlineFrom::SourceTimestamp if source_timestamp_ms >= 0 => source_timestamp_ms.saturating_mul(1_000),
-            DeadlineFrom::SourceTimestamp => return false,
-        };
-        now_us.saturating_sub(from_us) > i64::try_from(deadline.limit_ms.saturating_mul(1_000)).unwrap_or(i64::MAX)
-    }
-}
-
-/// 64-bit FNV-1a with a final avalanche (MurmurHash3's `fmix64`): ids that differ in their last digit only are
-/// sampled independently. Part of the product's promise: changing it changes who is sampled.
-pub fn sample_hash(id: &[u8]) -> u64 {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for &byte in id {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    }
-    mixed(hash)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::values::settings::PayloadPolicy;
-
-    fn policy(sample_per_million: u32, deadline: Option<Deadline>) -> DecisionPolicy {
-        let thresholds = Thresholds { review: 0.2, decline: 0.8, version: "t".into() };
-        DecisionPolicy::new(thresholds, &ReviewSettings { sample_per_million, payload: PayloadPolicy::Omit }, deadline)
-    }
-
-    #[test]
-    fn thresholds_belong_to_the_stricter_decision() {
-        let policy = policy(0, None);
-        for (score, decision) in [
-            (0.0, Decision::Approve),
-            (0.199_999, Decision::Approve),
-            (0.2, Decision::Review),
-            (0.799_999, Decision::Review),
-            (0.8, Decision::Decline),
-            (1.0, Decision::Decline),
-        ] {
-            assert_eq!(policy.decide(score), decision, "{score}");
-        }
-    }
-
-    #[test]
-    fn the_sample_has_its_size_and_the_band_is_whole() {
-        let sampled = |share| {
-            let policy = policy(share, None);
-            (0..100_000).filter(|n: &u32| policy.review(Decision::Approve, n.to_string().as_bytes()).is_some()).count()
-        };
-        assert_eq!(sampled(0), 0);
-        assert_eq!(sampled(1_000_000), 100_000);
-        let one_percent = sampled(10_000);
-        assert!((900..1_100).contains(&one_percent), "{one_percent}");
-        assert_eq!(policy(0, None).review(Decision::Review, b"x"), Some(ReviewReason::Band));
-    }
-
-    #[test]
-    fn the_sample_hash_never_changes() {
-        assert_eq!(sample_hash(b""), 0xefd0_1f60_ba99_2926);
-        assert_eq!(sample_hash(b"tx-1"), sample_hash(b"tx-1"));
-        assert_ne!(sample_hash(b"tx-1"), sample_hash(b"tx-2"));
-    }
-
-    #[test]
-    fn lateness_counts_from_where_it_was_said() {
-        let source = policy(0, Some(Deadline { limit_ms: 50, from: DeadlineFrom::SourceTimestamp }));
-        assert!(!source.is_late(1_000, 0, 1_050_000));
-        assert!(source.is_late(1_000, 0, 1_050_001));
-        assert!(!source.is_late(-1, 0, i64::MAX), "no timestamp, no deadline");
-        let receipt = policy(0, Some(Deadline { limit_ms: 50, from: DeadlineFrom::Receipt }));
-        assert!(receipt.is_late(0, 1_000_000, 1_050_001));
-        assert!(!receipt.is_late(0, 1_000_000, 1_050_000));
+    fn is_taken(&self, class: FailureClass) -> bool {
+        self.ladder.as_ref().is_some_and(|ladder| ladder.takes(class.reject()))
     }
 }

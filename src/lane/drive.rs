@@ -11,16 +11,17 @@
 
 use std::time::Duration;
 
-use crate::doors::{Clock, Group, ScoreError, ScoreErrorKind, Sink, Source};
+use crate::doors::{Clock, Group, ScoreError, Sink, Source};
 use crate::error::{Fatal, exit};
 use crate::failpoint::{self, Point};
 use crate::lane::challenge::Taps;
 use crate::lane::commit::{Commit, Round};
 use crate::lane::decide::Decide;
 use crate::lane::deliver::{Deliver, HandedOver};
+use crate::lane::fallback::Climbed;
 use crate::lane::ingest::{Closed, Decoding, Ingest, Permission};
 use crate::lane::ledger::{Flow, Ledger};
-use crate::lane::score::{Desk, RowBatch, Score, ScorerGone};
+use crate::lane::score::{Desk, Item, Score, ScorerGone, Verdict};
 use crate::lane::state::membership::Membership;
 use crate::lane::state::shutdown::Shutdown;
 use crate::lane::telemetry::Telemetry;
@@ -34,7 +35,7 @@ pub struct Lane<T: LaneTypes> {
     // Field order: whatever holds records is dropped before the source, whose client is freed after the last of them.
     pub(super) score: Score<RecordOf<T>, T::Scorer, T::Clock>,
     pub(super) ingest: Ingest<RecordOf<T>>,
-    pub(super) decide: Decide,
+    pub(super) decide: Decide<T::Scorer>,
     pub(super) deliver: Deliver<T::Sink>,
     pub(super) source: T::Source,
     pub(super) commit: T::Commit,
@@ -69,7 +70,9 @@ impl<T: LaneTypes> Lane<T> {
         if self.deliver.is_stuck() {
             // First what the broker said meanwhile: a partition that went back gets nothing more of this batch.
             acknowledged = self.settle()?;
-            if !self.commit.is_broken() {
+            if self.decide.is_holding() {
+                self.ask_again()?;
+            } else if !self.commit.is_broken() {
                 self.hand_over()?;
             }
         }
@@ -217,17 +220,61 @@ impl<T: LaneTypes> Lane<T> {
     pub fn advance(&mut self) -> Result<(), Fatal> {
         while !self.deliver.is_stuck() && self.commit.takes_outcomes() {
             self.telemetry.stats.doing.set(Doing::Model);
+            if self.score.goes_now() {
+                self.decide.shed(self.score.open(), self.clock.wall_us());
+            }
             if !self.score.advance(&self.clock).map_err(|ScorerGone| scoring_thread_gone())? {
                 break;
             }
-            self.telemetry.count_scored(self.score.leaving());
             failpoint::pass(Point::AfterScore);
-            check_answer(&self.score.leaving().rows, self.limits.model_failures_max)?;
-            self.decide.batch(self.score.leaving(), self.deliver.encoder());
-            self.deliver.begin();
-            self.telemetry.stats.doing.set(Doing::Producing);
-            self.commit.begin(self.deliver.sink())?;
-            self.hand_over()?;
+            self.decide_leaving()?;
+        }
+        Ok(())
+    }
+
+    /// Decides the leaving batch and hands it over, unless it waits for the model.
+    fn decide_leaving(&mut self) -> Result<(), Fatal> {
+        let batch = self.score.leaving();
+        self.telemetry.count_scored(batch);
+        let is_broken = batch.rows.broken;
+        let climbed =
+            if is_broken { Climbed::Broken } else { self.decide.batch(batch, self.deliver.encoder(), &self.clock) };
+        if climbed == Climbed::Broken {
+            return Err(model_failed(self.limits.model_failures_max, batch.rows.error.as_ref()));
+        }
+        self.telemetry.show_fallback(batch, climbed);
+        self.deliver.stick(climbed == Climbed::Held);
+        if climbed == Climbed::Held { Ok(()) } else { self.let_leave() }
+    }
+
+    /// The leaving batch is decided.
+    fn let_leave(&mut self) -> Result<(), Fatal> {
+        self.deliver.begin();
+        self.telemetry.stats.doing.set(Doing::Producing);
+        self.commit.begin(self.deliver.sink())?;
+        self.hand_over()
+    }
+
+    /// The leaving batch waits for its model: that is asked once more, when it is time.
+    fn ask_again(&mut self) -> Result<(), Fatal> {
+        if !self.score.is_asking_again() {
+            let (batch, ledger) = (self.score.leaving(), &self.ledger);
+            let waits =
+                |item: &Item<RecordOf<T>>| matches!(item.verdict, Verdict::Row(_)) && ledger.has(item.assignment);
+            if !batch.items.iter().any(waits) {
+                // Its partitions went meanwhile, and with them whoever waits.
+                self.decide.let_go();
+                self.telemetry.stats.model_paused_since_ms.set(0);
+                self.deliver.stick(false);
+                return self.let_leave();
+            }
+            if !self.decide.asks_now(self.clock.now_ns()) {
+                return Ok(());
+            }
+        }
+        self.telemetry.stats.doing.set(Doing::Model);
+        if self.score.ask_again(&self.clock).map_err(|ScorerGone| scoring_thread_gone())? {
+            self.decide_leaving()?;
         }
         Ok(())
     }
@@ -264,7 +311,8 @@ impl<T: LaneTypes> Lane<T> {
     /// What a commit is made with now.
     pub(super) fn commit_round(&mut self, now_ns: u64) -> (&mut T::Commit, Round<'_, T::Source, T::Sink>) {
         let round = Round {
-            is_handed_over: !self.deliver.is_stuck(),
+            // Nothing of a batch that waits for its model is handed over yet.
+            is_handed_over: !self.deliver.is_stuck() || self.decide.is_holding(),
             is_taken_in: self.ingest.is_taken_in(),
             is_awaited: self.group.is_revoking() || self.shutdown.is_stopping(),
             source: &mut self.source,
@@ -282,25 +330,13 @@ pub(super) fn scoring_thread_gone() -> Fatal {
     Fatal::new(exit::INTERNAL, "the model's thread ended before its lane", "this is a bug: please report it")
 }
 
-/// Says what the model failed on.
-fn check_answer(rows: &RowBatch, failures_max: u32) -> Result<(), Fatal> {
-    if rows.calls_failed == 0 && !rows.broken {
-        return Ok(());
-    }
-    let calls = rows.calls_failed;
-    let error = rows.error.as_ref().map_or("", |error| &error.text);
-    match &rows.error {
-        Some(ScoreError { kind: ScoreErrorKind::Unavailable, retry_after, .. }) => {
-            tracing::warn!(calls, error, ?retry_after, "the model is not to be had; its rows go out as failed");
-        }
-        _ => tracing::warn!(calls, error, "the model failed; rows were tried one by one"),
-    }
-    if !rows.broken {
-        return Ok(());
-    }
-    Err(Fatal::new(
+/// The model failed too often in a row: nothing of the batch goes out.
+fn model_failed(times: u32, error: Option<&ScoreError>) -> Fatal {
+    let error = error.map_or("no answer in time", |error| &error.text);
+    Fatal::new(
         exit::MODEL,
-        format!("the model failed {failures_max} times in a row: {error}"),
-        "nothing of the last batch went out; check the model package with `scorewire model check`",
-    ))
+        format!("the model failed {times} times in a row: {error}"),
+        "nothing of the last batch went out; check the model package with `scorewire model check`; [fallback] says who \
+         decides while a model fails",
+    )
 }

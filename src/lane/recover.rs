@@ -115,6 +115,7 @@ impl<T: LaneTypes> Lane<T> {
                     "the broker refuses the copy for review: the output goes without"
                 }
                 (What::Output, _) => "the broker refuses the output: the record becomes a dead letter",
+                (What::Letter, _) => "the broker refuses the letter: the record becomes a dead letter",
                 (What::DeadLetter, Resort::Nothing) => {
                     "the broker refuses the stub: the partition stops before this record"
                 }

@@ -4,9 +4,9 @@
 use crate::avro::decoder::{Decoder, Stop};
 use crate::doors::{Clock, ScoreError, Scorer};
 use crate::error::Reject;
-use crate::lane::build::LanePackage;
-use crate::lane::decide::DecisionPolicy;
-use crate::lane::score::{Model, RowBatch, Rows};
+use crate::lane::package::LanePackage;
+use crate::lane::policy::DecisionPolicy;
+use crate::lane::score::{Model, Patience, RowBatch, Rows};
 use crate::values::record::{Decision, Decoded, score_of};
 use crate::values::settings::{PayloadPolicy, ReviewSettings, Thresholds};
 
@@ -55,9 +55,9 @@ enum Stopped {
 }
 
 impl<M: Scorer> Scoring<M> {
-    pub fn new(package: LanePackage<M>, payload_bytes_max: usize, model_failures_max: u32) -> Scoring<M> {
+    pub fn new(package: LanePackage<M>, payload_bytes_max: usize, patience: Patience) -> Scoring<M> {
         let cap = package.batch_rows.max(1);
-        let model = Model::new(package.scorer, model_failures_max);
+        let model = Model::new(package.scorer, patience);
         let rows = RowBatch { features: Rows::new(model.width(), cap), scores: vec![0.0; cap], ..RowBatch::default() };
         Scoring {
             decoder: package.decoder,
@@ -156,8 +156,8 @@ impl<M: Scorer> Scoring<M> {
             Err(Stopped::Rejected(reject)) => return Answer::Rejected(reject, None),
             Err(Stopped::Waits(at)) => return Answer::Waits(at),
         };
-        if self.rows.failed.binary_search(&row).is_ok() {
-            return Answer::Rejected(Reject::ModelFailed, Some(decoded));
+        if let Some(class) = self.rows.failure_of(row) {
+            return Answer::Rejected(class.reject(), Some(decoded));
         }
         match score_of(self.rows.scores[row]) {
             Ok(score) => Answer::Scored { row, decoded, score, decision: self.policy.decide(score) },

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use ndarray::ArrayView2;
 
-use crate::doors::{ScoreError, Scorer};
+use crate::doors::{ScoreError, ScoreErrorKind, Scorer};
 use crate::error::{Fatal, exit};
 use crate::model::open::{
     AnswerShape, Placement, SessionSettings, builder, check_outlets, choose_way_back, fixed_rows, learn_shape,
@@ -254,7 +254,7 @@ impl Session {
                 &many[..]
             }
         };
-        self.runner.run(rows, shape).map_err(|error| ScoreError::rows(error.to_string()))?;
+        self.runner.run(rows, shape).map_err(|error| ScoreError::new(kind(&error), error.to_string()))?;
         match self.runner.answers() {
             Answers::Single(answers) => self.answer.read(answers, scores),
             Answers::Double(answers) => self.answer.read(answers, scores),
@@ -278,6 +278,15 @@ impl Session {
     }
 }
 
+/// ONNX Runtime calls arguments invalid that a kernel cannot take, such as an index outside the table that it is for: the same
+/// row is refused whenever it comes.
+fn kind(error: &ort::Error) -> ScoreErrorKind {
+    match error.code() {
+        ort::ErrorCode::InvalidArgument => ScoreErrorKind::Refused,
+        _ => ScoreErrorKind::Failed,
+    }
+}
+
 impl Scorer for Session {
     fn width(&self) -> usize {
         self.opened.width
@@ -287,7 +296,7 @@ impl Scorer for Session {
         let (count, width) = rows.dim();
         let Opened { width: wanted, rows_max, rows_fixed, settings: SessionSettings { alone, .. }, .. } = *self.opened;
         let Some(values) = rows.to_slice().filter(|_| width == wanted && scores.len() >= count) else {
-            return Err(ScoreError::rows(format!(
+            return Err(ScoreError::failed(format!(
                 "a batch of {count} x {width} (contiguous: {}) with room for {} scores does not fit a model of {} features",
                 rows.is_standard_layout(),
                 scores.len(),

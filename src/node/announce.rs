@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::fallback_words::in_words;
 use super::starting::pairs;
 use crate::config::{Config, show};
 use crate::doors::Progress;
@@ -11,20 +12,20 @@ use crate::kafka;
 use crate::model::Model;
 use crate::observe::dead_letter_share::Totals;
 use crate::observe::stats::{LaneStats, held};
-use crate::values::topics::{Destination, PartitionCounts, TopicRole};
+use crate::values::topics::{Destination, PartitionCounts};
 
 /// One line with all that identifies the process, when everything is checked and the lanes are about to start.
 pub(super) fn start(config: &Config, model: &Model, counts: PartitionCounts, admin: Option<std::net::SocketAddr>) {
     let (kafka, topics, package) = (&config.kafka, &config.topics, &model.package);
-    let lanes = config.lanes.len();
+    let (lanes, source) = (config.lanes.len(), config.source());
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         commit = env!("SCOREWIRE_COMMIT"),
         node = %kafka.node,
         group = %kafka.group,
         bootstrap = %kafka.bootstrap,
-        input = %topics.input(),
-        partitions = counts[TopicRole::Input],
+        input = %topics[source],
+        partitions = counts[source],
         outputs = %topics[Destination::Outputs],
         review = %topics[Destination::Review],
         dead_letters = %topics[Destination::DeadLetters],
@@ -41,10 +42,11 @@ pub(super) fn start(config: &Config, model: &Model, counts: PartitionCounts, adm
         admin = %admin.map_or_else(|| "off".to_owned(), |address| format!("http://{address}/")),
         "scorewire starts: starting lanes"
     );
-    if lanes > usize::try_from(counts[TopicRole::Input]).unwrap_or(0) {
+    tracing::info!("{}", in_words(config, config.effective_thresholds(&package.thresholds)));
+    if lanes > usize::try_from(counts[source]).unwrap_or(0) {
         tracing::warn!(
             lanes,
-            partitions = counts[TopicRole::Input],
+            partitions = counts[source],
             "more lanes than partitions: some will stay idle. Lower lanes.count, or add partitions"
         );
     }

@@ -14,6 +14,7 @@ use crate::error::Fatal;
 use crate::kafka::producer::ChallengeSink;
 use crate::lane::challenge::{Challenger, ChallengerPackage, Emptied, Tap, Taps, tap};
 use crate::lane::clock::SystemClock;
+use crate::lane::score::Patience;
 use crate::lane::scoring::Scoring;
 use crate::lane::threads::ChallengerThreads;
 use crate::model::{Model, Session};
@@ -144,8 +145,11 @@ impl Shared {
         let thresholds = config.effective_thresholds(&challenger.model.package.thresholds);
         let limits = &config.limits;
         // However often it fails: nothing else does then.
-        let scoring =
-            Scoring::new(package(&challenger.model, decoder, thresholds)?, limits.payload_bytes_max, u32::MAX);
+        let scoring = Scoring::new(
+            package(&challenger.model, decoder, thresholds)?,
+            limits.payload_bytes_max,
+            Patience::ends_after(u32::MAX),
+        );
         let identity = ChallengeIdentity {
             name: challenger.config.name.clone(),
             challenger: challenger.rival(config),

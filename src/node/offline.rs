@@ -13,6 +13,7 @@ use crate::avro::wire::detect;
 use crate::config::Config;
 use crate::error::{Fatal, Reject};
 use crate::lane::clock::SystemClock;
+use crate::lane::score::Patience;
 use crate::lane::scoring::{Answer, Broken, Given, Scoring};
 use crate::model::{Package, Session};
 use crate::values::record::{Decision, Decoded};
@@ -54,7 +55,7 @@ impl Offline {
         let Decoding { decoder, accept } = decoding::offline(config, &model.package, schemas, writer)?;
         let package = package(&model, decoder, config.effective_thresholds(&model.package.thresholds))?;
         let limits = &config.limits;
-        let scoring = Scoring::new(package, limits.payload_bytes_max, limits.model_failures_max);
+        let scoring = Scoring::new(package, limits.payload_bytes_max, Patience::ends_after(limits.model_failures_max));
         Ok(Offline { scoring, accept, answers: Vec::new(), clock: SystemClock::new(), package: model.package })
     }
 

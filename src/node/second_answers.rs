@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::doors::ScoreError;
 use crate::error::{Fatal, exit};
 use crate::lane::ingest;
+use crate::lane::score::Patience;
 use crate::lane::scoring::Scoring;
 use crate::model::{Model, Package, Session};
 use crate::values::record::SchemaKey;
@@ -66,7 +67,7 @@ impl SecondAnswers {
     /// When ONNX Runtime opens no further session.
     pub fn scoring(&self) -> Result<Scoring<Session>, Fatal> {
         let package = package(&self.model, self.plans.decoder(self.accept), &self.thresholds)?;
-        Ok(Scoring::new(package, self.payload_bytes_max, self.model_failures_max))
+        Ok(Scoring::new(package, self.payload_bytes_max, Patience::ends_after(self.model_failures_max)))
     }
 }
 

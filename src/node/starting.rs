@@ -9,11 +9,12 @@ use crate::config::Config;
 use crate::error::{Fatal, exit};
 use crate::kafka::cluster::starting_offsets::{self, GroupOffsets, Held, Kept};
 use crate::kafka::settings::{StartAt, WithoutOffsets};
-use crate::values::topics::{Destination, PartitionCounts, TopicRole};
+use crate::values::topics::{Destination, PartitionCounts};
 
 /// The ends of the input now, as a reader at `read_committed` sees them.
-pub(super) fn end_offsets(config: &Config, partitions: i32) -> Result<Vec<i64>, Fatal> {
-    let kept = starting_offsets::kept(&config.kafka, config.topics.input(), partitions)?;
+pub(super) fn end_offsets(config: &Config, counts: PartitionCounts) -> Result<Vec<i64>, Fatal> {
+    let source = config.source();
+    let kept = starting_offsets::kept(&config.kafka, &config.topics[source], counts[source])?;
     Ok(kept.into_iter().map(|kept| kept.end).collect())
 }
 
@@ -22,8 +23,8 @@ pub(super) fn end_offsets(config: &Config, partitions: i32) -> Result<Vec<i64>, 
 /// # Errors
 /// [`exit::CONFIG`] where somebody has to say where to begin; [`exit::UNAVAILABLE`] when the cluster does not answer.
 pub(super) fn fix(config: &Config, counts: PartitionCounts, own: &OwnSchemas) -> Result<(), Fatal> {
-    let (kafka, topic) = (&config.kafka, config.topics.input().as_str());
-    let group = GroupOffsets::of(kafka, topic, counts[TopicRole::Input], config.limits.offsets_timeout())?;
+    let (kafka, source) = (&config.kafka, config.source());
+    let group = GroupOffsets::of(kafka, &config.topics[source], counts[source], config.limits.offsets_timeout())?;
     let held = group.held()?;
     if held.iter().any(Option::is_some) {
         tracing::info!(group = %kafka.group, offsets = text(&held), "the group goes on at its committed offsets");
@@ -34,7 +35,7 @@ pub(super) fn fix(config: &Config, counts: PartitionCounts, own: &OwnSchemas) ->
         WithoutOffsets::Refuse | WithoutOffsets::Resume => last_outcomes::find(config, counts, own)?,
     };
     let held = if outcomes.next.is_empty() {
-        let start_at = kafka.start_at.ok_or_else(|| nowhere(config, counts[TopicRole::Input]))?;
+        let start_at = kafka.start_at.ok_or_else(|| nowhere(config, counts[source]))?;
         group.fix(|kept| Ok(begin(kept, start_at)))?
     } else {
         if kafka.without_offsets == WithoutOffsets::Refuse {

@@ -23,6 +23,8 @@ impl AdminState {
             let lanes = self.lanes.iter().enumerate();
             lanes.filter_map(|(lane, stats)| Some(format!("lane {lane}: {}", of_lane(stats)?))).collect()
         };
+        alarms.extend(each(&|stats| self.model_paused(stats)));
+        alarms.extend(each(&|stats| self.falls_back(stats)));
         alarms.extend(each(&|stats| self.intake_paused(stats)));
         alarms.extend(held(&self.dead_letter_share).alarm.clone());
         alarms.extend(each(&|stats| {
@@ -49,6 +51,27 @@ impl AdminState {
             stats.in_flight_bytes.get(),
             self.limits.in_flight_records_max,
             self.limits.in_flight_bytes_max
+        ))
+    }
+
+    fn model_paused(&self, stats: &LaneStats) -> Option<String> {
+        let since_ms = i64::try_from(stats.model_paused_since_ms.get()).ok().filter(|since| *since > 0)?;
+        Some(format!(
+            "the lane has been standing still for {}: its model gives no scores, and fallback.then says \"pause\"; the log \
+             has the model's words",
+            lasted(since_ms, self.wall_ms())
+        ))
+    }
+
+    fn falls_back(&self, stats: &LaneStats) -> Option<String> {
+        let since_ms = i64::try_from(stats.fallback_since_ms.get()).ok().filter(|since| *since > 0)?;
+        let steps = stats.fallbacks_by_step().filter(|(_, decisions)| *decisions > 0);
+        let steps: Vec<String> = steps.map(|(step, decisions)| format!("{step} {decisions}")).collect();
+        Some(format!(
+            "the model has scored nothing for {}, and the fallback decides (decisions since start: {}); the log has the \
+             model's words",
+            lasted(since_ms, self.wall_ms()),
+            if steps.is_empty() { "none".to_owned() } else { steps.join(", ") }
         ))
     }
 }

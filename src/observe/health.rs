@@ -64,7 +64,7 @@ impl AdminState {
                 problems.extend(self.out_of_contact(lane, stats));
                 problems.extend(held(&stats.no_input).as_ref().map(|why| format!("lane {lane}: {why}")));
             }
-            let stalled = self.sink_stalled(stats);
+            let stalled = self.lasts(&stats.sink_stalled_since_ms);
             if stalled > self.limits.sink_stall_unready {
                 problems.push(format!("lane {lane}: no outcome acknowledged for {} ms", stalled.as_millis()));
             }

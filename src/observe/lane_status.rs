@@ -72,7 +72,12 @@ pub(super) fn reviews(_: &AdminState, stats: &LaneStats) -> Value {
     by_name(ReviewReason::ALL.iter().map(|of| (of.name(), stats.reviews[of.index()].get())))
 }
 
-fn by_name(counts: impl Iterator<Item = (&'static str, u64)>) -> Value {
+/// By the steps of the configuration; empty without a fallback.
+pub(super) fn fallbacks(_: &AdminState, stats: &LaneStats) -> Value {
+    by_name(stats.fallbacks_by_step())
+}
+
+fn by_name<'a>(counts: impl Iterator<Item = (&'a str, u64)>) -> Value {
     counts.map(|(name, count)| (name.to_owned(), count.into())).collect::<Map<_, _>>().into()
 }
 
@@ -86,7 +91,15 @@ pub(super) fn duty_cycle_us(_: &AdminState, stats: &LaneStats) -> Value {
 }
 
 pub(super) fn sink_stalled(state: &AdminState, stats: &LaneStats) -> Value {
-    state.sink_stalled(stats).as_secs_f64().into()
+    state.lasts(&stats.sink_stalled_since_ms).as_secs_f64().into()
+}
+
+pub(super) fn fallback_seconds(state: &AdminState, stats: &LaneStats) -> Value {
+    state.lasts(&stats.fallback_since_ms).as_secs_f64().into()
+}
+
+pub(super) fn model_paused_seconds(state: &AdminState, stats: &LaneStats) -> Value {
+    state.lasts(&stats.model_paused_since_ms).as_secs_f64().into()
 }
 
 /// `null` before the first time.

@@ -161,7 +161,26 @@ pub(super) fn duty_cycle_max_seconds(scrape: &Scrape<'_>, series: &mut Series<'_
 }
 
 pub(super) fn sink_stalled_seconds(scrape: &Scrape<'_>, series: &mut Series<'_>) -> fmt::Result {
-    each_lane(scrape, |lane, stats| series.gauge(&[lane], scrape.state.sink_stalled(stats).as_secs_f64()))
+    each_lane(scrape, |lane, stats| {
+        series.gauge(&[lane], scrape.state.lasts(&stats.sink_stalled_since_ms).as_secs_f64())
+    })
+}
+
+/// No series without a fallback.
+pub(super) fn fallbacks(scrape: &Scrape<'_>, series: &mut Series<'_>) -> fmt::Result {
+    each_lane(scrape, |lane, stats| {
+        stats.fallbacks_by_step().try_for_each(|(step, decisions)| series.count(&[lane, step], decisions))
+    })
+}
+
+pub(super) fn fallback_seconds(scrape: &Scrape<'_>, series: &mut Series<'_>) -> fmt::Result {
+    each_lane(scrape, |lane, stats| series.gauge(&[lane], scrape.state.lasts(&stats.fallback_since_ms).as_secs_f64()))
+}
+
+pub(super) fn model_paused_seconds(scrape: &Scrape<'_>, series: &mut Series<'_>) -> fmt::Result {
+    each_lane(scrape, |lane, stats| {
+        series.gauge(&[lane], scrape.state.lasts(&stats.model_paused_since_ms).as_secs_f64())
+    })
 }
 
 pub(super) fn step_latency_seconds(scrape: &Scrape<'_>, series: &mut Series<'_>) -> fmt::Result {

@@ -104,9 +104,9 @@ impl AdminState {
         Duration::from_nanos(self.clock.now_ns().saturating_sub(self.started_ns))
     }
 
-    /// How long a lane's outcomes have been waiting without any acknowledgement.
-    pub fn sink_stalled(&self, stats: &LaneStats) -> Duration {
-        match stats.sink_stalled_since_ms.get() {
+    /// How long something has lasted whose begin stands in a mark of wall-clock milliseconds; nothing where that is 0.
+    pub fn lasts(&self, mark: &Mark) -> Duration {
+        match mark.get() {
             0 => Duration::ZERO,
             since => {
                 let now_ms = u64::try_from(self.wall_ms()).unwrap_or(0);

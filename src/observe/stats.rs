@@ -16,6 +16,9 @@ use crate::values::record::{Decision, ReviewReason};
 
 pub use crate::observe::cells::held;
 
+/// Steps of a fallback at most.
+pub const FALLBACK_STEPS_MAX: usize = 4;
+
 /// How a partition of a lane stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PartitionState {
@@ -103,6 +106,8 @@ macro_rules! lane_stats {
             pub joined: AtomicBool,
             /// The lane has left in order, or for good.
             pub ended: AtomicBool,
+            /// The steps of its fallback, as outputs name them.
+            pub fallback_steps: OnceLock<Vec<String>>,
             /// Why the lane cannot go on, from the moment it knows: its clients may still be there.
             pub failure: OnceLock<String>,
             /// Bounded runs: whether every assigned partition is finished up to its end.
@@ -140,6 +145,12 @@ impl LaneStats {
             return Some(format!("has finished no duty cycle for {ms} ms: it is {}", self.doing.get().words()));
         }
         silent(self.model_busy_since_ms.get()).map(|ms| format!("has had a batch at its model for {ms} ms"))
+    }
+
+    /// The steps of the fallback, and the decisions of each.
+    pub fn fallbacks_by_step(&self) -> impl Iterator<Item = (&str, u64)> {
+        let steps = self.fallback_steps.get().into_iter().flatten();
+        steps.map(String::as_str).zip(self.fallbacks.iter().map(Counter::get))
     }
 
     /// The lane cannot go on. Its first reason stays.

@@ -11,7 +11,7 @@
 //! `late` in the object `records`. What has no `in` stores nothing of its own, and what has no `=>` is not in `/status`.
 //!
 //! Counters partition the input; per lane, whenever it is quiet,
-//! `records_received = records_scored + sum(records_rejected) + records_handed_back + records_in_flight`.
+//! `records_received = records_scored + sum(records_rejected) + records_deferred + records_handed_back + records_in_flight`.
 
 /// Hands the whole table to a macro, which takes of it what it is there for.
 macro_rules! metrics {
@@ -20,6 +20,8 @@ macro_rules! metrics {
 numbers {
     records_received: Counter "Records taken from the source" in received => 10 "records.received";
     records_scored: Counter "Records whose score the broker acknowledged" in scored => 11 "records.scored";
+    records_deferred: Counter "Records whose letter on topics.retry_later the broker acknowledged"
+        in deferred => 18 "records.deferred";
     records_handed_back: Counter "Records given back unfinished, to be received again"
         /// Revoked, lost or rewound. They will be received again, here or elsewhere.
         in handed_back => 14 "records.handed_back";
@@ -63,6 +65,15 @@ families {
     decisions: Counter [lane decision] "Decisions made"
         /// By [`Decision::index`]; counted when handed to the sink.
         in decisions: [Counter; Decision::ALL.len()] => 20 "decisions" by decisions;
+    fallbacks: Counter [lane step] "Decisions made by a step of the fallback"
+        /// By the step's number less one; counted when handed to the sink.
+        in fallbacks: [Counter; FALLBACK_STEPS_MAX] => 22 "fallbacks" by fallbacks;
+    fallback_seconds: Gauge [lane] "How long the fallback has been deciding without a score of the model between, 0 when all is well"
+        /// Wall clock, milliseconds, since when that is so; 0: the model scores.
+        in fallback_since_ms: Mark => 65 "fallback_seconds" by fallback_seconds;
+    model_paused_seconds: Gauge [lane] "How long the lane has been standing still since its model gives no scores, 0 when all is well"
+        /// Wall clock, milliseconds, since when that is so; 0: it does not.
+        in model_paused_since_ms: Mark => 66 "model_paused_seconds" by model_paused_seconds;
     reviews: Counter [lane reason] "Copies made for review"
         /// By [`ReviewReason::index`].
         in reviews: [Counter; ReviewReason::ALL.len()] => 21 "reviews" by reviews;

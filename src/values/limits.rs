@@ -34,6 +34,17 @@ pub const KEPT_SCHEMAS_MAX: usize = 10_000;
 /// How long a sampled record waits for others before its challenger gets them: so much rarer is its thread woken.
 pub const CHALLENGE_LINGER: Duration = Duration::from_millis(5);
 
+/// How long a model that has failed too often in a row rests before it is tried again, where somebody else decides
+/// meanwhile: so long at first, twice as long after each try that fails, up to the other.
+pub const MODEL_REST_MIN: Duration = Duration::from_millis(10);
+pub const MODEL_REST_MAX: Duration = Duration::from_secs(1);
+
+/// A model that fails on and on is told of so often in the log.
+pub const MODEL_FAILURES_TOLD_EVERY: Duration = Duration::from_secs(1);
+
+/// How often a lane that stands still since its model gives no scores asks it again.
+pub const HOLD_ASKS_EVERY: Duration = Duration::from_millis(10);
+
 /// A challenger that is at one block of records for so long is shown as hanging.
 pub const CHALLENGER_HANGS: Duration = Duration::from_secs(5);
 

@@ -187,6 +187,15 @@ impl ReviewReason {
     }
 }
 
+/// That a score takes the place of an earlier outcome of the same record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Amends<'a> {
+    /// 1 for the first time that the record was scored again.
+    pub attempt: i32,
+    /// Why the earlier outcome was no score of the model.
+    pub cause: &'a str,
+}
+
 /// Everything about one scored record that the output record tells and that differs from record to record.
 #[derive(Clone, Copy, Debug)]
 pub struct Scored<'a> {
@@ -204,6 +213,7 @@ pub struct Scored<'a> {
     pub epoch: u32,
     /// Of its row; `None` where outputs carry none.
     pub fingerprint: Option<Fingerprint>,
+    pub amends: Option<Amends<'a>>,
     /// Wall clock, microseconds since the epoch; received is when it was polled.
     pub received_us: i64,
     pub scored_us: i64,

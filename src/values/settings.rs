@@ -1,5 +1,12 @@
 //! What the stages are told by the configuration, already checked.
 
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::values::failure::FailureClasses;
+use crate::values::record::Decision;
+
 /// Scores at or above `decline` are declined, at or above `review` reviewed, the rest approved.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Thresholds {
@@ -7,6 +14,19 @@ pub struct Thresholds {
     pub decline: f64,
     /// Travels on every output, so that a decision can be explained later.
     pub version: String,
+}
+
+impl Thresholds {
+    /// `score`: from [`crate::values::record::score_of`].
+    pub fn decide(&self, score: f64) -> Decision {
+        if score >= self.decline {
+            Decision::Decline
+        } else if score >= self.review {
+            Decision::Review
+        } else {
+            Decision::Approve
+        }
+    }
 }
 
 /// Whether a copy of the transaction's bytes goes along.
@@ -56,11 +76,86 @@ pub enum DeadlineFrom {
     Receipt,
 }
 
-/// When a decision counts as late. Late records are flagged; shedding them is a later, separate choice.
+/// What becomes of a late record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum WhenLate {
+    /// The model decides, and the output says that it is late.
+    #[default]
+    Flag,
+    /// The model is not asked: it is for those that are not late yet.
+    Shed,
+}
+
+/// When a decision counts as late, and what follows from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadline {
     pub limit_ms: u64,
     pub from: DeadlineFrom,
+    pub then: WhenLate,
+}
+
+/// A step of the fallback: who decides, or what happens, where the model gives no score.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FallbackStep {
+    /// The model of this directory's package, as the configuration spells it. What it gives no score goes on to the next step.
+    Package { dir: PathBuf, said: String },
+    /// This score, whatever the record says.
+    Score(f64),
+    /// A letter on the topic of what is scored again later.
+    RetryLater,
+    /// A dead letter on the topic of time-outs.
+    Timeouts,
+    /// Nothing: the lane stands still, and asks its model again and again.
+    Pause,
+    /// A dead letter, and the end of the process after too many in a row.
+    Stop,
+}
+
+impl FallbackStep {
+    /// Whether no record goes past it.
+    pub fn is_end(&self) -> bool {
+        !matches!(self, FallbackStep::Package { .. })
+    }
+}
+
+impl fmt::Display for FallbackStep {
+    /// As the configuration and outputs spell it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FallbackStep::Package { said, .. } => write!(f, "package:{said}"),
+            FallbackStep::Score(score) => write!(f, "score:{score}"),
+            FallbackStep::RetryLater => f.write_str("retry_later"),
+            FallbackStep::Timeouts => f.write_str("timeouts"),
+            FallbackStep::Pause => f.write_str("pause"),
+            FallbackStep::Stop => f.write_str("stop"),
+        }
+    }
+}
+
+/// The fallback: for which failures, and its steps in order. The last one is an end; without steps there is none.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FallbackSettings {
+    pub on: FailureClasses,
+    pub then: Vec<FallbackStep>,
+}
+
+/// What letters say that are scored again later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetrySettings {
+    /// From the failure to the next try.
+    pub delay: Duration,
+    /// Tries after the first one.
+    pub attempts_max: u32,
+    /// From the record's own timestamp to when a score is of no use any more.
+    pub expires_after: Duration,
+}
+
+impl Default for RetrySettings {
+    /// What the configuration reference documents.
+    fn default() -> RetrySettings {
+        let (delay, expires_after) = (Duration::from_secs(60), Duration::from_secs(3_600));
+        RetrySettings { delay, attempts_max: 5, expires_after }
+    }
 }
 
 /// Which headers of the source record travel to its outcomes.

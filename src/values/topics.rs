@@ -2,20 +2,37 @@
 
 use std::ops::{Index, IndexMut};
 
+use crate::error::Reject;
+
 /// Which output topic an outcome is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Destination {
     Outputs,
     Review,
     DeadLetters,
-    /// Model failures and, where shedding is on, missed deadlines: apart from poison.
+    /// What the model did not answer in time and, where such records are shed, what came too late for it.
     Timeouts,
+    /// Letters to be scored again: of nodes whose fallback has them.
+    RetryLater,
 }
 
 impl Destination {
     /// In the order of [`TOPICS`].
-    pub const ALL: [Destination; 4] =
-        [Destination::Outputs, Destination::Review, Destination::DeadLetters, Destination::Timeouts];
+    pub const ALL: [Destination; 5] = [
+        Destination::Outputs,
+        Destination::Review,
+        Destination::DeadLetters,
+        Destination::Timeouts,
+        Destination::RetryLater,
+    ];
+
+    /// Where the dead letter of such a record goes.
+    pub fn of(reject: Reject) -> Destination {
+        match reject {
+            Reject::ModelTimedOut | Reject::Late => Destination::Timeouts,
+            _ => Destination::DeadLetters,
+        }
+    }
 }
 
 /// What a topic is for.
@@ -61,6 +78,25 @@ impl TopicRole {
     }
 }
 
+/// Those of the topics that only some nodes need.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    pub retry_later: bool,
+    pub challenges: bool,
+}
+
+impl Needs {
+    /// The topics that a node with these needs writes, in the order of [`TOPICS`].
+    pub fn written(self) -> impl Iterator<Item = TopicRole> {
+        TOPICS.iter().map(|topic| topic.role).filter(move |role| match role {
+            TopicRole::Input => false,
+            TopicRole::For(Destination::RetryLater) => self.retry_later,
+            TopicRole::For(_) => true,
+            TopicRole::Challenges => self.challenges,
+        })
+    }
+}
+
 /// A topic of a node.
 pub struct Topic {
     pub role: TopicRole,
@@ -81,8 +117,8 @@ impl Topic {
     }
 }
 
-/// Every topic of a node. That of challenges is used only where the node has some.
-pub const TOPICS: &[Topic; 6] = &[
+/// Every topic of a node; [`Needs`] says which of them it uses.
+pub const TOPICS: &[Topic; 7] = &[
     Topic {
         role: TopicRole::Input,
         key: "topics.input",
@@ -119,7 +155,16 @@ pub const TOPICS: &[Topic; 6] = &[
         key: "topics.timeouts",
         default: "model-timeouts",
         words: "time-outs",
-        reference: "\n# Records that the model itself failed on, apart from poison.",
+        reference: "
+# Records that the model did not answer in time (model.timeout_ms) and, where deadline.then = \"shed\", late ones.",
+    },
+    Topic {
+        role: TopicRole::For(Destination::RetryLater),
+        key: "topics.retry_later",
+        default: "retry-later",
+        words: "retry later",
+        reference: "
+# Letters that `scorewire retry` scores again after their delay. Needed only where fallback.then ends in \"retry_later\".",
     },
     Topic {
         role: TopicRole::Challenges,
@@ -188,7 +233,9 @@ mod tests {
             assert_eq!((topic.role.place(), topic.role.key()), (place, topic.key));
             assert_ne!(topic.name(), topic.key);
         }
-        assert_eq!(Destination::ALL.map(|to| TopicRole::from(to).place()), [1, 2, 3, 4]);
-        assert_eq!(TopicRole::Challenges.place(), 5);
+        assert_eq!(Destination::ALL.map(|to| TopicRole::from(to).place()), [1, 2, 3, 4, 5]);
+        assert_eq!(TopicRole::Challenges.place(), 6);
+        assert_eq!(Needs::default().written().count(), 4);
+        assert_eq!(Needs { retry_later: true, challenges: true }.written().count(), 6);
     }
 }

@@ -74,7 +74,7 @@ fn decoding_and_encoding_allocate_nothing() {
         model_sha256: "00".into(),
         provider: Provider::Cpu,
         topic: "t".into(),
-        fallback: false,
+        fallback_step: None,
     };
     let mut encoder = OutcomeEncoder::new(&identity);
     let maker = Fingerprinter::new("00", "1");
@@ -96,6 +96,7 @@ fn decoding_and_encoding_allocate_nothing() {
                 late: false,
                 epoch: 0,
                 fingerprint: Some(maker.of(&row)),
+                amends: None,
                 received_us: 1,
                 scored_us: 2,
             };

@@ -129,7 +129,7 @@ impl Group for EndlessSource {
 /// Acknowledges everything with the next poll, and is full now and then.
 struct CountingSink {
     waiting: Vec<Ack>,
-    to: [u64; 4],
+    to: [u64; Destination::ALL.len()],
     bytes: usize,
     sends: u64,
 }
@@ -205,7 +205,12 @@ fn lane(layout: Layout, clock: &ManualClock, stats: &Arc<LaneStats>) -> TestLane
     setup.limits.payload_bytes_max = 1_000;
     let doors = LaneDoors {
         source: EndlessSource { kinds: kinds(), handed_out: 0, assigned: false, commit: None, commits: 0 },
-        sink: CountingSink { waiting: Vec::with_capacity(16 * BATCH), to: [0; 4], bytes: 0, sends: 0 },
+        sink: CountingSink {
+            waiting: Vec::with_capacity(16 * BATCH),
+            to: [0; Destination::ALL.len()],
+            bytes: 0,
+            sends: 0,
+        },
         commit: AtLeastOnce::new(&setup.limits),
         clock: clock.clone(),
         stats: Arc::clone(stats),

@@ -9,7 +9,7 @@ use scorewire::avro::schemas::AvroSchema;
 use scorewire::avro::written::Written;
 use scorewire::values::fingerprint::Fingerprint;
 use scorewire::values::model::Provider;
-use scorewire::values::record::{Decision, Decoded, Position, ReviewReason, SchemaKey, Scored, TransactionId};
+use scorewire::values::record::{Amends, Decision, Decoded, Position, ReviewReason, SchemaKey, Scored, TransactionId};
 
 fn identity() -> OutcomeIdentity {
     OutcomeIdentity {
@@ -23,7 +23,7 @@ fn identity() -> OutcomeIdentity {
         model_sha256: "ab".repeat(32),
         provider: Provider::Cuda,
         topic: "enriched-context".into(),
-        fallback: false,
+        fallback_step: None,
     }
 }
 
@@ -42,6 +42,7 @@ fn scored(payload: &[u8]) -> Scored<'_> {
         late: true,
         epoch: 7,
         fingerprint: None,
+        amends: None,
         received_us: 1_700_000_000_123_456,
         scored_us: 1_700_000_000_123_999,
     }
@@ -65,6 +66,9 @@ fn datum_value(schema: &AvroSchema, datum: &mut &[u8]) -> Value {
 fn at(value: &Value, path: &str) -> Value {
     let mut place = value;
     for name in path.split('.') {
+        if let Value::Union(_, inner) = place {
+            place = inner;
+        }
         let Value::Record(fields) = place else { panic!("{path} goes through {place:?}") };
         place = &fields.iter().find(|(field, _)| field == name).unwrap_or_else(|| panic!("no {path}")).1;
     }
@@ -174,13 +178,41 @@ fn what_is_absent_is_null() {
     record.source_timestamp_ms = -1;
     record.late = false;
     let mut out = Vec::new();
-    OutcomeEncoder::new(&OutcomeIdentity { fallback: true, ..identity() }).encode_output(&record, &mut out);
+    OutcomeEncoder::new(&identity()).encode_output(&record, &mut out);
     let value = read(&out, &Written::Outputs.schema());
     for path in ["transaction_id", "event_time", "source.timestamp", "schema.id", "schema.fingerprint", "schema.guid"] {
         assert_eq!(at(&value, path), Value::Null, "{path}");
     }
-    assert_eq!(at(&value, "fallback"), Value::Boolean(true));
+    for path in ["reasons", "fallback_step", "amendment", "remote", "challenger"] {
+        assert_eq!(at(&value, path), Value::Null, "{path}");
+    }
+    assert_eq!(at(&value, "fallback"), Value::Boolean(false));
     assert_eq!(at(&value, "late"), Value::Boolean(false));
+}
+
+#[test]
+fn a_step_of_the_fallback_and_an_amendment_stand_where_readers_look_for_them() {
+    let step = "package:models/small";
+    let mut encoder = OutcomeEncoder::new(&OutcomeIdentity { fallback_step: Some(step.into()), ..identity() });
+    let payload = b"\0\0\0\0\x01tx-1";
+    for amends in [None, Some(Amends { attempt: 300, cause: "model_timed_out" })] {
+        let record = Scored { amends, ..scored(payload) };
+        let mut out = Vec::new();
+        encoder.encode_output(&record, &mut out);
+        let value = read(&out, &Written::Outputs.schema());
+        assert_eq!((at(&value, "fallback"), at(&value, "fallback_step")), (Value::Boolean(true), text(step)));
+        match amends {
+            None => assert_eq!(at(&value, "amendment"), Value::Null),
+            Some(_) => {
+                assert_eq!(at(&value, "amendment.attempt"), Value::Int(300));
+                assert_eq!(at(&value, "amendment.cause"), text("model_timed_out"));
+            }
+        }
+        encoder.encode_review(&record, ReviewReason::Band, Some(payload), &mut out);
+        let copy = read(&out, &Written::Review.schema());
+        assert_eq!(at(&copy, "fallback_step"), text(step));
+        assert_eq!(at(&copy, "amendment"), at(&value, "amendment"));
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use scorewire::config::sources::{FlagValue, Sources};
 use scorewire::config::{Config, DeliveryMode, LaneConfig, Loaded, REFERENCE, show};
 use scorewire::error::{Fatal, exit};
 use scorewire::kafka::settings::{GroupProtocol, Membership, StartAt};
-use scorewire::values::settings::{Cores, Deadline, DeadlineFrom, ForwardHeaders, Layout};
+use scorewire::values::settings::{Cores, Deadline, DeadlineFrom, ForwardHeaders, Layout, WhenLate};
 use tempfile::TempDir;
 
 use super::table::{collect, uncommented};
@@ -144,7 +144,7 @@ fn each_kind_of_value_reads_from_text_as_from_toml() {
     let config = bench.load(MINIMAL, &env, &[]).unwrap().config;
     assert_eq!(config, bench.with(toml));
     assert_eq!(config.lanes.iter().map(|lane| lane.cores.lane).collect::<Vec<_>>(), [Some(4), Some(0)]);
-    assert_eq!(config.deadline, Some(Deadline { limit_ms: 1_000, from: DeadlineFrom::Receipt }));
+    assert_eq!(config.deadline, Some(Deadline { limit_ms: 1_000, from: DeadlineFrom::Receipt, then: WhenLate::Flag }));
     assert_eq!(config.forward_headers, ForwardHeaders::Only(vec!["a".to_owned(), "b".to_owned()]));
     assert_eq!(config.admin_listen, None);
 }
@@ -350,10 +350,11 @@ fn the_reference_reads_as_the_defaults_and_names_every_key() {
         let known = matches!(keys::name(key), keys::Named::Key | keys::Named::Property(..));
         assert!(known, "the reference names {key}, which is no key");
     }
-    // Its examples hold as well: only files are not here, raw_schema waits for its wire form, and a registry has one login.
+    // Its examples hold as well: only files are not here, raw_schema waits for its wire form, time-outs for their layout, and a
+    // registry has one login.
     let problems = bench.load(&full, &[], &[]).unwrap_err().problems;
     let keys = problems.iter().map(|problem| problem.key.as_str()).filter(|key| !key.contains(".registry."));
-    let absent = ["schemas.directory", "schemas.raw_schema", "kafka.properties.sasl.password_file"];
+    let absent = ["schemas.directory", "schemas.raw_schema", "model.timeout_ms", "kafka.properties.sasl.password_file"];
     assert_eq!(keys.collect::<BTreeSet<_>>(), BTreeSet::from(absent), "{problems:#?}");
 }
 

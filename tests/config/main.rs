@@ -2,6 +2,7 @@
 
 mod challengers;
 mod connection;
+mod fallback;
 mod load;
 mod machine;
 mod registry;

@@ -76,7 +76,7 @@ fn encoder() -> OutcomeEncoder {
         model_sha256: "ab".into(),
         provider: Provider::Cuda,
         topic: "in".into(),
-        fallback: false,
+        fallback_step: None,
     })
 }
 
@@ -103,6 +103,7 @@ fn datum(of: Written, fingerprint: Option<Fingerprint>) -> Vec<u8> {
         late: true,
         epoch: 9,
         fingerprint,
+        amends: None,
         received_us: 1,
         scored_us: 2,
     };

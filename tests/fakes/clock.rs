@@ -17,6 +17,11 @@ impl ManualClock {
     pub fn advance(&self, by: Duration) {
         self.0.fetch_add(u64::try_from(by.as_nanos()).unwrap(), Ordering::SeqCst);
     }
+
+    /// Wall clock, milliseconds since the epoch.
+    pub fn wall_ms(&self) -> i64 {
+        self.wall_us() / 1_000
+    }
 }
 
 impl Clock for ManualClock {

@@ -52,6 +52,10 @@ pub struct Outcome {
     pub reason: Option<String>,
     pub payload: Option<Vec<u8>>,
     pub model_version: String,
+    pub fallback: bool,
+    pub fallback_step: Option<String>,
+    /// Attempt and cause.
+    pub amendment: Option<(i64, Option<String>)>,
 }
 
 impl Outcome {
@@ -82,6 +86,14 @@ impl Outcome {
             reason: find(&record, "reason").and_then(text),
             payload: find(&record, "payload").and_then(bytes),
             model_version: text(field(field(&record, "model"), "version")).unwrap(),
+            fallback: matches!(field(&record, "fallback"), Value::Boolean(true)),
+            fallback_step: text(field(&record, "fallback_step")),
+            amendment: match field(&record, "amendment") {
+                Value::Union(_, inner) if **inner != Value::Null => {
+                    Some((number(field(inner, "attempt")), text(field(inner, "cause"))))
+                }
+                _ => None,
+            },
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ndarray::ArrayView2;
-use scorewire::doors::{ScoreError, Scorer};
+use scorewire::doors::{ScoreError, ScoreErrorKind, Scorer};
 
 /// What a row asks the model to do; travels as a feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,10 @@ pub enum Mode {
     OutOfRange,
     /// Every call that holds this row fails.
     Fail,
+    /// Every call that holds this row is refused.
+    Refuse,
+    /// Every call that holds this row is answered with something else.
+    BadAnswer,
     /// The call succeeds and leaves this row's score as it was.
     Silent,
 }
@@ -74,7 +78,7 @@ impl Scorer for FakeScorer {
             self.0.rows.lock().unwrap().push(copy);
         }
         if self.0.broken.load(Ordering::SeqCst) {
-            return Err(ScoreError::rows("the fake is told to fail"));
+            return Err(ScoreError::failed("the fake is told to fail"));
         }
         if self.0.unavailable.load(Ordering::SeqCst) {
             return Err(ScoreError::unavailable("the fake is told to be away", Some(Duration::from_secs(1))));
@@ -84,7 +88,13 @@ impl Scorer for FakeScorer {
                 mode if mode == Mode::NotANumber as i32 => f64::NAN,
                 mode if mode == Mode::Infinite as i32 => f64::INFINITY,
                 mode if mode == Mode::OutOfRange as i32 => 1.5,
-                mode if mode == Mode::Fail as i32 => return Err(ScoreError::rows("a row it cannot take")),
+                mode if mode == Mode::Fail as i32 => return Err(ScoreError::failed("a row it fails on")),
+                mode if mode == Mode::Refuse as i32 => {
+                    return Err(ScoreError::new(ScoreErrorKind::Refused, "a row it cannot take"));
+                }
+                mode if mode == Mode::BadAnswer as i32 => {
+                    return Err(ScoreError::new(ScoreErrorKind::BadAnswer, "an answer of another shape"));
+                }
                 mode if mode == Mode::Silent as i32 => *score,
                 _ => f64::from(row[0]),
             };

@@ -174,7 +174,7 @@ pub struct FakeSink {
 impl FakeSink {
     /// Every destination has as many partitions as the input, except `human-review`, which has one.
     pub fn new(journal: Journal, partitions: i32) -> FakeSink {
-        let all = [Destination::Outputs, Destination::DeadLetters, Destination::Timeouts];
+        let all = [Destination::Outputs, Destination::DeadLetters, Destination::Timeouts, Destination::RetryLater];
         let mut counts: BTreeMap<Destination2, i32> = all.map(|to| (to.into(), partitions)).into();
         counts.insert(Destination::Review.into(), 1);
         let state = SinkState {

@@ -27,7 +27,7 @@ pub type ExactlyOnceWorld = World<ExactlyOnce<ManualClock>>;
 pub fn assert_atomic(world: &ExactlyOnceWorld) {
     let sink = world.sink.state();
     let mut seen: BTreeMap<(i32, i64), usize> = BTreeMap::new();
-    for to in [Destination::Outputs, Destination::DeadLetters, Destination::Timeouts] {
+    for to in [Destination::Outputs, Destination::DeadLetters, Destination::Timeouts, Destination::RetryLater] {
         for sent in sink.visible(to) {
             *seen.entry((sent.source.partition, sent.source.offset)).or_default() += 1;
         }

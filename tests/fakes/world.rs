@@ -11,12 +11,14 @@ use scorewire::error::Fatal;
 use scorewire::lane::commit::{AtLeastOnce, Commit, ExactlyOnce};
 use scorewire::lane::schema_desk::SchemaDesk;
 use scorewire::lane::score::Desk;
-use scorewire::lane::{Lane, LaneDoors, LanePackage, LaneSettings, OutcomeSettings, Types};
+use scorewire::lane::{
+    InputSettings, Lane, LaneDoors, LanePackage, LanePackages, LaneSettings, OnFailure, OutcomeSettings, Types,
+};
 use scorewire::observe::stats::LaneStats;
 use scorewire::values::limits::Limits;
 use scorewire::values::settings::{
-    DeadLetterSettings, Deadline, HeaderStyle, Layout, OutOfRange, OutputSettings, PayloadPolicy, ReviewSettings,
-    Thresholds,
+    DeadLetterSettings, Deadline, FallbackSettings, HeaderStyle, Layout, OutOfRange, OutputSettings, PayloadPolicy,
+    RetrySettings, ReviewSettings, Thresholds,
 };
 
 use super::clock::ManualClock;
@@ -35,6 +37,8 @@ pub type FakeLane<D = AtLeastOnce> = Lane<Types<FakeSource, FakeScorer, FakeSink
 
 pub const TOPIC: &str = "enriched-context";
 pub const MODEL_VERSION: &str = "3.1.4";
+/// Of the packages of the fallback.
+pub const SMALLER_VERSION: &str = "0.1.0";
 pub const MODEL_SHA256: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 pub const THRESHOLDS_VERSION: &str = "t1";
 /// The suite of `tests/lane/` runs in layout `inline`; `lanes_dedicated.rs` runs most of its files in the other one.
@@ -61,6 +65,10 @@ pub struct Setup {
     pub dead_letter_payload: PayloadPolicy,
     pub header_style: HeaderStyle,
     pub deadline: Option<Deadline>,
+    pub fallback: FallbackSettings,
+    pub retry: RetrySettings,
+    pub is_retry: bool,
+    pub model_timeout: Option<Duration>,
     pub out_of_range: OutOfRange,
     pub until: Option<Vec<i64>>,
     pub layout: Layout,
@@ -85,6 +93,10 @@ impl Default for Setup {
             dead_letter_payload: PayloadPolicy::Raw,
             header_style: HeaderStyle::Scorewire,
             deadline: None,
+            fallback: FallbackSettings::default(),
+            retry: RetrySettings::default(),
+            is_retry: false,
+            model_timeout: None,
             out_of_range: OutOfRange::Stop,
             until: None,
             layout: LAYOUT,
@@ -118,8 +130,7 @@ impl Setup {
         LaneSettings {
             node: "node".into(),
             lane: 0,
-            topic: TOPIC.into(),
-            input_partitions: self.partitions,
+            input: InputSettings { topic: TOPIC.into(), partitions: self.partitions, letters: self.is_retry },
             outcomes: OutcomeSettings {
                 outputs: OutputSettings { fingerprint: self.fingerprint },
                 ..OutcomeSettings::default()
@@ -130,7 +141,12 @@ impl Setup {
                 header_style: self.header_style,
                 alarm_share_per_million: 1_000_000,
             },
-            deadline: self.deadline,
+            on_failure: OnFailure {
+                deadline: self.deadline,
+                model_timeout: self.model_timeout,
+                fallback: self.fallback.clone(),
+                retry: self.retry,
+            },
             limits: self.limits.clone(),
             layout: self.layout,
             out_of_range: self.out_of_range,
@@ -202,14 +218,23 @@ impl Setup {
             clock: clock.clone(),
             stats: Arc::clone(&stats),
         };
-        let package = self.package(FakeScorer(scorer.clone()), decoder);
-        let lane = Lane::build(package, self.settings(), doors);
+        let model = self.package(FakeScorer(scorer.clone()), decoder);
+        let steps = self.fallback.then.iter().filter(|step| !step.is_end());
+        let smaller = ScorerState::default();
+        let fallback = steps.map(|_| LanePackage {
+            name: "smaller".into(),
+            version: SMALLER_VERSION.into(),
+            ..self.package(FakeScorer(smaller.clone()), self.decoder(&schemas))
+        });
+        let packages = LanePackages { model, fallback: fallback.collect() };
+        let lane = Lane::build(packages, self.settings(), doors);
         World {
             setup: self,
             clock,
             source,
             sink,
             scorer,
+            smaller,
             schemas,
             stats,
             journal,
@@ -228,6 +253,8 @@ pub struct World<D: Commit<FakeSource, FakeSink> = AtLeastOnce> {
     pub source: FakeSource,
     pub sink: FakeSink,
     pub scorer: ScorerState,
+    /// Of the packages of the fallback.
+    pub smaller: ScorerState,
     pub schemas: FakeSchemas,
     pub stats: Arc<LaneStats>,
     pub journal: Journal,
@@ -315,15 +342,15 @@ impl<D: Commit<FakeSource, FakeSink>> World<D> {
         self.cycles(4);
     }
 
-    /// `received = scored + rejected + handed_back + in_flight`.
+    /// `received = scored + rejected + deferred + handed_back + in_flight`.
     pub fn check_counters(&self) {
         let stats = &self.stats;
         let [received, scored, rejected] = [stats.received.get(), stats.scored.get(), stats.rejected_total()];
-        let [back, open] = [stats.handed_back.get(), stats.in_flight_records.get()];
+        let [deferred, back, open] = [stats.deferred.get(), stats.handed_back.get(), stats.in_flight_records.get()];
         assert_eq!(
             received,
-            scored + rejected + back + open,
-            "scored {scored} + rejected {rejected} + handed back {back} + in flight {open}"
+            scored + rejected + deferred + back + open,
+            "scored {scored} + rejected {rejected} + deferred {deferred} + handed back {back} + in flight {open}"
         );
     }
 

@@ -16,7 +16,7 @@ use scorewire::kafka::cluster::{self, Inspected};
 use scorewire::kafka::producer::KafkaSink;
 use scorewire::kafka::settings::KafkaSettings;
 use scorewire::values::settings::ForwardHeaders;
-use scorewire::values::topics::{Destination, Topics};
+use scorewire::values::topics::{Destination, Needs, Topics};
 
 /// Far above what an answer takes, so that a test that passes never waits for it.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -45,7 +45,7 @@ impl Bench {
     }
 
     fn inspect(&self) -> Result<Inspected, Fatal> {
-        cluster::inspect(&self.settings, &self.topics, false, LIMIT)
+        cluster::inspect(&self.settings, &self.topics, Needs::default(), LIMIT)
     }
 
     fn kept(&self) -> Result<Vec<Kept>, Fatal> {
@@ -157,7 +157,7 @@ fn a_topic_that_has_no_leader_yet_is_asked_for_again_and_that_is_said() {
     let lines = tracing_subscriber::fmt().with_writer(move || Told(tell.clone())).finish();
     std::thread::scope(|scope| {
         let (settings, topics) = (&bench.settings, &bench.topics);
-        let inspect = || cluster::inspect(settings, topics, false, LIMIT);
+        let inspect = || cluster::inspect(settings, topics, Needs::default(), LIMIT);
         let asking = scope.spawn(move || tracing::subscriber::with_default(lines, inspect));
         let line = told.recv_timeout(LIMIT).expect("the start says what it waits for");
         assert!(line.contains("LEADER_NOT_AVAILABLE") && line.contains(&bench.topics[Destination::Outputs]), "{line}");

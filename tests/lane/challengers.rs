@@ -10,6 +10,7 @@ use scorewire::avro::encode_challenge::{ChallengeEncoder, ChallengeIdentity};
 use scorewire::doors::{Destination, ScoreError, Scorer, SourceEvent};
 use scorewire::error::Fatal;
 use scorewire::lane::challenge::{Challenger, ChallengerPackage, Taps, tap};
+use scorewire::lane::score::Patience;
 use scorewire::lane::scoring::Scoring;
 use scorewire::observe::challengers::ChallengerStats;
 use scorewire::values::challenge::Rival;
@@ -74,7 +75,7 @@ fn challenge_with<M: Scorer>(world: &mut World, challengers: Vec<(&str, M, u32)>
             topic: "enriched-context".into(),
         };
         let package = ChallengerPackage {
-            scoring: Scoring::new(package, 1 << 20, u32::MAX),
+            scoring: Scoring::new(package, 1 << 20, Patience::ends_after(u32::MAX)),
             encoder: ChallengeEncoder::new(&identity, OutputForm::SingleObject),
             input_partitions: world.setup.partitions,
         };

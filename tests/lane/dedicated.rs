@@ -13,7 +13,7 @@ use scorewire::doors::{Destination, SourceEvent};
 use scorewire::error::exit;
 use scorewire::observe::latency::Step;
 use scorewire::values::limits::Limits;
-use scorewire::values::settings::{Deadline, DeadlineFrom, Layout};
+use scorewire::values::settings::{Deadline, DeadlineFrom, Layout, WhenLate};
 
 /// A lane that owns its partitions and whose model answers by hand.
 fn world(setup: Setup) -> World {
@@ -261,8 +261,7 @@ fn a_row_that_fails_costs_its_neighbours_nothing_and_is_known_when_the_batch_is_
     }
     serve_all(&mut world);
     assert_eq!(world.offsets(Destination::Outputs, 0), [0, 2, 4]);
-    assert_eq!(world.offsets(Destination::Timeouts, 0), [1, 5]);
-    assert_eq!(world.offsets(Destination::DeadLetters, 0), [3]);
+    assert_eq!(world.offsets(Destination::DeadLetters, 0), [1, 3, 5]);
     assert!(world.outputs().iter().all(|outcome| outcome.score == outcome.offset as f64 / 8.0));
     assert_eq!(world.stats.model_failures.get(), 3);
 }
@@ -309,7 +308,7 @@ fn a_batch_that_is_back_wakes_the_lane() {
 
 #[test]
 fn the_wait_for_the_model_is_counted_and_makes_a_record_late() {
-    let deadline = Deadline { limit_ms: 30, from: DeadlineFrom::Receipt };
+    let deadline = Deadline { limit_ms: 30, from: DeadlineFrom::Receipt, then: WhenLate::Flag };
     let mut world = world(Setup { deadline: Some(deadline), ..Setup::default() });
     world.put_payments(0, 1);
     world.cycle();

@@ -14,12 +14,13 @@ use scorewire::values::limits::Limits;
 fn assert_handed_over_exactly(world: &World, partition: i32) {
     let committed = world.source.committed(partition).unwrap_or(0);
     let sink = world.sink.state();
-    let mut finished: Vec<i64> = [Destination::Outputs, Destination::DeadLetters, Destination::Timeouts]
-        .into_iter()
-        .flat_map(|to| sink.delivered(to))
-        .filter(|sent| sent.source.partition == partition)
-        .map(|sent| sent.source.offset)
-        .collect();
+    let mut finished: Vec<i64> =
+        [Destination::Outputs, Destination::DeadLetters, Destination::Timeouts, Destination::RetryLater]
+            .into_iter()
+            .flat_map(|to| sink.delivered(to))
+            .filter(|sent| sent.source.partition == partition)
+            .map(|sent| sent.source.offset)
+            .collect();
     finished.sort_unstable();
     let state = world.source.state();
     let below = state.logs[&partition].records.iter().map(|record| record.position.offset);

@@ -12,7 +12,7 @@ use scorewire::doors::Destination;
 use scorewire::error::Reject;
 use scorewire::values::limits::Limits;
 use scorewire::values::record::Decision;
-use scorewire::values::settings::{Deadline, DeadlineFrom, PayloadPolicy};
+use scorewire::values::settings::{Deadline, DeadlineFrom, PayloadPolicy, WhenLate};
 
 #[test]
 fn promise_1_every_record_leaves_as_a_score_or_as_a_dead_letter_and_never_as_both() {
@@ -209,7 +209,7 @@ fn the_review_copy_goes_before_the_output_and_leaves_the_payload_out_by_policy()
 
 #[test]
 fn a_late_record_is_scored_and_flagged() {
-    let deadline = Deadline { limit_ms: 50, from: DeadlineFrom::SourceTimestamp };
+    let deadline = Deadline { limit_ms: 50, from: DeadlineFrom::SourceTimestamp, then: WhenLate::Flag };
     let mut world = Setup { deadline: Some(deadline), ..Setup::default() }.build();
     let now_ms = fakes::clock::WALL_START_US / 1_000 + 2;
     let put = |offset: i64, timestamp_ms: i64| {

@@ -24,9 +24,8 @@ fn a_row_the_model_cannot_take_costs_its_neighbours_nothing() {
     assert_eq!(world.offsets(Destination::Outputs, 0), [0, 1, 3, 4, 5]);
     let scores: Vec<f64> = world.outputs().iter().map(|outcome| outcome.score).collect();
     assert_eq!(scores, [0.0, 0.125, 0.375, 0.5, 0.625]);
-    assert_eq!(world.offsets(Destination::Timeouts, 0), [2], "apart from poison");
-    assert!(world.dead_letters().is_empty());
-    assert_eq!(reason(&world, Destination::Timeouts, 0), "model_failed");
+    assert_eq!(world.offsets(Destination::DeadLetters, 0), [2]);
+    assert_eq!(reason(&world, Destination::DeadLetters, 0), "model_failed");
     assert_eq!(world.stats.model_failures.get(), 2, "the batch, and the row alone");
     world.settle();
     assert_eq!(world.stats.rejected[Reject::ModelFailed.index()].get(), 1);
@@ -41,7 +40,7 @@ fn a_model_that_is_not_to_be_had_is_asked_once_for_a_batch_and_the_lane_goes_on(
     let calls = world.scorer.call_count();
     world.cycle();
     assert_eq!(world.scorer.call_count() - calls, 1, "other rows would fare no better");
-    assert_eq!(world.offsets(Destination::Timeouts, 0), [0, 1, 2, 3, 4, 5]);
+    assert_eq!(world.offsets(Destination::DeadLetters, 0), [0, 1, 2, 3, 4, 5]);
     assert_eq!(world.stats.model_failures.get(), 1);
     world.scorer.unavailable.store(false, Ordering::SeqCst);
     world.put_payments(0, 2);
@@ -74,9 +73,9 @@ fn failures_in_a_row_are_counted_across_batches() {
         world.source.put(0, Payment::new("f", 0.5).mode(Mode::Fail).encode());
     }
     world.cycles(2);
-    assert_eq!(world.offsets(Destination::Timeouts, 0), [0, 1]);
+    assert_eq!(world.offsets(Destination::DeadLetters, 0), [0, 1]);
     assert_eq!(world.try_cycle().unwrap_err().code, exit::MODEL);
-    assert_eq!(world.offsets(Destination::Timeouts, 0), [0, 1], "the third was the fifth failure");
+    assert_eq!(world.offsets(Destination::DeadLetters, 0), [0, 1], "the third was the fifth failure");
 }
 
 #[test]
@@ -88,7 +87,7 @@ fn a_success_between_starts_the_count_anew() {
         world.source.put(0, Payment::new("g", 0.5).encode());
     }
     world.cycles(20);
-    assert_eq!(world.offsets(Destination::Timeouts, 0).len(), 10);
+    assert_eq!(world.offsets(Destination::DeadLetters, 0).len(), 10);
     assert_eq!(world.offsets(Destination::Outputs, 0).len(), 10);
 }
 

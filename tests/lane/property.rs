@@ -259,8 +259,7 @@ impl Run {
                 [Destination::Outputs, Destination::DeadLetters, Destination::Timeouts].map(of);
             let (expected, others) = match kind {
                 Kind::Good | Kind::Band | Kind::Waiting => (scored, dead + failed),
-                Kind::Poison | Kind::Tombstone | Kind::NotANumber => (dead, scored + failed),
-                Kind::ModelFails => (failed, scored + dead),
+                Kind::Poison | Kind::Tombstone | Kind::NotANumber | Kind::ModelFails => (dead, scored + failed),
             };
             assert!(
                 expected >= 1 && others == 0,

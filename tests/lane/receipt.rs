@@ -10,12 +10,12 @@ use crate::fakes::{Payment, Setup, World, payload};
 use scorewire::doors::Clock;
 use scorewire::observe::latency::{Step, StepTimes};
 use scorewire::values::limits::Limits;
-use scorewire::values::settings::{Deadline, DeadlineFrom};
+use scorewire::values::settings::{Deadline, DeadlineFrom, WhenLate};
 
 /// One record fits at a time: the next one is taken in when the last one's outcome is acknowledged.
 fn one_at_a_time() -> Setup {
     let limits = Limits { in_flight_bytes_max: 1, pause_after: Duration::from_secs(60), ..Limits::default() };
-    let deadline = Some(Deadline { limit_ms: 30, from: DeadlineFrom::Receipt });
+    let deadline = Some(Deadline { limit_ms: 30, from: DeadlineFrom::Receipt, then: WhenLate::Flag });
     Setup { limits, deadline, ..Setup::default() }
 }
 
@@ -107,7 +107,7 @@ fn a_record_polled_behind_one_that_waits_has_the_receipt_of_its_own_poll() {
 
 #[test]
 fn a_parked_record_keeps_its_first_receipt() {
-    let deadline = Some(Deadline { limit_ms: 100, from: DeadlineFrom::Receipt });
+    let deadline = Some(Deadline { limit_ms: 100, from: DeadlineFrom::Receipt, then: WhenLate::Flag });
     let mut world = Setup { deadline, ..Setup::default() }.build();
     let poll_us = world.clock.wall_us() + 1_000;
     put(&world, 0, Duration::ZERO, &Payment::new("parked", 0.5).schema_id(payload::PENDING_ID));

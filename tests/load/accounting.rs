@@ -194,7 +194,7 @@ fn an_output(fingerprint: Option<Fingerprint>) -> Vec<u8> {
         model_sha256: "00".into(),
         provider: Provider::Cpu,
         topic: "enriched-context".into(),
-        fallback: false,
+        fallback_step: None,
     });
     let scored = Scored {
         payload: b"\0\0\0\0\x07an-id",
@@ -210,6 +210,7 @@ fn an_output(fingerprint: Option<Fingerprint>) -> Vec<u8> {
         late: true,
         epoch: 0,
         fingerprint,
+        amends: None,
         received_us: 1,
         scored_us: 2,
     };

@@ -20,7 +20,7 @@ fn encoder(fallback: bool) -> OutcomeEncoder {
         model_sha256: "00ff".into(),
         provider: Provider::Cpu,
         topic: "in".into(),
-        fallback,
+        fallback_step: fallback.then(|| "score:0.5".into()),
     })
 }
 
@@ -35,6 +35,7 @@ fn scored(id: TransactionId, score: f64, schema: SchemaKey) -> Scored<'static> {
         late: true,
         epoch: 70_000,
         fingerprint: None,
+        amends: None,
         received_us: 1,
         scored_us: 2,
     }

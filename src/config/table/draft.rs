@@ -2,7 +2,7 @@
 
 use super::registry_draft::RegistryDraft;
 use crate::config::plan::Config;
-use crate::values::settings::DeadlineFrom;
+use crate::values::settings::{DeadlineFrom, WhenLate};
 
 /// A plan, and values of keys that only make one together.
 #[derive(Clone, Debug)]
@@ -15,6 +15,7 @@ pub struct Draft {
     pub thresholds_version: Option<String>,
     pub deadline_ms: Option<u64>,
     pub deadline_from: Option<DeadlineFrom>,
+    pub deadline_then: Option<WhenLate>,
     pub registry: RegistryDraft,
 }
 
@@ -30,6 +31,7 @@ impl Draft {
             thresholds_version: None,
             deadline_ms: None,
             deadline_from: None,
+            deadline_then: None,
             registry: RegistryDraft::default(),
         }
     }
@@ -45,8 +47,9 @@ impl Draft {
             decline: thresholds.map(|given| given.decline),
             thresholds_version: thresholds.map(|given| given.version.clone()),
             deadline_ms: config.deadline.map(|deadline| deadline.limit_ms),
-            // Without a deadline its start means nothing, and stating it would not read back.
+            // Without a deadline the others mean nothing, and stating them would not read back.
             deadline_from: config.deadline.map(|deadline| deadline.from),
+            deadline_then: config.deadline.map(|deadline| deadline.then),
             registry: config.schemas.registry.as_ref().map_or_else(RegistryDraft::default, RegistryDraft::of),
         }
     }

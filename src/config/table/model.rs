@@ -93,6 +93,16 @@ pub const MODEL: Section = Section {
             reread: Reread::AtStart,
             text: "\n\n# A batch cap that overrides the measured one.",
         },
+        Key {
+            name: "model.timeout_ms",
+            kind: &Integer { range: 1..=3_600_000, place: Place::Maybe(|draft| &mut draft.config.model.timeout) },
+            given: Given::Maybe("100"),
+            reread: Reread::AtStart,
+            text: r#"
+# A batch that the model has not answered within this goes on without a score ([fallback], or topics.timeouts), and so does what
+# arrives until the model has answered. Needs lanes.layout = "dedicated": a lane that calls its model itself cannot interrupt
+# it. A call that takes limits.watchdog_timeout_ms still ends the process."#,
+        },
     ],
     finish: apart,
 };

@@ -5,13 +5,16 @@ use super::key::{Given, Key, Reread, Section, apart};
 use super::kinds::{Flag, Integer, OwnKind, Place, Share, Text, Word, Words, any_text};
 use crate::config::read::Reader;
 use crate::values::record::{Described, described_by};
-use crate::values::settings::{Deadline, DeadlineFrom, ForwardHeaders, HeaderStyle, PayloadPolicy, Thresholds};
+use crate::values::settings::{
+    Deadline, DeadlineFrom, ForwardHeaders, HeaderStyle, PayloadPolicy, Thresholds, WhenLate,
+};
 
 const PAYLOAD: Words<PayloadPolicy> = &[("raw", PayloadPolicy::Raw), ("omit", PayloadPolicy::Omit)];
 const HEADER_STYLES: Words<HeaderStyle> =
     &[("scorewire", HeaderStyle::Scorewire), ("connect", HeaderStyle::Connect), ("streams", HeaderStyle::Streams)];
 const DEADLINE_FROM: Words<DeadlineFrom> =
     &[("source_timestamp", DeadlineFrom::SourceTimestamp), ("receipt", DeadlineFrom::Receipt)];
+const WHEN_LATE: Words<WhenLate> = &[("flag", WhenLate::Flag), ("shed", WhenLate::Shed)];
 
 pub const THRESHOLDS: Section = Section {
     head: "
@@ -132,7 +135,7 @@ pub const DEAD_LETTERS: Section = Section {
 pub const DEADLINE: Section = Section {
     head: "
 
-# A decision later than this is flagged late on its output; it is not dropped.
+# When a record is late: its time is measured before its batch goes to the model.
 [deadline]",
     keys: &[
         Key {
@@ -152,10 +155,21 @@ pub const DEADLINE: Section = Section {
 # Where the time starts: "source_timestamp" (the record's own) or "receipt" (when the lane polled the record). Needs
 # limit_ms. Default:"#,
         },
+        Key {
+            name: "deadline.then",
+            kind: &Word { words: WHEN_LATE, place: Place::Maybe(|draft| &mut draft.deadline_then) },
+            given: Given::Maybe(r#""flag""#),
+            reread: Reread::AtStart,
+            text: r#"
+# What becomes of late records: "flag" (the model decides, and the output says late) or "shed" (the model is left to those
+# that are not late yet: [fallback] decides where its `on` has "late", otherwise they go to topics.timeouts). Needs limit_ms.
+# Default:"#,
+        },
     ],
     finish: |_, draft| {
         let from = draft.deadline_from.unwrap_or(DeadlineFrom::SourceTimestamp);
-        draft.config.deadline = draft.deadline_ms.map(|limit_ms| Deadline { limit_ms, from });
+        let then = draft.deadline_then.unwrap_or_default();
+        draft.config.deadline = draft.deadline_ms.map(|limit_ms| Deadline { limit_ms, from, then });
     },
 };
 

@@ -6,7 +6,7 @@ use super::kinds::Kind;
 use crate::config::read::Reader;
 use crate::values::topics::{self, Topic};
 
-const KEYS: [Key; topics::TOPICS.len()] = [key(0), key(1), key(2), key(3), key(4), key(5)];
+const KEYS: [Key; topics::TOPICS.len()] = [key(0), key(1), key(2), key(3), key(4), key(5), key(6)];
 
 pub const TOPICS: Section = Section { head: "\n\n[topics]", keys: &KEYS, finish: apart };
 

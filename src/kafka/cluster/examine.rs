@@ -19,7 +19,7 @@ use crate::kafka::failures::rights::{self, denied_group, denied_topic, denied_tr
 use crate::kafka::settings::connection::{reader_settings, writer_settings};
 use crate::kafka::settings::{KafkaSettings, WithoutOffsets, transactional_id};
 use crate::values::finding::{Finding, Verdict};
-use crate::values::topics::{Destination, TopicRole, Topics};
+use crate::values::topics::{Destination, Needs, TopicRole, Topics};
 
 /// How long a look at a broker that has not answered yet takes at first, and at most.
 const LOOK: Duration = Duration::from_millis(50);
@@ -34,8 +34,8 @@ pub struct Plan<'a> {
     pub settings: &'a KafkaSettings,
     pub topics: &'a Topics,
     pub exactly_once: bool,
-    /// Whether the node has challengers, and so writes their topic.
-    pub challengers: bool,
+    /// Which of the topics it writes that only some nodes do.
+    pub needs: Needs,
     /// `limits.outcome_bytes_max`.
     pub outcome_bytes: u64,
     /// For each answer.
@@ -79,7 +79,7 @@ pub fn examine(plan: &Plan<'_>) -> Result<Vec<Finding>, Fatal> {
     }
     let writer = other.as_ref().unwrap_or(&reader);
     let input = plan.topics(&reader, &[TopicRole::Input], &mut findings);
-    let written: Vec<TopicRole> = super::inspect::written(plan.challengers).collect();
+    let written: Vec<TopicRole> = plan.needs.written().collect();
     let outcomes = plan.topics(writer, &written, &mut findings);
     findings.extend(behind(input.iter().chain(&outcomes)));
     plan.settings_of((&reader, &input), (writer, &outcomes), brokers, &mut findings);

@@ -13,7 +13,7 @@ use crate::kafka::failures::rights;
 use crate::kafka::settings::connection::{reader_settings, writer_settings};
 use crate::kafka::settings::{KafkaSettings, value_of};
 use crate::kafka::wrapped;
-use crate::values::topics::{Destination, PartitionCounts, TopicRole, Topics};
+use crate::values::topics::{Needs, PartitionCounts, TopicRole, Topics};
 
 /// What is there of the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,37 +22,30 @@ pub struct Inspected {
     pub brokers: usize,
 }
 
-/// Asks the brokers for all topics of a node, for so long each; for that of challenges only where there are `challengers`. A broker that does not answer in time, a topic that is not there and
-/// one that may not be looked at are told apart, and every missing topic is named at once.
+/// Asks the brokers for all topics of a node with these needs, for so long each; the others have no partitions. A broker that
+/// does not answer in time, a topic that is not there and one that may not be looked at are told apart, and every missing
+/// topic is named at once.
 ///
 /// # Errors
 /// [`exit::CONFIG`] when the client refuses its settings; [`exit::UNAVAILABLE`] with the reason otherwise.
-pub fn inspect(
-    settings: &KafkaSettings,
-    topics: &Topics,
-    challengers: bool,
-    timeout: Duration,
-) -> Result<Inspected, Fatal> {
+pub fn inspect(settings: &KafkaSettings, topics: &Topics, needs: Needs, timeout: Duration) -> Result<Inspected, Fatal> {
     let (reader, writer) = (reader_settings(settings), writer_settings(settings));
     let of_reader = Inquiry::begin(&reader)?;
     let inputs = find(&of_reader, &[wanted(topics, TopicRole::Input)], timeout)?;
     // A connection and a login of its own only where the producer comes another way.
     let of_writer = if reader == writer { None } else { Some(Inquiry::begin(&writer)?) };
-    let written = written(challengers).map(|role| wanted(topics, role));
-    let found = find(of_writer.as_ref().unwrap_or(&of_reader), &Vec::from_iter(written), timeout)?;
+    let written: Vec<TopicRole> = needs.written().collect();
+    let asked: Vec<_> = written.iter().map(|role| wanted(topics, *role)).collect();
+    let found = find(of_writer.as_ref().unwrap_or(&of_reader), &asked, timeout)?;
     wrapped::check()?;
     if let Some(fatal) = missing(settings, inputs.missing.iter().chain(&found.missing)) {
         return Result::Err(fatal);
     }
-    // Asked in the order of the table, which ends with the one that was not asked for.
-    let mut counts = inputs.counts.into_iter().chain(found.counts);
-    let partitions = PartitionCounts::of(|_| counts.next().unwrap_or(0));
+    let mut partitions = PartitionCounts::of(|_| 0);
+    for (role, count) in [TopicRole::Input].into_iter().chain(written).zip(inputs.counts.iter().chain(&found.counts)) {
+        partitions[role] = *count;
+    }
     Ok(Inspected { partitions, brokers: found.brokers })
-}
-
-/// The topics that a node writes.
-pub(super) fn written(challengers: bool) -> impl Iterator<Item = TopicRole> {
-    Destination::ALL.into_iter().map(TopicRole::from).chain(challengers.then_some(TopicRole::Challenges))
 }
 
 fn wanted(topics: &Topics, role: TopicRole) -> (&str, &'static str) {

@@ -92,7 +92,10 @@ impl Blueprint {
         topics: &Topics,
         counts: &PartitionCounts,
     ) -> Result<Blueprint, Fatal> {
-        let named = Destination::ALL.into_iter().map(|to| Ok((c_string(&topics[to])?, counts[to])));
+        // The last one is not there where the node needs none: it is not to be asked for, which may create it.
+        let is_used = |to: &Destination| *to != Destination::RetryLater || counts[*to] > 0;
+        let named = Destination::ALL.into_iter().filter(is_used);
+        let named = named.map(|to| Ok((c_string(&topics[to])?, counts[to])));
         let login = Login::of(&settings, files.producer.as_deref());
         let topics = named.collect::<Result<_, Fatal>>()?;
         let complaint = Arc::default();
@@ -180,7 +183,7 @@ impl KafkaSink {
         let own = match outcome.destination {
             // The decisions with the model's version: few values.
             Destination::Outputs | Destination::Review => self.standing.of(outcome.headers),
-            Destination::DeadLetters | Destination::Timeouts => Own::Fresh(outcome.headers),
+            Destination::DeadLetters | Destination::Timeouts | Destination::RetryLater => Own::Fresh(outcome.headers),
         };
         Headers::of(source.raw_headers(), |name| outcome.takes(name, is_chosen), own)
     }
@@ -262,7 +265,7 @@ impl Sink<KafkaRecord> for KafkaSink {
     }
 
     fn partitions(&self, destination: Destination) -> i32 {
-        self.blueprint.topics[destination as usize].1
+        self.blueprint.topics.get(destination as usize).map_or(0, |(_, partitions)| *partitions)
     }
 
     fn purge(&mut self) {

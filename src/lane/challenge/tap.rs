@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::queue::{Emptying, Filling, queue};
 use super::sampled::Sampled;
 use crate::doors::SourceRecord;
-use crate::lane::score::{Batch, Verdict};
+use crate::lane::score::{Batch, Decided, Verdict};
 use crate::observe::challengers::ChallengerStats;
 use crate::values::limits::{CHALLENGE_LINGER, nanoseconds};
 use crate::values::record::Position;
@@ -65,7 +65,8 @@ impl Tap {
         let mut is_behind = false;
         let needs_header = self.needs_header;
         for item in &batch.items {
-            let Verdict::Decided(decided) = item.verdict else { continue };
+            // What the fallback decides is no answer to compare with.
+            let Verdict::Decided(decided @ Decided { step: 0, .. }) = item.verdict else { continue };
             if self.sample_below != u64::MAX && sample_hash(item.record.position()) >= self.sample_below {
                 continue;
             }

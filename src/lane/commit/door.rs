@@ -151,5 +151,6 @@ pub(super) fn count(stats: &LaneStats, fate: Fate, records: u64) {
     match fate {
         Fate::Scored => stats.scored.add(records),
         Fate::Rejected(reject) => stats.rejected[reject.index()].add(records),
+        Fate::Deferred => stats.deferred.add(records),
     }
 }

@@ -272,6 +272,7 @@ impl<S: Source, K: Transactional<S>, C: Clock> Commit<S, K> for ExactlyOnce<C> {
 #[derive(Debug, Default)]
 struct Tally {
     scored: u64,
+    deferred: u64,
     rejected: Box<[u64]>,
 }
 
@@ -279,6 +280,7 @@ impl Tally {
     fn add(&mut self, fate: Fate) {
         match fate {
             Fate::Scored => self.scored += 1,
+            Fate::Deferred => self.deferred += 1,
             Fate::Rejected(reject) => {
                 if self.rejected.is_empty() {
                     self.rejected = vec![0; Reject::REASONS].into_boxed_slice();
@@ -289,12 +291,13 @@ impl Tally {
     }
 
     fn total(&self) -> u64 {
-        self.scored + self.rejected.iter().sum::<u64>()
+        self.scored + self.deferred + self.rejected.iter().sum::<u64>()
     }
 
     /// They are committed.
     fn count(&mut self, stats: &LaneStats) {
         count(stats, Fate::Scored, std::mem::take(&mut self.scored));
+        count(stats, Fate::Deferred, std::mem::take(&mut self.deferred));
         for (reject, records) in Reject::ALL.into_iter().zip(&mut self.rejected) {
             count(stats, Fate::Rejected(reject), std::mem::take(records));
         }
@@ -303,7 +306,7 @@ impl Tally {
     /// They never will be. Returns how many they were.
     fn forget(&mut self) -> u64 {
         let forgotten = self.total();
-        self.scored = 0;
+        (self.scored, self.deferred) = (0, 0);
         self.rejected.fill(0);
         forgotten
     }

@@ -13,7 +13,7 @@ use crate::values::record::{Decoded, Position};
 use crate::values::schemas::WireForms;
 use crate::values::settings::HeaderStyle;
 
-const FIELDS: usize = 14;
+pub(super) const FIELDS: usize = 14;
 
 /// Suffixes in the order they are written. The other styles spell those they have a word for in their own way.
 const SUFFIXES: [&str; FIELDS] = [
@@ -65,6 +65,7 @@ pub struct DeadLetterHeaders {
     model_version: String,
     place: Place,
     features: Vec<String>,
+    attempt: u32,
     text: String,
     ends: [usize; FIELDS],
 }
@@ -92,22 +93,24 @@ impl DeadLetterHeaders {
             model_version: model_version.to_owned(),
             place,
             features,
+            attempt: 0,
             text: String::with_capacity(512),
             ends: [0; FIELDS],
         }
     }
 
-    /// Prepares the headers of one record. `epoch`: the assignment that it came in, as outputs name theirs.
+    /// Prepares the headers of one record, which stands at `origin`. `epoch`: the assignment that it came in, as outputs name
+    /// theirs.
     pub fn fill(
         &mut self,
         record: &impl SourceRecord,
         reject: Reject,
         decoded: Option<&Decoded>,
-        epoch: u32,
+        (origin, epoch): (Position, u32),
         now_ms: i64,
     ) {
         let attempt = self.earlier_attempts(record).saturating_add(1);
-        let position = record.position();
+        self.attempt = attempt;
         self.text.clear();
         for (suffix, end) in SUFFIXES.iter().zip(&mut self.ends) {
             let text = &mut self.text;
@@ -117,8 +120,8 @@ impl DeadLetterHeaders {
                 "stage" => write!(text, "{}", reject.stage().name()),
                 "message" => write_message(text, reject, &self.features),
                 "topic" => write!(text, "{}", self.topic),
-                "partition" => write!(text, "{}", position.partition),
-                "offset" => write!(text, "{}", position.offset),
+                "partition" => write!(text, "{}", origin.partition),
+                "offset" => write!(text, "{}", origin.offset),
                 "schema_id" => match decoded {
                     Some(decoded) => write!(text, "{}", decoded.schema),
                     None => write_schema(text, record),
@@ -157,6 +160,11 @@ impl DeadLetterHeaders {
             schema: text("schema_id").to_owned(),
             message: text("message").to_owned(),
         }
+    }
+
+    /// How often the record of the headers prepared last has failed, this time included.
+    pub(super) fn attempt(&self) -> u32 {
+        self.attempt
     }
 
     fn earlier_attempts(&self, record: &impl SourceRecord) -> u32 {

@@ -5,8 +5,9 @@
 use std::ffi::CStr;
 
 use super::dead_letter::DeadLetterHeaders;
-use super::outcome_header::{ByDecision, OUTCOME_HEADER};
+use super::outcome_header::{ByDecision, FALLBACK_HEADER, OUTCOME_HEADER};
 use super::refusals::{Refusals, Resort};
+use super::retry_letter::RetryHeaders;
 use super::stopwatch::{Stopwatch, Stopwatches};
 use crate::avro::encode::OutcomeEncoder;
 use crate::doors::{Destination, Outgoing, Part, SendError, Sink, SourceRecord};
@@ -15,7 +16,7 @@ use crate::failpoint::{Bug, planted};
 use crate::lane::ledger::{Assignment, Fate, Ledger};
 use crate::lane::score::{Batch, Decided, Item, Verdict};
 use crate::observe::stats::LaneStats;
-use crate::values::record::{Decision, ReviewReason, Tag};
+use crate::values::record::{ReviewReason, Tag};
 use crate::values::settings::PayloadPolicy;
 
 /// How far ahead of the broker's clock a timestamp may be (`message.timestamp.after.max.ms`, by default an hour), less
@@ -30,12 +31,22 @@ pub(super) enum Emitted {
     Full,
 }
 
+/// How outputs say who decided.
+pub struct Voice {
+    pub encoder: OutcomeEncoder,
+    /// Values of the output's header.
+    pub headers: ByDecision,
+    /// The value of the header that names the step of the fallback.
+    pub fallback: Option<Vec<u8>>,
+}
+
 /// What the configuration and the package say about outcomes.
 pub struct EmitSettings {
-    pub encoder: OutcomeEncoder,
+    /// By the step that decides: the model, then those of the fallback.
+    pub voices: Vec<Voice>,
     pub headers: DeadLetterHeaders,
-    /// Values of the output's header.
-    pub outcome_headers: ByDecision,
+    /// Where the fallback ends in letters that are scored again later.
+    pub retry: Option<RetryHeaders>,
     /// Partitions of the input topic: where an output topic has as many, records keep theirs.
     pub input_partitions: i32,
     pub outcome_bytes_max: usize,
@@ -85,7 +96,7 @@ impl Emit {
     }
 
     pub(super) fn encoder(&self) -> &OutcomeEncoder {
-        &self.settings.encoder
+        &self.settings.voices[0].encoder
     }
 
     pub(super) fn refusals(&mut self) -> &mut Refusals {
@@ -141,6 +152,12 @@ impl Emit {
     ) -> Result<(), SendError> {
         let reject = match item.verdict {
             Verdict::Rejected(reject) => reject,
+            Verdict::Deferred(reject) if self.refusals.resort(item.record.position()) >= Resort::DeadLetter => reject,
+            Verdict::Deferred(reject) => match self.deferred(item, reject, outlet) {
+                // No letter can be as large, or there is no more time for one.
+                Err(SendError::TooLarge) => reject,
+                other => return other,
+            },
             Verdict::Row(_) => unreachable!("a batch that leaves is decided"),
             Verdict::Decided(_) if self.refusals.resort(item.record.position()) >= Resort::DeadLetter => {
                 Reject::OutcomeRefused
@@ -171,23 +188,32 @@ impl Emit {
                 outlet.stats.reviews[reason.index()].add(1);
             }
         }
-        self.settings.encoder.encode_output(&item.scored(decided, outlet.scored_us), &mut self.value);
+        let voice = &mut self.settings.voices[usize::from(decided.step)];
+        voice.encoder.encode_output(&item.scored(decided, outlet.scored_us), &mut self.value);
         let key_bytes = item.record.key().map_or(0, <[u8]>::len);
         if key_bytes + self.value.len() > self.settings.outcome_bytes_max {
             return Err(SendError::TooLarge);
         }
-        let headers = self.headers(decided.decision);
+        let (headers, count) = self.headers(decided);
         let outcome = Outgoing {
             destination: Destination::Outputs,
             tag: Tag::new(item.assignment, item.sequence),
-            partition: self.kept_partition::<R, K>(outlet.sink, Destination::Outputs, item.record.position().partition),
+            partition: kept_partition::<R, K>(
+                self.settings.input_partitions,
+                outlet.sink,
+                Destination::Outputs,
+                item.origin().partition,
+            ),
             key: Part::OfSource,
             value: Part::Own(&self.value),
             timestamp_ms: Some(outlet.scored_us / 1_000),
-            headers: &headers,
+            headers: &headers[..count],
             forward: true,
         };
         outlet.sink.send(&outcome, &item.record)?;
+        if let Some(step) = usize::from(decided.step).checked_sub(1) {
+            outlet.stats.fallbacks[step].add(1);
+        }
         outlet.stats.decisions[decided.decision.index()].add(1);
         outlet.stats.late.add(u64::from(item.late));
         Ok(())
@@ -201,13 +227,14 @@ impl Emit {
         reason: ReviewReason,
         outlet: &mut Outlet<'_, K>,
     ) -> Result<(), SendError> {
-        self.settings.encoder.write_id_text(&item.scored(decided, outlet.scored_us), &mut self.id);
+        let step = usize::from(decided.step);
+        self.settings.voices[step].encoder.write_id_text(&item.scored(decided, outlet.scored_us), &mut self.id);
         let mut with_payload = self.settings.review_payload == PayloadPolicy::Raw;
         loop {
             let scored = item.scored(decided, outlet.scored_us);
             let payload = with_payload.then_some(scored.payload);
-            self.settings.encoder.encode_review(&scored, reason, payload, &mut self.value);
-            let headers = self.headers(decided.decision);
+            self.settings.voices[step].encoder.encode_review(&scored, reason, payload, &mut self.value);
+            let (headers, count) = self.headers(decided);
             let outcome = Outgoing {
                 destination: Destination::Review,
                 tag: Tag::new(item.assignment, item.sequence).copy(),
@@ -215,7 +242,7 @@ impl Emit {
                 key: Part::Own(&self.id),
                 value: Part::Own(&self.value),
                 timestamp_ms: Some(scored.scored_us / 1_000),
-                headers: &headers,
+                headers: &headers[..count],
                 forward: true,
             };
             let fits = self.id.len() + self.value.len() <= self.settings.outcome_bytes_max;
@@ -227,14 +254,45 @@ impl Emit {
         }
     }
 
-    /// The header of an output, beside those that travel from the source: consumers route without decoding.
-    fn headers(&self, decision: Decision) -> [(&CStr, &[u8]); 1] {
-        [(OUTCOME_HEADER, &self.settings.outcome_headers[decision.index()])]
+    /// The headers of an output, beside those that travel from the source, and how many they are: consumers route without
+    /// decoding.
+    fn headers(&self, decided: &Decided) -> ([(&CStr, &[u8]); 2], usize) {
+        let voice = &self.settings.voices[usize::from(decided.step)];
+        let fallback = voice.fallback.as_deref();
+        let outcome: (&CStr, &[u8]) = (OUTCOME_HEADER, &voice.headers[decided.decision.index()]);
+        ([outcome, (FALLBACK_HEADER, fallback.unwrap_or_default())], 1 + usize::from(fallback.is_some()))
     }
 
-    fn kept_partition<R: SourceRecord, K: Sink<R>>(&self, sink: &K, to: Destination, partition: i32) -> Option<i32> {
-        let count = sink.partitions(to);
-        (count == self.settings.input_partitions && partition < count).then_some(partition)
+    /// A letter that is scored again later, whole whatever the policy for dead letters is. `TooLarge`: there can be none.
+    fn deferred<R: SourceRecord, K: Sink<R>>(
+        &mut self,
+        item: &Item<R>,
+        reject: Reject,
+        outlet: &mut Outlet<'_, K>,
+    ) -> Result<(), SendError> {
+        let now_ms = outlet.scored_us / 1_000;
+        let Some(retry) = &mut self.settings.retry else { return Err(SendError::TooLarge) };
+        retry.errors.fill(&item.record, reject, item.decoded.as_ref(), (item.origin(), item.assignment), now_ms);
+        let bytes = key_and_header_bytes(&item.record) + item.record.value().map_or(0, <[u8]>::len);
+        if !retry.fill(&item.record, now_ms) || bytes > self.settings.outcome_bytes_max {
+            return Err(SendError::TooLarge);
+        }
+        outlet.announce(item, 1, Fate::Deferred);
+        let headers = retry.list();
+        let to = Destination::RetryLater;
+        let partition =
+            kept_partition::<R, K>(self.settings.input_partitions, outlet.sink, to, item.origin().partition);
+        let outcome = Outgoing {
+            destination: to,
+            tag: Tag::new(item.assignment, item.sequence),
+            partition,
+            key: Part::OfSource,
+            value: Part::OfSource,
+            timestamp_ms: timestamp_that_is_taken(item.record.timestamp_ms(), now_ms),
+            headers: &headers,
+            forward: true,
+        };
+        outlet.sink.send(&outcome, &item.record)
     }
 
     fn rejected<R: SourceRecord, K: Sink<R>>(
@@ -254,17 +312,14 @@ impl Emit {
             &item.record,
             reject,
             item.decoded.as_ref(),
-            item.assignment,
+            (item.origin(), item.assignment),
             outlet.scored_us / 1_000,
         );
         if outlet.stats.reject_examples.wants(reject) {
             outlet.stats.reject_examples.keep(reject, self.settings.headers.example());
         }
         let headers = self.settings.headers.list();
-        let destination = match reject {
-            Reject::ModelFailed => Destination::Timeouts,
-            _ => Destination::DeadLetters,
-        };
+        let destination = Destination::of(reject);
         let at = item.record.position();
         let now_ms = outlet.scored_us / 1_000;
         let rest = key_and_header_bytes(&item.record);
@@ -275,7 +330,12 @@ impl Emit {
         let outcome = Outgoing {
             destination,
             tag: Tag::new(item.assignment, item.sequence),
-            partition: self.kept_partition::<R, K>(outlet.sink, destination, at.partition),
+            partition: kept_partition::<R, K>(
+                self.settings.input_partitions,
+                outlet.sink,
+                destination,
+                item.origin().partition,
+            ),
             key: Part::OfSource,
             value: if keep { Part::OfSource } else { Part::Null },
             timestamp_ms: timestamp_that_is_taken(item.record.timestamp_ms(), now_ms),
@@ -286,7 +346,7 @@ impl Emit {
         match sent {
             // Too large or refused even as a dead letter: what is left is why, and where the record is found.
             Err(SendError::TooLarge) => {
-                self.settings.headers.write_position(at, &mut self.id);
+                self.settings.headers.write_position(item.origin(), &mut self.id);
                 // A compacted topic takes nothing without key, and forgets what has no value.
                 let (key, value, timestamp_ms) = (Part::Own(&self.id), Part::Own(&[]), Some(now_ms));
                 let stub = Outgoing { key, value, timestamp_ms, forward: false, ..outcome };
@@ -295,6 +355,12 @@ impl Emit {
             other => other,
         }
     }
+}
+
+/// The source's partition, where the topic has as many as the input.
+fn kept_partition<R: SourceRecord, K: Sink<R>>(input: i32, sink: &K, to: Destination, partition: i32) -> Option<i32> {
+    let count = sink.partitions(to);
+    (count == input && partition < count).then_some(partition)
 }
 
 /// The record's own timestamp, unless it is so far ahead that brokers refuse it by default.

@@ -4,12 +4,13 @@ pub mod dead_letter;
 mod emit;
 pub mod outcome_header;
 mod refusals;
+pub mod retry_letter;
 mod stopwatch;
 mod undelivered;
 
 use std::time::Duration;
 
-pub use self::emit::{Emit, EmitSettings};
+pub use self::emit::{Emit, EmitSettings, Voice};
 pub use self::refusals::{Refusals, Resort};
 pub use self::undelivered::{Failed, NotTaken};
 

@@ -8,6 +8,9 @@ use crate::values::record::Decision;
 /// Its value: the decision, a space, and the model's version, as `DECLINE 1.4.0`.
 pub const OUTCOME_HEADER: &CStr = c"scorewire.outcome";
 
+/// Of outputs that the model did not decide: the step of the fallback that did, as `score:0.5`.
+pub const FALLBACK_HEADER: &CStr = c"scorewire.fallback";
+
 /// As outputs before this header said their decision alone, which a node that was upgraded reads back.
 pub const DECISION_HEADER_BEFORE: &CStr = c"scorewire.decision";
 

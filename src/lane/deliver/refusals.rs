@@ -53,6 +53,8 @@ pub struct Refused {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
     Output,
+    /// One that is scored again later.
+    Letter,
     DeadLetter,
     Copy,
 }
@@ -62,7 +64,8 @@ impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             What::Output => "an output (topics.outputs)",
-            What::DeadLetter => "a dead letter (topics.dead_letters, or topics.timeouts where the model failed)",
+            What::Letter => "a letter (topics.retry_later)",
+            What::DeadLetter => "a dead letter (topics.dead_letters; topics.timeouts where it came too late)",
             What::Copy => "a copy for review (topics.review)",
         })
     }
@@ -176,7 +179,7 @@ impl Refusals {
         let blamed = &mut self.blamed[index];
         match (refused.what, blamed.resort) {
             (What::Copy, _) => blamed.no_copy = true,
-            (What::Output, _) => blamed.resort = blamed.resort.max(Resort::DeadLetter),
+            (What::Output | What::Letter, _) => blamed.resort = blamed.resort.max(Resort::DeadLetter),
             (What::DeadLetter, Resort::None | Resort::DeadLetter) => blamed.resort = Resort::Stub,
             (What::DeadLetter, Resort::Stub | Resort::Nothing) => blamed.resort = Resort::Nothing,
         }

@@ -56,6 +56,7 @@ impl Failures {
         let what = match fate {
             _ if tag.is_copy() => What::Copy,
             Fate::Scored => What::Output,
+            Fate::Deferred => What::Letter,
             Fate::Rejected(_) => What::DeadLetter,
         };
         let (partition, failure) = (at.partition, NotTaken { what, why });

@@ -8,6 +8,7 @@ use crate::avro::wire::SCHEMA_ID_HEADER;
 use crate::doors::{SourceRecord, Waker};
 use crate::error::Reject;
 use crate::lane::ledger::{Flow, Held};
+use crate::lane::letter::Letter;
 use crate::lane::score::{Batch, Item, Verdict};
 use crate::observe::stats::LaneStats;
 use crate::values::record::{Decoded, Receipt, SchemaKey};
@@ -25,7 +26,30 @@ struct Parked<R> {
     sequence: u64,
     receipt: Receipt,
     /// Of the first of an assignment: what it waits for.
-    schema: Option<SchemaKey>,
+    waits: Option<Waits>,
+}
+
+/// What a record waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waits {
+    Schema(SchemaKey),
+    /// A letter whose time comes then: wall clock, milliseconds.
+    Due(i64),
+}
+
+/// Why a record is no row yet, or never will be.
+enum NoRow {
+    Rejected(Reject),
+    Waits(Waits),
+}
+
+impl From<Stop> for NoRow {
+    fn from(stop: Stop) -> NoRow {
+        match stop {
+            Stop::Reject(reject) => NoRow::Rejected(reject),
+            Stop::Wait(schema) => NoRow::Waits(Waits::Schema(schema)),
+        }
+    }
 }
 
 pub struct Intake<R> {
@@ -33,17 +57,27 @@ pub struct Intake<R> {
     payload_bytes_max: usize,
     /// In the order received. They count as in flight, and their partition is paused soon.
     parked: VecDeque<Parked<R>>,
+    /// Records are letters about records of this topic.
+    letters_about: Option<String>,
+    /// Wall clock, milliseconds: letters are due by it.
+    now_ms: i64,
 }
 
 impl<R: SourceRecord> Intake<R> {
-    pub fn new(decoder: Decoder, payload_bytes_max: usize) -> Intake<R> {
-        Intake { decoder, payload_bytes_max, parked: VecDeque::new() }
+    /// `letters_about`: where records are letters, the topic whose records they are about.
+    pub fn new(decoder: Decoder, payload_bytes_max: usize, letters_about: Option<String>) -> Intake<R> {
+        Intake { decoder, payload_bytes_max, parked: VecDeque::new(), letters_about, now_ms: 0 }
+    }
+
+    /// It is so late now: wall clock, microseconds.
+    pub(super) fn set_time(&mut self, now_us: i64) {
+        self.now_ms = now_us / 1_000;
     }
 
     /// Takes a fresh record in, polled at `receipt`. Where the plan of its schema is not there its assignment begins to park.
     pub(super) fn admit(&mut self, record: R, to: &mut Held<'_>, receipt: Receipt, batch: &mut Batch<R>) {
         let sequence = to.receive(record.position(), record.size());
-        let arrived = Parked { record, assignment: to.id(), sequence, receipt, schema: None };
+        let arrived = Parked { record, assignment: to.id(), sequence, receipt, waits: None };
         if !matches!(to.flow(), Flow::Flowing) {
             self.ask_ahead(&arrived.record);
             self.parked.push_back(arrived);
@@ -53,10 +87,11 @@ impl<R: SourceRecord> Intake<R> {
         }
     }
 
-    /// The schema that an assignment waits for, and whether the answer is on its way.
-    pub(super) fn waits_for(&self, assignment: u32) -> Option<(SchemaKey, bool)> {
+    /// What an assignment waits for, and whether that is on its way.
+    pub(super) fn waits_for(&self, assignment: u32) -> Option<(Waits, bool)> {
         let first = self.parked.iter().find(|parked| parked.assignment == assignment)?;
-        Some((first.schema?, self.decoder.is_coming(first.schema?)))
+        let waits = first.waits?;
+        Some((waits, matches!(waits, Waits::Schema(schema) if self.decoder.is_coming(schema))))
     }
 
     /// Why records wait for this schema, for the log.
@@ -134,19 +169,36 @@ impl<R: SourceRecord> Intake<R> {
         first
     }
 
-    /// Decodes into the next free row. Gives the record back when its schema is not there yet.
+    /// Decodes into the next free row. Gives the record back when its schema is not there yet, or its time has not come.
     fn decode(&mut self, arrived: Parked<R>, batch: &mut Batch<R>) -> Option<Parked<R>> {
-        let (decoded, verdict) = match self.judge_payload(&arrived.record, batch) {
+        let (letter, may_decode) = match self.letter(&arrived.record) {
+            Ok(letter) => (letter, Ok(())),
+            Err((letter, no_row)) => (letter, Err(no_row)),
+        };
+        let (decoded, verdict) = match may_decode.and_then(|()| self.judge_payload(&arrived.record, batch)) {
             Ok(decoded) => {
                 batch.rows.filled += 1;
                 (Some(decoded), Verdict::Row(batch.rows.filled - 1))
             }
-            Err(Stop::Reject(reject)) => (None, Verdict::Rejected(reject)),
-            Err(Stop::Wait(schema)) => return Some(Parked { schema: Some(schema), ..arrived }),
+            Err(NoRow::Rejected(reject)) => (None, Verdict::Rejected(reject)),
+            Err(NoRow::Waits(waits)) => return Some(Parked { waits: Some(waits), ..arrived }),
         };
         let Parked { record, assignment, sequence, receipt, .. } = arrived;
-        batch.items.push(Item { record, assignment, sequence, receipt, decoded, verdict, late: false });
+        batch.items.push(Item { record, assignment, sequence, receipt, decoded, verdict, late: false, letter });
         None
+    }
+
+    /// What the record says as a letter, where it is one.
+    fn letter(&self, record: &R) -> Result<Option<Letter>, (Option<Letter>, NoRow)> {
+        let Some(input) = &self.letters_about else { return Ok(None) };
+        let due = Letter::of(record, input).map_err(|reject| (None, NoRow::Rejected(reject)))?;
+        if self.now_ms >= due.expires_at_ms {
+            Err((Some(due.letter), NoRow::Rejected(Reject::RetryExpired)))
+        } else if self.now_ms < due.not_before_ms {
+            Err((Some(due.letter), NoRow::Waits(Waits::Due(due.not_before_ms))))
+        } else {
+            Ok(Some(due.letter))
+        }
     }
 
     /// The record stands behind another one: its schema is asked for with that one's.
@@ -156,14 +208,14 @@ impl<R: SourceRecord> Intake<R> {
         self.decoder.ask_ahead(header, value);
     }
 
-    fn judge_payload(&mut self, record: &R, batch: &mut Batch<R>) -> Result<Decoded, Stop> {
-        let value = record.value().ok_or(Stop::Reject(Reject::Tombstone))?;
+    fn judge_payload(&mut self, record: &R, batch: &mut Batch<R>) -> Result<Decoded, NoRow> {
+        let value = record.value().ok_or(NoRow::Rejected(Reject::Tombstone))?;
         if value.len() > self.payload_bytes_max {
-            return Err(Stop::Reject(Reject::Oversized));
+            return Err(NoRow::Rejected(Reject::Oversized));
         }
         let header = if self.decoder.needs_header() { record.header(SCHEMA_ID_HEADER) } else { None };
         let row = batch.rows.features.row_mut(batch.rows.filled);
-        self.decoder.decode(header, value, row)
+        Ok(self.decoder.decode(header, value, row)?)
     }
 }
 

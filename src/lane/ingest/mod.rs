@@ -8,7 +8,7 @@ mod inbox;
 
 use std::time::Duration;
 
-pub use self::decode::{Intake, log, sentence, show};
+pub use self::decode::{Intake, Waits, log, sentence, show};
 pub use self::gate::{Closed, Permission};
 
 use self::gate::Gate;
@@ -124,6 +124,7 @@ impl<R: SourceRecord> Ingest<R> {
         let (mut received, mut stops, mut in_topic) = (0, Vec::new(), Alike::new(Step::Topic));
         while left > 0 {
             let (receipt, records) = self.inbox.take(left);
+            self.intake.set_time(receipt.us);
             left -= records.len();
             // Neighbours of one partition share a look-up.
             let (mut run, mut assigned) = (None, None);
@@ -176,6 +177,7 @@ impl<R: SourceRecord> Ingest<R> {
         let Decoding { ledger, batch, times, clock, now_ns, .. } = into;
         let (items, rows, room) = (batch.items.len(), batch.rows.filled, batch.room());
         let mut resume = Vec::new();
+        self.intake.set_time(clock.wall_us());
         for id in self.intake.retry(room, batch) {
             let Some(mut assignment) = ledger.of_id(id) else { continue };
             if assignment.flow_again() && !self.gate.is_paused() {
@@ -197,13 +199,21 @@ impl<R: SourceRecord> Ingest<R> {
         let mut pause = Vec::new();
         for assignment in ledger.iter_mut() {
             let &Flow::Parking { since_ns } = assignment.flow() else { continue };
-            let Some((schema, is_coming)) = self.intake.waits_for(assignment.id()) else { continue };
+            let Some((waits, is_coming)) = self.intake.waits_for(assignment.id()) else { continue };
             if is_coming && now_ns.saturating_sub(since_ns) < nanoseconds(SCHEMA_MOMENT) {
                 continue;
             }
             assignment.pause(clock.wall_us());
-            let (partition, why) = (assignment.partition(), self.intake.why_waiting(schema));
-            tracing::warn!(partition, %schema, "the partition waits for a schema, and the others go on: {why}");
+            let partition = assignment.partition();
+            match waits {
+                Waits::Schema(schema) => {
+                    let why = self.intake.why_waiting(schema);
+                    tracing::warn!(partition, %schema, "the partition waits for a schema, and the others go on: {why}");
+                }
+                Waits::Due(not_before_ms) => {
+                    tracing::debug!(partition, not_before_ms, "the partition waits until its next letter is due");
+                }
+            }
             pause.push(partition);
         }
         pause
@@ -211,7 +221,7 @@ impl<R: SourceRecord> Ingest<R> {
 
     /// The schema that an assignment waits for, and why that is not there.
     pub(super) fn waits_for(&self, assignment: u32) -> Option<(SchemaKey, String)> {
-        let (schema, _) = self.intake.waits_for(assignment)?;
+        let (Waits::Schema(schema), _) = self.intake.waits_for(assignment)? else { return None };
         Some((schema, self.intake.why_waiting(schema)))
     }
 

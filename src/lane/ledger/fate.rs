@@ -7,4 +7,6 @@ use crate::error::Reject;
 pub enum Fate {
     Scored,
     Rejected(Reject),
+    /// It is to be scored again later: a letter says so.
+    Deferred,
 }

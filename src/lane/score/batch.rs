@@ -4,14 +4,14 @@
 //! A batch is open for what arrives, then at the model, then leaving. Only its [`RowBatch`] goes to the model; the records
 //! and what the lane knows of them never change threads.
 
-use std::collections::VecDeque;
-
 use ndarray::ArrayView2;
 
-use crate::doors::{ScoreError, SourceRecord};
+use crate::doors::{ScoreError, ScoreErrorKind, SourceRecord};
 use crate::error::Reject;
+use crate::lane::letter::Letter;
+use crate::values::failure::FailureClass;
 use crate::values::fingerprint::Fingerprint;
-use crate::values::record::{Decision, Decoded, Receipt, ReviewReason, Scored};
+use crate::values::record::{Decision, Decoded, Position, Receipt, ReviewReason, Scored};
 
 /// Bytes to which the first row is aligned: a cache line, and the widest vector register.
 const ALIGNMENT: usize = 64;
@@ -50,6 +50,15 @@ impl Rows {
         &mut self.storage[start..start + self.width]
     }
 
+    /// Replaces row `to` by row `from`.
+    pub fn copy_row(&mut self, from: usize, to: usize) {
+        if from != to {
+            let at = |row: usize| self.skip + row * self.width;
+            let (source, target) = (at(from)..at(from + 1), at(to));
+            self.storage.copy_within(source, target);
+        }
+    }
+
     /// Rows `from..to`.
     pub fn view(&self, from: usize, to: usize) -> ArrayView2<'_, f32> {
         let slice = &self.storage[self.skip + from * self.width..self.skip + to * self.width];
@@ -64,6 +73,8 @@ pub enum Verdict {
     Row(usize),
     Decided(Decided),
     Rejected(Reject),
+    /// A letter on the topic of what is scored again later, and why there is no score yet.
+    Deferred(Reject),
 }
 
 /// What became of a row.
@@ -76,6 +87,8 @@ pub struct Decided {
     pub review: Option<ReviewReason>,
     /// Of the row that the model was given, where outputs carry one.
     pub fingerprint: Option<Fingerprint>,
+    /// Who decided: 0 is the model, n the nth step of the fallback.
+    pub step: u8,
 }
 
 /// One record on its way through the batch.
@@ -91,14 +104,21 @@ pub struct Item<R> {
     pub verdict: Verdict,
     /// Its deadline had passed when it went to the model.
     pub late: bool,
+    /// The record is a letter about one of the input.
+    pub letter: Option<Letter>,
 }
 
 impl<R: SourceRecord> Item<R> {
+    /// Where its outcomes say that it stands.
+    pub fn origin(&self) -> Position {
+        self.letter.map_or_else(|| self.record.position(), |letter| letter.origin)
+    }
+
     /// What its outcome tells.
     pub fn scored(&self, decided: &Decided, scored_us: i64) -> Scored<'_> {
         Scored {
             payload: self.record.value().unwrap_or_default(),
-            position: self.record.position(),
+            position: self.origin(),
             source_timestamp_ms: self.record.timestamp_ms(),
             decoded: self.decoded.expect("a row comes with what was decoded"),
             score: decided.score,
@@ -106,6 +126,7 @@ impl<R: SourceRecord> Item<R> {
             late: self.late,
             epoch: self.assignment,
             fingerprint: decided.fingerprint,
+            amends: self.letter.map(|letter| letter.amends(&self.record)),
             received_us: self.receipt.us,
             scored_us,
         }
@@ -119,8 +140,10 @@ pub struct RowBatch {
     /// Rows in use.
     pub filled: usize,
     pub scores: Vec<f64>,
-    /// Rows that the model failed on when each was tried alone, in order.
-    pub failed: Vec<usize>,
+    /// Rows that the model gave no score for, in order, and why.
+    pub failed: Vec<(usize, FailureClass)>,
+    /// Nobody waits for the model's scores: none of the rows has one.
+    pub given_up: Option<FailureClass>,
     /// Model calls that failed, and what the last of them said.
     pub calls_failed: u32,
     pub error: Option<ScoreError>,
@@ -131,6 +154,58 @@ pub struct RowBatch {
     pub started_us: i64,
     pub scored_ns: u64,
     pub scored_us: i64,
+}
+
+impl RowBatch {
+    /// Why this row has no score of the model, where it has none.
+    pub fn failure_of(&self, row: usize) -> Option<FailureClass> {
+        if self.given_up.is_some() || self.failed.is_empty() {
+            return self.given_up;
+        }
+        let at = self.failed.binary_search_by_key(&row, |(row, _)| *row).ok()?;
+        Some(self.failed[at].1)
+    }
+
+    /// None of the rows from `first` on has a score, for this reason.
+    pub(super) fn fail_from(&mut self, first: usize, class: FailureClass) {
+        self.failed.extend((first..self.filled).map(|row| (row, class)));
+    }
+
+    /// What is left of a batch whose rows the model still has.
+    pub(super) fn without_rows(class: FailureClass, sent: (u64, i64), now: (u64, i64)) -> RowBatch {
+        let error = ScoreError::new(ScoreErrorKind::TimedOut, "no answer in time");
+        let (started_ns, started_us) = sent;
+        let (scored_ns, scored_us) = now;
+        RowBatch {
+            given_up: Some(class),
+            calls_failed: 1,
+            error: Some(error),
+            started_ns,
+            started_us,
+            scored_ns,
+            scored_us,
+            ..RowBatch::default()
+        }
+    }
+
+    /// For the next records.
+    pub(super) fn clear(&mut self) {
+        self.filled = 0;
+        self.failed.clear();
+        (self.given_up, self.calls_failed, self.error) = (None, 0, None);
+    }
+
+    /// Its rows leave unscored: the model is late with others.
+    pub(super) fn time_out(&mut self, now_ns: u64, now_us: i64) {
+        self.given_up = Some(FailureClass::TimedOut);
+        (self.started_ns, self.started_us) = (now_ns, now_us);
+        (self.scored_ns, self.scored_us) = (now_ns, now_us);
+    }
+
+    /// Its rows are with the model.
+    pub(super) fn is_bare(&self) -> bool {
+        self.features.cap() == 0
+    }
 }
 
 /// Records that were decoded together: between two looks at the source.
@@ -166,67 +241,12 @@ impl<R> Batch<R> {
     pub fn clear(&mut self) {
         self.items.clear();
         self.decodes.clear();
-        self.rows.filled = 0;
+        self.rows.clear();
     }
 
     /// Records that still fit.
     pub fn room(&self) -> usize {
         self.rows.features.cap() - self.items.len()
-    }
-}
-
-/// All batches of a lane. There are always as many as there were at first.
-#[derive(Debug)]
-pub struct Batches<R> {
-    /// Takes what arrives.
-    pub open: Batch<R>,
-    /// Scored, and being handed over; empty when that is done.
-    pub leaving: Batch<R>,
-    /// In the order they went; each without its rows.
-    at_model: VecDeque<Batch<R>>,
-    free: Vec<Batch<R>>,
-}
-
-impl<R> Batches<R> {
-    /// `at_model_max`: how many may be at the model apart from the open one and the one that leaves.
-    pub fn new(width: usize, cap: usize, at_model_max: usize) -> Batches<R> {
-        Batches {
-            open: Batch::new(width, cap),
-            leaving: Batch::new(width, cap),
-            at_model: VecDeque::with_capacity(at_model_max),
-            free: (0..at_model_max).map(|_| Batch::new(width, cap)).collect(),
-        }
-    }
-
-    /// The open batch was scored where it is, and leaves.
-    pub fn leave_at_once(&mut self) {
-        debug_assert!(self.leaving.items.is_empty(), "one batch leaves at a time");
-        std::mem::swap(&mut self.open, &mut self.leaving);
-    }
-
-    /// The open batch goes to the model; what arrives next has another one.
-    pub fn send(&mut self) -> RowBatch {
-        let next = self.free.pop().expect("fewer are at the model than were made for it");
-        let mut sent = std::mem::replace(&mut self.open, next);
-        let rows = std::mem::take(&mut sent.rows);
-        self.at_model.push_back(sent);
-        rows
-    }
-
-    /// The first batch that went to the model is back, and leaves.
-    pub fn receive(&mut self, rows: RowBatch) {
-        debug_assert!(self.leaving.items.is_empty(), "one batch leaves at a time");
-        let mut back = self.at_model.pop_front().expect("the model gives back what it was given");
-        back.rows = rows;
-        self.free.push(std::mem::replace(&mut self.leaving, back));
-    }
-
-    /// The leaving batch was handed over. Its buffers, warm as they are, are the next to be filled.
-    pub fn left(&mut self) {
-        self.leaving.clear();
-        if self.open.items.is_empty() {
-            std::mem::swap(&mut self.open, &mut self.leaving);
-        }
     }
 }
 
@@ -247,27 +267,6 @@ mod tests {
             assert_eq!(view.shape(), [3, width]);
             assert!(view.rows().into_iter().zip(2..).all(|(row, n)| row.iter().all(|&value| value == n as f32)));
             assert!(view.is_standard_layout());
-        }
-    }
-
-    #[test]
-    fn batches_come_back_in_order_and_none_is_lost_or_made() {
-        let mut batches: Batches<u8> = Batches::new(2, 4, 2);
-        let sent = |batches: &mut Batches<u8>, mark: f64| {
-            batches.open.rows.scores[0] = mark;
-            batches.send()
-        };
-        for round in 0..5 {
-            let first = sent(&mut batches, f64::from(round));
-            let second = sent(&mut batches, f64::from(round) + 0.5);
-            assert_eq!((batches.at_model.len(), batches.free.len()), (2, 0));
-            assert!(batches.at_model.iter().all(|batch| batch.room() == 0), "nothing is written beside its rows");
-            for (rows, mark) in [(first, f64::from(round)), (second, f64::from(round) + 0.5)] {
-                batches.receive(rows);
-                assert_eq!((batches.leaving.rows.scores[0], batches.leaving.room()), (mark, 4));
-                batches.left();
-            }
-            assert_eq!((batches.at_model.len(), batches.free.len(), batches.open.room()), (0, 2, 4));
         }
     }
 }

@@ -1,21 +1,55 @@
 //! The model, called on one thread. A batch that fails is tried again row by row, so that one bad row never costs its
-//! neighbours; one whose model is not to be had fails as a whole, since every row would.
+//! neighbours; one whose model is not to be had, or was too slow, fails as a whole, since every row would.
 
 use super::batch::RowBatch;
 use crate::doors::{Clock, ScoreErrorKind, Scorer};
+use crate::values::failure::{FailureClass, FailureClasses};
+use crate::values::limits::{MODEL_REST_MAX, MODEL_REST_MIN, nanoseconds};
+
+/// Calls that a model at rest gets when it is tried again: the batch, and its first row where the batch fails.
+const TRIES: u32 = 2;
+
+/// What failures in a row lead to, by their class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// After so many calls that fail in a row.
+    pub failures_max: u32,
+    /// Of these the model counts as broken: whoever has it ends before the stream drains into a side topic.
+    pub ends: FailureClasses,
+    /// After failures of class [`FailureClass::Failed`] it rests instead, and is tried once in a while: somebody else
+    /// decides meanwhile.
+    pub rests: bool,
+}
+
+impl Patience {
+    /// Nobody else decides.
+    pub fn ends_after(failures_max: u32) -> Patience {
+        Patience { failures_max, ends: FailureClass::ALL.into_iter().collect(), rests: false }
+    }
+}
 
 /// A model, and how it has behaved.
 pub struct Model<M> {
     scorer: M,
-    /// Calls that failed since the last one that did not. The lane stops the process before this drains the stream
-    /// into a side topic.
-    failures_in_a_row: u32,
-    failures_max: u32,
+    patience: Patience,
+    /// Calls that failed since the last one that did not, of those that end whoever has it.
+    ending: u32,
+    rest: Rest,
+}
+
+/// How a model that fails comes to rest.
+#[derive(Clone, Copy, Debug, Default)]
+struct Rest {
+    /// Calls that failed since the last one that did not.
+    failures: u32,
+    until_ns: u64,
+    /// How long the next one is.
+    next_ns: u64,
 }
 
 impl<M: Scorer> Model<M> {
-    pub fn new(scorer: M, failures_max: u32) -> Model<M> {
-        Model { scorer, failures_in_a_row: 0, failures_max }
+    pub fn new(scorer: M, patience: Patience) -> Model<M> {
+        Model { scorer, patience, ending: 0, rest: Rest::default() }
     }
 
     /// Features per row.
@@ -26,27 +60,45 @@ impl<M: Scorer> Model<M> {
     /// Scores a batch's rows and says with them how that went.
     pub fn run(&mut self, rows: &mut RowBatch, clock: &impl Clock) {
         rows.failed.clear();
-        rows.calls_failed = 0;
-        rows.error = None;
+        (rows.given_up, rows.calls_failed, rows.error) = (None, 0, None);
         (rows.started_ns, rows.started_us) = (clock.now_ns(), clock.wall_us());
-        if rows.filled > 0 && !self.is_broken() {
-            match self.call(rows, 0, rows.filled) {
-                Ok(()) => {}
-                Err(ScoreErrorKind::Rows) => self.run_row_by_row(rows),
-                Err(ScoreErrorKind::Unavailable) => rows.failed.extend(0..rows.filled),
-            }
-        }
+        let was_called = rows.filled > 0 && !self.is_broken() && self.score(rows);
         rows.broken = self.is_broken();
         (rows.scored_ns, rows.scored_us) = (clock.now_ns(), clock.wall_us());
+        if was_called && self.is_at_rest() {
+            self.rest.begin(rows.scored_ns);
+        }
+    }
+
+    /// Returns whether the model was called at all.
+    fn score(&mut self, rows: &mut RowBatch) -> bool {
+        let was_at_rest = self.is_at_rest();
+        if was_at_rest {
+            if rows.started_ns < self.rest.until_ns {
+                rows.fail_from(0, FailureClass::Failed);
+                return false;
+            }
+            self.rest.failures = self.patience.failures_max.saturating_sub(TRIES);
+        }
+        match self.call(rows, 0, rows.filled) {
+            Ok(()) => {}
+            Err(kind) if kind.is_of_rows() => self.run_row_by_row(rows),
+            Err(kind) => rows.fail_from(0, kind.class()),
+        }
+        if was_at_rest && self.rest.failures > 0 {
+            self.rest.failures = self.patience.failures_max;
+        }
+        true
     }
 
     fn run_row_by_row(&mut self, rows: &mut RowBatch) {
         for row in 0..rows.filled {
-            if self.is_broken() {
+            if self.is_broken() || self.is_at_rest() {
+                rows.fail_from(row, FailureClass::Failed);
                 return;
             }
-            if self.call(rows, row, row + 1).is_err() {
-                rows.failed.push(row);
+            if let Err(kind) = self.call(rows, row, row + 1) {
+                rows.failed.push((row, kind.class()));
             }
         }
     }
@@ -56,13 +108,17 @@ impl<M: Scorer> Model<M> {
         rows.scores[from..to].fill(f64::NAN);
         match self.scorer.score(rows.features.view(from, to), &mut rows.scores[from..to]) {
             Ok(()) => {
-                self.failures_in_a_row = 0;
+                (self.ending, self.rest) = (0, Rest::default());
                 Ok(())
             }
             Err(error) => {
-                self.failures_in_a_row += 1;
+                let (kind, class) = (error.kind, error.kind.class());
+                if self.patience.ends.has(class) {
+                    self.ending = self.ending.saturating_add(1);
+                } else if class == FailureClass::Failed {
+                    self.rest.failures = self.rest.failures.saturating_add(1);
+                }
                 rows.calls_failed += 1;
-                let kind = error.kind;
                 rows.error = Some(error);
                 Err(kind)
             }
@@ -70,6 +126,19 @@ impl<M: Scorer> Model<M> {
     }
 
     fn is_broken(&self) -> bool {
-        self.failures_in_a_row >= self.failures_max
+        self.ending >= self.patience.failures_max
+    }
+
+    fn is_at_rest(&self) -> bool {
+        self.patience.rests && self.rest.failures >= self.patience.failures_max
+    }
+}
+
+impl Rest {
+    /// Each is twice as long as the one before.
+    fn begin(&mut self, now_ns: u64) {
+        let rest_ns = self.next_ns.max(nanoseconds(MODEL_REST_MIN));
+        self.until_ns = now_ns.saturating_add(rest_ns);
+        self.next_ns = rest_ns.saturating_mul(2).min(nanoseconds(MODEL_REST_MAX));
     }
 }
