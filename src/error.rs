@@ -75,11 +75,13 @@ pub enum Reject {
     /// A symbol that the writer's enum has and the reader's has not, of a feature whose contract does not say what others
     /// mean.
     UnknownSymbol(u16),
+    /// The process died at this record, and nothing else, `limits.crashes_max` times.
+    CrashedProcess,
 }
 
 impl Reject {
     /// Number of distinct reasons: the size of per-reason counters.
-    pub const REASONS: usize = 24;
+    pub const REASONS: usize = 25;
 
     /// All reasons in index order, for metrics that must show zeros too.
     pub const ALL: [Reject; Self::REASONS] = [
@@ -107,6 +109,7 @@ impl Reject {
         Reject::UnknownSymbol(0),
         Reject::OutcomeRefused,
         Reject::GlueWireForm,
+        Reject::CrashedProcess,
     ];
 
     /// The one vocabulary: metric label, log field and dead-letter header.
@@ -136,6 +139,7 @@ impl Reject {
             Reject::OutcomeTooLarge => "outcome_too_large",
             Reject::UnknownSymbol(_) => "unknown_symbol",
             Reject::OutcomeRefused => "outcome_refused",
+            Reject::CrashedProcess => "crashed_process",
         }
     }
 
@@ -168,6 +172,9 @@ impl Reject {
             Reject::OutcomeTooLarge => "the output is larger than limits.outcome_bytes_max",
             Reject::OutcomeRefused => "the broker takes no such output: the log says why",
             Reject::UnknownSymbol(_) => "a symbol that the package's contract does not know",
+            Reject::CrashedProcess => {
+                "the process died at this record limits.crashes_max times, so it was neither decoded nor scored"
+            }
         }
     }
 
@@ -198,12 +205,13 @@ impl Reject {
             Reject::UnknownSymbol(_) => 21,
             Reject::OutcomeRefused => 22,
             Reject::GlueWireForm => 23,
+            Reject::CrashedProcess => 24,
         }
     }
 
     pub fn stage(self) -> Stage {
         match self {
-            Reject::Tombstone | Reject::Oversized => Stage::Intake,
+            Reject::Tombstone | Reject::Oversized | Reject::CrashedProcess => Stage::Intake,
             Reject::ModelFailed | Reject::NonFiniteScore | Reject::ScoreOutOfRange => Stage::Score,
             Reject::OutcomeTooLarge | Reject::OutcomeRefused => Stage::Emit,
             _ => Stage::Decode,

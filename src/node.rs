@@ -3,6 +3,7 @@
 
 mod announce;
 mod challengers;
+mod crashes;
 mod decoding;
 mod lane_package;
 mod last_outcomes;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use self::announce::Why;
 use self::challengers::NodeChallenger;
+use self::crashes::Crashes;
 use crate::avro::encode::OutcomeForms;
 use crate::config::{Config, DeliveryMode, descriptors};
 use crate::doors::Clock;
@@ -41,6 +43,7 @@ use crate::observe::stats::LaneStats;
 use crate::values::topics::{PartitionCounts, TopicRole};
 
 pub use challengers::{PreparedChallenger, prepare as prepare_challengers};
+pub use crashes::state_directory;
 pub use lane_package::package;
 pub use offline::{Fate, Offline, Outcome};
 pub use own_schemas::{OwnSchemas, newest as newest_schemas};
@@ -83,6 +86,7 @@ impl Checked {
     /// What does not hold, with its fix and exit code.
     pub fn of(config: &Config, until_end: bool) -> Result<Checked, Fatal> {
         let clock = SystemClock::new();
+        let crashes = Crashes::open(config)?;
         let registry = Registry::open(config)?;
         let prepared = Prepared::of(config, &clock, registry.as_ref())?;
         prepared.log();
@@ -99,7 +103,7 @@ impl Checked {
             None => OwnSchemas::default(),
         };
         let forms = own.forms;
-        let shared = Arc::new(Shared { config: config.clone(), model, challengers, registry, forms });
+        let shared = Arc::new(Shared { config: config.clone(), model, challengers, registry, forms, crashes });
         let Inspected { partitions: counts, brokers } =
             cluster::inspect(&config.kafka, &config.topics, has_challengers, INSPECT_TIMEOUT)?;
         if let Some(shortage) =
@@ -147,6 +151,7 @@ impl Checked {
             }
         }
         lanes.wait_for(challengers);
+        shared.crashes.iter().for_each(|crashes| lanes.clear_at_end(Arc::clone(&crashes.book) as Arc<_>));
         phase.set_warm();
         let drain_timeout = config.limits.drain_timeout;
         Ok(Node { lanes, stats, model, phase, admin, until_end, clock, drain_timeout })
@@ -283,6 +288,8 @@ struct Shared {
     challengers: Vec<NodeChallenger>,
     registry: Option<Registry>,
     forms: OutcomeForms,
+    /// Where the node has a state directory.
+    crashes: Option<Crashes>,
 }
 
 impl Shared {
@@ -338,6 +345,7 @@ impl Shared {
         let doors = LaneDoors { source, sink, commit, clock, stats };
         let mut lane = Lane::build(package, self.settings(index, counts, until), doors);
         lane.challenge(taps);
+        self.crashes.iter().for_each(|crashes| lane.mark(crashes.of_lane(index)));
         Ok(lane)
     }
 }
@@ -365,6 +373,7 @@ fn start_admin(
     let Some(listen) = config.admin_listen else { return Ok((None, SharedShare::default())) };
     let mut state = config.admin_state(stats.to_vec(), model.clone(), Arc::clone(phase), Arc::new(clock));
     state.registry = shared.registry.as_ref().map(|registry| Arc::clone(&registry.status));
+    state.crashes = shared.crashes.as_ref().map(|crashes| Arc::clone(crashes.book.status()));
     state.challengers = challengers.to_vec();
     let share = Arc::clone(&state.dead_letter_share);
     let server = admin::start(listen, Arc::new(state), ConnectionLimits::within(descriptors::limit()))?;

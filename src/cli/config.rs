@@ -75,7 +75,8 @@ fn check(args: &CheckArgs) -> Result<u8, Fatal> {
     // Everything that `run` verifies on this machine; then, where it is asked for, Kafka, so that both are told at once.
     let verified = verify::verify(&loaded.config).and_then(|verified| {
         let challengers = node::prepare_challengers(&loaded.config, &SystemClock::new(), None)?;
-        output::print(&describe(&loaded.config, &verified.0, &challengers))?;
+        let state = node::state_directory(&loaded.config)?;
+        output::print(&describe(&loaded.config, &verified.0, &challengers, state))?;
         Ok(verified)
     });
     let package = verified.as_ref().ok().map(|(prepared, _)| &*prepared.model.package);
@@ -96,7 +97,7 @@ fn check(args: &CheckArgs) -> Result<u8, Fatal> {
 }
 
 /// What was verified.
-fn describe(config: &Config, prepared: &Prepared, challengers: &[PreparedChallenger]) -> String {
+fn describe(config: &Config, prepared: &Prepared, challengers: &[PreparedChallenger], state: String) -> String {
     let mut lines = verify::of_model(&prepared.model);
     let package = &prepared.model.package;
     let thresholds = config.effective_thresholds(&package.thresholds);
@@ -109,6 +110,7 @@ fn describe(config: &Config, prepared: &Prepared, challengers: &[PreparedChallen
         ("thresholds", format!("review {review}, decline {decline}, version {version}: {whose}")),
         ("lanes", lanes(config)),
         ("batch", format!("up to {} rows", prepared.model.report.batch_rows_cap)),
+        ("state", state),
     ]);
     lines.extend(challengers.iter().map(|of| ("challenger", challenger(of))));
     table::table(lines)

@@ -106,6 +106,8 @@ pub struct Config {
     pub deadline: Option<Deadline>,
     pub forward_headers: ForwardHeaders,
     pub limits: Limits,
+    /// Where the node keeps what its next process is to know; `None`: nowhere.
+    pub state_directory: Option<PathBuf>,
     /// `None`: no HTTP at all.
     pub admin_listen: Option<SocketAddr>,
     pub log: LogConfig,
@@ -164,6 +166,7 @@ impl Config {
             deadline: None,
             forward_headers: ForwardHeaders::All,
             limits: Limits::default(),
+            state_directory: None,
             admin_listen: ADMIN_LISTEN.parse().ok(),
             log: LogConfig { format: LogFormat::Text, level: "info".to_owned() },
         }

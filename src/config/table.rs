@@ -54,6 +54,7 @@ pub const SECTIONS: &[Section] = &[
     outcomes::DEADLINE,
     outcomes::HEADERS,
     limits::LIMITS,
+    operations::NODE,
     operations::ADMIN,
     operations::LOG,
 ];

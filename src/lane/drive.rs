@@ -18,7 +18,7 @@ use crate::lane::challenge::Taps;
 use crate::lane::commit::{Commit, Round};
 use crate::lane::decide::Decide;
 use crate::lane::deliver::{Deliver, HandedOver};
-use crate::lane::ingest::{Closed, Decoding, Ingest, Permission};
+use crate::lane::ingest::{Closed, Decoding, Ingest, Marking, Permission};
 use crate::lane::ledger::{Flow, Ledger};
 use crate::lane::score::{Desk, RowBatch, Score, ScorerGone};
 use crate::lane::state::membership::Membership;
@@ -52,6 +52,11 @@ impl<T: LaneTypes> Lane<T> {
         self.deliver.challenge(taps);
     }
 
+    /// From now on its records are marked while they are in work.
+    pub fn mark(&mut self, marking: Marking) {
+        self.ingest.mark(marking);
+    }
+
     /// The model's side of a dedicated lane, once.
     pub fn take_desk(&mut self) -> Option<Desk<T::Scorer, T::Clock>> {
         self.score.take_desk()
@@ -82,6 +87,7 @@ impl<T: LaneTypes> Lane<T> {
         self.finish_revoke(now_ns)?;
         self.keep_awake(now_ns);
         self.deliver.turn(now_ns);
+        self.ingest.end_round();
         self.show(now_ns);
         Ok(())
     }
@@ -151,7 +157,8 @@ impl<T: LaneTypes> Lane<T> {
         if !self.ingest.is_taken_in() {
             self.take_in(room)?;
         }
-        self.advance()
+        self.advance()?;
+        if self.ingest.is_held_back() { self.serve_clients() } else { Ok(()) }
     }
 
     /// Decodes what was polled into the open batch.
@@ -239,7 +246,9 @@ impl<T: LaneTypes> Lane<T> {
             return Ok(());
         }
         let batch = self.score.leaving();
-        match self.deliver.hand_over(batch, &mut self.ledger, &self.telemetry.stats)? {
+        let handed_over = self.deliver.hand_over(batch, &mut self.ledger, &self.telemetry.stats)?;
+        self.ingest.left_work(batch);
+        match handed_over {
             HandedOver::Part => return Ok(()),
             HandedOver::Refused => return self.commit.refused(),
             HandedOver::All => {}

@@ -24,8 +24,11 @@ pub mod state;
 mod stops;
 mod telemetry;
 pub mod threads;
+mod turn;
 mod types;
 
 pub use build::{LaneDoors, LanePackage, LaneSettings, OutcomeSettings};
 pub use drive::Lane;
+pub use ingest::Marking;
+pub use turn::Turn;
 pub use types::{LaneTypes, Types};

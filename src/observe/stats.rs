@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use crate::doors::{Complaint, Contact, PartitionLag, Progress};
 use crate::error::Reject;
 use crate::observe::cells::{AtEnd, Counter, Mark};
-use crate::observe::doing::LastStep;
+use crate::observe::doing::{Doing, LastStep};
 use crate::observe::held_up::HeldUp;
 use crate::observe::latency::{SharedTimes, StepTimes};
 use crate::observe::reject_examples::RejectExamples;
@@ -140,6 +140,11 @@ impl LaneStats {
             return Some(format!("has finished no duty cycle for {ms} ms: it is {}", self.doing.get().words()));
         }
         silent(self.model_busy_since_ms.get()).map(|ms| format!("has had a batch at its model for {ms} ms"))
+    }
+
+    /// Whether it is at its records themselves: it decodes them, or its model has them.
+    pub fn is_at_record(&self) -> bool {
+        matches!(self.doing.get(), Doing::Decoding | Doing::Model) || self.model_busy_since_ms.get() > 0
     }
 
     /// The lane cannot go on. Its first reason stays.

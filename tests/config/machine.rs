@@ -13,7 +13,12 @@ fn warnings(quota_millis: Option<u64>, lanes: &str) -> Vec<String> {
     let file = dir.path().join("scorewire.toml");
     let text = "[kafka]\nbootstrap = \"b:9092\"\ngroup = \"g\"\nstart_at = \"earliest\"\n[model]\npackage = \"m\"\n";
     std::fs::write(&file, format!("{text}[lanes]\n{lanes}\n")).unwrap();
-    let machine = Machine { cores: BTreeSet::from([0, 1, 2]), host: "h".to_owned(), cpu_quota_millis: quota_millis };
+    let machine = Machine {
+        cores: BTreeSet::from([0, 1, 2]),
+        host: "h".to_owned(),
+        cpu_quota_millis: quota_millis,
+        state_directory: None,
+    };
     let loaded = Config::load(&Sources { file: Some(file), ..Sources::default() }, &machine).unwrap();
     loaded.warnings.into_iter().filter(|warning| warning.starts_with("lanes.")).collect()
 }

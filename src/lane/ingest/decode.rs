@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::in_work::{InWork, Marking};
 use crate::avro::decoder::{Decoder, Stop};
 use crate::avro::planner::{Grade, SchemaNote};
 use crate::avro::wire::SCHEMA_ID_HEADER;
@@ -10,7 +11,7 @@ use crate::error::Reject;
 use crate::lane::ledger::{Flow, Held};
 use crate::lane::score::{Batch, Item, Verdict};
 use crate::observe::stats::LaneStats;
-use crate::values::record::{Decoded, Receipt, SchemaKey};
+use crate::values::record::{Decoded, Position, Receipt, SchemaKey};
 
 /// Schemas that `/status` names at most.
 const SCHEMA_ALARMS_MAX: usize = 64;
@@ -33,11 +34,22 @@ pub struct Intake<R> {
     payload_bytes_max: usize,
     /// In the order received. They count as in flight, and their partition is paused soon.
     parked: VecDeque<Parked<R>>,
+    /// Where the node has a state directory.
+    in_work: Option<InWork>,
 }
 
 impl<R: SourceRecord> Intake<R> {
     pub fn new(decoder: Decoder, payload_bytes_max: usize) -> Intake<R> {
-        Intake { decoder, payload_bytes_max, parked: VecDeque::new() }
+        Intake { decoder, payload_bytes_max, parked: VecDeque::new(), in_work: None }
+    }
+
+    /// From now on records are marked while they are in work.
+    pub(super) fn mark(&mut self, marking: Marking) {
+        self.in_work = Some(InWork::new(marking));
+    }
+
+    pub(super) fn in_work(&mut self) -> Option<&mut InWork> {
+        self.in_work.as_mut()
     }
 
     /// Takes a fresh record in, polled at `receipt`. Where the plan of its schema is not there its assignment begins to park.
@@ -92,6 +104,9 @@ impl<R: SourceRecord> Intake<R> {
         while let Some(parked) = self.parked.pop_front() {
             let assignment = parked.assignment;
             let is_behind = waiting.contains(&assignment);
+            if left > 0 && !is_behind && !self.may_begin(parked.record.position()) {
+                left = 0;
+            }
             if left == 0 || is_behind {
                 if !is_behind {
                     waiting.push(assignment);
@@ -118,6 +133,11 @@ impl<R: SourceRecord> Intake<R> {
         tried
     }
 
+    /// Whether a record may be in work now, beside what is.
+    fn may_begin(&mut self, at: Position) -> bool {
+        self.in_work.as_mut().is_none_or(|in_work| in_work.room(1, std::iter::once(at)) == 1)
+    }
+
     /// Lets schemas that nobody knew be asked for once more.
     pub(super) fn ask_again(&mut self) {
         self.decoder.retry_unknown();
@@ -136,8 +156,9 @@ impl<R: SourceRecord> Intake<R> {
 
     /// Decodes into the next free row. Gives the record back when its schema is not there yet.
     fn decode(&mut self, arrived: Parked<R>, batch: &mut Batch<R>) -> Option<Parked<R>> {
-        let (decoded, verdict) = match self.judge_payload(&arrived.record, batch) {
+        let (decoded, verdict) = match self.judge(&arrived, batch) {
             Ok(decoded) => {
+                batch.rows.poison.note(arrived.record.key());
                 batch.rows.filled += 1;
                 (Some(decoded), Verdict::Row(batch.rows.filled - 1))
             }
@@ -154,6 +175,24 @@ impl<R: SourceRecord> Intake<R> {
         let Some(value) = record.value().filter(|value| value.len() <= self.payload_bytes_max) else { return };
         let header = if self.decoder.needs_header() { record.header(SCHEMA_ID_HEADER) } else { None };
         self.decoder.ask_ahead(header, value);
+    }
+
+    /// Decodes it, with its mark where there are marks.
+    fn judge(&mut self, arrived: &Parked<R>, batch: &mut Batch<R>) -> Result<Decoded, Stop> {
+        let (at, assignment) = (arrived.record.position(), arrived.assignment);
+        if let Some(in_work) = &mut self.in_work {
+            if in_work.is_killer(at) {
+                return Err(Stop::Reject(Reject::CrashedProcess));
+            }
+            in_work.enter(assignment, at);
+        }
+        let judged = self.judge_payload(&arrived.record, batch);
+        if matches!(judged, Err(Stop::Wait(_)))
+            && let Some(in_work) = &mut self.in_work
+        {
+            in_work.withdraw(assignment, at);
+        }
+        judged
     }
 
     fn judge_payload(&mut self, record: &R, batch: &mut Batch<R>) -> Result<Decoded, Stop> {

@@ -10,6 +10,7 @@ use ndarray::ArrayView2;
 
 use crate::doors::{ScoreError, SourceRecord};
 use crate::error::Reject;
+use crate::failpoint::Poison;
 use crate::values::fingerprint::Fingerprint;
 use crate::values::record::{Decision, Decoded, Receipt, ReviewReason, Scored};
 
@@ -126,6 +127,8 @@ pub struct RowBatch {
     pub error: Option<ScoreError>,
     /// The model failed too often in a row: nothing of this batch may go out.
     pub broken: bool,
+    /// Test builds: a record that ends the process.
+    pub poison: Poison,
     /// Monotonic and wall clock before and after scoring.
     pub started_ns: u64,
     pub started_us: i64,
@@ -167,6 +170,7 @@ impl<R> Batch<R> {
         self.items.clear();
         self.decodes.clear();
         self.rows.filled = 0;
+        self.rows.poison = Poison::default();
     }
 
     /// Records that still fit.

@@ -29,6 +29,7 @@ impl<M: Scorer> Model<M> {
         rows.calls_failed = 0;
         rows.error = None;
         (rows.started_ns, rows.started_us) = (clock.now_ns(), clock.wall_us());
+        rows.poison.strike();
         if rows.filled > 0 && !self.is_broken() {
             match self.call(rows, 0, rows.filled) {
                 Ok(()) => {}
