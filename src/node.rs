@@ -111,7 +111,8 @@ impl Checked {
         {
             tracing::warn!("{shortage}");
         }
-        starting::fix(config, counts, &own)?;
+        let group_has = starting::fix(config, counts, &own)?;
+        shared.crashes.iter().for_each(|crashes| crashes.forget(&group_has));
         let until = if until_end { Some(starting::end_offsets(config, counts[TopicRole::Input])?) } else { None };
         Ok(Checked { shared, schemas, counts, until, clock })
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::Config;
+use crate::doors::Progress;
 use crate::error::Fatal;
 use crate::lane::{Marking, Turn};
 use crate::state::{CrashBook, Job, StateDirectory};
@@ -30,6 +31,13 @@ impl Crashes {
         let book = CrashBook::open(StateDirectory::open(path, &config.kafka.node)?, job)?;
         let turn = (!book.suspects().is_empty()).then(|| Arc::new(Turn::new(lanes)));
         Ok(Some(Crashes { book, turn, crashes_max }))
+    }
+
+    /// Forgets what the group is past already, as other nodes may have brought it. `group_has`: its offsets, by partition.
+    pub(super) fn forget(&self, group_has: &[Option<i64>]) {
+        let progress =
+            (0..).zip(group_has).filter_map(|(partition, offset)| Some(Progress { partition, offset: (*offset)? }));
+        self.book.forget(&progress.collect::<Vec<_>>());
     }
 
     pub(super) fn of_lane(&self, lane: usize) -> Marking {

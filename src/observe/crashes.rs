@@ -36,8 +36,10 @@ impl CrashStatus {
         held(&self.suspects).len() as u64
     }
 
-    pub(super) fn alarm(&self, topic: &str) -> Option<String> {
-        let suspects = held(&self.suspects).clone();
+    /// Of partitions that this node `has`: what another one has is for that one to pass.
+    pub(super) fn alarm(&self, topic: &str, has: impl Fn(i32) -> bool) -> Option<String> {
+        let mut suspects = held(&self.suspects).clone();
+        suspects.retain(|suspect| has(suspect.partition));
         let worst = suspects.first()?;
         let names: Vec<String> = suspects.iter().take(NAMED_MAX).map(|of| name(topic, of)).collect();
         let more = suspects.len().saturating_sub(NAMED_MAX);
@@ -83,9 +85,10 @@ mod tests {
     fn suspects_are_told_with_what_is_done_about_them() {
         let suspect = |partition, first, end, crashes, alone| Suspect { partition, first, end, crashes, alone };
         let status = CrashStatus::new(3, 5, Vec::new());
-        assert_eq!((status.alarm("t"), status.count()), (None, 0));
+        assert_eq!((status.alarm("t", |_| true), status.count()), (None, 0));
         status.set(vec![suspect(0, 7, 8, 3, true), suspect(1, 4, 9, 2, false), suspect(2, 0, 9, 1, false)]);
-        let alarm = status.alarm("t").unwrap();
+        assert_eq!(status.alarm("t", |_| false), None, "they are another node's by now");
+        let alarm = status.alarm("t", |_| true).unwrap();
         assert!(
             alarm.contains("up to 3 times") && alarm.contains("t-0 at 7, t-1 at 4 to 8, t-2 at 0 to 8."),
             "{alarm}"

@@ -101,8 +101,8 @@ impl CrashBook {
         &self.file
     }
 
-    /// What is finished is behind its records, whatever they did.
-    pub(super) fn forget(&self, progress: &[Progress]) {
+    /// Below these offsets everything is finished, whatever those records did.
+    pub fn forget(&self, progress: &[Progress]) {
         let mut kept = held(&self.kept);
         let before = kept.suspects.len();
         let is_finished =
