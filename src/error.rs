@@ -87,11 +87,13 @@ pub enum Reject {
     RetryExpired,
     /// A record of the topic of retries that is no letter, or one about another topic.
     NoLetter,
+    /// The process died at this record, and nothing else, `limits.crashes_max` times.
+    CrashedProcess,
 }
 
 impl Reject {
     /// Number of distinct reasons: the size of per-reason counters.
-    pub const REASONS: usize = 30;
+    pub const REASONS: usize = 31;
 
     /// All reasons in index order, for metrics that must show zeros too.
     pub const ALL: [Reject; Self::REASONS] = [
@@ -125,6 +127,7 @@ impl Reject {
         Reject::Late,
         Reject::RetryExpired,
         Reject::NoLetter,
+        Reject::CrashedProcess,
     ];
 
     /// The one vocabulary: metric label, log field and dead-letter header.
@@ -160,6 +163,7 @@ impl Reject {
             Reject::Late => "late",
             Reject::RetryExpired => "retry_expired",
             Reject::NoLetter => "no_letter",
+            Reject::CrashedProcess => "crashed_process",
         }
     }
 
@@ -202,6 +206,9 @@ impl Reject {
                 "its letter expired before it was due or had a score (retry_later.expires_after_ms)"
             }
             Reject::NoLetter => "no letter of this input: who else writes to topics.retry_later?",
+            Reject::CrashedProcess => {
+                "the process died at this record limits.crashes_max times, so it was neither decoded nor scored"
+            }
         }
     }
 
@@ -238,12 +245,17 @@ impl Reject {
             Reject::Late => 27,
             Reject::RetryExpired => 28,
             Reject::NoLetter => 29,
+            Reject::CrashedProcess => 30,
         }
     }
 
     pub fn stage(self) -> Stage {
         match self {
-            Reject::Tombstone | Reject::Oversized | Reject::RetryExpired | Reject::NoLetter => Stage::Intake,
+            Reject::Tombstone
+            | Reject::Oversized
+            | Reject::RetryExpired
+            | Reject::NoLetter
+            | Reject::CrashedProcess => Stage::Intake,
             Reject::ModelRefused
             | Reject::ModelFailed
             | Reject::ModelTimedOut

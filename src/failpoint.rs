@@ -4,7 +4,8 @@
 //!
 //! `SCOREWIRE_TEST_FAILPOINT=after_produce@7` dies at the seventh passage of that moment;
 //! `SCOREWIRE_TEST_BUG=commit_before_ack` makes that mistake all the time; `SCOREWIRE_TEST_HANG=challenger` stops there for
-//! ever, as a model that hangs does.
+//! ever, as a model that hangs does. A record whose key is `scorewire-test-abort` or `scorewire-test-hang` ends the process, or
+//! makes it hang, when the model is called with its row.
 
 /// A moment in the life of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +121,32 @@ pub fn hang(at: Hang) {
     let _ = at;
 }
 
+/// What a record does to the process when the model is called with its row. Nothing, in a build for use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Poison {
+    #[cfg(feature = "test-faults")]
+    is: Option<switches::Poisonous>,
+}
+
+impl Poison {
+    /// A record with this key has a row.
+    #[inline]
+    pub fn note(&mut self, key: Option<&[u8]>) {
+        #[cfg(feature = "test-faults")]
+        {
+            self.is = self.is.or_else(|| switches::Poisonous::of(key?));
+        }
+        let _ = key;
+    }
+
+    /// The model is called. Does not return where one of its records is poisonous.
+    #[inline]
+    pub fn strike(self) {
+        #[cfg(feature = "test-faults")]
+        self.is.into_iter().for_each(switches::Poisonous::strike);
+    }
+}
+
 /// Passes a moment; does not return where the process is told to die there.
 #[inline]
 pub fn pass(point: Point) {
@@ -172,6 +199,33 @@ mod switches {
         left: AtomicU64,
         bug: Option<Bug>,
         hang: Option<Hang>,
+    }
+
+    /// How a record ends a process.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Poisonous {
+        Aborts,
+        Hangs,
+    }
+
+    impl Poisonous {
+        pub fn of(key: &[u8]) -> Option<Poisonous> {
+            match key {
+                b"scorewire-test-abort" => Some(Poisonous::Aborts),
+                b"scorewire-test-hang" => Some(Poisonous::Hangs),
+                _ => None,
+            }
+        }
+
+        pub fn strike(self) {
+            if self == Poisonous::Aborts {
+                // As a library does that finds itself broken.
+                let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::ABORT);
+            }
+            loop {
+                std::thread::park();
+            }
+        }
     }
 
     fn switches() -> &'static Switches {
@@ -281,6 +335,18 @@ mod switches {
                 assert_eq!(parse(None, Some(bug.name())).bug, Some(bug));
             }
             assert!(!planted(Bug::OffsetOffByOne), "nothing is planted unless somebody asks");
+        }
+
+        #[test]
+        fn a_record_is_poisonous_by_its_key_alone() {
+            let mut poison = super::super::Poison::default();
+            for key in [None, Some(&b"scorewire-test"[..]), Some(b"scorewire-test-abort ")] {
+                poison.note(key);
+                poison.strike();
+            }
+            poison.note(Some(b"scorewire-test-hang"));
+            poison.note(Some(b"scorewire-test-abort"));
+            assert_eq!(poison.is, Some(Poisonous::Hangs), "the first one");
         }
 
         #[test]

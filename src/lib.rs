@@ -21,7 +21,7 @@
 //! # Layers
 //!
 //! Imports point one way, without exceptions: `main -> cli -> prove -> {node, load} -> config -> {lane, model, kafka,
-//! registry} -> {avro, observe} -> {doors, compare} -> values -> {error, memory, failpoint}`. `load` is beside the node, since
+//! registry, state} -> {avro, observe} -> {doors, compare} -> values -> {error, memory, failpoint}`. `load` is beside the node, since
 //! the verifier must not believe it. `tests/tidy/` holds this, and that no more than two files import each other in a circle.
 //!
 //! | module | what it knows |
@@ -36,6 +36,7 @@
 //! | [`model`] | package, hash, contract, what ONNX Runtime must not be given, its sessions, probe, the kernels for tree ensembles; a package's first draft and what a retraining makes of it; alone knows `ort` |
 //! | [`kafka`] | `settings`, `client` (the only raw C, behind safe calls), `wrapped` (before seven functions of the client: `scripts/build.rs`), `failures`, `cluster` (what it says of a configuration), `consumer`, `producer`; embedded broker; alone knows `rdkafka` |
 //! | [`registry`] | a schema registry with Confluent's API: its client and threads, the folder of what it said, our own schemas there; alone knows `ureq` |
+//! | [`state`] | a node's state directory: its lock, the marks of records in work, and the suspects that were counted of them |
 //! | [`lane`] | the stages, who owns which state, and the threads that run lanes; `docs/design.md` draws it |
 //! | [`observe`] | histograms, the table of metrics, health and status over HTTP, logs |
 //! | [`load`] | simulator, open-loop generator, the verifier that reads outcomes back, and the reports of a run |
@@ -62,6 +63,9 @@
 //! | fallback, step | who decides where the model gives no score; one of its steps, the last of which is an end ([`lane::fallback`]) |
 //! | letter | a record of the topic of retries: one of the input that is to be scored again later ([`lane::letter`]) |
 //! | amendment | an output that takes the place of an earlier outcome of the same source position |
+//! | in work | a record from before it is decoded until its outcomes are handed over; a mark says so to the next process |
+//! | suspect | records that were in work when a process of the node died |
+//! | alone | a suspect that is in work with nothing beside it in any lane |
 //! | package | a model with its contract, reader's schema, thresholds and golden rows |
 //! | golden rows, golden records | inputs with expected scores; the model must give these before the first record |
 //! | journey | a record's way from the poll to the acknowledgement of its outcome |
@@ -106,7 +110,8 @@
 //!    ours that did not give ONNX Runtime's bits at every decision of its trees.
 //! 8. A shutdown that loses or doubles: SIGTERM drains, commits and leaves.
 //! 9. A payload value in a log or a metric.
-//! 10. A challenger that changes an outcome, or holds one up ([`lane::challenge`]).
+//! 10. A dead letter `crashed_process` of a record that did not end the process alone ([`lane::Turn`]).
+//! 11. A challenger that changes an outcome, or holds one up ([`lane::challenge`]).
 
 #![cfg_attr(
     not(test),
@@ -134,4 +139,5 @@ pub mod node;
 pub mod observe;
 pub mod prove;
 pub mod registry;
+pub mod state;
 pub mod values;

@@ -3,6 +3,7 @@
 
 mod announce;
 mod challengers;
+mod crashes;
 mod decoding;
 mod fallback;
 mod fallback_words;
@@ -12,6 +13,7 @@ mod offline;
 mod own_schemas;
 mod prepared;
 mod registry;
+mod running;
 mod second_answers;
 mod starting;
 
@@ -20,6 +22,7 @@ use std::time::Duration;
 
 use self::announce::Why;
 use self::challengers::NodeChallenger;
+use self::crashes::Crashes;
 use crate::avro::encode::OutcomeForms;
 use crate::config::{Config, DeliveryMode, Job, descriptors};
 use crate::doors::Clock;
@@ -43,6 +46,7 @@ use crate::observe::stats::LaneStats;
 use crate::values::topics::{PartitionCounts, TopicRole};
 
 pub use challengers::{PreparedChallenger, prepare as prepare_challengers};
+pub use crashes::state_directory;
 pub use fallback::prepare as prepare_fallback;
 pub use fallback_words::in_words as fallback_in_words;
 pub use lane_package::package;
@@ -50,6 +54,7 @@ pub use offline::{Fate, Offline, Outcome};
 pub use own_schemas::{OwnSchemas, newest as newest_schemas};
 pub use prepared::Prepared;
 pub use registry::Registry;
+pub use running::RunningNode;
 pub use second_answers::{SecondAnswers, broken as model_broken, notes as schema_notes};
 
 /// How long the cluster may take to answer the questions asked at start.
@@ -88,6 +93,7 @@ impl Checked {
     /// What does not hold, with its fix and exit code.
     pub fn of(config: &Config, until_end: bool) -> Result<Checked, Fatal> {
         let clock = SystemClock::new();
+        let crashes = Crashes::open(config)?;
         let registry = Registry::open(config)?;
         let prepared = Prepared::of(config, &clock, registry.as_ref())?;
         prepared.log();
@@ -105,7 +111,8 @@ impl Checked {
             None => OwnSchemas::default(),
         };
         let forms = own.forms;
-        let shared = Arc::new(Shared { config: config.clone(), model, challengers, fallback, registry, forms });
+        let shared =
+            Arc::new(Shared { config: config.clone(), model, challengers, fallback, registry, forms, crashes });
         let Inspected { partitions: counts, brokers } =
             cluster::inspect(&config.kafka, &config.topics, needs, INSPECT_TIMEOUT)?;
         if let Some(shortage) =
@@ -113,7 +120,8 @@ impl Checked {
         {
             tracing::warn!("{shortage}");
         }
-        starting::fix(config, counts, &own)?;
+        let group_has = starting::fix(config, counts, &own)?;
+        shared.crashes.iter().for_each(|crashes| crashes.forget(&group_has));
         let until = if until_end { Some(starting::end_offsets(config, counts)?) } else { None };
         Ok(Checked { shared, schemas, fallback_schemas, counts, until, clock })
     }
@@ -155,6 +163,7 @@ impl Checked {
             }
         }
         lanes.wait_for(challengers);
+        shared.crashes.iter().for_each(|crashes| lanes.clear_at_end(Arc::clone(&crashes.book) as Arc<_>));
         phase.set_warm();
         let drain_timeout = config.limits.drain_timeout;
         Ok(Node { lanes, stats, model, phase, admin, until_end, clock, drain_timeout })
@@ -176,7 +185,7 @@ impl Node {
     /// When its thread does not start.
     pub fn in_background(self) -> Result<RunningNode, Fatal> {
         let conductor = Conductor::start(self.lanes)?;
-        Ok(RunningNode { stats: self.stats, model: self.model, conductor, _admin: self.admin })
+        Ok(RunningNode::new(self.stats, self.model, conductor, self.admin))
     }
 
     /// Waits until the node has ended, which `interrupted` asks for with a name for what did. Returns whether everything
@@ -221,58 +230,6 @@ impl Node {
     }
 }
 
-/// A node whose conductor has a thread of its own.
-pub struct RunningNode {
-    stats: Vec<Arc<LaneStats>>,
-    model: ModelInfo,
-    conductor: Conductor,
-    _admin: Option<AdminServer>,
-}
-
-impl RunningNode {
-    /// The model that scores.
-    pub fn model(&self) -> &ModelInfo {
-        &self.model
-    }
-
-    pub fn stats(&self) -> &[Arc<LaneStats>] {
-        &self.stats
-    }
-
-    /// Waits until the lanes own `partitions` together.
-    ///
-    /// # Errors
-    /// The node's failure, or [`exit::UNAVAILABLE`] when that takes longer than `deadline`.
-    #[expect(clippy::disallowed_methods, reason = "whoever started the node waits, on a thread of theirs")]
-    pub fn wait_until_assigned(&self, partitions: u64, deadline: Duration) -> Result<(), Fatal> {
-        const LOOK_EVERY: Duration = Duration::from_millis(10);
-        for _ in 0..deadline.as_millis() / LOOK_EVERY.as_millis() {
-            if let Some(fatal) = self.failure() {
-                return Err(fatal);
-            }
-            if self.stats.iter().map(|stats| stats.assigned_partitions.get()).sum::<u64>() >= partitions {
-                return Ok(());
-            }
-            std::thread::sleep(LOOK_EVERY);
-        }
-        let what = format!("the group did not hand over {partitions} partitions within {deadline:?}");
-        Err(Fatal::new(exit::UNAVAILABLE, what, "try again; with --log-level info the log says how far it got"))
-    }
-
-    /// Why the node ended, if it did.
-    pub fn failure(&self) -> Option<Fatal> {
-        self.conductor.failure()
-    }
-
-    /// Drains and ends the node. Returns whether everything taken in was finished and committed.
-    ///
-    /// # Errors
-    /// The first fatal error of a lane.
-    pub fn finish(self) -> Result<bool, Fatal> {
-        self.conductor.finish()
-    }
-}
-
 /// What one lane is made with.
 struct LaneInputs {
     index: usize,
@@ -295,6 +252,8 @@ struct Shared {
     fallback: Vec<Model>,
     registry: Option<Registry>,
     forms: OutcomeForms,
+    /// Where the node has a state directory.
+    crashes: Option<Crashes>,
 }
 
 impl Shared {
@@ -359,6 +318,7 @@ impl Shared {
         let doors = LaneDoors { source, sink, commit, clock, stats };
         let mut lane = Lane::build(packages, self.settings(index, counts, until), doors);
         lane.challenge(taps);
+        self.crashes.iter().for_each(|crashes| lane.mark(crashes.of_lane(index)));
         Ok(lane)
     }
 }
@@ -386,6 +346,7 @@ fn start_admin(
     let Some(listen) = config.admin_listen else { return Ok((None, SharedShare::default())) };
     let mut state = config.admin_state(stats.to_vec(), model.clone(), Arc::clone(phase), Arc::new(clock));
     state.registry = shared.registry.as_ref().map(|registry| Arc::clone(&registry.status));
+    state.crashes = shared.crashes.as_ref().map(|crashes| Arc::clone(crashes.book.status()));
     state.challengers = challengers.to_vec();
     let share = Arc::clone(&state.dead_letter_share);
     let server = admin::start(listen, Arc::new(state), ConnectionLimits::within(descriptors::limit()))?;

@@ -11,6 +11,8 @@ mod backpressure;
 mod challengers;
 #[path = "lane/contact.rs"]
 mod contact;
+#[path = "lane/crash_marks.rs"]
+mod crash_marks;
 #[path = "lane/dead_letters.rs"]
 mod dead_letters;
 #[path = "lane/delivery.rs"]

@@ -147,6 +147,12 @@ class Feed:
         self.produce(key, b"{" * 1_500_000, [(POISON_HEADER, b"oversized")])
         self.flush()
 
+    def send_deadly(self):
+        """A good record at which a test build aborts when its model is called with it."""
+        _, value = self.pool.items[self.sent % len(self.pool.items)]
+        self.produce(b"scorewire-test-abort", value, [(REFUSED_HEADER, b"kills")])
+        self.flush()
+
     def send_refused(self, count, size):
         """Of each `count`: good records with a key, and good ones with a name, of `size` bytes; poison without key."""
         for _ in range(count):

@@ -279,6 +279,9 @@ class Job:
         return [read.rejected(message, DEAD, aborted=False)
                 for message in read.read_topic(self.cluster.bootstrap, self.topics["dead_letters"])]
 
+    def dead_letters_of(self, reason):
+        return [letter for letter in self.dead_letters() if letter.reason == reason]
+
     def verdict(self):
         """`(findings, figures)` by the checker, which reads everything anew."""
         package = self.suite.package_of(self.package)

@@ -76,7 +76,8 @@ fn check(args: &CheckArgs) -> Result<u8, Fatal> {
     let verified = verify::verify(&loaded.config).and_then(|verified| {
         let challengers = node::prepare_challengers(&loaded.config, &SystemClock::new(), None)?;
         let fallback = node::prepare_fallback(&loaded.config, &SystemClock::new(), None)?;
-        output::print(&describe(&loaded.config, &verified.0, &challengers, &fallback))?;
+        let state = node::state_directory(&loaded.config)?;
+        output::print(&describe(&loaded.config, (&verified.0, &fallback), &challengers, state))?;
         Ok(verified)
     });
     let package = verified.as_ref().ok().map(|(prepared, _)| &*prepared.model.package);
@@ -97,7 +98,12 @@ fn check(args: &CheckArgs) -> Result<u8, Fatal> {
 }
 
 /// What was verified.
-fn describe(config: &Config, prepared: &Prepared, challengers: &[PreparedChallenger], fallback: &[Prepared]) -> String {
+fn describe(
+    config: &Config,
+    (prepared, fallback): (&Prepared, &[Prepared]),
+    challengers: &[PreparedChallenger],
+    state: String,
+) -> String {
     let mut lines = verify::of_model(&prepared.model);
     let package = &prepared.model.package;
     let thresholds = config.effective_thresholds(&package.thresholds);
@@ -110,6 +116,7 @@ fn describe(config: &Config, prepared: &Prepared, challengers: &[PreparedChallen
         ("thresholds", format!("review {review}, decline {decline}, version {version}: {whose}")),
         ("lanes", lanes(config)),
         ("batch", format!("up to {} rows", prepared.model.report.batch_rows_cap)),
+        ("state", state),
     ]);
     lines.extend(challengers.iter().map(|of| ("challenger", challenger(of))));
     lines.push(("fallback", node::fallback_in_words(config, thresholds)));

@@ -133,6 +133,7 @@ fn read<'a>(raw: &'a RawConfig, machine: &'a Machine, wanted: Reading) -> (Reade
     let mut reader = Reader { raw, machine, keys: KEYS, problems: Vec::new(), warnings: Vec::new() };
     let mut draft = Draft::new(Config::new("", "", ""));
     draft.config.kafka.node = machine.host.clone();
+    draft.config.state_directory = machine.state_directory.clone();
     table::read(&mut reader, &mut draft, wanted);
     (reader, draft.config)
 }

@@ -1,7 +1,9 @@
 //! What the configuration is checked against: the machine and the process's own bounds.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 use super::cgroup;
 
@@ -13,13 +15,16 @@ pub struct Machine {
     pub host: String,
     /// CPU time that its control group may use, in thousandths of a core; `None` is all of it.
     pub cpu_quota_millis: Option<u64>,
+    /// The folder that systemd made for the process (`StateDirectory=`).
+    pub state_directory: Option<PathBuf>,
 }
 
 impl Machine {
     /// Asks the kernel.
     pub fn current() -> Machine {
         let cpu_quota_millis = cgroup::cpu_quota_millis(Path::new("/"));
-        Machine { cores: allowed_cores(), host: host_name(), cpu_quota_millis }
+        let state_directory = state_directory(std::env::var_os("STATE_DIRECTORY").as_deref());
+        Machine { cores: allowed_cores(), host: host_name(), cpu_quota_millis, state_directory }
     }
 }
 
@@ -34,6 +39,12 @@ pub fn free_memory_bytes() -> Option<u64> {
 fn available_bytes(meminfo: &str) -> Option<u64> {
     let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1_024)
+}
+
+/// The first of those in systemd's variable, which stand with colons between them.
+fn state_directory(variable: Option<&OsStr>) -> Option<PathBuf> {
+    let first = variable?.as_bytes().split(|byte| *byte == b':').next()?;
+    (!first.is_empty()).then(|| PathBuf::from(OsStr::from_bytes(first)))
 }
 
 fn allowed_cores() -> BTreeSet<usize> {
@@ -54,6 +65,13 @@ fn host_name() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_state_directory_is_the_first_that_systemd_names() {
+        let of = |text: &str| state_directory(Some(OsStr::new(text)));
+        assert_eq!(of("/var/lib/a:/var/lib/b"), Some("/var/lib/a".into()));
+        assert_eq!((of("/var/lib/a"), of(""), state_directory(None)), (Some("/var/lib/a".into()), None, None));
+    }
 
     #[test]
     fn free_memory_is_what_the_kernel_says() {

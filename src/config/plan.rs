@@ -18,8 +18,8 @@ use crate::values::settings::{
 };
 use crate::values::topics::{Destination, Needs, TopicRole, Topics};
 
-/// What the group of the job that scores letters again is called behind the node's.
-pub const RETRY_GROUP_ENDS: &str = ".retry";
+/// What group and node of the job that scores letters again are called behind the node's own.
+pub const RETRY_ENDS: &str = ".retry";
 
 /// Where `/metrics` and its neighbours listen unless told otherwise.
 pub const ADMIN_LISTEN: &str = "127.0.0.1:9464";
@@ -126,6 +126,8 @@ pub struct Config {
     pub retry: RetrySettings,
     pub forward_headers: ForwardHeaders,
     pub limits: Limits,
+    /// Where the node keeps what its next process is to know; `None`: nowhere.
+    pub state_directory: Option<PathBuf>,
     /// `None`: no HTTP at all.
     pub admin_listen: Option<SocketAddr>,
     pub log: LogConfig,
@@ -188,6 +190,7 @@ impl Config {
             retry: RetrySettings::default(),
             forward_headers: ForwardHeaders::All,
             limits: Limits::default(),
+            state_directory: None,
             admin_listen: ADMIN_LISTEN.parse().ok(),
             log: LogConfig { format: LogFormat::Text, level: "info".to_owned() },
         }
@@ -197,7 +200,9 @@ impl Config {
     /// deadlines nor challengers have to do with it.
     pub fn for_retries(&self) -> Config {
         let mut job = Config { job: Job::Retry, deadline: None, challengers: Vec::new(), ..self.clone() };
-        job.kafka.group.push_str(RETRY_GROUP_ENDS);
+        job.kafka.group.push_str(RETRY_ENDS);
+        // It is beside a node of that name, whose files it does not touch.
+        job.kafka.node.push_str(RETRY_ENDS);
         (job.kafka.start_at, job.kafka.without_offsets) = (Some(StartAt::Earliest), WithoutOffsets::Begin);
         job.out_of_range = OutOfRange::Stop;
         job

@@ -136,6 +136,7 @@ impl Config {
             dead_letter_share: Default::default(),
             challengers: Vec::new(),
             registry: None,
+            crashes: None,
             started_ns: clock.now_ns(),
             clock,
         }

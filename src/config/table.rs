@@ -57,6 +57,7 @@ pub const SECTIONS: &[Section] = &[
     fallback::RETRY_LATER,
     outcomes::HEADERS,
     limits::LIMITS,
+    operations::NODE,
     operations::ADMIN,
     operations::LOG,
 ];

@@ -4,6 +4,7 @@
 mod challenges;
 mod commit_refusal;
 mod complaint;
+mod crash_marks;
 mod group;
 mod scorer;
 mod sink;
@@ -15,6 +16,7 @@ mod transactional;
 pub use challenges::{Challenges, Delivered};
 pub use commit_refusal::CommitRefusal;
 pub use complaint::Complaint;
+pub use crash_marks::{CrashMarks, MarksOfAll};
 pub use group::{Contact, Group};
 pub use scorer::{ScoreError, ScoreErrorKind, Scorer};
 pub use sink::{Outgoing, Part, SendError, Sink};

@@ -19,7 +19,7 @@ use crate::lane::commit::{Commit, Round};
 use crate::lane::decide::Decide;
 use crate::lane::deliver::{Deliver, HandedOver};
 use crate::lane::fallback::Climbed;
-use crate::lane::ingest::{Closed, Decoding, Ingest, Permission};
+use crate::lane::ingest::{Closed, Decoding, Ingest, Marking, Permission};
 use crate::lane::ledger::{Flow, Ledger};
 use crate::lane::score::{Desk, Item, Score, ScorerGone, Verdict};
 use crate::lane::state::membership::Membership;
@@ -51,6 +51,11 @@ impl<T: LaneTypes> Lane<T> {
     /// From now on these get copies of its scored records.
     pub fn challenge(&mut self, taps: Taps) {
         self.deliver.challenge(taps);
+    }
+
+    /// From now on its records are marked while they are in work.
+    pub fn mark(&mut self, marking: Marking) {
+        self.ingest.mark(marking);
     }
 
     /// The model's side of a dedicated lane, once.
@@ -85,6 +90,7 @@ impl<T: LaneTypes> Lane<T> {
         self.finish_revoke(now_ns)?;
         self.keep_awake(now_ns);
         self.deliver.turn(now_ns);
+        self.ingest.end_round();
         self.show(now_ns);
         Ok(())
     }
@@ -154,7 +160,8 @@ impl<T: LaneTypes> Lane<T> {
         if !self.ingest.is_taken_in() {
             self.take_in(room)?;
         }
-        self.advance()
+        self.advance()?;
+        if self.ingest.is_held_back() { self.serve_clients() } else { Ok(()) }
     }
 
     /// Decodes what was polled into the open batch.
@@ -244,7 +251,12 @@ impl<T: LaneTypes> Lane<T> {
         }
         self.telemetry.show_fallback(batch, climbed);
         self.deliver.stick(climbed == Climbed::Held);
-        if climbed == Climbed::Held { Ok(()) } else { self.let_leave() }
+        if climbed == Climbed::Held {
+            // However long it waits, none of its records is what ends the process then.
+            self.ingest.left_work(batch);
+            return Ok(());
+        }
+        self.let_leave()
     }
 
     /// The leaving batch is decided.
@@ -286,7 +298,9 @@ impl<T: LaneTypes> Lane<T> {
             return Ok(());
         }
         let batch = self.score.leaving();
-        match self.deliver.hand_over(batch, &mut self.ledger, &self.telemetry.stats)? {
+        let handed_over = self.deliver.hand_over(batch, &mut self.ledger, &self.telemetry.stats)?;
+        self.ingest.left_work(batch);
+        match handed_over {
             HandedOver::Part => return Ok(()),
             HandedOver::Refused => return self.commit.refused(),
             HandedOver::All => {}

@@ -28,9 +28,12 @@ pub mod state;
 mod stops;
 mod telemetry;
 pub mod threads;
+mod turn;
 mod types;
 
 pub use build::{InputSettings, LaneDoors, LanePackages, LaneSettings, OnFailure, OutcomeSettings};
 pub use drive::Lane;
+pub use ingest::Marking;
 pub use package::LanePackage;
+pub use turn::Turn;
 pub use types::{LaneTypes, Types};

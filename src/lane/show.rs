@@ -41,6 +41,7 @@ impl<T: LaneTypes> Lane<T> {
         self.count_open();
         self.ingest.tell(&self.telemetry.stats);
         self.show_held_up();
+        self.ingest.forget_suspects(&self.ledger);
         let (contact, stats) = (self.source.contact(), &self.telemetry.stats);
         stats.note_contact(contact, now_ns / 1_000_000);
         stats.assigned_partitions.set(self.ledger.len() as u64);

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
-use crate::doors::{Clock, Scorer};
+use crate::doors::{Clock, MarksOfAll, Scorer};
 use crate::error::{Fatal, exit};
 use crate::lane::drive::{Lane, scoring_thread_gone};
 use crate::lane::reject_report::RejectReport;
@@ -53,6 +53,8 @@ pub struct Lanes<C> {
     leaving: LeavingWatch,
     rejects: RejectReport,
     challengers: ChallengerThreads,
+    /// Where the node has a state directory.
+    marks: Option<Arc<dyn MarksOfAll>>,
 }
 
 /// A lane as the conductor sees it.
@@ -69,7 +71,25 @@ impl<C: Clock + Clone + Send + 'static> Lanes<C> {
         let (end, leaving) = (EndWatch::default(), LeavingWatch::default());
         let (failure, rejects) = (Arc::default(), RejectReport::default());
         let (watched, challengers) = (Vec::new(), ChallengerThreads::default());
-        Lanes { clock, limits, stop, watched, reports, sender, failure, end, leaving, rejects, challengers }
+        Lanes {
+            clock,
+            limits,
+            stop,
+            watched,
+            reports,
+            sender,
+            failure,
+            end,
+            leaving,
+            rejects,
+            challengers,
+            marks: None,
+        }
+    }
+
+    /// An end in order leaves no mark of what is in work.
+    pub fn clear_at_end(&mut self, marks: Arc<dyn MarksOfAll>) {
+        self.marks = Some(marks);
     }
 
     /// Whoever conducts the lanes tells of records that are rejected.
@@ -177,6 +197,10 @@ impl<C: Clock + Clone + Send + 'static> Lanes<C> {
             self.rejects.look(self.clock.now_ns());
         }
         self.rejects.finish(self.clock.now_ns());
+        // A thread that panicked may have done so at a record: what it was at stays marked.
+        if self.code_or(exit::DONE) != exit::INTERNAL {
+            self.clear_marks();
+        }
         self.challengers.finish(self.limits.drain_timeout, &self.clock);
         self.failure.get().map_or(Ok(clean), |fatal| Err(fatal.clone()))
     }
@@ -193,6 +217,7 @@ impl<C: Clock + Clone + Send + 'static> Lanes<C> {
     fn end_process_if_hung(&self) {
         if let Some((lane, what)) = self.hung() {
             tracing::error!(lane, "fatal: a lane {what}; leaving at once");
+            self.leave_mark_of(&self.watched[lane..=lane]);
             leave(self.code_or(exit::DELIVERY));
         }
     }
@@ -206,8 +231,20 @@ impl<C: Clock + Clone + Send + 'static> Lanes<C> {
             tracing::error!(
                 "the drain deadline (limits.drain_timeout_ms) of {limit:?} passed long ago; leaving at once"
             );
+            self.leave_mark_of(&self.watched);
             leave(self.code_or(exit::DRAIN));
         }
+    }
+
+    /// Where none of these is at its records themselves, what is in work has nothing to do with the end.
+    fn leave_mark_of(&self, lanes: &[Watched]) {
+        if !lanes.iter().any(|lane| lane.running && lane.stats.is_at_record()) {
+            self.clear_marks();
+        }
+    }
+
+    fn clear_marks(&self) {
+        self.marks.iter().for_each(|marks| marks.clear_all());
     }
 
     /// The exit code of the first fatal error, or `other` where there was none.

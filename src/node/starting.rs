@@ -18,17 +18,17 @@ pub(super) fn end_offsets(config: &Config, counts: PartitionCounts) -> Result<Ve
     Ok(kept.into_iter().map(|kept| kept.end).collect())
 }
 
-/// Makes sure that the group holds offsets, and says them.
+/// Makes sure that the group holds offsets, says them and returns them, by partition.
 ///
 /// # Errors
 /// [`exit::CONFIG`] where somebody has to say where to begin; [`exit::UNAVAILABLE`] when the cluster does not answer.
-pub(super) fn fix(config: &Config, counts: PartitionCounts, own: &OwnSchemas) -> Result<(), Fatal> {
+pub(super) fn fix(config: &Config, counts: PartitionCounts, own: &OwnSchemas) -> Result<Held, Fatal> {
     let (kafka, source) = (&config.kafka, config.source());
     let group = GroupOffsets::of(kafka, &config.topics[source], counts[source], config.limits.offsets_timeout())?;
     let held = group.held()?;
     if held.iter().any(Option::is_some) {
         tracing::info!(group = %kafka.group, offsets = text(&held), "the group goes on at its committed offsets");
-        return Ok(());
+        return Ok(held);
     }
     let outcomes = match kafka.without_offsets {
         WithoutOffsets::Begin => LastOutcomes::default(),
@@ -44,7 +44,7 @@ pub(super) fn fix(config: &Config, counts: PartitionCounts, own: &OwnSchemas) ->
         group.fix(|kept| resume(config, kept, &outcomes))?
     };
     tracing::info!(group = %kafka.group, offsets = text(&held), "the group had no offsets: it begins at these");
-    Ok(())
+    Ok(held)
 }
 
 fn begin(kept: &[Kept], start_at: StartAt) -> Vec<i64> {

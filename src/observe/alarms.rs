@@ -19,6 +19,10 @@ impl AdminState {
             alarms.extend(held_up.waiting.iter().map(|waiting| waiting.alarm(topic, now_ms)));
         }
         alarms.extend(self.registry.as_ref().and_then(|registry| registry.alarm(now_ms)));
+        let has = |partition| {
+            self.lanes.iter().any(|stats| held(&stats.partitions).iter().any(|of| of.lag.partition == partition))
+        };
+        alarms.extend(self.crashes.as_ref().and_then(|crashes| crashes.alarm(topic, has)));
         let each = |of_lane: &dyn Fn(&LaneStats) -> Option<String>| -> Vec<String> {
             let lanes = self.lanes.iter().enumerate();
             lanes.filter_map(|(lane, stats)| Some(format!("lane {lane}: {}", of_lane(stats)?))).collect()

@@ -7,6 +7,7 @@ mod challenger_readings;
 pub mod challengers;
 pub mod connections;
 pub mod cpu;
+pub mod crashes;
 pub mod dead_letter_share;
 pub mod doing;
 mod exposition;

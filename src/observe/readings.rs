@@ -249,6 +249,15 @@ fn of_registry(scrape: &Scrape<'_>, visit: impl FnOnce(&RegistryStatus) -> fmt::
     scrape.state.registry.as_deref().map_or(Ok(()), visit)
 }
 
+/// No series without a state directory, as of the next one.
+pub(super) fn crashes(scrape: &Scrape<'_>, series: &mut Series<'_>) -> fmt::Result {
+    scrape.state.crashes.as_ref().map_or(Ok(()), |crashes| series.count(&[], crashes.crashes.get()))
+}
+
+pub(super) fn suspects(scrape: &Scrape<'_>, series: &mut Series<'_>) -> fmt::Result {
+    scrape.state.crashes.as_ref().map_or(Ok(()), |crashes| series.count(&[], crashes.count()))
+}
+
 pub(super) fn model(scrape: &Scrape<'_>, series: &mut Series<'_>) -> fmt::Result {
     let model = &scrape.state.model;
     series.info(&[&model.name, &model.version, &model.sha256, &model.provider])

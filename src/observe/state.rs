@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::cells::Mark;
 use super::challengers::ShownChallenger;
+use super::crashes::CrashStatus;
 use super::dead_letter_share::SharedShare;
 use super::registry::RegistryStatus;
 use super::stats::LaneStats;
@@ -80,6 +81,8 @@ pub struct AdminState {
     pub challengers: Vec<ShownChallenger>,
     /// Where a schema registry is configured.
     pub registry: Option<Arc<RegistryStatus>>,
+    /// Where the node has a state directory.
+    pub crashes: Option<Arc<CrashStatus>>,
     /// The clock that the lanes stamp their cycles with.
     pub clock: Arc<dyn Clock + Send + Sync>,
     /// The clock's time at start, nanoseconds.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use crate::doors::{Complaint, Contact, PartitionLag, Progress};
 use crate::error::Reject;
 use crate::observe::cells::{AtEnd, Counter, Mark};
-use crate::observe::doing::LastStep;
+use crate::observe::doing::{Doing, LastStep};
 use crate::observe::held_up::HeldUp;
 use crate::observe::latency::{SharedTimes, StepTimes};
 use crate::observe::reject_examples::RejectExamples;
@@ -151,6 +151,11 @@ impl LaneStats {
     pub fn fallbacks_by_step(&self) -> impl Iterator<Item = (&str, u64)> {
         let steps = self.fallback_steps.get().into_iter().flatten();
         steps.map(String::as_str).zip(self.fallbacks.iter().map(Counter::get))
+    }
+
+    /// Whether it is at its records themselves: it decodes them, or its model has them.
+    pub fn is_at_record(&self) -> bool {
+        matches!(self.doing.get(), Doing::Decoding | Doing::Model) || self.model_busy_since_ms.get() > 0
     }
 
     /// The lane cannot go on. Its first reason stays.

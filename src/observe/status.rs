@@ -35,6 +35,8 @@ pub struct Status<'a> {
     dead_letter_share: DeadLetterShare,
     /// `null` without one.
     schema_registry: Option<Value>,
+    /// `null` without a state directory.
+    crashes: Option<Value>,
     lanes: Vec<Map<String, Value>>,
     latency_us: Map<String, Value>,
     memory: Memory,
@@ -81,6 +83,7 @@ impl<'a> Status<'a> {
             challengers: state.challengers.iter().map(|of| of.shown(state.now_ms())).collect(),
             dead_letter_share: dead_letter_share(state),
             schema_registry: state.registry.as_ref().map(|registry| registry.shown(state.wall_ms())),
+            crashes: state.crashes.as_ref().map(|crashes| crashes.shown()),
             lanes: state.lanes.iter().enumerate().map(|(index, stats)| lane(state, index, stats)).collect(),
             latency_us: latency(state),
             memory: Memory {

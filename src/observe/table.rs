@@ -110,6 +110,9 @@ families {
     registry_schemas: Gauge [] "Schemas of the registry that are there, kept ones as well";
     registry_schemas_fetched: Counter [] "Schemas fetched from the registry since start";
     registry_schemas_pending: Gauge [] "Schemas that the registry is being asked for";
+    crashes: Counter []
+        "Times that a process of this node died with records in work, ever; with node.state_directory";
+    suspects: Gauge [] "Ranges of records that are suspected of having ended a process of this node";
     challenger: Info [challenger name version sha256] "A package that is compared with the one that decides";
     challenger_records_sampled: Counter [challenger] "Scored records that a challenger was to be asked about";
     challenger_records_shed: Counter [challenger]

@@ -90,6 +90,8 @@ pub struct Limits {
     pub idle_wait: Duration,
     /// So many model calls that fail in a row end the process.
     pub model_failures_max: u32,
+    /// So many deaths of the process at one record, and nothing else, make a dead letter of it.
+    pub crashes_max: u32,
     /// Deliveries of one partition that may fail in a row, without progress between: one more ends the process.
     pub delivery_failures_max: u32,
     /// How often a partition that waits for a schema asks again, and schemas that nobody knew are asked for.
@@ -123,6 +125,7 @@ impl Default for Limits {
             pause_after: Duration::from_secs(1),
             idle_wait: Duration::from_millis(10),
             model_failures_max: 16,
+            crashes_max: 3,
             delivery_failures_max: 8,
             schema_retry: Duration::from_secs(1),
             watchdog_timeout: Duration::from_secs(60),

@@ -1,6 +1,7 @@
 //! The ground floor: plain values that several layers speak of, each of one type. Nothing here asks the world anything.
 
 pub mod challenge;
+pub mod crash;
 pub mod failure;
 pub mod finding;
 pub mod fingerprint;

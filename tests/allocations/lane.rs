@@ -16,8 +16,10 @@ use scorewire::doors::{
 use scorewire::error::Fatal;
 use scorewire::lane::commit::AtLeastOnce;
 use scorewire::lane::score::Desk;
-use scorewire::lane::{Lane, LaneDoors, Types};
+use scorewire::lane::{Lane, LaneDoors, Marking, Turn, Types};
 use scorewire::observe::stats::LaneStats;
+use scorewire::state::{CrashBook, Job, StateDirectory};
+use scorewire::values::crash::Suspect;
 use scorewire::values::record::{Ack, Position};
 use scorewire::values::settings::Layout;
 
@@ -221,9 +223,10 @@ fn lane(layout: Layout, clock: &ManualClock, stats: &Arc<LaneStats>) -> TestLane
 }
 
 /// Both sides of a dedicated lane run on this thread, which is the one that counts.
-fn assert_moves_records_without_allocating(layout: Layout) {
+fn assert_moves_records_without_allocating(layout: Layout, marking: Option<Marking>) {
     let (clock, stats) = (ManualClock::default(), Arc::new(LaneStats::default()));
     let mut lane = lane(layout, &clock, &stats);
+    marking.into_iter().for_each(|marking| lane.mark(marking));
     let mut desk = lane.take_desk();
     assert_eq!(desk.is_some(), layout == Layout::Dedicated);
     let mut cycles = |count: usize, step: Duration| {
@@ -251,12 +254,30 @@ fn assert_moves_records_without_allocating(layout: Layout) {
 
 #[test]
 fn a_warm_lane_moves_records_of_every_kind_without_allocating() {
-    assert_moves_records_without_allocating(Layout::Inline);
+    assert_moves_records_without_allocating(Layout::Inline, None);
+}
+
+/// With the file of marks, and suspects that are not met.
+#[test]
+fn a_warm_lane_marks_its_records_without_allocating() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = StateDirectory::open(folder.path(), "n").unwrap();
+    let book = CrashBook::open(directory, Job { group: "g", topic: "t", lanes: 1, crashes_max: 3 }).unwrap();
+    for layout in [Layout::Inline, Layout::Dedicated] {
+        let suspect = Suspect { partition: 0, first: i64::MAX - 1, end: i64::MAX, crashes: 2, alone: false };
+        let marking = Marking {
+            door: Box::new(book.lane(0)),
+            suspects: vec![suspect],
+            crashes_max: 3,
+            turn: Some(Arc::new(Turn::new(1)).of_lane(0)),
+        };
+        assert_moves_records_without_allocating(layout, Some(marking));
+    }
 }
 
 #[test]
 fn a_warm_dedicated_lane_and_its_model_hand_batches_over_without_allocating() {
-    assert_moves_records_without_allocating(Layout::Dedicated);
+    assert_moves_records_without_allocating(Layout::Dedicated, None);
 }
 
 /// Commits and publications allocate by the clock, not by the record.

@@ -225,3 +225,27 @@ fn schemas_of_a_registry_are_among_those_that_a_configuration_has() {
     let told = String::from_utf8(output.stdout).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(told.contains("reader schema, and the registry's as records name them"), "{told}");
 }
+
+#[test]
+fn a_state_directory_is_looked_at_and_not_made_and_having_none_is_said() {
+    let case = Case::of(draft());
+    let folder = tempfile::tempdir().unwrap();
+    let check = |set: &str| case.with_configuration(&["config", "check", "--set", "kafka.node=n1", "--set", set]);
+    let told = |output: &Output| {
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let none = told(&case.with_configuration(&["config", "check"]));
+    assert!(none.contains("no state directory (node.state_directory): a record that ends the process"), "{none}");
+    let missing = folder.path().join("missing");
+    let some = told(&check(&format!("node.state_directory={}", missing.display())));
+    assert!(some.contains(&format!("{}, with the files of node n1", missing.display())) && !missing.exists(), "{some}");
+    let file = folder.path().join("file");
+    std::fs::write(&file, "x").unwrap();
+    let setting = format!("node.state_directory={}", file.display());
+    let run = case.with_configuration(&["run", "--set", &setting]);
+    for output in [check(&setting), run] {
+        assert_eq!(output.status.code(), Some(71), "{output:?}");
+        assert!(last_words(&output).contains("the state directory"), "{output:?}");
+    }
+}

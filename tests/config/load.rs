@@ -42,7 +42,12 @@ impl Bench {
     }
 
     pub fn load(&self, text: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
-        let machine = Machine { cores: BTreeSet::from([0, 1, 4]), host: "host-1".to_owned(), cpu_quota_millis: None };
+        let machine = Machine {
+            cores: BTreeSet::from([0, 1, 4]),
+            host: "host-1".to_owned(),
+            cpu_quota_millis: None,
+            state_directory: None,
+        };
         let sources = Sources {
             file: Some(self.write("scorewire.toml", text)),
             env: env.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))).collect(),

@@ -1,20 +1,31 @@
 //! What a configuration is told about the machine it runs on.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
-use scorewire::config::Config;
 use scorewire::config::machine::Machine;
 use scorewire::config::sources::Sources;
+use scorewire::config::{Config, Loaded};
 
-/// The warnings about lanes on three cores with this quota.
-fn warnings(quota_millis: Option<u64>, lanes: &str) -> Vec<String> {
+/// A configuration with these lines, on three cores.
+fn loaded(quota_millis: Option<u64>, state_directory: Option<PathBuf>, more: &str) -> Loaded {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("m")).unwrap();
     let file = dir.path().join("scorewire.toml");
     let text = "[kafka]\nbootstrap = \"b:9092\"\ngroup = \"g\"\nstart_at = \"earliest\"\n[model]\npackage = \"m\"\n";
-    std::fs::write(&file, format!("{text}[lanes]\n{lanes}\n")).unwrap();
-    let machine = Machine { cores: BTreeSet::from([0, 1, 2]), host: "h".to_owned(), cpu_quota_millis: quota_millis };
-    let loaded = Config::load(&Sources { file: Some(file), ..Sources::default() }, &machine).unwrap();
+    std::fs::write(&file, format!("{text}{more}\n")).unwrap();
+    let machine = Machine {
+        cores: BTreeSet::from([0, 1, 2]),
+        host: "h".to_owned(),
+        cpu_quota_millis: quota_millis,
+        state_directory,
+    };
+    Config::load(&Sources { file: Some(file), ..Sources::default() }, &machine).unwrap()
+}
+
+/// The warnings about lanes with this quota.
+fn warnings(quota_millis: Option<u64>, lanes: &str) -> Vec<String> {
+    let loaded = loaded(quota_millis, None, &format!("[lanes]\n{lanes}"));
     loaded.warnings.into_iter().filter(|warning| warning.starts_with("lanes.")).collect()
 }
 
@@ -37,4 +48,14 @@ fn a_quota_that_does_or_none_is_not_told() {
     for (quota, lanes) in [(Some(2_000), "count = 2"), (None, "count = 3"), (Some(4_000), "layout = \"dedicated\"")] {
         assert_eq!(warnings(quota, lanes), Vec::<String>::new(), "{lanes}");
     }
+}
+
+#[test]
+fn systemds_state_directory_serves_where_none_is_given() {
+    let of =
+        |systemds: Option<&str>, more: &str| loaded(None, systemds.map(PathBuf::from), more).config.state_directory;
+    assert_eq!(of(None, ""), None);
+    assert_eq!(of(Some("/var/lib/scorewire"), "").as_deref(), Some(Path::new("/var/lib/scorewire")));
+    let given = "[node]\nstate_directory = \"/srv/own\"";
+    assert_eq!(of(Some("/var/lib/scorewire"), given).as_deref(), Some(Path::new("/srv/own")));
 }

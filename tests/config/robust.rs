@@ -16,7 +16,8 @@ fn told(text: &str, env: Vec<(OsString, OsString)>, flags: Vec<FlagValue>) -> Op
     std::fs::create_dir_all(dir.path().join("models/card-fraud-gbdt")).unwrap();
     let file = dir.path().join("scorewire.toml");
     std::fs::write(&file, text).unwrap();
-    let machine = Machine { cores: BTreeSet::from([0]), host: "h".to_owned(), cpu_quota_millis: None };
+    let machine =
+        Machine { cores: BTreeSet::from([0]), host: "h".to_owned(), cpu_quota_millis: None, state_directory: None };
     let error = Config::load(&Sources { file: Some(file), env, flags }, &machine).err()?;
     assert!(error.problems.iter().all(|problem| !problem.what.is_empty() && !problem.fix.is_empty()), "{error}");
     Some(error.to_string())

@@ -10,6 +10,7 @@
 pub mod challenges;
 pub mod clock;
 pub mod journal;
+pub mod marks;
 pub mod outcome;
 pub mod payload;
 pub mod record;
@@ -23,6 +24,7 @@ pub mod world;
 pub use challenges::{FakeChallenges, Row};
 pub use clock::ManualClock;
 pub use journal::{Entry, Journal};
+pub use marks::FakeMarks;
 pub use outcome::Outcome;
 pub use payload::Payment;
 pub use record::FakeRecord;

@@ -11,6 +11,7 @@ mod headers;
 mod passing_errors;
 mod properties;
 mod ready;
+mod record_kills;
 mod refused;
 mod replay;
 mod replay_faults;

@@ -11,6 +11,7 @@ mod packages;
 mod backpressure;
 mod challengers;
 mod contact;
+mod crash_marks;
 mod dead_letters;
 mod dedicated;
 mod delivery;

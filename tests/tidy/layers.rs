@@ -15,6 +15,8 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("avro", &["error", "values", "doors"]),
     ("observe", &["error", "memory", "values", "compare", "doors"]),
     ("registry", &["error", "values", "doors", "avro", "observe"]),
+    // What a node keeps on its disk.
+    ("state", &["error", "values", "doors", "observe"]),
     ("model", &["error", "memory", "values", "doors", "avro"]),
     ("kafka", &["error", "failpoint", "values", "doors"]),
     ("lane", &["error", "failpoint", "values", "compare", "doors", "avro", "observe"]),
@@ -23,7 +25,10 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     // Where the real doors meet the lane.
     (
         "node",
-        &["error", "values", "compare", "doors", "avro", "model", "observe", "registry", "kafka", "lane", "config"],
+        &[
+            "error", "values", "compare", "doors", "avro", "model", "observe", "registry", "state", "kafka", "lane",
+            "config",
+        ],
     ),
     // Beside a node: it reads what the node reads and wrote.
     ("prove", &["error", "values", "compare", "doors", "avro", "model", "kafka", "lane", "config", "node"]),

@@ -86,6 +86,44 @@ def come_and_go(run):
         run.end(job)
 
 
+# As `limits.crashes_max` has it, and the exit status of an abort.
+CRASHES_MAX, ABORTED = 3, -6
+
+
+@scenario("record kills", 0, 1, 5)
+def record_kills(run):
+    """Under load a record comes at which the process aborts, and its supervisor starts it again: it is through within three
+    crashes, and the record is one dead letter."""
+    with run.job() as job:
+        state = job.folder / "state"
+
+        def start():
+            # Each process has a name of its own for the checker; this one takes over what the last one left.
+            for file in state.glob("n*.*"):
+                file.rename(state / f"n{len(job.nodes) + 1}.{file.name.split('.', 1)[1]}")
+            job.start((f"node.state_directory={state}", f"limits.crashes_max={CRASHES_MAX}"))
+        start()
+        job.feed.start(RATE)
+        for turn in range(run.rounds):
+            before = len(job.nodes)
+
+            def is_through(letters=turn + 1):
+                if not job.nodes[-1].is_running():
+                    job.nodes[-1].wait(ABORTED)
+                    start()
+                return len(job.dead_letters_of("crashed_process")) >= letters
+
+            def kill():
+                job.feed.send_deadly()
+                wait_for("the node is not through", (CRASHES_MAX + 1) * run.suite.settle_s, is_through, 0.2)
+            run.strike(job, "record kills", kill)
+            crashes, letters = len(job.nodes) - before, len(job.dead_letters_of("crashed_process"))
+            run.notes.append(f"{crashes} crashes, {letters - turn} dead letter")
+            if (crashes, letters) != (CRASHES_MAX, turn + 1):
+                raise FaultError(run.notes[-1])
+        run.end(job)
+
+
 POINTS = ("after_receive", "after_score", "after_produce", "after_ack", "after_commit", "in_revoke")
 # Passages of a moment before the end: some seconds of work. Commits are ten a second, the others some hundred.
 PASSAGES = {"after_commit": (10, 40), "in_revoke": (1, 1)}

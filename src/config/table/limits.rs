@@ -104,6 +104,18 @@ pub const LIMITS: Section = Section {
             text: "\n# So many model calls that fail in a row end the process.",
         },
         Key {
+            name: "limits.crashes_max",
+            kind: &Integer {
+                range: 2..=1_000,
+                place: Place::Always(|draft: &mut Draft| &mut draft.config.limits.crashes_max),
+            },
+            given: Given::Default,
+            reread: Reread::AtStart,
+            text: "
+# With node.state_directory: a record at which the process died so often is a dead letter (crashed_process). After one crash
+# less, the records that were in work are scored one by one, so that the last crash names one of them.",
+        },
+        Key {
             name: "limits.delivery_failures_max",
             kind: &failures(|draft| &mut draft.config.limits.delivery_failures_max),
             given: Given::Default,

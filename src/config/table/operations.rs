@@ -1,14 +1,29 @@
-//! `[admin]` and `[log]`.
+//! `[node]`, `[admin]` and `[log]`.
 
 use std::net::SocketAddr;
 
 use super::draft::Draft;
 use super::key::{Given, Key, Reread, Section, apart};
-use super::kinds::{OwnKind, Place, Text, Word, Words};
+use super::kinds::{OwnKind, Path, Place, Text, Word, Words, any_path};
 use crate::config::read::Reader;
 use crate::observe::log::LogFormat;
 
 const LOG_FORMATS: Words<LogFormat> = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
+
+pub const NODE: Section = Section {
+    head: "\n\n[node]",
+    keys: &[Key {
+        name: "node.state_directory",
+        kind: &Path { place: Place::Maybe(|draft| &mut draft.config.state_directory), check: any_path },
+        given: Given::Maybe(r#""/var/lib/scorewire""#),
+        reread: Reread::AtStart,
+        text: r#"
+# A folder of this node, made with mode 0700 where it is missing; one process of each kafka.node uses it at a time. It holds
+# marks of the records in work, so that a record that ends the process is found after limits.crashes_max crashes. Default:
+# systemd's (StateDirectory=, $STATE_DIRECTORY). Without one such a record ends each process that meets it."#,
+    }],
+    finish: apart,
+};
 
 pub const ADMIN: Section = Section {
     head: "\n\n[admin]",

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::in_work::{InWork, Marking};
 use crate::avro::decoder::{Decoder, Stop};
 use crate::avro::planner::{Grade, SchemaNote};
 use crate::avro::wire::SCHEMA_ID_HEADER;
@@ -11,7 +12,7 @@ use crate::lane::ledger::{Flow, Held};
 use crate::lane::letter::Letter;
 use crate::lane::score::{Batch, Item, Verdict};
 use crate::observe::stats::LaneStats;
-use crate::values::record::{Decoded, Receipt, SchemaKey};
+use crate::values::record::{Decoded, Position, Receipt, SchemaKey};
 
 /// Schemas that `/status` names at most.
 const SCHEMA_ALARMS_MAX: usize = 64;
@@ -61,12 +62,23 @@ pub struct Intake<R> {
     letters_about: Option<String>,
     /// Wall clock, milliseconds: letters are due by it.
     now_ms: i64,
+    /// Where the node has a state directory.
+    in_work: Option<InWork>,
 }
 
 impl<R: SourceRecord> Intake<R> {
     /// `letters_about`: where records are letters, the topic whose records they are about.
     pub fn new(decoder: Decoder, payload_bytes_max: usize, letters_about: Option<String>) -> Intake<R> {
-        Intake { decoder, payload_bytes_max, parked: VecDeque::new(), letters_about, now_ms: 0 }
+        Intake { decoder, payload_bytes_max, parked: VecDeque::new(), letters_about, now_ms: 0, in_work: None }
+    }
+
+    /// From now on records are marked while they are in work.
+    pub(super) fn mark(&mut self, marking: Marking) {
+        self.in_work = Some(InWork::new(marking));
+    }
+
+    pub(super) fn in_work(&mut self) -> Option<&mut InWork> {
+        self.in_work.as_mut()
     }
 
     /// It is so late now: wall clock, microseconds.
@@ -127,6 +139,9 @@ impl<R: SourceRecord> Intake<R> {
         while let Some(parked) = self.parked.pop_front() {
             let assignment = parked.assignment;
             let is_behind = waiting.contains(&assignment);
+            if left > 0 && !is_behind && !self.may_begin(parked.record.position()) {
+                left = 0;
+            }
             if left == 0 || is_behind {
                 if !is_behind {
                     waiting.push(assignment);
@@ -153,6 +168,11 @@ impl<R: SourceRecord> Intake<R> {
         tried
     }
 
+    /// Whether a record may be in work now, beside what is.
+    fn may_begin(&mut self, at: Position) -> bool {
+        self.in_work.as_mut().is_none_or(|in_work| in_work.room(1, std::iter::once(at)) == 1)
+    }
+
     /// Lets schemas that nobody knew be asked for once more.
     pub(super) fn ask_again(&mut self) {
         self.decoder.retry_unknown();
@@ -175,8 +195,9 @@ impl<R: SourceRecord> Intake<R> {
             Ok(letter) => (letter, Ok(())),
             Err((letter, no_row)) => (letter, Err(no_row)),
         };
-        let (decoded, verdict) = match may_decode.and_then(|()| self.judge_payload(&arrived.record, batch)) {
+        let (decoded, verdict) = match may_decode.and_then(|()| self.judge(&arrived, batch)) {
             Ok(decoded) => {
+                batch.rows.poison.note(arrived.record.key());
                 batch.rows.filled += 1;
                 (Some(decoded), Verdict::Row(batch.rows.filled - 1))
             }
@@ -206,6 +227,24 @@ impl<R: SourceRecord> Intake<R> {
         let Some(value) = record.value().filter(|value| value.len() <= self.payload_bytes_max) else { return };
         let header = if self.decoder.needs_header() { record.header(SCHEMA_ID_HEADER) } else { None };
         self.decoder.ask_ahead(header, value);
+    }
+
+    /// Decodes it, with its mark where there are marks.
+    fn judge(&mut self, arrived: &Parked<R>, batch: &mut Batch<R>) -> Result<Decoded, NoRow> {
+        let (at, assignment) = (arrived.record.position(), arrived.assignment);
+        if let Some(in_work) = &mut self.in_work {
+            if in_work.is_killer(at) {
+                return Err(NoRow::Rejected(Reject::CrashedProcess));
+            }
+            in_work.enter(assignment, at);
+        }
+        let judged = self.judge_payload(&arrived.record, batch);
+        if matches!(judged, Err(NoRow::Waits(_)))
+            && let Some(in_work) = &mut self.in_work
+        {
+            in_work.withdraw(assignment, at);
+        }
+        judged
     }
 
     fn judge_payload(&mut self, record: &R, batch: &mut Batch<R>) -> Result<Decoded, NoRow> {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::vec::Drain;
 
 use crate::doors::{Clock, SourceRecord};
-use crate::values::record::Receipt;
+use crate::values::record::{Position, Receipt};
 
 /// Neighbours that came with one poll.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +65,11 @@ impl<R: SourceRecord> Inbox<R> {
         self.records.iter().take(room).take_while(fits).count()
     }
 
+    /// Where the records stand in their topic, in order.
+    pub fn positions(&self) -> impl Iterator<Item = Position> {
+        self.records.iter().map(SourceRecord::position)
+    }
+
     /// Forgets a partition's records. Returns whether there were any.
     pub fn forget(&mut self, partition: i32) -> bool {
         let before = self.records.len();
@@ -86,7 +91,6 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
-    use crate::values::record::Position;
 
     #[derive(Debug)]
     struct Fake(Position);

@@ -4,12 +4,14 @@
 
 mod decode;
 mod gate;
+mod in_work;
 mod inbox;
 
 use std::time::Duration;
 
 pub use self::decode::{Intake, Waits, log, sentence, show};
 pub use self::gate::{Closed, Permission};
+pub use self::in_work::Marking;
 
 use self::gate::Gate;
 use self::inbox::Inbox;
@@ -120,7 +122,11 @@ impl<R: SourceRecord> Ingest<R> {
     ) -> Vec<Position> {
         let Decoding { ledger, batch, times, stats, clock, now_ns } = into;
         let (items, rows) = (batch.items.len(), batch.rows.filled);
-        let mut left = self.inbox.fitting(room.min(batch.room()), ledger.open_bytes(), self.bytes_max);
+        let fitting = self.inbox.fitting(room.min(batch.room()), ledger.open_bytes(), self.bytes_max);
+        let mut left = match self.intake.in_work() {
+            Some(in_work) => in_work.room(fitting, self.inbox.positions()),
+            None => fitting,
+        };
         let (mut received, mut stops, mut in_topic) = (0, Vec::new(), Alike::new(Step::Topic));
         while left > 0 {
             let (receipt, records) = self.inbox.take(left);
@@ -150,6 +156,7 @@ impl<R: SourceRecord> Ingest<R> {
         }
         in_topic.end(times);
         note_decoded(batch, (items, rows), now_ns, clock, times);
+        self.settle_marks();
         stats.received.add(received);
         if received > 0 {
             stats.received_ms.set(now_ns / 1_000_000);
@@ -158,6 +165,42 @@ impl<R: SourceRecord> Ingest<R> {
         stops.sort_unstable();
         stops.dedup_by_key(|at| at.partition);
         stops
+    }
+
+    /// From now on records are marked while they are in work.
+    pub(super) fn mark(&mut self, marking: Marking) {
+        self.intake.mark(marking);
+    }
+
+    /// Whether records wait for others that are in work: a suspect to be alone, or all others until it was.
+    pub(super) fn is_held_back(&mut self) -> bool {
+        self.intake.in_work().is_some_and(|in_work| in_work.is_held_back())
+    }
+
+    /// The outcomes of a batch are handed over, or wait for room at the producer: none of its records ends the process any more.
+    pub(super) fn left_work(&mut self, batch: &Batch<R>) {
+        if let Some(in_work) = self.intake.in_work() {
+            in_work.leave(&batch.items);
+        }
+    }
+
+    fn settle_marks(&mut self) {
+        if let Some(in_work) = self.intake.in_work() {
+            in_work.settle();
+        }
+    }
+
+    /// Part of every round.
+    pub(super) fn end_round(&mut self) {
+        if let Some(in_work) = self.intake.in_work() {
+            in_work.end_round();
+        }
+    }
+
+    /// Suspects below what the group has are forgotten.
+    pub(super) fn forget_suspects(&mut self, ledger: &Ledger) {
+        let Some(in_work) = self.intake.in_work().filter(|in_work| in_work.has_suspects()) else { return };
+        in_work.finished(ledger.last_commits());
     }
 
     /// Whether what waits for schemas is to be tried again now: an answer came, or it is time to ask once more.
@@ -184,9 +227,10 @@ impl<R: SourceRecord> Ingest<R> {
                 resume.push(assignment.partition());
             }
         }
-        // The batch was too small for all of them, or had no room at all.
+        // The batch was too small for all of them, or had no room at all; or one waits to be alone.
         let moved = batch.items.len() - items;
-        self.retry.rest = moved == room;
+        self.retry.rest = moved == room || self.is_held_back();
+        self.settle_marks();
         note_decoded(batch, (items, rows), now_ns, clock, times);
         (resume, moved > 0)
     }

@@ -8,6 +8,7 @@ use ndarray::ArrayView2;
 
 use crate::doors::{ScoreError, ScoreErrorKind, SourceRecord};
 use crate::error::Reject;
+use crate::failpoint::Poison;
 use crate::lane::letter::Letter;
 use crate::values::failure::FailureClass;
 use crate::values::fingerprint::Fingerprint;
@@ -149,6 +150,8 @@ pub struct RowBatch {
     pub error: Option<ScoreError>,
     /// The model failed too often in a row: nothing of this batch may go out.
     pub broken: bool,
+    /// Test builds: a record that ends the process.
+    pub poison: Poison,
     /// Monotonic and wall clock before and after scoring.
     pub started_ns: u64,
     pub started_us: i64,
@@ -193,6 +196,7 @@ impl RowBatch {
         self.filled = 0;
         self.failed.clear();
         (self.given_up, self.calls_failed, self.error) = (None, 0, None);
+        self.poison = Poison::default();
     }
 
     /// Its rows leave unscored: the model is late with others.

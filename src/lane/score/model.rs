@@ -62,6 +62,7 @@ impl<M: Scorer> Model<M> {
         rows.failed.clear();
         (rows.given_up, rows.calls_failed, rows.error) = (None, 0, None);
         (rows.started_ns, rows.started_us) = (clock.now_ns(), clock.wall_us());
+        rows.poison.strike();
         let was_called = rows.filled > 0 && !self.is_broken() && self.score(rows);
         rows.broken = self.is_broken();
         (rows.scored_ns, rows.scored_us) = (clock.now_ns(), clock.wall_us());

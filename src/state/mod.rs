@@ -1,0 +1,14 @@
+//! What a node keeps in its state directory: a lock, marks of the records in work, and the suspects that were counted of them.
+//!
+//! The marks are a file in memory: they outlive the process, whatever kills it, but not the machine. The suspects are written
+//! for good.
+
+mod count;
+mod directory;
+mod mapped;
+mod marks;
+mod suspects;
+
+pub use directory::StateDirectory;
+pub use marks::LaneMarks;
+pub use suspects::{CrashBook, Job};
