@@ -108,7 +108,7 @@ impl<M: Scorer> Decide<M> {
         if has_scored {
             self.stop.scored();
         }
-        let has_timed_out = rows.given_up.is_some() && rows.calls_failed > 0;
+        let has_timed_out = rows.given_up.is_some() && rows.calls.failed > 0;
         if has_timed_out && !self.is_taken(FailureClass::TimedOut) && self.stop.is_over(1) {
             return Climbed::Broken;
         }

@@ -243,11 +243,11 @@ impl<T: LaneTypes> Lane<T> {
     fn decide_leaving(&mut self) -> Result<(), Fatal> {
         let batch = self.score.leaving();
         self.telemetry.count_scored(batch);
-        let is_broken = batch.rows.broken;
+        let is_broken = batch.rows.calls.broken;
         let climbed =
             if is_broken { Climbed::Broken } else { self.decide.batch(batch, self.deliver.encoder(), &self.clock) };
         if climbed == Climbed::Broken {
-            return Err(model_failed(self.limits.model_failures_max, batch.rows.error.as_ref()));
+            return Err(model_failed(self.limits.model_failures_max, batch.rows.calls.error.as_ref()));
         }
         self.telemetry.show_fallback(batch, climbed);
         self.deliver.stick(climbed == Climbed::Held);

@@ -114,8 +114,8 @@ impl<M: Scorer> Scoring<M> {
             self.steps.push(step);
         }
         self.model.run(&mut self.rows, clock);
-        if self.rows.broken {
-            return Err(Broken(self.rows.error.take()));
+        if self.rows.calls.broken {
+            return Err(Broken(self.rows.calls.error.take()));
         }
         answers.extend(self.steps.iter().map(|step| self.answer(*step)));
         Ok(())
@@ -128,7 +128,7 @@ impl<M: Scorer> Scoring<M> {
 
     /// What the model said when it failed in the last batch, if it did.
     pub fn error(&self) -> Option<&ScoreError> {
-        self.rows.error.as_ref()
+        self.rows.calls.error.as_ref()
     }
 
     fn decode(&mut self, given: Given<'_>) -> Result<(usize, Decoded), Stop> {

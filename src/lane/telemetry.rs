@@ -33,12 +33,12 @@ struct FailureLog {
 impl FailureLog {
     fn note(&mut self, rows: &RowBatch) {
         let now_ns = rows.scored_ns;
-        if rows.calls_failed > 0 {
-            self.calls += u64::from(rows.calls_failed);
+        if rows.calls.failed > 0 {
+            self.calls += u64::from(rows.calls.failed);
             let since_ns = *self.since_ns.get_or_insert(now_ns);
             let is_due = |told_ns: u64| now_ns.saturating_sub(told_ns) >= nanoseconds(MODEL_FAILURES_TOLD_EVERY);
             if self.told_ns.is_none_or(is_due) {
-                let error = rows.error.as_ref().map_or("", |error| &error.text);
+                let error = rows.calls.error.as_ref().map_or("", |error| &error.text);
                 let failing_ms = now_ns.saturating_sub(since_ns) / 1_000_000;
                 tracing::warn!(calls = self.calls, failing_ms, error, "the model fails");
                 (self.told_ns, self.calls) = (Some(now_ns), 0);
@@ -87,7 +87,7 @@ impl Telemetry {
             self.stats.batch_rows.add(rows);
             self.stats.batch_rows_max.raise_to(rows);
         }
-        self.stats.model_failures.add(u64::from(batch.rows.calls_failed));
+        self.stats.model_failures.add(u64::from(batch.rows.calls.failed));
         self.failures.note(&batch.rows);
     }
 

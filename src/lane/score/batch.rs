@@ -134,6 +134,16 @@ impl<R: SourceRecord> Item<R> {
     }
 }
 
+/// How the model's calls with a batch went.
+#[derive(Debug, Default)]
+pub struct Calls {
+    /// So many failed, and what the last of them said.
+    pub failed: u32,
+    pub error: Option<ScoreError>,
+    /// The model failed too often in a row: nothing of this batch may go out.
+    pub broken: bool,
+}
+
 /// What the model sees of a batch: rows go in, scores come out.
 #[derive(Debug, Default)]
 pub struct RowBatch {
@@ -145,11 +155,7 @@ pub struct RowBatch {
     pub failed: Vec<(usize, FailureClass)>,
     /// Nobody waits for the model's scores: none of the rows has one.
     pub given_up: Option<FailureClass>,
-    /// Model calls that failed, and what the last of them said.
-    pub calls_failed: u32,
-    pub error: Option<ScoreError>,
-    /// The model failed too often in a row: nothing of this batch may go out.
-    pub broken: bool,
+    pub calls: Calls,
     /// Test builds: a record that ends the process.
     pub poison: Poison,
     /// Monotonic and wall clock before and after scoring.
@@ -181,8 +187,7 @@ impl RowBatch {
         let (scored_ns, scored_us) = now;
         RowBatch {
             given_up: Some(class),
-            calls_failed: 1,
-            error: Some(error),
+            calls: Calls { failed: 1, error: Some(error), broken: false },
             started_ns,
             started_us,
             scored_ns,
@@ -195,7 +200,7 @@ impl RowBatch {
     pub(super) fn clear(&mut self) {
         self.filled = 0;
         self.failed.clear();
-        (self.given_up, self.calls_failed, self.error) = (None, 0, None);
+        (self.given_up, self.calls) = (None, Calls::default());
         self.poison = Poison::default();
     }
 

@@ -1,7 +1,7 @@
 //! The model, called on one thread. A batch that fails is tried again row by row, so that one bad row never costs its
 //! neighbours; one whose model is not to be had, or was too slow, fails as a whole, since every row would.
 
-use super::batch::RowBatch;
+use super::batch::{Calls, RowBatch};
 use crate::doors::{Clock, ScoreErrorKind, Scorer};
 use crate::values::failure::{FailureClass, FailureClasses};
 use crate::values::limits::{MODEL_REST_MAX, MODEL_REST_MIN, nanoseconds};
@@ -60,11 +60,11 @@ impl<M: Scorer> Model<M> {
     /// Scores a batch's rows and says with them how that went.
     pub fn run(&mut self, rows: &mut RowBatch, clock: &impl Clock) {
         rows.failed.clear();
-        (rows.given_up, rows.calls_failed, rows.error) = (None, 0, None);
+        (rows.given_up, rows.calls) = (None, Calls::default());
         (rows.started_ns, rows.started_us) = (clock.now_ns(), clock.wall_us());
         rows.poison.strike();
         let was_called = rows.filled > 0 && !self.is_broken() && self.score(rows);
-        rows.broken = self.is_broken();
+        rows.calls.broken = self.is_broken();
         (rows.scored_ns, rows.scored_us) = (clock.now_ns(), clock.wall_us());
         if was_called && self.is_at_rest() {
             self.rest.begin(rows.scored_ns);
@@ -119,8 +119,8 @@ impl<M: Scorer> Model<M> {
                 } else if class == FailureClass::Failed {
                     self.rest.failures = self.rest.failures.saturating_add(1);
                 }
-                rows.calls_failed += 1;
-                rows.error = Some(error);
+                rows.calls.failed += 1;
+                rows.calls.error = Some(error);
                 Err(kind)
             }
         }
