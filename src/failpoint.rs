@@ -7,6 +7,8 @@
 //! ever, as a model that hangs does. A record whose key is `scorewire-test-abort` or `scorewire-test-hang` ends the process, or
 //! makes it hang, when the model is called with its row.
 
+pub mod trouble;
+
 /// A moment in the life of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Point {

@@ -128,7 +128,7 @@ where
         let rows = package.batch_rows.min(limits.batch_rows_max).max(1);
         let intake = Intake::new(package.decoder, limits.payload_bytes_max, letters_about);
         stats.complaint.get_or_init(|| source.complaint());
-        let model = Model::new(package.scorer, patience);
+        let model = Model::new(package.scorer, patience).with_trouble();
         let score = match layout {
             Layout::Inline => Score::inline(model, rows),
             Layout::Dedicated => {

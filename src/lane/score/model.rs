@@ -2,7 +2,8 @@
 //! neighbours; one whose model is not to be had, or was too slow, fails as a whole, since every row would.
 
 use super::batch::{Calls, RowBatch};
-use crate::doors::{Clock, ScoreErrorKind, Scorer};
+use crate::doors::{Clock, ScoreError, ScoreErrorKind, Scorer};
+use crate::failpoint::trouble::{self, Trouble};
 use crate::values::failure::{FailureClass, FailureClasses};
 use crate::values::limits::{MODEL_REST_MAX, MODEL_REST_MIN, nanoseconds};
 
@@ -35,6 +36,8 @@ pub struct Model<M> {
     /// Calls that failed since the last one that did not, of those that end whoever has it.
     ending: u32,
     rest: Rest,
+    /// Test builds: it misbehaves when it is told to.
+    is_in_trouble: bool,
 }
 
 /// How a model that fails comes to rest.
@@ -49,7 +52,12 @@ struct Rest {
 
 impl<M: Scorer> Model<M> {
     pub fn new(scorer: M, patience: Patience) -> Model<M> {
-        Model { scorer, patience, ending: 0, rest: Rest::default() }
+        Model { scorer, patience, ending: 0, rest: Rest::default(), is_in_trouble: false }
+    }
+
+    /// Test builds: it misbehaves when it is told to ([`trouble`]).
+    pub fn with_trouble(self) -> Model<M> {
+        Model { is_in_trouble: true, ..self }
     }
 
     /// Features per row.
@@ -107,7 +115,17 @@ impl<M: Scorer> Model<M> {
     fn call(&mut self, rows: &mut RowBatch, from: usize, to: usize) -> Result<(), ScoreErrorKind> {
         // A row the model leaves out must not keep the score of an earlier record.
         rows.scores[from..to].fill(f64::NAN);
-        match self.scorer.score(rows.features.view(from, to), &mut rows.scores[from..to]) {
+        let trouble = if self.is_in_trouble { trouble::of_model() } else { None };
+        let scored = match trouble {
+            Some(Trouble::Fails) => Err(ScoreError::failed("the test build is told to fail")),
+            Some(Trouble::SaysNan) => Ok(()),
+            Some(Trouble::TakesMs(ms)) => {
+                trouble::take(ms);
+                self.scorer.score(rows.features.view(from, to), &mut rows.scores[from..to])
+            }
+            None => self.scorer.score(rows.features.view(from, to), &mut rows.scores[from..to]),
+        };
+        match scored {
             Ok(()) => {
                 (self.ending, self.rest) = (0, Rest::default());
                 Ok(())
