@@ -4,6 +4,7 @@ pub mod challenge;
 pub mod failure;
 pub mod finding;
 pub mod fingerprint;
+pub mod letters;
 pub mod limits;
 pub mod model;
 pub mod record;
