@@ -24,16 +24,31 @@ pub enum Point {
     AfterCommit,
     /// The group wants partitions back; they are not drained.
     InRevoke,
+    /// A replay of dead letters has read letters and their records; nothing is handed to the producer.
+    ReplayAfterRead,
+    /// It has handed one record over, and not all that belong together.
+    ReplayInProduce,
+    /// Its records are acknowledged; nobody knows of the offsets.
+    ReplayAfterProduce,
+    /// The same, and in a transaction the offsets are in it.
+    ReplayBeforeCommit,
+    /// The broker has confirmed the commit.
+    ReplayAfterCommit,
 }
 
 impl Point {
-    pub const ALL: [Point; 6] = [
+    pub const ALL: [Point; 11] = [
         Point::AfterReceive,
         Point::AfterScore,
         Point::AfterProduce,
         Point::AfterAck,
         Point::AfterCommit,
         Point::InRevoke,
+        Point::ReplayAfterRead,
+        Point::ReplayInProduce,
+        Point::ReplayAfterProduce,
+        Point::ReplayBeforeCommit,
+        Point::ReplayAfterCommit,
     ];
 
     /// As the environment variable names it.
@@ -45,6 +60,11 @@ impl Point {
             Point::AfterAck => "after_ack",
             Point::AfterCommit => "after_commit",
             Point::InRevoke => "in_revoke",
+            Point::ReplayAfterRead => "replay_after_read",
+            Point::ReplayInProduce => "replay_in_produce",
+            Point::ReplayAfterProduce => "replay_after_produce",
+            Point::ReplayBeforeCommit => "replay_before_commit",
+            Point::ReplayAfterCommit => "replay_after_commit",
         }
     }
 }

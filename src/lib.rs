@@ -20,9 +20,9 @@
 //!
 //! # Layers
 //!
-//! Imports point one way, without exceptions: `main -> cli -> prove -> {node, load} -> config -> {lane, model, kafka,
-//! registry, state} -> {avro, observe} -> {doors, compare} -> values -> {error, memory, failpoint}`. `load` is beside the node, since
-//! the verifier must not believe it. `tests/tidy/` holds this, and that no more than two files import each other in a circle.
+//! Imports point one way, without exceptions: `main -> cli -> {prove, redrive} -> {node, load, piece} -> config -> {lane, model,
+//! kafka, registry, state} -> {avro, observe} -> {doors, compare} -> values -> {error, memory, failpoint}`. `load` is beside the node,
+//! since the verifier must not believe it. `tests/tidy/` holds this, and that no more than two files import each other in a circle.
 //!
 //! | module | what it knows |
 //! |---|---|
@@ -42,7 +42,9 @@
 //! | [`load`] | simulator, open-loop generator, the verifier that reads outcomes back, and the reports of a run |
 //! | [`config`] | the table of keys, what was typed, and the checked plan that comes of it |
 //! | [`node`] | one scoring node: what it verifies before it asks Kafka (`config check` and `model check` too), the way of a record without Kafka (`score`), the real doors wired to lanes, and where its group begins |
+//! | [`piece`] | bounded pieces of topics: where they begin and end, their reading, and how far that is |
 //! | [`prove`] | a bounded piece of the input, scored again beside the recorded outputs; what challengers answered, read back; `docs/proving-models.md` |
+//! | [`redrive`] | dead letters of three header styles: listed, brought back to the input under a group of their own, dropped; `docs/dead-letters.md` |
 //! | [`cli`] | one file per command |
 //!
 //! # Words
@@ -137,7 +139,9 @@ pub mod memory;
 pub mod model;
 pub mod node;
 pub mod observe;
+pub mod piece;
 pub mod prove;
+pub mod redrive;
 pub mod registry;
 pub mod state;
 pub mod values;

@@ -14,8 +14,8 @@ use crate::doors::Clock;
 use crate::error::{Fatal, exit};
 use crate::lane::clock::SystemClock;
 use crate::node::{OwnSchemas, Registry};
+use crate::piece::places::Place;
 use crate::prove::challenges::{self, Options};
-use crate::prove::places::Place;
 
 pub const EXAMPLES: &str = "\
 Examples:

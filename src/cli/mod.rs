@@ -14,6 +14,7 @@ pub mod config;
 pub mod config_args;
 mod connect_check;
 pub mod demo;
+pub mod dlq;
 pub mod load;
 pub mod model;
 mod oracle;
@@ -42,7 +43,7 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0   done
   1   a check failed: outcomes lost, doubled, out of order or none at all, or
-      nothing but dead letters
+      nothing but dead letters; or a dead letter was not brought back
   64  usage: unknown or missing arguments
   65  the model package does not hold: hash, contract, golden rows or records
   69  Kafka, a topic or the schema registry cannot be reached, or the right to
@@ -88,6 +89,9 @@ enum Command {
     /// Report what a challenger answered beside the champion, read from the topic of challenges
     #[command(after_help = challenges::EXAMPLES)]
     Challenges(challenges::ChallengesArgs),
+    /// List dead letters, show one, bring their records back to the input, or delete them
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Dlq(dlq::DlqCommand),
     /// Make model packages, and look at them
     #[command(subcommand, after_help = EXIT_CODES)]
     Model(model::ModelCommand),
@@ -136,6 +140,7 @@ fn dispatch(cli: Cli) -> Result<u8, Fatal> {
         Some(Command::Score(args)) => score::execute(&args),
         Some(Command::Replay(args)) => replay::execute(&args),
         Some(Command::Challenges(args)) => challenges::execute(&args),
+        Some(Command::Dlq(command)) => dlq::execute(&command),
         Some(Command::Model(command)) => model::execute(command),
         Some(Command::Config(command)) => config::execute(command),
         Some(Command::Schema(args)) => schema::execute(&args),

@@ -16,7 +16,7 @@ use crate::doors::Clock;
 use crate::error::{Fatal, exit};
 use crate::lane::clock::SystemClock;
 use crate::node::SecondAnswers;
-use crate::prove::places::Place;
+use crate::piece::places::Place;
 use crate::prove::replay::{self, Options};
 use crate::prove::report;
 use crate::prove::report::Rule;

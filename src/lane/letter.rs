@@ -21,7 +21,7 @@ const REASON: &str = "__scorewire.errors.reason";
 const TOPIC: &str = "__scorewire.errors.topic";
 const PARTITION: &str = "__scorewire.errors.partition";
 const OFFSET: &str = "__scorewire.errors.offset";
-const ATTEMPT: &str = "__scorewire.errors.attempt";
+pub(super) const ATTEMPT: &str = "__scorewire.errors.attempt";
 
 /// What a letter says of its record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

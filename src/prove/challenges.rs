@@ -3,10 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::INSPECT_TIMEOUT;
-use super::places::Place;
-use super::progress::Progress;
-use super::ranges::{self, Range};
-use super::reader::Reader;
 use super::report::{flips_max, ranges_in_words};
 use crate::avro::challenge::{Challenge, ChallengeReader, Stand};
 use crate::avro::written::Written;
@@ -21,6 +17,10 @@ use crate::kafka::cluster::{self, starting_offsets};
 use crate::kafka::consumer::RangeSource;
 use crate::lane::clock::SystemClock;
 use crate::node::OwnSchemas;
+use crate::piece::places::Place;
+use crate::piece::progress::Progress;
+use crate::piece::ranges::{self, Range};
+use crate::piece::reader::Reader;
 use crate::values::record::Position;
 use crate::values::topics::TopicRole;
 

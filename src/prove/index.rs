@@ -1,8 +1,8 @@
 //! What was recorded, by source position: two dense arrays for each range, 12 bytes an offset, and the fingerprints beside
 //! them where there are any, 16 bytes more.
 
-use super::ranges::Range;
 use crate::avro::output::{Answerer, Output};
+use crate::piece::ranges::Range;
 use crate::values::fingerprint::Fingerprint;
 use crate::values::record::{Decision, Position};
 

@@ -3,10 +3,6 @@
 
 pub mod challenges;
 pub mod index;
-pub mod places;
-mod progress;
-pub mod ranges;
-mod reader;
 mod recorded;
 pub mod replay;
 pub mod report;

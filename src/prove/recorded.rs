@@ -1,10 +1,6 @@
 //! The recorded outputs, read into the index: which part of their topic, and all of it.
 
 use super::index::{Index, NoRoom};
-use super::places::Place;
-use super::progress::Progress;
-use super::ranges::{Range, offsets};
-use super::reader::Reader;
 use super::replay::too_large;
 use crate::avro::output::OutputReader;
 use crate::doors::{Clock, SourceRecord};
@@ -13,6 +9,10 @@ use crate::kafka::cluster::starting_offsets::{self, Kept};
 use crate::kafka::consumer::RangeSource;
 use crate::kafka::settings::KafkaSettings;
 use crate::lane::clock::SystemClock;
+use crate::piece::places::Place;
+use crate::piece::progress::Progress;
+use crate::piece::ranges::{Range, offsets};
+use crate::piece::reader::Reader;
 
 /// An output is written after its record: so much earlier than the first record's own time none of them can be, by clocks
 /// that agree to the hour.

@@ -12,9 +12,6 @@ use crossbeam::channel::{RecvTimeoutError, bounded};
 
 use super::INSPECT_TIMEOUT;
 use super::index::Index;
-use super::places::Place;
-use super::progress::Progress;
-use super::ranges::{self, Range};
 use super::recorded::{Outputs, Part};
 use super::tally::{Rules, Tally};
 use super::work::Work;
@@ -30,6 +27,9 @@ use crate::kafka::cluster::starting_offsets;
 use crate::lane::clock::SystemClock;
 use crate::model::Package;
 use crate::node::{OwnSchemas, Prepared, Registry, SecondAnswers};
+use crate::piece::places::Place;
+use crate::piece::progress::Progress;
+use crate::piece::ranges::{self, Range};
 use crate::values::topics::Destination;
 
 /// The share of free memory that the index may take.

@@ -1,13 +1,13 @@
 //! What was found as a report: the two sides, what became of the records, and the sentences that fail it.
 
 use super::index::{OutputCounts, RecordedBy};
-use super::ranges::Range;
 use super::replay::Findings;
 use super::tally::RecordCounts;
 use crate::compare::report::words;
 use crate::compare::{Count, Inputs, Kind, Report, Side, Sides};
 use crate::error::Reject;
 use crate::node::SecondAnswers;
+use crate::piece::ranges::Range;
 use crate::values::record::Position;
 use crate::values::settings::Thresholds;
 

@@ -207,7 +207,7 @@ impl Tally {
 mod tests {
     use super::*;
     use crate::avro::output::{Answerer, Output};
-    use crate::prove::ranges::Range;
+    use crate::piece::ranges::Range;
 
     const BY: Answerer<'static> = Answerer {
         name: b"m",

@@ -5,7 +5,7 @@
 use std::cmp::Reverse;
 use std::sync::{Mutex, PoisonError};
 
-use super::ranges::Range;
+use crate::piece::ranges::Range;
 
 /// Offsets of a piece: what a thread takes at a time.
 pub const PIECE_OFFSETS: i64 = 10_000;

@@ -3,8 +3,6 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::index::{Index, Recorded};
-use super::ranges::Range;
-use super::reader::{Reader, Record};
 use super::tally::{Now, Rules, Tally};
 use super::work::Work;
 use crate::avro::encode::{Digits, id_text};
@@ -18,6 +16,8 @@ use crate::lane::clock::SystemClock;
 use crate::lane::scoring::{Answer, Broken, Given, Scoring};
 use crate::model::Session;
 use crate::node::{SecondAnswers, model_broken, schema_notes};
+use crate::piece::ranges::Range;
+use crate::piece::reader::{Reader, Record};
 use crate::values::fingerprint::Fingerprinter;
 
 /// What all threads look at, and none changes but the counters.

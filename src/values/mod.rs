@@ -5,6 +5,7 @@ pub mod crash;
 pub mod failure;
 pub mod finding;
 pub mod fingerprint;
+pub mod letters;
 pub mod limits;
 pub mod model;
 pub mod record;

@@ -5,6 +5,8 @@ mod common;
 
 mod bad_start;
 mod challengers;
+mod dlq;
+mod dlq_ends;
 mod drain;
 mod exactly_once;
 mod headers;

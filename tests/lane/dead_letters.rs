@@ -56,7 +56,8 @@ fn each_style_tells_why_where_and_by_which_model() {
         let who = ["node", "lane", "epoch"].map(|name| header(name).unwrap());
         assert_eq!(who, ["node", "0", "1"], "as outputs name theirs; two partitions, and this is the second one");
         assert_eq!(header("source_timestamp").as_deref(), Some("1041"));
-        assert_eq!(sent.headers.len(), 15);
+        assert_eq!(header("payload").as_deref(), Some("whole"));
+        assert_eq!(sent.headers.len(), 16);
         assert_eq!(sent.partition, Some(1), "where counts match, the dead letter keeps its partition too");
     }
 }
@@ -70,6 +71,8 @@ fn by_policy_the_record_goes_along_byte_for_byte_or_stays_out() {
         let sent = only_dead_letter(&world);
         assert_eq!(sent.key.as_deref(), Some(b"card-1".as_slice()));
         assert_eq!(sent.value, (policy == PayloadPolicy::Raw).then(missing_must));
+        let holds = if policy == PayloadPolicy::Raw { "whole" } else { "no_value" };
+        assert_eq!(sent.header("__scorewire.errors.payload").as_deref(), Some(holds));
         assert_eq!(sent.timestamp_ms, Some(1_000), "the source's own");
     }
 }
@@ -100,6 +103,25 @@ fn a_record_that_was_a_dead_letter_before_counts_its_attempts() {
         for (before, after) in [(&b"2"[..], "3"), (b"4294967295", "4294967295"), (b"-1", "1"), (b"\xff", "1")] {
             let mut world = Setup { header_style, ..Setup::default() }.build();
             world.source.put_at(0, 0, None, None, headers(&[(name, before)]));
+            world.cycle();
+            assert_eq!(only_dead_letter(&world).header(name).as_deref(), Some(after));
+        }
+    }
+}
+
+/// Whatever the style of this process, and whatever another tool has left beside it: the higher number counts.
+#[test]
+fn a_record_that_a_redrive_brought_back_counts_its_attempts_in_every_style() {
+    for (header_style, name) in [
+        (HeaderStyle::Scorewire, "__scorewire.errors.attempt"),
+        (HeaderStyle::Connect, "__connect.errors.attempt"),
+        (HeaderStyle::Streams, "__streams.errors.attempt"),
+    ] {
+        for (redriven, before, after) in [(&b"2"[..], None, "3"), (b"1", Some(&b"4"[..]), "5"), (b"x", None, "1")] {
+            let mut world = Setup { header_style, ..Setup::default() }.build();
+            let mut carried = headers(&[("__scorewire.redrive.attempt", redriven)]);
+            carried.extend(before.map(|before| (name.to_owned(), Some(before.to_vec()))));
+            world.source.put_at(0, 0, None, None, carried);
             world.cycle();
             assert_eq!(only_dead_letter(&world).header(name).as_deref(), Some(after));
         }
@@ -137,6 +159,7 @@ fn a_dead_letter_above_the_limit_leaves_its_value_out() {
     world.cycle();
     let sent = only_dead_letter(&world);
     assert_eq!((sent.key.as_deref(), sent.value.as_deref()), (Some(b"card-1".as_slice()), None));
+    assert_eq!(sent.header("__scorewire.errors.payload").as_deref(), Some("no_value"));
     assert_eq!(sent.header("traceparent").as_deref(), Some("00-ab"));
 }
 
@@ -151,7 +174,8 @@ fn a_key_or_headers_above_the_limit_leave_a_stub_that_says_where_the_record_is()
         let sent = only_dead_letter(&world);
         assert_eq!(sent.key.as_deref(), Some(b"enriched-context-0-5".as_slice()), "a compacted topic takes it too");
         assert_eq!(sent.value.as_deref(), Some(b"".as_slice()), "and does not take it for a delete marker");
-        assert_eq!(sent.headers.len(), 14, "why and where, and nothing of the source");
+        assert_eq!(sent.headers.len(), 15, "why and where, and nothing of the source");
+        assert_eq!(sent.header("__scorewire.errors.payload").as_deref(), Some("stub"));
     }
 }
 
@@ -164,7 +188,8 @@ fn what_the_client_refuses_as_too_large_leaves_a_stub() {
     world.cycle();
     let sent = only_dead_letter(&world);
     assert_eq!(sent.key.as_deref(), Some(b"enriched-context-0-5".as_slice()));
-    assert_eq!((sent.value.as_deref(), sent.headers.len()), (Some(&[][..]), 14));
+    assert_eq!((sent.value.as_deref(), sent.headers.len()), (Some(&[][..]), 15));
+    assert_eq!(sent.header("__scorewire.errors.payload").as_deref(), Some("stub"), "though it was to be whole");
     assert_eq!(sent.header("__scorewire.errors.offset").as_deref(), Some("5"));
     world.settle();
     assert_eq!(world.source.committed(0), Some(7));

@@ -9,7 +9,7 @@ use crate::fakes::{Payment, Setup, World};
 use crate::fallback::falls_back;
 use scorewire::doors::Destination;
 use scorewire::values::record::Position;
-use scorewire::values::settings::{FallbackStep, RetrySettings};
+use scorewire::values::settings::{FallbackStep, HeaderStyle, RetrySettings};
 
 fn world() -> World {
     let retry = RetrySettings { delay: Duration::from_secs(60), attempts_max: 3, ..RetrySettings::default() };
@@ -83,6 +83,20 @@ fn a_letter_that_fails_again_is_written_anew_until_its_attempts_are_used_up() {
         let attempts = sent.headers.iter().filter(|(name, _)| name == "__scorewire.errors.attempt").count();
         assert_eq!(attempts, 1, "each header once");
     }
+}
+
+#[test]
+fn its_attempts_count_on_in_whatever_style_dead_letters_have() {
+    let fallback = falls_back(vec![FallbackStep::RetryLater]);
+    let retry = RetrySettings { attempts_max: 3, ..RetrySettings::default() };
+    let header_style = HeaderStyle::Connect;
+    let mut world = Setup { is_retry: true, retry, fallback, header_style, ..Setup::default() }.build();
+    world.scorer.set_broken(true);
+    world.source.put_data(letter(&world, 0, at(1, 6), 3, -1, 600_000));
+    world.cycles(5);
+    let dead = world.dead_letters();
+    assert_eq!(dead[0].header("__connect.errors.attempt").as_deref(), Some("4"));
+    assert_eq!(dead[0].header("__connect.errors.offset").as_deref(), Some("6"));
 }
 
 #[test]

@@ -30,13 +30,17 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "config",
         ],
     ),
+    // What reads bounded pieces of topics stands on it.
+    ("piece", &["error", "doors", "kafka"]),
     // Beside a node: it reads what the node reads and wrote.
-    ("prove", &["error", "values", "compare", "doors", "avro", "model", "kafka", "lane", "config", "node"]),
+    ("prove", &["error", "values", "compare", "doors", "avro", "model", "kafka", "lane", "config", "node", "piece"]),
+    // Beside it too: it reads the node's dead letters, and writes its input.
+    ("redrive", &["error", "failpoint", "values", "doors", "kafka", "lane", "config", "piece"]),
     (
         "cli",
         &[
             "error", "values", "compare", "doors", "avro", "model", "observe", "registry", "kafka", "lane", "config",
-            "load", "node", "prove",
+            "load", "node", "piece", "prove", "redrive",
         ],
     ),
     // The allocator is chosen there.

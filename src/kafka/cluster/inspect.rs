@@ -131,6 +131,23 @@ pub fn partitions(settings: &KafkaSettings, topics: &[&str], timeout: Duration) 
     reach(&reader_settings(settings), &read, timeout)
 }
 
+/// How many partitions this topic has, for somebody who writes it and does nothing else.
+///
+/// # Errors
+/// Those of [`inspect`].
+pub fn partitions_to_write(settings: &KafkaSettings, topic: &str, timeout: Duration) -> Result<i32, Fatal> {
+    Ok(reach(&writer_settings(settings), &[(topic, "Write")], timeout)?.first().copied().unwrap_or_default())
+}
+
+/// How many partitions a topic has, for somebody who reads it if it is there; `None` where it is not.
+///
+/// # Errors
+/// Those of [`inspect`], but for a missing topic.
+pub fn partitions_if_there(settings: &KafkaSettings, topic: &str, timeout: Duration) -> Result<Option<i32>, Fatal> {
+    let found = find(&Inquiry::begin(&reader_settings(settings))?, &[(topic, "Read")], timeout)?;
+    Ok(found.counts.first().copied().filter(|partitions| *partitions > 0))
+}
+
 /// Why a topic's partitions cannot be told.
 #[derive(Clone, Copy)]
 enum Trouble {

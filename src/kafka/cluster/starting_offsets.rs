@@ -70,7 +70,7 @@ pub fn at_time(
     Ok(found.into_iter().map(|at| (at.offset >= 0).then_some(at.offset)).collect())
 }
 
-fn named<'a>(settings: &'a KafkaSettings, topic: &'a CStr) -> GroupAndTopic<'a> {
+pub(super) fn named<'a>(settings: &'a KafkaSettings, topic: &'a CStr) -> GroupAndTopic<'a> {
     GroupAndTopic { topic, group: &settings.group, user: settings.user_of(&settings.consumer_properties) }
 }
 
@@ -123,12 +123,7 @@ impl<'a> GroupOffsets<'a> {
     /// A client that may not look for the group's coordinator looks for it until its time is over, and says nothing. So the
     /// right is asked for first; what else keeps the brokers from an answer is no reason to end.
     fn may_be_used(&self, client: &GroupClient) -> Result<(), Fatal> {
-        let denied = match admin::group(&client.client, &self.settings.group, RIGHTS_ANSWER) {
-            Ok(group) => group.allowed.lacks("Read"),
-            Result::Err(code) => rights::is_denied(code),
-        };
-        let GroupAndTopic { group, user, .. } = self.named();
-        if denied { Result::Err(rights::denied_group(group, user, "join it and commit offsets")) } else { Ok(()) }
+        client.may_use(self.named(), "join it and commit offsets")
     }
 
     fn read(&self, client: &GroupClient) -> Result<Held, Fatal> {
@@ -201,13 +196,13 @@ fn is_of_members(code: i32) -> bool {
 }
 
 /// A client that asks about a group and never joins it.
-struct GroupClient {
-    client: Client,
+pub(super) struct GroupClient {
+    pub(super) client: Client,
     listener: &'static LogListener,
 }
 
 impl GroupClient {
-    fn begin(settings: &KafkaSettings, isolation: &str) -> Result<GroupClient, Fatal> {
+    pub(super) fn begin(settings: &KafkaSettings, isolation: &str) -> Result<GroupClient, Fatal> {
         let mut list = reader_settings(settings);
         let own = [
             ("group.id", settings.group.as_str()),
@@ -222,8 +217,17 @@ impl GroupClient {
         Ok(GroupClient { client: conf.create(RDKafkaType::RD_KAFKA_CONSUMER)?, listener })
     }
 
+    /// Whether the group may be used, which a client that may not is never told otherwise.
+    pub(super) fn may_use(&self, named: GroupAndTopic<'_>, what: &str) -> Result<(), Fatal> {
+        let denied = match admin::group(&self.client, named.group, RIGHTS_ANSWER) {
+            Ok(group) => group.allowed.lacks("Read"),
+            Result::Err(code) => rights::is_denied(code),
+        };
+        if denied { Result::Err(rights::denied_group(named.group, named.user, what)) } else { Ok(()) }
+    }
+
     /// A question that nobody answered: with what the client says of the brokers that it cannot reach.
-    fn explain(&self, fatal: Fatal) -> Fatal {
+    pub(super) fn explain(&self, fatal: Fatal) -> Fatal {
         inquiry::explain(fatal, self.listener)
     }
 }

@@ -60,8 +60,20 @@ impl RangeSource {
     /// # Errors
     /// [`exit::CONFIG`] when the client refuses its settings.
     pub fn open(settings: &KafkaSettings, topic: &str) -> Result<RangeSource, Fatal> {
+        RangeSource::open_with(settings, topic, &[])
+    }
+
+    /// The same for whoever reads a record here and there: little is fetched in vain.
+    ///
+    /// # Errors
+    /// Those of [`RangeSource::open`].
+    pub fn open_for_few(settings: &KafkaSettings, topic: &str) -> Result<RangeSource, Fatal> {
+        RangeSource::open_with(settings, topic, &FOR_FEW)
+    }
+
+    fn open_with(settings: &KafkaSettings, topic: &str, more: &[(&str, &str)]) -> Result<RangeSource, Fatal> {
         let mut list = reader_settings(settings);
-        list.extend(OWN.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        list.extend(OWN.iter().chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         // Needed by the client to read partitions of its own choice; never joined, never committed to.
         list.push(("group.id".to_owned(), settings.group.clone()));
         let (topic, conf) = (c_string(topic)?, Conf::new(&list)?);
@@ -141,6 +153,10 @@ const OWN: [(&str, &str); 9] = [
     ("queued.max.messages.kbytes", "8192"),
     ("fetch.queue.backoff.ms", "1"),
 ];
+
+/// A fetch brings one batch in any case, and this much of those behind it. An error of one fetch is retried soon.
+const FOR_FEW: [(&str, &str); 3] =
+    [("max.partition.fetch.bytes", "131072"), ("fetch.wait.max.ms", "50"), ("fetch.error.backoff.ms", "50")];
 
 impl Source for RangeSource {
     type Record = KafkaRecord;

@@ -8,12 +8,17 @@ use std::io::Write as _;
 use crate::avro::wire::{SCHEMA_ID_HEADER, detect};
 use crate::doors::SourceRecord;
 use crate::error::Reject;
+use crate::lane::letter;
 use crate::observe::reject_examples::RejectExample;
+use crate::values::letters::{CONNECT_PREFIX, Holds, REDRIVEN, SCOREWIRE_PREFIX, STREAMS_PREFIX};
 use crate::values::record::{Decoded, Position};
 use crate::values::schemas::WireForms;
 use crate::values::settings::HeaderStyle;
 
-pub(super) const FIELDS: usize = 14;
+pub(super) const FIELDS: usize = 15;
+
+/// Headers whose text is written for each record; behind them stands the one that says what the letter holds.
+const WRITTEN: usize = FIELDS - 1;
 
 /// Suffixes in the order they are written. The other styles spell those they have a word for in their own way.
 const SUFFIXES: [&str; FIELDS] = [
@@ -31,6 +36,7 @@ const SUFFIXES: [&str; FIELDS] = [
     "lane",
     "epoch",
     "source_timestamp",
+    "payload",
 ];
 const ATTEMPT: usize = 8;
 
@@ -67,7 +73,7 @@ pub struct DeadLetterHeaders {
     features: Vec<String>,
     attempt: u32,
     text: String,
-    ends: [usize; FIELDS],
+    ends: [usize; WRITTEN],
 }
 
 impl DeadLetterHeaders {
@@ -81,9 +87,9 @@ impl DeadLetterHeaders {
     ) -> DeadLetterHeaders {
         let names = SUFFIXES.map(|suffix| {
             let name = match style {
-                HeaderStyle::Scorewire => format!("__scorewire.errors.{suffix}"),
-                HeaderStyle::Connect => format!("__connect.errors.{}", connect(suffix)),
-                HeaderStyle::Streams => format!("__streams.errors.{}", streams(suffix)),
+                HeaderStyle::Scorewire => format!("{SCOREWIRE_PREFIX}{suffix}"),
+                HeaderStyle::Connect => format!("{CONNECT_PREFIX}{}", connect(suffix)),
+                HeaderStyle::Streams => format!("{STREAMS_PREFIX}{}", streams(suffix)),
             };
             CString::new(name).expect("constant names hold no NUL")
         });
@@ -95,7 +101,7 @@ impl DeadLetterHeaders {
             features,
             attempt: 0,
             text: String::with_capacity(512),
-            ends: [0; FIELDS],
+            ends: [0; WRITTEN],
         }
     }
 
@@ -149,12 +155,8 @@ impl DeadLetterHeaders {
 
     /// The record that the headers were prepared for, for people. Once in a while.
     pub fn example(&self) -> RejectExample {
-        let text = |suffix: &str| {
-            let index = SUFFIXES.iter().position(|known| *known == suffix)?;
-            let start = if index == 0 { 0 } else { self.ends[index - 1] };
-            self.text.get(start..self.ends[index])
-        };
-        let text = |suffix| text(suffix).unwrap_or_default();
+        let place = |suffix: &str| SUFFIXES.iter().position(|known| *known == suffix);
+        let text = |suffix| place(suffix).map_or("", |index| self.written(index));
         RejectExample {
             at: format!("{}-{}-{}", text("topic"), text("partition"), text("offset")),
             schema: text("schema_id").to_owned(),
@@ -167,18 +169,28 @@ impl DeadLetterHeaders {
         self.attempt
     }
 
+    /// By the header of a letter that somebody sent to the input again, or by that of a redrive: the higher one.
     fn earlier_attempts(&self, record: &impl SourceRecord) -> u32 {
-        let name = self.names[ATTEMPT].to_str().unwrap_or_default();
-        let text = record.header(name).and_then(|value| std::str::from_utf8(value).ok());
-        text.and_then(|text| text.parse().ok()).unwrap_or(0)
+        // A letter about a record says it in its own style, whichever dead letters have.
+        let names = [self.names[ATTEMPT].to_str().unwrap_or_default(), REDRIVEN, letter::ATTEMPT];
+        let said = names.map(|name| {
+            let text = record.header(name).and_then(|value| std::str::from_utf8(value).ok());
+            text.and_then(|text| text.parse().ok()).unwrap_or(0)
+        });
+        said.into_iter().max().unwrap_or(0)
     }
 
-    /// The headers prepared last.
-    pub fn list(&self) -> [(&CStr, &[u8]); FIELDS] {
+    /// The headers prepared last, of a letter that holds so much of its record.
+    pub fn list(&self, holds: Holds) -> [(&CStr, &[u8]); FIELDS] {
         std::array::from_fn(|index| {
-            let start = if index == 0 { 0 } else { self.ends[index - 1] };
-            (self.names[index].as_c_str(), &self.text.as_bytes()[start..self.ends[index]])
+            let value = if index < WRITTEN { self.written(index) } else { holds.word() };
+            (self.names[index].as_c_str(), value.as_bytes())
         })
+    }
+
+    fn written(&self, index: usize) -> &str {
+        let start = if index == 0 { 0 } else { self.ends[index - 1] };
+        self.text.get(start..self.ends[index]).unwrap_or_default()
     }
 }
 

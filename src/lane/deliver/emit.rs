@@ -16,6 +16,7 @@ use crate::failpoint::{Bug, planted};
 use crate::lane::ledger::{Assignment, Fate, Ledger};
 use crate::lane::score::{Batch, Decided, Item, Verdict};
 use crate::observe::stats::LaneStats;
+use crate::values::letters::Holds;
 use crate::values::record::{ReviewReason, Tag};
 use crate::values::settings::PayloadPolicy;
 
@@ -318,7 +319,6 @@ impl Emit {
         if outlet.stats.reject_examples.wants(reject) {
             outlet.stats.reject_examples.keep(reject, self.settings.headers.example());
         }
-        let headers = self.settings.headers.list();
         let destination = Destination::of(reject);
         let at = item.record.position();
         let now_ms = outlet.scored_us / 1_000;
@@ -327,6 +327,7 @@ impl Emit {
         let limit = self.settings.outcome_bytes_max;
         let keep = self.settings.dead_letter_payload == PayloadPolicy::Raw && rest + value_bytes <= limit;
         let is_stub = self.refusals.resort(at) >= Resort::Stub || rest > limit;
+        let headers = self.settings.headers.list(if keep { Holds::Whole } else { Holds::NoValue });
         let outcome = Outgoing {
             destination,
             tag: Tag::new(item.assignment, item.sequence),
@@ -349,7 +350,8 @@ impl Emit {
                 self.settings.headers.write_position(item.origin(), &mut self.id);
                 // A compacted topic takes nothing without key, and forgets what has no value.
                 let (key, value, timestamp_ms) = (Part::Own(&self.id), Part::Own(&[]), Some(now_ms));
-                let stub = Outgoing { key, value, timestamp_ms, forward: false, ..outcome };
+                let headers = &self.settings.headers.list(Holds::Stub);
+                let stub = Outgoing { key, value, timestamp_ms, headers, forward: false, ..outcome };
                 outlet.sink.send(&stub, &item.record)
             }
             other => other,

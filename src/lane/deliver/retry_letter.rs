@@ -7,6 +7,7 @@ use std::io::Write as _;
 use super::dead_letter::{DeadLetterHeaders, FIELDS};
 use crate::doors::SourceRecord;
 use crate::lane::letter::{EXPIRES_AT, NOT_BEFORE, time};
+use crate::values::letters::Holds;
 use crate::values::settings::RetrySettings;
 
 /// Writes these headers of one letter at a time into reused memory.
@@ -42,7 +43,7 @@ impl RetryHeaders {
     /// The headers prepared last.
     pub(super) fn list(&self) -> [(&CStr, &[u8]); FIELDS + 2] {
         let times: [(&CStr, &[u8]); 2] = [(NOT_BEFORE, &self.not_before), (EXPIRES_AT, &self.expires_at)];
-        let errors = self.errors.list();
+        let errors = self.errors.list(Holds::Whole);
         std::array::from_fn(|at| errors.get(at).copied().unwrap_or_else(|| times[at - FIELDS]))
     }
 }

@@ -1,4 +1,5 @@
-//! Questions to the cluster that only administrators' requests answer: what this client may do, and how topics are set.
+//! Questions to the cluster that only administrators' requests answer: what this client may do, and how topics are set. And the
+//! one order among them, to delete records.
 #![allow(unsafe_code, reason = "librdkafka's C interface; each block says why it holds")]
 
 use std::collections::BTreeMap;
@@ -11,8 +12,10 @@ use rdkafka::bindings as rd;
 use rdkafka::types::RDKafkaRespErr as Err;
 
 use super::metadata::Copies;
+use crate::doors::Progress;
 use crate::kafka::client::errors::{c_string, take_error, timeout_ms, to_result};
 use crate::kafka::client::handle::Client;
+use crate::kafka::client::partitions::{PartitionList, entries};
 
 /// What a client may do with a topic or a group, by the names that kafka-acls.sh takes. Empty where the brokers do not tell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -176,6 +179,26 @@ unsafe fn read_settings(resource: *const rd::rd_kafka_ConfigResource_t) -> (Stri
             Some((text(rd::rd_kafka_ConfigEntry_name(entry))?, text(rd::rd_kafka_ConfigEntry_value(entry))?))
         });
         (name, Ok(entries.collect()))
+    }
+}
+
+/// Deletes the records of partitions before the offsets that stand in the list. Returns where each begins now.
+///
+/// # Errors
+/// Nobody answered, or the first partition's error: others may be done.
+pub fn delete_records(client: &Client, before: &PartitionList, timeout: Duration) -> Result<Vec<Progress>, Refused> {
+    let request = Request::of(client, Op::RD_KAFKA_ADMIN_OP_DELETERECORDS, timeout)?;
+    // SAFETY: list and object are ours, copied by the calls, and the object is freed once; the result and the list in it live as
+    // long as their event.
+    unsafe {
+        let mut asked = [rd::rd_kafka_DeleteRecords_new(before.as_ptr())];
+        let (options, queue) = (request.options.as_ptr(), request.queue.as_ptr());
+        rd::rd_kafka_DeleteRecords(client.as_ptr(), asked.as_mut_ptr(), asked.len(), options, queue);
+        rd::rd_kafka_DeleteRecords_destroy(asked[0]);
+        let event = request.answer()?;
+        let result = rd::rd_kafka_event_DeleteRecords_result(event.0.as_ptr());
+        let said = entries(rd::rd_kafka_DeleteRecords_result_offsets(result));
+        said.into_iter().map(|(at, error)| error.map(|()| at)).collect()
     }
 }
 

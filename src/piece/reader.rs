@@ -8,10 +8,10 @@ use crate::error::{Fatal, exit};
 use crate::kafka::consumer::RangeSource;
 
 /// How long brokers may send neither a record nor the end of a partition.
-const SILENCE_MAX: Duration = Duration::from_secs(30);
+pub const SILENCE_MAX: Duration = Duration::from_secs(30);
 
 /// How long one wait for records may take: whoever is told to stop looks as often.
-const POLL: Duration = Duration::from_millis(100);
+pub const POLL: Duration = Duration::from_millis(100);
 
 pub type Record = <RangeSource as Source>::Record;
 
@@ -27,13 +27,13 @@ pub struct Reader<C> {
     /// Where partitions end, of those that were read so far.
     ends: Vec<Progress>,
     clock: C,
-    heard_ns: u64,
+    /// For so long nothing has come, of the time that was spent waiting.
+    silent_ns: u64,
 }
 
 impl<C: Clock> Reader<C> {
     /// Reads nothing yet. `topic` is that of `source`.
     pub fn new(source: RangeSource, topic: &str, clock: C) -> Reader<C> {
-        let heard_ns = clock.now_ns();
         Reader {
             records: Vec::new(),
             ahead: Vec::new(),
@@ -42,7 +42,7 @@ impl<C: Clock> Reader<C> {
             open: Vec::new(),
             ends: Vec::new(),
             clock,
-            heard_ns,
+            silent_ns: 0,
         }
     }
 
@@ -51,7 +51,7 @@ impl<C: Clock> Reader<C> {
     /// # Errors
     /// Those of [`RangeSource::begin`].
     pub fn begin(&mut self, range: Range) -> Result<(), Fatal> {
-        self.heard_ns = self.clock.now_ns();
+        self.silent_ns = 0;
         self.source.begin(Progress { partition: range.partition, offset: range.from })?;
         self.open.push(range);
         Ok(())
@@ -81,6 +81,7 @@ impl<C: Clock> Reader<C> {
     pub fn poll(&mut self, room: usize, ended: &mut Vec<Range>) -> Result<&[Record], Fatal> {
         self.records.clear();
         ended.clear();
+        let begun_ns = self.clock.now_ns();
         if self.ahead.is_empty() {
             self.source.poll(POLL, room, &mut self.ahead)?;
             while let Some(event) = self.source.next_event() {
@@ -108,18 +109,15 @@ impl<C: Clock> Reader<C> {
                 ended.push(*range);
             }
         }
-        self.listen(!ended.is_empty())?;
-        Ok(&self.records)
+        let waited_ns = self.clock.now_ns().saturating_sub(begun_ns);
+        let is_heard = !ended.is_empty() || !self.records.is_empty();
+        self.silent_ns = if is_heard { 0 } else { self.silent_ns.saturating_add(waited_ns) };
+        if self.silent_ns > SILENCE_MAX.as_nanos() as u64 { Err(self.silence()) } else { Ok(&self.records) }
     }
 
-    fn listen(&mut self, is_heard: bool) -> Result<(), Fatal> {
-        let now_ns = self.clock.now_ns();
-        if is_heard || !self.records.is_empty() {
-            self.heard_ns = now_ns;
-        } else if now_ns.saturating_sub(self.heard_ns) > SILENCE_MAX.as_nanos() as u64 {
-            return Err(self.silence());
-        }
-        Ok(())
+    /// What the last [`Reader::poll`] has returned, for whoever keeps records longer.
+    pub fn take(&mut self) -> Vec<Record> {
+        std::mem::take(&mut self.records)
     }
 
     fn silence(&self) -> Fatal {

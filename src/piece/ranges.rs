@@ -30,7 +30,20 @@ pub type AtTime<'a> = &'a mut dyn FnMut(i64) -> Result<Vec<Option<i64>>, Fatal>;
 ///
 /// # Errors
 /// [`exit::USAGE`] where that cannot be meant; [`exit::FAILED`] where it is no record at all; those of `at_time`.
-pub fn between(
+pub fn between(places: (&Place, &Place), kept: &[Kept], now_ms: i64, at_time: AtTime<'_>) -> Result<Vec<Range>, Fatal> {
+    let ranges = between_or_none(places, kept, now_ms, at_time)?;
+    if ranges.is_empty() {
+        let what = "there is no record between --from and --to: nothing would be scored";
+        return Err(Fatal::new(exit::FAILED, what, format!("what is kept (partition: offsets): {}", in_words(kept))));
+    }
+    Ok(ranges)
+}
+
+/// The same for whoever has nothing to do where there is none.
+///
+/// # Errors
+/// [`exit::USAGE`] where that cannot be meant; those of `at_time`.
+pub fn between_or_none(
     (from, to): (&Place, &Place),
     kept: &[Kept],
     now_ms: i64,
@@ -51,10 +64,6 @@ pub fn between(
         if from < until {
             ranges.push(Range { partition, from, until });
         }
-    }
-    if ranges.is_empty() {
-        let what = "there is no record between --from and --to: nothing would be scored";
-        return Err(Fatal::new(exit::FAILED, what, format!("what is kept (partition: offsets): {}", in_words(kept))));
     }
     Ok(ranges)
 }
@@ -78,12 +87,7 @@ fn named_are_there(from: &Place, to: &Place, kept: &[Kept]) -> Result<(), Fatal>
     Ok(())
 }
 
-pub(super) fn offsets(
-    place: &Place,
-    kept: &[Kept],
-    now_ms: i64,
-    at_time: AtTime<'_>,
-) -> Result<Vec<Option<i64>>, Fatal> {
+pub fn offsets(place: &Place, kept: &[Kept], now_ms: i64, at_time: AtTime<'_>) -> Result<Vec<Option<i64>>, Fatal> {
     Ok(match place {
         Place::Earliest => kept.iter().map(|kept| Some(kept.first)).collect(),
         Place::Latest => kept.iter().map(|kept| Some(kept.end)).collect(),

@@ -1,4 +1,4 @@
-//! How far a replay is: a bar on a terminal, a line in the log now and then elsewhere.
+//! How far the reading of a piece is: a bar on a terminal, a line in the log now and then elsewhere.
 
 use std::io::IsTerminal;
 
@@ -44,6 +44,11 @@ impl Progress {
             self.line_at_ns = now_ns.saturating_add(LINE_EVERY_NS);
             tracing::info!("{}", line(self.what, done, self.total, now_ns.saturating_sub(self.start_ns)));
         }
+    }
+
+    /// Prints without the bar in between.
+    pub fn aside<T>(&self, print: impl FnOnce() -> T) -> T {
+        self.bar.suspend(print)
     }
 
     pub fn finish(&self) {
