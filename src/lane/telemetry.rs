@@ -49,7 +49,7 @@ impl FailureLog {
             && rows.failed.is_empty()
         {
             let failed_ns = now_ns.saturating_sub(since_ns);
-            if failed_ns >= nanoseconds(MODEL_FAILURES_TOLD_EVERY) {
+            if self.told_ns.is_some_and(|told_ns| told_ns >= since_ns) {
                 tracing::info!(failed_ms = failed_ns / 1_000_000, calls = self.calls, "the model answers again");
                 self.calls = 0;
             }

@@ -68,6 +68,9 @@ impl Outcome {
     pub fn at(&self, path: &str) -> Value {
         let mut place = &self.value;
         for name in path.split('.') {
+            if let Value::Union(_, inner) = place {
+                place = inner;
+            }
             let Value::Record(fields) = place else { panic!("{path} goes through {place:?}") };
             place = &fields.iter().find(|(field, _)| field == name).unwrap_or_else(|| panic!("no {path}")).1;
         }

@@ -9,6 +9,7 @@ mod dlq;
 mod dlq_ends;
 mod drain;
 mod exactly_once;
+mod fallback;
 mod headers;
 mod passing_errors;
 mod properties;
