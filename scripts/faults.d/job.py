@@ -31,12 +31,12 @@ class Job:
         self.name = name
         base = f"{name.replace(' ', '-')}-{seed}-{uuid.uuid4().hex[:6]}"
         self.group, self.delivery = f"{base}.group", suite.delivery
-        self.topics = {key: f"{base}.{key}" for key in ("input", "outputs", "review", "dead_letters", "timeouts")}
+        self.topics = {key: f"{base}.{key}" for key in ("input", "outputs", "review", "dead_letters", "timeouts", "retry_later")}
         self.folder = Path(suite.work) / base
         self.folder.mkdir(parents=True)
         self.package = package or suite.package_folder
         self.node_bootstrap = cluster.bootstrap
-        self.keeps_partition, self.sample, self.since_ms = True, SAMPLE, 0
+        self.keeps_partition, self.sample, self.since_ms, self.retried = True, SAMPLE, 0, False
         # Where a group that begins at the end began, by partition: what lies before is not its business.
         self.start_at, self.starts = "earliest", {}
         self.sample_per_million = sample_per_million
@@ -266,7 +266,7 @@ class Job:
             status = node.status()
             if status:
                 total = {name: sum(lane["records"][name] for lane in status["lanes"])
-                         for name in ("received", "scored", "rejected", "handed_back", "in_flight")}
+                         for name in ("received", "scored", "rejected", "handed_back", "in_flight", "deferred")}
                 self.counters.append(Counters(node=node.name, **total))
 
     def peak_bytes(self):

@@ -20,11 +20,13 @@ SESSION_MS = 6_000
 class Node:
     """Each process has a name of its own, which its outcomes carry: copies can be told apart by who wrote them."""
 
-    def __init__(self, program, job, name, settings=(), environment=None, log_level="info", unread=False, descriptors=None):
-        """`unread`: its log goes to a pipe that nobody reads. `descriptors`: so many may be open, and not one more."""
+    def __init__(self, program, job, name, settings=(), environment=None, log_level="info", unread=False, descriptors=None,
+                 command=("run",)):
+        """`unread`: its log goes to a pipe that nobody reads. `descriptors`: so many may be open, and not one more.
+        `command`: what it does, with flags."""
         self.name, self.port, self.log_path = name, free_port(), Path(job.folder) / f"{name}.log"
         words = ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh"] if descriptors else []
-        words += [str(program), "run", "--bootstrap", job.node_bootstrap, "--group", job.group, "--start-at", job.start_at,
+        words += [str(program), *command, "--bootstrap", job.node_bootstrap, "--group", job.group, "--start-at", job.start_at,
                  "--package", str(job.package), "--listen", f"127.0.0.1:{self.port}", "--log-level", log_level]
         keys = [f"delivery={job.delivery}", f"kafka.node={name}",
                 f"kafka.consumer.properties.session.timeout.ms={SESSION_MS}",

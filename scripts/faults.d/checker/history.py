@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 AT_LEAST_ONCE, EXACTLY_ONCE = "at_least_once", "exactly_once"
 
-# Kinds of outcomes. A record has one of the first three; a review copy is extra.
-SCORE, DEAD, TIMEOUT, REVIEW = "score", "dead letter", "timeout", "review"
+# Kinds of outcomes. A record has one of the first four; a review copy is extra, and so is a score that amends a letter.
+SCORE, DEAD, TIMEOUT, LATER, REVIEW = "score", "dead letter", "timeout", "letter", "review"
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,12 @@ class Outcome:
     epoch: int = 0
     # A dead letter of which only why and where is left: its key is its own.
     stub: bool = False
+    # The step of the fallback that decided, and whether the output says that one did.
+    step: str = ""
+    fallback: bool = False
+    # A score that takes a letter's place: which attempt. Of a letter or dead letter: how often its record has failed.
+    amends: int = 0
+    attempt: int = 0
 
 
 @dataclass(frozen=True)
@@ -98,6 +104,7 @@ class Counters:
     rejected: int
     handed_back: int
     in_flight: int
+    deferred: int = 0
 
 
 @dataclass
@@ -120,3 +127,5 @@ class History:
     sample_per_million: int = 0
     # Output partition = source partition, where the counts match.
     keeps_partition: bool = True
+    # Whether letters were to be scored again until none is left.
+    retried: bool = False

@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
-from .history import AT_LEAST_ONCE, DEAD, EXACTLY_ONCE, REVIEW, SCORE, TIMEOUT
+from .history import AT_LEAST_ONCE, DEAD, EXACTLY_ONCE, LATER, REVIEW, SCORE, TIMEOUT
 
 BOTH = (AT_LEAST_ONCE, EXACTLY_ONCE)
 NEVER = math.inf
@@ -39,9 +39,18 @@ class View:
         self.history = history
         self.by_source = defaultdict(list)
         self.reviews = defaultdict(list)
+        # Scores that take a letter's place.
+        self.amendments = defaultdict(list)
         for outcome in history.outcomes:
-            if not outcome.aborted:
-                (self.reviews if outcome.kind == REVIEW else self.by_source)[outcome.source].append(outcome)
+            if outcome.aborted:
+                continue
+            if outcome.kind == REVIEW:
+                self.reviews[outcome.source].append(outcome)
+            elif outcome.amends:
+                self.amendments[outcome.source].append(outcome)
+            elif outcome.kind != LATER or outcome.attempt == 1:
+                # A later letter is the same record's, written by the job that scores them again.
+                self.by_source[outcome.source].append(outcome)
         for copies in self.by_source.values():
             copies.sort(key=lambda copy: (copy.appended_ms, copy.offset))
         self.records = {(record.partition, record.offset): record for record in history.records}
@@ -126,7 +135,7 @@ def one_kind_of_outcome(view):
         if len(kinds) > 1:
             both.add(f"{source}: {sorted(kinds)}")
         record = view.records.get(source)
-        if record and record.poison == (SCORE in kinds):
+        if record and record.poison == bool(kinds & {SCORE, LATER}):
             wrong.add(f"{source}: {sorted(kinds)}, {copies[0].reason}")
     return [both, wrong]
 
@@ -183,7 +192,7 @@ def copies_differ(view):
     found = Finding("inconsistent duplicate", "two copies of an outcome say different things")
     for group in (view.by_source, view.reviews):
         for source, copies in group.items():
-            said = {(copy.kind, copy.key, copy.score, copy.decision, copy.model, copy.reason) for copy in copies}
+            said = {(copy.kind, copy.key, copy.score, copy.decision, copy.model, copy.reason) for copy in copies if not copy.step}
             if len(said) > 1 and len({copy.kind for copy in copies}) == 1:
                 found.add(str(source))
     return [found]
@@ -196,7 +205,7 @@ def out_of_order(view):
     place = Finding("misplaced write", "an outcome with another key or partition than its source")
     last = {}
     for outcome in sorted(view.history.outcomes, key=lambda outcome: (outcome.kind, outcome.partition, outcome.offset)):
-        if outcome.kind == REVIEW or outcome.aborted:
+        if outcome.kind == REVIEW or outcome.aborted or is_again(outcome):
             continue
         record = view.records.get(outcome.source)
         moved = view.history.keeps_partition and outcome.partition != outcome.source[0]
@@ -219,7 +228,7 @@ def fenced(view):
     At-least-once: only copies of what others wrote too."""
     found = Finding("dirty write (fenced)", "an outcome of a worker whose partition another one had taken over")
     tenures, authors = defaultdict(dict), defaultdict(set)
-    outcomes = [outcome for outcome in view.history.outcomes if not outcome.aborted]
+    outcomes = [outcome for outcome in view.history.outcomes if not outcome.aborted and not is_again(outcome)]
     for outcome in sorted(outcomes, key=lambda outcome: (outcome.appended_ms, outcome.partition, outcome.offset)):
         tenures[outcome.source[0]].setdefault(worker(outcome), outcome.appended_ms)
         authors[outcome.kind, outcome.source].add(worker(outcome))
@@ -230,6 +239,11 @@ def fenced(view):
         if late and (view.history.delivery == EXACTLY_ONCE or not is_copy):
             found.add(f"{outcome.kind} of {outcome.source} by {worker(outcome)} at {outcome.appended_ms}")
     return [found]
+
+
+def is_again(outcome):
+    """Of the job that scores letters again: it owns partitions of letters, and keeps no order of keys."""
+    return outcome.node.endswith(".retry")
 
 
 def worker(outcome):
@@ -266,7 +280,8 @@ def scores(view):
     for source, copies in view.by_source.items():
         record = view.records.get(source)
         for copy in (copy for copy in copies if copy.kind == SCORE):
-            if record and record.reference is not None and struct.pack("<d", record.reference) != copy.score:
+            if not copy.step.startswith("score:") and record and record.reference is not None \
+                    and struct.pack("<d", record.reference) != copy.score:
                 wrong.add(f"{source}: {struct.unpack('<d', copy.score)[0]!r}, reference {record.reference!r}")
             score = struct.unpack("<d", copy.score)[0]
             due = "DECLINE" if score >= decline_at else "REVIEW" if score >= review_at else "APPROVE"
@@ -275,6 +290,36 @@ def scores(view):
             if copy.model != view.history.model:
                 model.add(str(source))
     return [wrong, decision, model]
+
+
+def fallback_flags(view):
+    """A decision that the model did not make says so, and a score that the configuration gives is that score."""
+    found = Finding("unflagged fallback", "an output whose flag, step and score do not fit each other")
+    for copy in (copy for copies in view.by_source.values() for copy in copies if copy.kind == SCORE):
+        given = copy.step.removeprefix("score:")
+        is_given = copy.step == given or struct.pack("<d", float(given)) == copy.score
+        if copy.fallback != bool(copy.step) or not is_given:
+            found.add(f"{copy.source}: fallback {copy.fallback}, step {copy.step!r}")
+    return [found]
+
+
+def amendments(view):
+    """A score that amends belongs to a letter, and is the reference's. Where letters were scored again until none was left,
+    each has one; exactly-once, one and no more."""
+    lost = Finding("lost write (letter)", "a letter that was never scored again")
+    extra = Finding("unexpected write (amendment)", "a score that amends no letter, or not the first")
+    wrong = Finding("wrong score (amendment)", "score bits differ from the reference's")
+    letters = {source for source, copies in view.by_source.items() if any(copy.kind == LATER for copy in copies)}
+    for source in letters - set(view.amendments) if view.history.retried else ():
+        lost.add(str(source))
+    for source, scores_again in view.amendments.items():
+        record = view.records.get(source)
+        if source not in letters or view.history.delivery == EXACTLY_ONCE and len(scores_again) > 1:
+            extra.add(f"{source}: {len(scores_again)}")
+        reference = record and record.reference
+        if reference is not None and any(copy.score != struct.pack("<d", reference) for copy in scores_again):
+            wrong.add(str(source))
+    return [lost, extra, wrong]
 
 
 def sample_hash(text):
@@ -294,7 +339,7 @@ def reviews(view):
     extra = Finding("unexpected write (review)", "a review copy that should not be, or says something else")
     below = (view.history.sample_per_million << 64) // 1_000_000
     for source, copies in view.by_source.items():
-        for copy in copies[:1]:
+        for copy in (view.amendments.get(source) or copies)[:1]:
             due = copy.kind == SCORE and (copy.decision == "REVIEW" or sample_hash(copy.id.encode()) < below)
             have = view.reviews.get(source, [])
             record = view.records.get(source)
@@ -316,7 +361,7 @@ def counted_wrong(view):
     found = Finding("wrong count", "a node's counters do not fit what it did")
     written = Counter(copy.node for copies in view.by_source.values() for copy in copies if copy.kind == SCORE)
     for own in view.history.counters:
-        if own.received != own.scored + own.rejected + own.handed_back + own.in_flight:
+        if own.received != own.scored + own.rejected + own.deferred + own.handed_back + own.in_flight:
             found.add(f"{own}: does not add up")
         if own.scored > written[own.node]:
             found.add(f"{own.node} counts {own.scored} scored, {written[own.node]} are in the topic")
@@ -338,6 +383,8 @@ PROPERTIES = [
     (unexpected, BOTH),
     (aborted_outputs, (EXACTLY_ONCE,)),
     (scores, BOTH),
+    (fallback_flags, BOTH),
+    (amendments, BOTH),
     (reviews, BOTH),
     (counted_wrong, BOTH),
 ]
@@ -363,6 +410,9 @@ def check(history):
         "records": len(view.records),
         "scored": sum(1 for copies in view.by_source.values() if copies[0].kind == SCORE),
         "rejected": sum(1 for copies in view.by_source.values() if copies[0].kind in (DEAD, TIMEOUT)),
+        "fallback": sum(1 for copies in view.by_source.values() if copies[0].step),
+        "letters": sum(1 for copies in view.by_source.values() if copies[0].kind == LATER),
+        "amended": len(view.amendments),
         "lost": count["lost write"],
         "doubled_inside": len(inside),
         "doubled_outside": len(outside),

@@ -11,7 +11,7 @@ import uuid
 import fastavro
 from confluent_kafka import Consumer, KafkaError, TIMESTAMP_LOG_APPEND_TIME, TopicPartition
 
-from .history import DEAD, REVIEW, SCORE, TIMEOUT, Commit, History, Outcome, Record
+from .history import DEAD, LATER, REVIEW, SCORE, TIMEOUT, Commit, History, Outcome, Record
 
 # A record that its writer knows to be bad says so, for nobody but the checker.
 POISON_HEADER = "x-fault-poison"
@@ -102,7 +102,8 @@ def scored(message, fields, kind, aborted):
         message.key(), fields["node"], struct.pack("<d", fields["score"]), fields["decision"],
         fields["model"]["sha256"], id=fields["transaction_id"] or "",
         received_ms=int(fields["received_at"].timestamp() * 1_000), aborted=aborted,
-        lane=fields["lane"], epoch=fields["epoch"],
+        lane=fields["lane"], epoch=fields["epoch"], step=fields["fallback_step"] or "", fallback=fields["fallback"],
+        amends=(fields["amendment"] or {"attempt": 0})["attempt"],
     )
 
 
@@ -112,13 +113,15 @@ def rejected(message, kind, aborted):
     text = {name.removeprefix(ERRORS): value.decode() for name, value in headers.items()}
     return Outcome(kind, message.partition(), message.offset(), (int(text["partition"]), int(text["offset"])),
                    appended_ms(message), message.key(), text["node"], lane=int(text["lane"]),
-                   epoch=int(text["epoch"]), reason=text["reason"], aborted=aborted, stub=message.value() == b"")
+                   epoch=int(text["epoch"]), reason=text["reason"], aborted=aborted, stub=message.value() == b"",
+                   attempt=int(text["attempt"]))
 
 
 def outcomes(bootstrap, topics, avro):
     """`(outcomes, places visible to read_committed readers)`."""
     found, visible = [], set()
-    for name, kind in (("outputs", SCORE), ("dead_letters", DEAD), ("timeouts", TIMEOUT), ("review", REVIEW)):
+    kinds = {"outputs": SCORE, "dead_letters": DEAD, "timeouts": TIMEOUT, "retry_later": LATER, "review": REVIEW}
+    for name, kind in kinds.items():
         committed = {place(message) for message in read_topic(bootstrap, topics[name])}
         visible |= committed
         for message in read_topic(bootstrap, topics[name], "read_uncommitted"):
@@ -183,7 +186,7 @@ class LiveReader(threading.Thread):
     def __init__(self, bootstrap, topics):
         super().__init__(daemon=True)
         self.consumer = reader(bootstrap, "read_committed")
-        self.names = [topics[name] for name in ("outputs", "dead_letters", "timeouts", "review")]
+        self.names = [topics[name] for name in ("outputs", "dead_letters", "timeouts", "retry_later", "review")]
         self.seen, self.ended = set(), threading.Event()
 
     def run(self):
@@ -217,5 +220,5 @@ def history(bootstrap, job, package, avro, seed):
     return History(
         job.delivery, records, found, committed, job.ends, job.marks,
         [] if job.since_ms else job.counters, aborted, job.seen_live, visible, package.thresholds, package.sha256, job.sample_per_million,
-        job.keeps_partition,
+        job.keeps_partition, job.retried,
     )

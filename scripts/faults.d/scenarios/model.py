@@ -23,7 +23,7 @@ def model_says_nan(run):
 
 @scenario("model fails", 0, 1, 5)
 def model_fails(run):
-    """The model's call fails on some rows, and kill -9 meanwhile: those go to the time-outs, their batches are scored."""
+    """The model's call fails on some rows, and kill -9 meanwhile: those are dead letters, their batches are scored."""
     with_model(run, "failing")
 
 

@@ -4,8 +4,8 @@ import dataclasses
 import struct
 import unittest
 
-from checker.history import (AT_LEAST_ONCE, DEAD, EXACTLY_ONCE, REVIEW, SCORE, Commit, Counters, History, Mark, Outcome,
-                             Record)
+from checker.history import (AT_LEAST_ONCE, DEAD, EXACTLY_ONCE, LATER, REVIEW, SCORE, Commit, Counters, History, Mark,
+                             Outcome, Record)
 from checker.properties import check, sample_hash
 
 MODEL = "cafe"
@@ -67,7 +67,26 @@ def swap(history, old, **changes):
     history.outcomes[history.outcomes.index(old)] = dataclasses.replace(old, **changes)
 
 
+def put_off(history, offset, amended=1):
+    """A letter in place of a score, and so many scores that take its place."""
+    old = find(history, offset)
+    swap(history, old, kind=LATER, score=b"", decision="", model="", attempt=1)
+    history.outcomes += [dataclasses.replace(old, node="again.retry", amends=1, offset=200 + copy, epoch=9)
+                         for copy in range(amended)]
+    history.counters[0] = dataclasses.replace(history.counters[0], scored=history.counters[0].scored - 1, deferred=1)
+    history.retried = True
+
+
 class Clean(unittest.TestCase):
+    def test_a_fallback_that_says_so_and_a_letter_that_was_scored_again(self):
+        for delivery in BOTH:
+            history = clean(delivery)
+            swap(history, find(history, 6), step="score:0.01", fallback=True)
+            put_off(history, 7)
+            findings, figures = check(history)
+            self.assertEqual([], [finding.shown() for finding in findings])
+            self.assertEqual((1, 1, 1), tuple(figures[name] for name in ("fallback", "letters", "amended")))
+
     def test_a_clean_history_passes_in_both_modes(self):
         for delivery in BOTH:
             findings, figures = check(clean(delivery))
@@ -297,6 +316,39 @@ class Found(unittest.TestCase):
         history = clean(EXACTLY_ONCE)
         history.seen_live, history.visible = {("out", 0, 1), ("out", 0, 2)}, {("out", 0, 1)}
         self.only(history, "G1a (aborted read)")
+
+    def test_a_decision_of_the_fallback_that_does_not_say_so(self):
+        for changes in ({"step": "score:0.01"}, {"fallback": True}):
+            history = clean()
+            swap(history, find(history, 6), **changes)
+            self.only(history, "unflagged fallback")
+
+    def test_a_score_that_the_configuration_does_not_give(self):
+        history = clean()
+        swap(history, find(history, 6), step="score:0.02", fallback=True)
+        self.only(history, "unflagged fallback")
+
+    def test_a_letter_that_was_never_scored_again(self):
+        history = clean()
+        put_off(history, 7, amended=0)
+        self.only(history, "lost write (letter)")
+
+    def test_a_letter_that_was_scored_again_twice(self):
+        history = clean(EXACTLY_ONCE)
+        put_off(history, 7, amended=2)
+        self.only(history, "unexpected write (amendment)")
+
+    def test_an_amendment_of_what_was_no_letter(self):
+        history = clean()
+        history.outcomes.append(dataclasses.replace(find(history, 7), node="again.retry", amends=1, offset=200))
+        self.only(history, "unexpected write (amendment)")
+
+    def test_an_amendment_with_wrong_bits(self):
+        history = clean()
+        put_off(history, 7)
+        amended = next(one for one in history.outcomes if one.amends)
+        swap(history, amended, score=bits(0.01 + 2**-56))
+        self.only(history, "wrong score (amendment)")
 
     def test_wrong_score_bits(self):
         history = clean()
