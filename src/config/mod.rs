@@ -24,7 +24,9 @@ pub mod sources;
 pub mod table;
 
 pub use load::{Connection, Loaded, RegistryConnection};
-pub use plan::{ADMIN_LISTEN, ChallengerConfig, Config, DeliveryMode, Job, LaneConfig, ModelConfig, SchemasConfig};
+pub use plan::{
+    ADMIN_LISTEN, ChallengerConfig, Config, DeliveryMode, Job, LaneConfig, ModelConfig, RETRY_ENDS, SchemasConfig,
+};
 
 pub use crate::observe::log::{LogConfig, LogFormat};
 pub use crate::values::secret;

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 use super::own_schemas::OwnSchemas;
 use crate::avro::outcome::{Origin, OriginReader};
 use crate::avro::written::Written;
-use crate::config::{Config, DeliveryMode};
+use crate::config::{Config, DeliveryMode, RETRY_ENDS};
 use crate::error::{Fatal, exit};
 use crate::kafka::cluster::last_records::{ReadRecord, Stretch, TopicReader};
 use crate::kafka::cluster::starting_offsets::{self, Kept};
-use crate::lane::deliver::outcome_header::{DECISION_HEADER_BEFORE, OUTCOME_HEADER, decision_of};
+use crate::lane::deliver::outcome_header::{AMENDMENT_HEADER, DECISION_HEADER_BEFORE, OUTCOME_HEADER, decision_of};
 use crate::lane::policy::{DecisionPolicy, sample_hash};
 use crate::values::record::Position;
 use crate::values::settings::Thresholds;
@@ -35,7 +35,7 @@ struct Found {
 /// Outputs that have a copy for review, by partition of the input: the hash of the copy's key, and the offset.
 type Due = BTreeMap<i32, Vec<(u64, i64)>>;
 
-/// Looks at the last outcomes. Dead letters and records that the model failed on count too, where there are outputs.
+/// Looks at the last outcomes. Dead letters, time-outs and letters count too, where there are outputs.
 ///
 /// Outcomes of different topics and partitions are written side by side, so that a process that was killed may have left a
 /// record without one below others that have theirs. Where offsets are missing among the outcomes, the input says whether
@@ -50,6 +50,10 @@ pub(super) fn find(config: &Config, counts: PartitionCounts, own: &OwnSchemas) -
     let (reader, judge) = (reader(Written::Outputs, input, own)?, sampling(config));
     let (mut found, mut due, mut unknown) = (BTreeMap::new(), Due::new(), 0_u64);
     collect(config, counts, Destination::Outputs, &mut found, |record| {
+        // What amends says nothing of how far the input is: it comes whenever its letter was due.
+        if record.header(AMENDMENT_HEADER).is_some() {
+            return None;
+        }
         let value = record.value().unwrap_or_default();
         match reader.origin(value) {
             Origin::Record { partition, offset } => {
@@ -73,7 +77,10 @@ pub(super) fn find(config: &Config, counts: PartitionCounts, own: &OwnSchemas) -
     if found.is_empty() {
         return Ok(LastOutcomes::default());
     }
-    for refused in [Destination::DeadLetters, Destination::Timeouts] {
+    for refused in [Destination::DeadLetters, Destination::Timeouts, Destination::RetryLater] {
+        if counts[refused] == 0 {
+            continue;
+        }
         collect(config, counts, refused, &mut found, |record| rejected(record, input))?;
     }
     let mut outcomes = go_on(config, &mut found)?;
@@ -148,7 +155,9 @@ fn go_back_for_copies(
 /// The source that a dead letter's headers name, in any of their styles.
 fn rejected(record: &ReadRecord<'_>, input: &str) -> Option<Position> {
     let text = |suffix| std::str::from_utf8(record.header_ending(suffix)?).ok();
-    if text(".errors.topic")? != input {
+    // The job that scores letters again writes whenever a letter was due: that says nothing of how far the input is.
+    let is_again = text(".errors.node").is_some_and(|node| node.ends_with(RETRY_ENDS));
+    if text(".errors.topic")? != input || is_again {
         return None;
     }
     let (partition, offset) = (text(".errors.partition")?.parse().ok()?, text(".errors.offset")?.parse().ok()?);

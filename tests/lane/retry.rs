@@ -63,6 +63,7 @@ fn a_letter_is_scored_when_it_is_due_and_its_output_amends_the_records_place() {
     assert_eq!(sent.partition, Some(1), "where the record's output belongs");
     assert_eq!(sent.header("traceparent").as_deref(), Some("00-ab"));
     assert!(sent.headers.iter().all(|(name, _)| !name.starts_with("__scorewire.")), "nothing of the letter itself");
+    assert_eq!(sent.header("scorewire.amendment").as_deref(), Some("model_failed"));
 }
 
 #[test]

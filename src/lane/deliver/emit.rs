@@ -5,7 +5,7 @@
 use std::ffi::CStr;
 
 use super::dead_letter::DeadLetterHeaders;
-use super::outcome_header::{ByDecision, FALLBACK_HEADER, OUTCOME_HEADER};
+use super::outcome_header::{AMENDMENT_HEADER, ByDecision, FALLBACK_HEADER, OUTCOME_HEADER};
 use super::refusals::{Refusals, Resort};
 use super::retry_letter::RetryHeaders;
 use super::stopwatch::{Stopwatch, Stopwatches};
@@ -195,7 +195,7 @@ impl Emit {
         if key_bytes + self.value.len() > self.settings.outcome_bytes_max {
             return Err(SendError::TooLarge);
         }
-        let (headers, count) = self.headers(decided);
+        let (headers, count) = self.headers(item, decided);
         let outcome = Outgoing {
             destination: Destination::Outputs,
             tag: Tag::new(item.assignment, item.sequence),
@@ -235,7 +235,7 @@ impl Emit {
             let scored = item.scored(decided, outlet.scored_us);
             let payload = with_payload.then_some(scored.payload);
             self.settings.voices[step].encoder.encode_review(&scored, reason, payload, &mut self.value);
-            let (headers, count) = self.headers(decided);
+            let (headers, count) = self.headers(item, decided);
             let outcome = Outgoing {
                 destination: Destination::Review,
                 tag: Tag::new(item.assignment, item.sequence).copy(),
@@ -257,11 +257,22 @@ impl Emit {
 
     /// The headers of an output, beside those that travel from the source, and how many they are: consumers route without
     /// decoding.
-    fn headers(&self, decided: &Decided) -> ([(&CStr, &[u8]); 2], usize) {
+    fn headers<'a, R: SourceRecord>(
+        &'a self,
+        item: &'a Item<R>,
+        decided: &Decided,
+    ) -> ([(&'a CStr, &'a [u8]); 3], usize) {
         let voice = &self.settings.voices[usize::from(decided.step)];
-        let fallback = voice.fallback.as_deref();
         let outcome: (&CStr, &[u8]) = (OUTCOME_HEADER, &voice.headers[decided.decision.index()]);
-        ([outcome, (FALLBACK_HEADER, fallback.unwrap_or_default())], 1 + usize::from(fallback.is_some()))
+        let (mut headers, mut count) = ([outcome; 3], 1);
+        let amends = item.letter.map(|letter| letter.amends(&item.record).cause.as_bytes());
+        for (name, value) in [(FALLBACK_HEADER, voice.fallback.as_deref()), (AMENDMENT_HEADER, amends)] {
+            if let Some(value) = value {
+                headers[count] = (name, value);
+                count += 1;
+            }
+        }
+        (headers, count)
     }
 
     /// A letter that is scored again later, whole whatever the policy for dead letters is. `TooLarge`: there can be none.

@@ -11,6 +11,9 @@ pub const OUTCOME_HEADER: &CStr = c"scorewire.outcome";
 /// Of outputs that the model did not decide: the step of the fallback that did, as `score:0.5`.
 pub const FALLBACK_HEADER: &CStr = c"scorewire.fallback";
 
+/// Of outputs that take the place of what their source position had before: why that was no score of the model.
+pub const AMENDMENT_HEADER: &CStr = c"scorewire.amendment";
+
 /// As outputs before this header said their decision alone, which a node that was upgraded reads back.
 pub const DECISION_HEADER_BEFORE: &CStr = c"scorewire.decision";
 
