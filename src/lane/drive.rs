@@ -71,6 +71,7 @@ impl<T: LaneTypes> Lane<T> {
         let start_ns = self.clock.now_ns();
         self.answer_events(start_ns)?;
         self.recover(start_ns)?;
+        self.obey(start_ns)?;
         let mut acknowledged = false;
         if self.deliver.is_stuck() {
             // First what the broker said meanwhile: a partition that went back gets nothing more of this batch.

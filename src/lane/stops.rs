@@ -43,7 +43,7 @@ impl<T: LaneTypes> Lane<T> {
     }
 
     /// Stops a partition with an alarm; it stays stopped until it is assigned anew.
-    fn stop_partition(&mut self, partition: i32, stop: Stop) -> Result<(), Fatal> {
+    pub(super) fn stop_partition(&mut self, partition: i32, stop: Stop) -> Result<(), Fatal> {
         let since_us = self.clock.wall_us();
         let found = self.ledger.of_partition(partition).filter(|assignment| assignment.flow().is_open());
         let Some(mut assignment) = found else { return Ok(()) };

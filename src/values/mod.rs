@@ -7,6 +7,7 @@ pub mod finding;
 pub mod fingerprint;
 pub mod limits;
 pub mod model;
+pub mod order;
 pub mod record;
 pub mod scatter;
 pub mod schemas;

@@ -1,0 +1,57 @@
+//! What an operator asks a running node to do with one partition, and what becomes of it.
+
+/// The partition, and what to do with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Order {
+    pub partition: i32,
+    /// Skip: of the record that is passed over. Seek: of the first record that is read.
+    pub offset: i64,
+    pub ask: Ask,
+    /// Nothing is written of what is passed over.
+    pub without_letter: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// One record, before which the partition stopped or which waits for a model.
+    Skip,
+    /// Go on elsewhere. `forced`: a partition that flows too. `repeats`: backwards too.
+    Seek { forced: bool, repeats: bool },
+}
+
+/// The lane's word on an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    Done(Moved),
+    /// The partition is another lane's, or another node's; this lane has these.
+    NotHeld { held: Vec<i32> },
+    Refused(Refusal),
+}
+
+/// A partition that goes on at `to`, and stood at `from`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moved {
+    pub from: i64,
+    pub to: i64,
+    /// A dead letter names what was passed over.
+    pub has_letter: bool,
+}
+
+/// Why an order is not carried out. Nothing was moved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It takes records in, and its model is not waited for.
+    Flows,
+    /// The group has asked for it back.
+    Leaves,
+    /// It was lost on the way.
+    Lost,
+    /// It stands before another record.
+    StandsAt(i64),
+    /// It stopped at an offset of which no record was read, for this reason.
+    NothingRead { why: &'static str, next: i64 },
+    /// It stands at a later offset: records would be scored once more.
+    Backwards { from: i64 },
+    /// The brokers do not take the dead letter.
+    LetterRefused { why: String },
+}
