@@ -71,7 +71,6 @@ impl<T: LaneTypes> Lane<T> {
         let start_ns = self.clock.now_ns();
         self.answer_events(start_ns)?;
         self.recover(start_ns)?;
-        self.obey(start_ns)?;
         let mut acknowledged = false;
         if self.deliver.is_stuck() {
             // First what the broker said meanwhile: a partition that went back gets nothing more of this batch.
@@ -88,6 +87,7 @@ impl<T: LaneTypes> Lane<T> {
         let now_ns = self.clock.now_ns();
         self.deliver.heard(acknowledged, now_ns);
         self.commit_if_due(now_ns)?;
+        self.obey(now_ns)?;
         self.finish_revoke(now_ns)?;
         self.keep_awake(now_ns);
         self.deliver.turn(now_ns);

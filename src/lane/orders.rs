@@ -5,12 +5,13 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::doors::{Clock, Progress, SendError, Stop, Why};
+use crate::doors::{Clock, Progress, SendError, SourceRecord, Stop, Why};
 use crate::error::{Fatal, Reject};
 use crate::lane::commit::Commit;
 use crate::lane::deliver::Skipped;
 use crate::lane::drive::Lane;
 use crate::lane::ledger::{Assignment, Fate, Flow, Restart};
+use crate::lane::score::{Item, Verdict};
 use crate::lane::state::control::{Mailbox, Step, Underway};
 use crate::lane::types::{LaneTypes, RecordOf};
 use crate::values::order::{Answer, Ask, Moved, Order, Refusal};
@@ -47,6 +48,8 @@ impl<T: LaneTypes> Lane<T> {
                 Next::Over(Answer::Refused(Refusal::LetterRefused { why }))
             }
             Step::Committing { from, to } => self.finish_move(order, (from, to)),
+            Step::Marked { .. } if asked.is_over.load(Ordering::Acquire) => return Ok(()),
+            Step::Marked { assignment } => self.finish_marked(order, assignment),
         };
         match next {
             Next::Waits(step) => self.group.control.keep(Underway { asked, step }),
@@ -74,7 +77,12 @@ impl<T: LaneTypes> Lane<T> {
             // It went back, and comes to where it stopped once more.
             return Ok(waits);
         }
+        if order.ask == Ask::Skip && !is_stopped && self.decide.is_holding() {
+            let id = assignment.id();
+            return Ok(self.mark_waiting(order, id));
+        }
         if let Err(refusal) = is_allowed(order, &assignment) {
+            self.flow_after_all(order.partition)?;
             return Ok(Next::Over(Answer::Refused(refusal)));
         }
         if !is_stopped {
@@ -88,10 +96,6 @@ impl<T: LaneTypes> Lane<T> {
         let from = stands_at(&assignment);
         let to = match order.ask {
             Ask::Skip => from + 1,
-            Ask::Seek { repeats, .. } if order.offset < from && !repeats => {
-                self.flow_after_all(order.partition)?;
-                return Ok(Next::Over(Answer::Refused(Refusal::Backwards { from })));
-            }
             Ask::Seek { .. } => order.offset,
         };
         if to <= from || order.without_letter {
@@ -123,6 +127,30 @@ impl<T: LaneTypes> Lane<T> {
                 self.move_to(at)
             }
             _ => Ok(()),
+        }
+    }
+
+    /// The first record of the partition that waits for its model becomes a dead letter; the model is asked again for the others.
+    fn mark_waiting(&mut self, order: Order, assignment: u32) -> Next {
+        let waits =
+            |item: &&mut Item<RecordOf<T>>| item.assignment == assignment && matches!(item.verdict, Verdict::Row(_));
+        let Some(item) = self.score.leaving().items.iter_mut().find(waits) else {
+            return Next::Over(Answer::Refused(Refusal::Flows));
+        };
+        let offset = item.record.position().offset;
+        if offset != order.offset {
+            return Next::Over(Answer::Refused(Refusal::StandsAt(offset)));
+        }
+        item.verdict = Verdict::Rejected(Reject::Skipped);
+        Next::Waits(Step::Marked { assignment })
+    }
+
+    fn finish_marked(&mut self, order: Order, assignment: u32) -> Next {
+        let (from, to) = (order.offset, order.offset + 1);
+        match self.ledger.of_id(assignment) {
+            None => lost(),
+            Some(held) if held.has_committed(to) => self.moved(order, Moved { from, to, has_letter: true }),
+            Some(_) => Next::Waits(Step::Marked { assignment }),
         }
     }
 
@@ -186,7 +214,14 @@ impl<T: LaneTypes> Lane<T> {
         }
         let passed_over = u64::try_from(to - from).unwrap_or(0);
         stats.records_skipped.add(passed_over);
-        tracing::warn!(partition, from, to, passed_over, has_letter, "the partition goes on where an operator moved it");
+        tracing::warn!(
+            partition,
+            from,
+            to,
+            passed_over,
+            has_letter,
+            "the partition goes on where an operator moved it"
+        );
         Next::Over(Answer::Done(moved))
     }
 
@@ -219,10 +254,13 @@ fn is_allowed(order: Order, assignment: &Assignment) -> Result<(), Refusal> {
             Err(Refusal::NothingRead { why: stop.why.name(), next: stands_at(assignment) })
         }
         (Ask::Skip, Flow::Stopped { stop, .. }) if stop.next != order.offset => Err(Refusal::StandsAt(stop.next)),
-        (Ask::Seek { repeats: false, .. }, Flow::Stopped { .. }) if order.offset < stands_at(assignment) => {
+        (Ask::Skip, Flow::Stopped { .. }) => Ok(()),
+        (Ask::Skip, _) => Err(Refusal::Flows),
+        (Ask::Seek { forced: false, .. }, flow) if !flow.is_stopped() => Err(Refusal::Flows),
+        // While it flows, that is the least that it can be.
+        (Ask::Seek { repeats: false, .. }, _) if order.offset < stands_at(assignment) => {
             Err(Refusal::Backwards { from: stands_at(assignment) })
         }
-        (_, Flow::Stopped { .. }) | (Ask::Seek { forced: true, .. }, _) => Ok(()),
-        (Ask::Skip | Ask::Seek { .. }, _) => Err(Refusal::Flows),
+        (Ask::Seek { .. }, _) => Ok(()),
     }
 }

@@ -1,7 +1,42 @@
-//! What an operator asks a running node to do with one partition, and what becomes of it.
+//! What an operator asks a running node to do with one partition, and what becomes of it; and the two lines in which that
+//! travels.
+
+use serde::{Deserialize, Serialize};
+
+/// Bytes of a line at most.
+pub const LINE_BYTES_MAX: usize = 4_096;
+
+/// Of what follows: a node says so where it knows another.
+pub const VERSION: u32 = 1;
+
+/// How long an operator waits at most, seconds.
+pub const WAIT_S_MAX: u64 = 600;
+
+/// The operator's line, as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    pub version: u32,
+    /// It must be the node's input.
+    pub topic: String,
+    pub order: Order,
+    /// Seconds to wait for the end of it, [`WAIT_S_MAX`] at most.
+    pub wait_s: u64,
+}
+
+/// The node's line, as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    /// An exit code.
+    pub code: u8,
+    pub what: String,
+    /// Empty where it is done.
+    pub fix: String,
+}
 
 /// The partition, and what to do with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Order {
     pub partition: i32,
     /// Skip: of the record that is passed over. Seek: of the first record that is read.
@@ -11,7 +46,8 @@ pub struct Order {
     pub without_letter: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Ask {
     /// One record, before which the partition stopped or which waits for a model.
     Skip,
@@ -24,7 +60,9 @@ pub enum Ask {
 pub enum Answer {
     Done(Moved),
     /// The partition is another lane's, or another node's; this lane has these.
-    NotHeld { held: Vec<i32> },
+    NotHeld {
+        held: Vec<i32>,
+    },
     Refused(Refusal),
 }
 

@@ -200,7 +200,8 @@ impl FakeSink {
 }
 
 fn headers_of(outcome: &Outgoing<'_>, source: Option<&FakeRecord>) -> Headers {
-    let forwarded = source.into_iter().flat_map(FakeRecord::headers).filter(|(name, _)| outcome.takes(name.as_bytes(), |_| true));
+    let forwarded =
+        source.into_iter().flat_map(FakeRecord::headers).filter(|(name, _)| outcome.takes(name.as_bytes(), |_| true));
     let own = outcome.headers.iter().map(|(name, value)| (name.to_str().unwrap().to_owned(), Some(value.to_vec())));
     forwarded.cloned().chain(own).collect()
 }

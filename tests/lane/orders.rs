@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::fakes::sink::REFUSED;
 use crate::fakes::transactions::{ExactlyOnceWorld, assert_atomic};
-use crate::fakes::{FakeSink, FakeSource, Payment, Sent, Setup, World, cannot_be_read_on, payload};
+use crate::fakes::{FakeSink, FakeSource, Sent, Setup, World, cannot_be_read_on, payload};
 use scorewire::doors::{Destination, SourceEvent, Why};
 use scorewire::lane::commit::Commit;
 use scorewire::lane::{Asked, Mailbox};
@@ -95,9 +95,7 @@ fn stop_before_4<D: Commit<FakeSource, FakeSink>>(world: &mut World<D>) {
     world.put_payments(0, 4);
     world.source.put(0, payload::truncated());
     world.put_payments(1, 6);
-    turn_until(world, no_dead_letter, "the stop", |world| {
-        is_committed([4, 6])(world) && world.lane_is_stopped()
-    });
+    turn_until(world, no_dead_letter, "the stop", |world| is_committed([4, 6])(world) && world.lane_is_stopped());
     // Nothing of these was sent before.
     world.put_payments(0, 5);
 }
@@ -161,4 +159,202 @@ fn a_record_that_no_topic_takes_is_passed_over_with_one_dead_letter_and_the_rest
         };
         skipped_record(world, &check);
     });
+}
+
+#[test]
+fn a_skip_that_does_not_fit_moves_nothing_and_says_why() {
+    let mut world = Setup::default().build();
+    let operator = Operator::of(&mut world);
+    world.put_payments(0, 3);
+    world.put_payments(1, 1);
+    turn_until(&mut world, all, "all", is_committed([3, 1]));
+    let skip = order(SKIP, 3);
+    assert_eq!(answer_of(&mut world, all, &operator.ask(skip)), Answer::Refused(Refusal::Flows));
+    assert_eq!(answer_of(&mut world, all, &operator.ask(order(SEEK, 3))), Answer::Refused(Refusal::Flows));
+    let elsewhere = operator.ask(Order { partition: 7, ..skip });
+    assert_eq!(answer_of(&mut world, all, &elsewhere), Answer::NotHeld { held: vec![0, 1] });
+    world.source.tell(cannot_be_read_on(0, 3, Why::Unreadable, None));
+    turn_until(&mut world, all, "the stop", World::lane_is_stopped);
+    let refused = Answer::Refused(Refusal::NothingRead { why: "unreadable", next: 3 });
+    assert_eq!(answer_of(&mut world, all, &operator.ask(skip)), refused);
+    let back = answer_of(&mut world, all, &operator.ask(order(SEEK, 1)));
+    assert_eq!(back, Answer::Refused(Refusal::Backwards { from: 3 }));
+    assert_eq!((world.source.committed(0), world.stats.rejected_total()), (Some(3), 0));
+    assert!(world.lane_is_stopped() && world.source.is_paused(0));
+}
+
+fn letter_that_is_refused<D: Commit<FakeSource, FakeSink>>(
+    mut world: World<D>,
+    seen: &dyn Fn(&World<D>, Destination) -> Vec<Sent>,
+) {
+    let operator = Operator::of(&mut world);
+    stop_before_4(&mut world);
+    let refused = answer_of(&mut world, no_dead_letter, &operator.ask(order(SKIP, 4)));
+    assert!(
+        matches!(&refused, Answer::Refused(Refusal::LetterRefused { why }) if why.contains("invalid")),
+        "{refused:?}"
+    );
+    turn_until(&mut world, no_dead_letter, "the stop once more", World::lane_is_stopped);
+    assert_eq!(world.source.committed(0), Some(4), "nothing is moved");
+    let without = Order { without_letter: true, ..order(SKIP, 4) };
+    let done = answer_of(&mut world, no_dead_letter, &operator.ask(without));
+    assert_eq!(done, Answer::Done(Moved { from: 4, to: 5, has_letter: false }));
+    turn_until(&mut world, no_dead_letter, "the rest", is_committed([10, 6]));
+    assert_eq!(offsets(&seen(&world, Destination::Outputs), 0), [0, 1, 2, 3, 5, 6, 7, 8, 9]);
+    assert!(seen(&world, Destination::DeadLetters).is_empty());
+    assert_eq!((world.stats.skips.get(), world.stats.rejected_total()), (1, 0));
+}
+
+#[test]
+fn where_the_dead_letter_is_refused_too_nothing_is_moved_unless_it_is_to_go_without() {
+    in_both(&Setup::default, letter_that_is_refused, letter_that_is_refused);
+}
+
+/// A failure that passes.
+fn letter_that_comes_late<D: Commit<FakeSource, FakeSink>>(
+    mut world: World<D>,
+    seen: &dyn Fn(&World<D>, Destination) -> Vec<Sent>,
+) {
+    let operator = Operator::of(&mut world);
+    stop_before_4(&mut world);
+    let answers = operator.ask(order(SEEK, 7));
+    let failures = world.stats.delivery_failures.get();
+    let fails: Takes = |sent| if sent.destination == Destination::DeadLetters { Err(REFUSED) } else { Ok(()) };
+    turn_until(&mut world, fails, "a failure", |world| world.stats.delivery_failures.get() > failures);
+    // Whoever asked does not wait for it any more: what has begun is done all the same.
+    operator.is_over.store(true, Ordering::Release);
+    // The record's own dead letter is refused until the partition stops before it again.
+    let own: Takes = |sent| match sent.header("__scorewire.errors.reason").as_deref() {
+        Some("truncated") => Err(NEVER),
+        _ => Ok(()),
+    };
+    let done = answer_of(&mut world, own, &answers);
+    assert_eq!(done, Answer::Done(Moved { from: 4, to: 7, has_letter: true }));
+    turn_until(&mut world, all, "the rest", is_committed([10, 6]));
+    let letters = seen(&world, Destination::DeadLetters);
+    let [letter] = letters.as_slice() else { panic!("one: {letters:?}") };
+    let header = |name: &str| letter.header(&format!("__scorewire.errors.{name}")).unwrap();
+    assert_eq!([header("reason"), header("offset"), header("last_offset")], ["skipped", "4", "6"]);
+    assert_eq!(offsets(&seen(&world, Destination::Outputs), 0), [0, 1, 2, 3, 7, 8, 9]);
+    assert_eq!((world.stats.seeks.get(), world.stats.records_skipped.get()), (1, 3));
+}
+
+#[test]
+fn a_dead_letter_of_a_range_that_is_not_delivered_is_sent_again() {
+    in_both(&Setup::default, letter_that_comes_late, letter_that_comes_late);
+}
+
+fn tried_again<D: Commit<FakeSource, FakeSink>>(
+    mut world: World<D>,
+    seen: &dyn Fn(&World<D>, Destination) -> Vec<Sent>,
+) {
+    let operator = Operator::of(&mut world);
+    stop_before_4(&mut world);
+    let done = answer_of(&mut world, all, &operator.ask(order(SEEK, 4)));
+    assert_eq!(done, Answer::Done(Moved { from: 4, to: 4, has_letter: false }));
+    turn_until(&mut world, all, "the rest", is_committed([10, 6]));
+    let letters = seen(&world, Destination::DeadLetters);
+    let reasons: Vec<_> = letters.iter().filter_map(|letter| letter.header("__scorewire.errors.reason")).collect();
+    assert_eq!(reasons, ["truncated"], "the record's own, now that the topic takes it");
+    assert!(letters[0].value.as_ref().is_some_and(|value| !value.is_empty()), "what was learned is forgotten");
+}
+
+#[test]
+fn a_seek_to_where_it_stands_tries_again() {
+    in_both(&Setup::default, tried_again, tried_again);
+}
+
+fn sent_back<D: Commit<FakeSource, FakeSink>>(mut world: World<D>, seen: &dyn Fn(&World<D>, Destination) -> Vec<Sent>) {
+    let operator = Operator::of(&mut world);
+    world.source.state().moves_back = true;
+    world.put_payments(0, 6);
+    world.put_payments(1, 2);
+    turn_until(&mut world, all, "all", is_committed([6, 2]));
+    let forced = Ask::Seek { forced: true, repeats: false };
+    let refused = answer_of(&mut world, all, &operator.ask(order(forced, 2)));
+    assert_eq!(refused, Answer::Refused(Refusal::Backwards { from: 6 }));
+    world.put_payments(0, 1);
+    turn_until(&mut world, all, "it flows on", is_committed([7, 2]));
+    let repeats = Ask::Seek { forced: true, repeats: true };
+    let done = answer_of(&mut world, all, &operator.ask(order(repeats, 2)));
+    assert_eq!(done, Answer::Done(Moved { from: 7, to: 2, has_letter: false }));
+    turn_until(&mut world, all, "again", is_committed([7, 2]));
+    let outputs = seen(&world, Destination::Outputs);
+    assert_eq!(offsets(&outputs, 0), [0, 1, 2, 3, 4, 5, 6, 2, 3, 4, 5, 6]);
+    assert_eq!(offsets(&outputs, 1), [0, 1]);
+    assert!(seen(&world, Destination::DeadLetters).is_empty());
+}
+
+#[test]
+fn a_partition_goes_back_only_where_repetitions_are_allowed() {
+    in_both(&Setup::default, sent_back, sent_back);
+}
+
+fn moved_by_force<D: Commit<FakeSource, FakeSink>>(
+    mut world: World<D>,
+    seen: &dyn Fn(&World<D>, Destination) -> Vec<Sent>,
+) {
+    let operator = Operator::of(&mut world);
+    world.put_payments(0, 40);
+    world.put_payments(1, 3);
+    turn_until(&mut world, all, "some", |world| world.stats.received.get() > 8);
+    let forced = Ask::Seek { forced: true, repeats: false };
+    let done = answer_of(&mut world, all, &operator.ask(order(forced, 38)));
+    let Answer::Done(Moved { from, to: 38, has_letter: true }) = done else { panic!("{done:?}") };
+    turn_until(&mut world, all, "the rest", is_committed([40, 3]));
+    let letters = seen(&world, Destination::DeadLetters);
+    let [letter] = letters.as_slice() else { panic!("one: {letters:?}") };
+    assert_eq!(letter.header("__scorewire.errors.offset"), Some(from.to_string()));
+    assert_eq!(letter.header("__scorewire.errors.last_offset").as_deref(), Some("37"));
+    let outputs = offsets(&seen(&world, Destination::Outputs), 0);
+    assert_eq!(outputs, (0..from).chain(38..40).collect::<Vec<_>>(), "what was in flight is finished, once");
+}
+
+#[test]
+fn a_partition_that_flows_is_drained_and_moved() {
+    in_both(&Setup::default, moved_by_force, moved_by_force);
+}
+
+#[test]
+fn an_order_that_nobody_waits_for_is_not_begun_and_one_for_a_partition_that_leaves_is_refused() {
+    let mut world = Setup::default().build();
+    let operator = Operator::of(&mut world);
+    world.put_payments(0, 3);
+    world.cycles(2);
+    let forced = Ask::Seek { forced: true, repeats: false };
+    let answers = operator.ask(order(forced, 40));
+    world.cycles(20);
+    assert!(answers.is_empty() && world.source.is_paused(0), "what is in flight is not acknowledged");
+    operator.is_over.store(true, Ordering::Release);
+    turn_until(&mut world, all, "what is in flight", |world| world.source.committed(0) == Some(3));
+    world.put_payments(0, 2);
+    turn_until(&mut world, all, "it flows as before", |world| world.source.committed(0) == Some(5));
+    assert!(answers.is_empty() && world.dead_letters().is_empty());
+    operator.is_over.store(false, Ordering::Release);
+
+    world.put_payments(0, 2);
+    world.cycles(2);
+    world.source.tell(SourceEvent::Revoked(vec![0]));
+    world.cycles(2);
+    let answers = operator.ask(order(forced, 40));
+    world.cycles(2);
+    assert_eq!(answers.try_recv(), Ok(Answer::Refused(Refusal::Leaves)));
+    turn_until(&mut world, all, "it goes", |world| !world.source.is_assigned(0));
+    assert_eq!(world.source.committed(0), Some(7));
+}
+
+/// The group asks for the partition while its dead letter is under way: both are finished before it goes.
+#[test]
+fn a_partition_that_is_asked_back_meanwhile_leaves_behind_its_dead_letter() {
+    let mut world = Setup::default().build();
+    let operator = Operator::of(&mut world);
+    stop_before_4(&mut world);
+    let answers = operator.ask(order(SKIP, 4));
+    world.cycle_until("the dead letter is under way", |world| world.sink.state().in_flight() > 0);
+    world.source.tell(SourceEvent::Revoked(vec![0]));
+    world.cycles(3);
+    let done = answer_of(&mut world, all, &answers);
+    assert_eq!(done, Answer::Done(Moved { from: 4, to: 5, has_letter: true }));
+    turn_until(&mut world, all, "it goes", |world| !world.source.is_assigned(0));
+    assert_eq!((world.source.committed(0), world.stats.rejected_total()), (Some(5), 1));
 }

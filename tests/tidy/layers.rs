@@ -35,8 +35,8 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "error", "values", "compare", "doors", "avro", "model", "observe", "registry", "kafka", "lane", "config",
-            "load", "node", "prove",
+            "error", "values", "compare", "doors", "avro", "model", "observe", "registry", "state", "kafka", "lane",
+            "config", "load", "node", "prove",
         ],
     ),
     // The allocator is chosen there.

@@ -11,7 +11,8 @@ use crate::error::{Fatal, exit};
 use crate::kafka::client::log_listener::LogListener;
 use crate::kafka::client::login::Login;
 use crate::kafka::client::{
-    Conf, DeliveryReports, Headers, KafkaRecord, Message, NO_ERROR, Own, ProducerClient, RawHeaders, Standing, c_string, describe,
+    Conf, DeliveryReports, Headers, KafkaRecord, Message, NO_ERROR, Own, ProducerClient, RawHeaders, Standing,
+    c_string, describe,
 };
 use crate::kafka::failures::delivery_errors::undelivered;
 use crate::kafka::settings::{KafkaSettings, PasswordFiles, producer_settings, transaction_settings};
@@ -185,7 +186,11 @@ impl KafkaSink {
             Destination::Outputs | Destination::Review => self.standing.of(outcome.headers),
             Destination::DeadLetters | Destination::Timeouts | Destination::RetryLater => Own::Fresh(outcome.headers),
         };
-        Headers::of(source.map_or(RawHeaders::NONE, KafkaRecord::raw_headers), |name| outcome.takes(name, is_chosen), own)
+        Headers::of(
+            source.map_or(RawHeaders::NONE, KafkaRecord::raw_headers),
+            |name| outcome.takes(name, is_chosen),
+            own,
+        )
     }
 
     fn fatal(&self) -> Fatal {

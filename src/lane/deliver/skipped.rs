@@ -37,8 +37,7 @@ impl Emit {
         let _ = write!(last_text, "{last}");
         let headers = headers.list_up_to(&last_text);
         let destination = Destination::of(Reject::Skipped);
-        let partition =
-            kept_partition::<R, K>(self.settings.input_partitions, sink, destination, first.partition);
+        let partition = kept_partition::<R, K>(self.settings.input_partitions, sink, destination, first.partition);
         let stub = Outgoing {
             destination,
             tag,

@@ -63,6 +63,8 @@ pub(in crate::lane) enum Step {
     Refused { assignment: u32, why: String },
     /// The partition has begun anew at `to`, which the group does not have yet.
     Committing { from: i64, to: i64 },
+    /// The record waited for its model, and leaves as a dead letter with its batch, in this assignment.
+    Marked { assignment: u32 },
 }
 
 /// An order that is being carried out.
