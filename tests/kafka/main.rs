@@ -8,6 +8,7 @@ mod challengers;
 mod drain;
 mod exactly_once;
 mod headers;
+mod orders;
 mod passing_errors;
 mod properties;
 mod ready;

@@ -8,12 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::fakes::sink::REFUSED;
 use crate::fakes::transactions::{ExactlyOnceWorld, assert_atomic};
-use crate::fakes::{FakeSink, FakeSource, Sent, Setup, World, cannot_be_read_on, payload};
+use crate::fakes::{FakeSink, FakeSource, Mode, Payment, Sent, Setup, World, cannot_be_read_on, payload};
 use scorewire::doors::{Destination, SourceEvent, Why};
 use scorewire::lane::commit::Commit;
 use scorewire::lane::{Asked, Mailbox};
+use scorewire::values::failure::FailureClass;
 use scorewire::values::order::{Answer, Ask, Moved, Order, Refusal};
 use scorewire::values::record::{Hope, Undelivered};
+use scorewire::values::settings::{FallbackSettings, FallbackStep};
 
 const NEVER: Undelivered =
     Undelivered { hope: Hope::Never, code: 87, name: "INVALID_RECORD", text: "Broker: the record is invalid" };
@@ -357,4 +359,31 @@ fn a_partition_that_is_asked_back_meanwhile_leaves_behind_its_dead_letter() {
     assert_eq!(done, Answer::Done(Moved { from: 4, to: 5, has_letter: true }));
     turn_until(&mut world, all, "it goes", |world| !world.source.is_assigned(0));
     assert_eq!((world.source.committed(0), world.stats.rejected_total()), (Some(5), 1));
+}
+
+/// A fallback that ends in `pause`: one record that the model never scores holds all of its lane.
+#[test]
+fn a_record_that_waits_for_its_model_is_passed_over_and_the_others_are_asked_for_again() {
+    let fallback = FallbackSettings { on: FailureClass::ALL.into_iter().collect(), then: vec![FallbackStep::Pause] };
+    let mut world = Setup { fallback, ..Setup::default() }.build();
+    let operator = Operator::of(&mut world);
+    world.put_payments(0, 2);
+    world.source.put(0, Payment::new("poison", 0.5).mode(Mode::Fail).encode());
+    world.put_payments(0, 2);
+    world.put_payments(1, 3);
+    let pauses = |world: &World| world.stats.model_paused_since_ms.get() > 0;
+    turn_until(&mut world, all, "the pause", pauses);
+    let skip = order(SKIP, 2);
+    assert_eq!(answer_of(&mut world, all, &operator.ask(order(SKIP, 0))), Answer::Refused(Refusal::StandsAt(2)));
+    let elsewhere = operator.ask(Order { partition: 1, ..skip });
+    assert_eq!(answer_of(&mut world, all, &elsewhere), Answer::Refused(Refusal::Flows));
+    let done = answer_of(&mut world, all, &operator.ask(skip));
+    assert_eq!(done, Answer::Done(Moved { from: 2, to: 3, has_letter: true }));
+    turn_until(&mut world, all, "the rest", is_committed([5, 3]));
+    assert_eq!(offsets(&delivered(&world, Destination::Outputs), 0), [0, 1, 3, 4]);
+    let letters = delivered(&world, Destination::DeadLetters);
+    let [letter] = letters.as_slice() else { panic!("one: {letters:?}") };
+    assert_eq!(letter.header("__scorewire.errors.reason").as_deref(), Some("skipped"));
+    assert!(letter.value.as_ref().is_some_and(|value| !value.is_empty()), "it is at hand");
+    assert_eq!((world.stats.skips.get(), world.stats.model_paused_since_ms.get()), (1, 0));
 }
