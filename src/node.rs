@@ -169,7 +169,8 @@ impl Checked {
             }
         }
         lanes.wait_for(challengers);
-        control::start(&shared, mailboxes, counts[TopicRole::Input], clock)?;
+        let book = shared.crashes.as_ref().map(|crashes| &*crashes.book);
+        control::start(config, book, mailboxes, counts[TopicRole::Input], clock)?;
         shared.crashes.iter().for_each(|crashes| lanes.clear_at_end(Arc::clone(&crashes.book) as Arc<_>));
         phase.set_warm();
         let drain_timeout = config.limits.drain_timeout;

@@ -5,7 +5,7 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::doors::{Clock, Progress, SendError, SourceRecord, Stop, Why};
+use crate::doors::{Clock, Progress, SendError, Source, SourceRecord, Stop, Why};
 use crate::error::{Fatal, Reject};
 use crate::lane::commit::Commit;
 use crate::lane::deliver::Skipped;
@@ -14,6 +14,7 @@ use crate::lane::ledger::{Assignment, Fate, Flow, Restart};
 use crate::lane::score::{Item, Verdict};
 use crate::lane::state::control::{Mailbox, Step, Underway};
 use crate::lane::types::{LaneTypes, RecordOf};
+use crate::observe::doing::Doing;
 use crate::values::order::{Answer, Ask, Moved, Order, Refusal};
 use crate::values::record::{Position, Tag};
 
@@ -115,7 +116,12 @@ impl<T: LaneTypes> Lane<T> {
             words: format!("an operator moves partition {partition} to offset {offset} (scorewire seek)"),
             fix: "it goes on by itself when what is in flight of it is finished".to_owned(),
         };
-        self.stop_partition(partition, stop)
+        tracing::warn!(partition, offset, "an operator moves the partition: what is in flight of it is finished first");
+        let since_us = self.clock.wall_us();
+        if let Some(mut assignment) = self.ledger.of_partition(partition) {
+            assignment.stop(stop, since_us);
+        }
+        self.source.pause(&[partition])
     }
 
     /// One that was stopped to be moved goes on where it was.
@@ -156,6 +162,7 @@ impl<T: LaneTypes> Lane<T> {
 
     fn send_letter(&mut self, order: Order, (from, to): (i64, i64)) -> Result<Next, Fatal> {
         let Some(mut assignment) = self.ledger.of_partition(order.partition) else { return Ok(lost()) };
+        self.telemetry.stats.doing.set(Doing::Producing);
         self.commit.begin(self.deliver.sink())?;
         let (first, last) = (Position { partition: order.partition, offset: from }, to - 1);
         let sequence = assignment.receive(Position { offset: last, ..first }, 0);

@@ -9,15 +9,14 @@ use std::time::Duration;
 
 use crossbeam::channel::{RecvTimeoutError, bounded, never};
 
-use super::Shared;
 use super::control_words as words;
-use crate::config::Job;
+use crate::config::{Config, Job};
 use crate::doors::Clock;
 use crate::error::{Fatal, exit};
 use crate::kafka::cluster::starting_offsets;
 use crate::lane::clock::SystemClock;
 use crate::lane::{Asked, Mailbox};
-use crate::state::{ControlSocket, Peer};
+use crate::state::{ControlSocket, CrashBook, Peer};
 use crate::values::order::{Answer, Ask, LINE_BYTES_MAX, Order, Reply, Request, VERSION, WAIT_S_MAX};
 use crate::values::topics::TopicRole;
 
@@ -29,7 +28,7 @@ const REST: Duration = Duration::from_secs(1);
 
 /// Hears operators, on a thread of its own.
 struct Control {
-    shared: Arc<Shared>,
+    config: Config,
     mailboxes: Vec<Mailbox>,
     /// Of the input.
     partitions: i32,
@@ -41,21 +40,22 @@ struct Control {
 /// # Errors
 /// When the thread does not start.
 pub(super) fn start(
-    shared: &Arc<Shared>,
+    config: &Config,
+    book: Option<&CrashBook>,
     mailboxes: Vec<Mailbox>,
     partitions: i32,
     clock: SystemClock,
 ) -> Result<(), Fatal> {
     // Letters stand at offsets of another topic than dead letters name.
-    let Some(crashes) = shared.crashes.as_ref().filter(|_| shared.config.job == Job::Score) else { return Ok(()) };
-    let socket = match crashes.book.listen() {
+    let Some(book) = book.filter(|_| config.job == Job::Score) else { return Ok(()) };
+    let socket = match book.listen() {
         Ok(socket) => socket,
         Err(error) => {
             tracing::warn!(%error, "no socket for `scorewire skip` and `scorewire seek`: {}", words::NO_SOCKET);
             return Ok(());
         }
     };
-    let control = Control { shared: Arc::clone(shared), mailboxes, partitions, clock };
+    let control = Control { config: config.clone(), mailboxes, partitions, clock };
     let serve = move || control.serve(&socket);
     #[expect(clippy::disallowed_methods, reason = "the thread that hears operators")]
     let started = std::thread::Builder::new().name("control".to_owned()).spawn(serve);
@@ -126,7 +126,7 @@ impl Control {
     }
 
     fn carry_out(&self, Request { topic, order, wait_s, .. }: &Request) -> Reply {
-        let input = self.shared.config.topics.input();
+        let input = self.config.topics.input();
         if topic != input {
             return words::other_topic(topic, input);
         }
@@ -150,7 +150,7 @@ impl Control {
                     lanes_left -= 1;
                     if lanes_left == 0 {
                         all_held.sort_unstable();
-                        break words::not_held(&self.shared.config, order, &all_held);
+                        break words::not_held(&self.config, order, &all_held);
                     }
                 }
                 Ok(Answer::Done(moved)) => break words::done(input, order, moved),
@@ -166,7 +166,7 @@ impl Control {
 
     /// Why there is nothing to read where a partition is to go, if so.
     fn is_out_of_range(&self, order: &Order) -> Option<Reply> {
-        let (Ask::Seek { .. }, config) = (order.ask, &self.shared.config) else { return None };
+        let (Ask::Seek { .. }, config) = (order.ask, &self.config) else { return None };
         let topic = &config.topics[TopicRole::Input];
         let kept = match starting_offsets::kept(&config.kafka, topic, self.partitions) {
             Ok(kept) => kept,

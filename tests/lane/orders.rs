@@ -6,11 +6,12 @@ use crossbeam::channel::{Receiver, bounded};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::fakes::clock::ManualClock;
 use crate::fakes::sink::REFUSED;
 use crate::fakes::transactions::{ExactlyOnceWorld, assert_atomic};
 use crate::fakes::{FakeSink, FakeSource, Mode, Payment, Sent, Setup, World, cannot_be_read_on, payload};
 use scorewire::doors::{Destination, SourceEvent, Why};
-use scorewire::lane::commit::Commit;
+use scorewire::lane::commit::{AtLeastOnce, Commit, ExactlyOnce};
 use scorewire::lane::{Asked, Mailbox};
 use scorewire::values::failure::FailureClass;
 use scorewire::values::order::{Answer, Ask, Moved, Order, Refusal};
@@ -120,20 +121,20 @@ fn offsets(sent: &[Sent], partition: i32) -> Vec<i64> {
     sent.iter().filter(|sent| sent.source.partition == partition).map(|sent| sent.source.offset).collect()
 }
 
-/// Both deliveries, with what readers see of a topic.
+/// What readers see of a topic.
+type Seen<'a, D> = &'a dyn Fn(&World<D>, Destination) -> Vec<Sent>;
+
+/// Both deliveries.
 fn in_both(
     setup: &dyn Fn() -> Setup,
-    at_least_once: fn(World, &dyn Fn(&World, Destination) -> Vec<Sent>),
-    exactly_once: fn(ExactlyOnceWorld, &dyn Fn(&ExactlyOnceWorld, Destination) -> Vec<Sent>),
+    at_least_once: fn(World, Seen<'_, AtLeastOnce>),
+    exactly_once: fn(ExactlyOnceWorld, Seen<'_, ExactlyOnce<ManualClock>>),
 ) {
     at_least_once(setup().build(), &delivered);
     exactly_once(setup().build_exactly_once(), &visible);
 }
 
-fn skipped_record<D: Commit<FakeSource, FakeSink>>(
-    mut world: World<D>,
-    seen: &dyn Fn(&World<D>, Destination) -> Vec<Sent>,
-) {
+fn skipped_record<D: Commit<FakeSource, FakeSink>>(mut world: World<D>, seen: Seen<'_, D>) {
     let operator = Operator::of(&mut world);
     stop_before_4(&mut world);
     assert_eq!(answer_of(&mut world, all, &operator.ask(order(SKIP, 3))), Answer::Refused(Refusal::StandsAt(4)));
@@ -185,10 +186,7 @@ fn a_skip_that_does_not_fit_moves_nothing_and_says_why() {
     assert!(world.lane_is_stopped() && world.source.is_paused(0));
 }
 
-fn letter_that_is_refused<D: Commit<FakeSource, FakeSink>>(
-    mut world: World<D>,
-    seen: &dyn Fn(&World<D>, Destination) -> Vec<Sent>,
-) {
+fn letter_that_is_refused<D: Commit<FakeSource, FakeSink>>(mut world: World<D>, seen: Seen<'_, D>) {
     let operator = Operator::of(&mut world);
     stop_before_4(&mut world);
     let refused = answer_of(&mut world, no_dead_letter, &operator.ask(order(SKIP, 4)));
@@ -213,10 +211,7 @@ fn where_the_dead_letter_is_refused_too_nothing_is_moved_unless_it_is_to_go_with
 }
 
 /// A failure that passes.
-fn letter_that_comes_late<D: Commit<FakeSource, FakeSink>>(
-    mut world: World<D>,
-    seen: &dyn Fn(&World<D>, Destination) -> Vec<Sent>,
-) {
+fn letter_that_comes_late<D: Commit<FakeSource, FakeSink>>(mut world: World<D>, seen: Seen<'_, D>) {
     let operator = Operator::of(&mut world);
     stop_before_4(&mut world);
     let answers = operator.ask(order(SEEK, 7));
@@ -246,10 +241,7 @@ fn a_dead_letter_of_a_range_that_is_not_delivered_is_sent_again() {
     in_both(&Setup::default, letter_that_comes_late, letter_that_comes_late);
 }
 
-fn tried_again<D: Commit<FakeSource, FakeSink>>(
-    mut world: World<D>,
-    seen: &dyn Fn(&World<D>, Destination) -> Vec<Sent>,
-) {
+fn tried_again<D: Commit<FakeSource, FakeSink>>(mut world: World<D>, seen: Seen<'_, D>) {
     let operator = Operator::of(&mut world);
     stop_before_4(&mut world);
     let done = answer_of(&mut world, all, &operator.ask(order(SEEK, 4)));
@@ -292,10 +284,7 @@ fn a_partition_goes_back_only_where_repetitions_are_allowed() {
     in_both(&Setup::default, sent_back, sent_back);
 }
 
-fn moved_by_force<D: Commit<FakeSource, FakeSink>>(
-    mut world: World<D>,
-    seen: &dyn Fn(&World<D>, Destination) -> Vec<Sent>,
-) {
+fn moved_by_force<D: Commit<FakeSource, FakeSink>>(mut world: World<D>, seen: Seen<'_, D>) {
     let operator = Operator::of(&mut world);
     world.put_payments(0, 40);
     world.put_payments(1, 3);
