@@ -36,18 +36,15 @@ impl<T: LaneTypes> Lane<T> {
         let order = asked.order;
         let next = match step {
             Step::Finishing { again } if !again && asked.is_over.load(Ordering::Acquire) => {
-                self.flow_after_all(order.partition)?;
-                return Ok(());
+                self.give_up(order, Refusal::TooLate)?
             }
             Step::Finishing { again } => self.begin_order(order, again, now_ns)?,
             Step::Sent { assignment, from, to } => self.finish_letter(order, assignment, (from, to))?,
             Step::Refused { assignment, why } if self.ledger.has(assignment) => {
                 Next::Waits(Step::Refused { assignment, why })
             }
-            Step::Refused { why, .. } => {
-                self.flow_after_all(order.partition)?;
-                Next::Over(Answer::Refused(Refusal::LetterRefused { why }))
-            }
+            Step::Refused { why, .. } => self.give_up(order, Refusal::LetterRefused { why })?,
+            Step::GivenUp { why } => self.give_up(order, why)?,
             Step::Committing { from, to } => self.finish_move(order, (from, to)),
             Step::Marked { .. } if asked.is_over.load(Ordering::Acquire) => return Ok(()),
             Step::Marked { assignment } => self.finish_marked(order, assignment),
@@ -82,16 +79,15 @@ impl<T: LaneTypes> Lane<T> {
             let id = assignment.id();
             return Ok(self.mark_waiting(order, id));
         }
-        if let Err(refusal) = is_allowed(order, &assignment) {
-            self.flow_after_all(order.partition)?;
-            return Ok(Next::Over(Answer::Refused(refusal)));
+        if let Err(why) = is_allowed(order, &assignment) {
+            return self.give_up(order, why);
         }
         if !is_stopped {
             self.stop_to_move(order)?;
             return Ok(waits);
         }
-        let is_settled = assignment.is_settled();
-        if !is_settled || self.deliver.is_stuck() || !self.commit.takes_outcomes() || self.group.is_in_doubt(now_ns) {
+        let is_ready = assignment.is_settled() && !self.shutdown.is_stopping();
+        if !is_ready || self.deliver.is_stuck() || !self.commit.takes_outcomes() || self.group.is_in_doubt(now_ns) {
             return Ok(waits);
         }
         let from = stands_at(&assignment);
@@ -124,16 +120,18 @@ impl<T: LaneTypes> Lane<T> {
         self.source.pause(&[partition])
     }
 
-    /// One that was stopped to be moved goes on where it was.
-    fn flow_after_all(&mut self, partition: i32) -> Result<(), Fatal> {
-        let Some(assignment) = self.ledger.of_partition(partition) else { return Ok(()) };
-        match assignment.flow() {
-            Flow::Stopped { stop, .. } if stop.why == Why::Sought => {
-                let at = assignment.finished_to();
-                self.move_to(at)
-            }
-            _ => Ok(()),
+    /// A partition that was stopped to be moved goes on where it was. What is in flight of it is finished first: begun anew
+    /// before, it would be done twice.
+    fn give_up(&mut self, order: Order, why: Refusal) -> Result<Next, Fatal> {
+        let is_sought = |flow: &Flow| matches!(flow, Flow::Stopped { stop, .. } if stop.why == Why::Sought);
+        let found = self.ledger.of_partition(order.partition).filter(|assignment| is_sought(assignment.flow()));
+        let Some(assignment) = found else { return Ok(Next::Over(Answer::Refused(why))) };
+        if !assignment.is_settled() {
+            return Ok(Next::Waits(Step::GivenUp { why }));
         }
+        let at = assignment.finished_to();
+        self.move_to(at)?;
+        Ok(Next::Over(Answer::Refused(why)))
     }
 
     /// The first record of the partition that waits for its model becomes a dead letter; the model is asked again for the others.

@@ -98,6 +98,7 @@ pub(super) fn refused(topic: &str, order: &Order, why: &Refusal) -> Reply {
             }
         },
         Refusal::Leaves => not_done(format!("{of} is about to leave this node"), "ask the node that has it next"),
+        Refusal::TooLate => not_done(format!("{of} is not moved: the time was over"), "ask again"),
         Refusal::Lost => not_done(
             format!("{of} was lost on the way: another node may have it. Its dead letter may be written"),
             "look whether it is stopped there, and ask that node",

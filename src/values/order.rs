@@ -82,6 +82,8 @@ pub enum Refusal {
     Flows,
     /// The group has asked for it back.
     Leaves,
+    /// Nobody waits for it any more.
+    TooLate,
     /// It was lost on the way.
     Lost,
     /// It stands before another record.

@@ -306,21 +306,23 @@ fn a_partition_that_flows_is_drained_and_moved() {
     in_both(&Setup::default, moved_by_force, moved_by_force);
 }
 
-#[test]
-fn an_order_that_nobody_waits_for_is_not_begun_and_one_for_a_partition_that_leaves_is_refused() {
-    let mut world = Setup::default().build();
+fn not_begun<D: Commit<FakeSource, FakeSink>>(mut world: World<D>, seen: Seen<'_, D>) {
     let operator = Operator::of(&mut world);
     world.put_payments(0, 3);
+    world.put_payments(1, 1);
     world.cycles(2);
     let forced = Ask::Seek { forced: true, repeats: false };
     let answers = operator.ask(order(forced, 40));
     world.cycles(20);
     assert!(answers.is_empty() && world.source.is_paused(0), "what is in flight is not acknowledged");
     operator.is_over.store(true, Ordering::Release);
-    turn_until(&mut world, all, "what is in flight", |world| world.source.committed(0) == Some(3));
+    world.cycles(20);
+    assert!(world.source.is_paused(0), "begun anew now, what is in flight would be done twice");
+    assert_eq!(answer_of(&mut world, all, &answers), Answer::Refused(Refusal::TooLate));
     world.put_payments(0, 2);
-    turn_until(&mut world, all, "it flows as before", |world| world.source.committed(0) == Some(5));
-    assert!(answers.is_empty() && world.dead_letters().is_empty());
+    turn_until(&mut world, all, "it flows as before", is_committed([5, 1]));
+    assert_eq!(offsets(&seen(&world, Destination::Outputs), 0), [0, 1, 2, 3, 4]);
+    assert!(seen(&world, Destination::DeadLetters).is_empty());
     operator.is_over.store(false, Ordering::Release);
 
     world.put_payments(0, 2);
@@ -332,6 +334,28 @@ fn an_order_that_nobody_waits_for_is_not_begun_and_one_for_a_partition_that_leav
     assert_eq!(answers.try_recv(), Ok(Answer::Refused(Refusal::Leaves)));
     turn_until(&mut world, all, "it goes", |world| !world.source.is_assigned(0));
     assert_eq!(world.source.committed(0), Some(7));
+}
+
+#[test]
+fn an_order_that_nobody_waits_for_is_not_begun_and_one_for_a_partition_that_leaves_is_refused() {
+    in_both(&Setup::default, not_begun, not_begun);
+}
+
+/// Backwards, as shows only when all of it is finished.
+#[test]
+fn a_partition_that_was_stopped_for_an_order_that_does_not_fit_flows_on_without_repetition() {
+    let mut world = Setup::default().build_exactly_once();
+    let operator = Operator::of(&mut world);
+    world.put_payments(0, 6);
+    world.put_payments(1, 1);
+    world.cycles(2);
+    let forced = Ask::Seek { forced: true, repeats: false };
+    let refused = answer_of(&mut world, all, &operator.ask(order(forced, 4)));
+    assert_eq!(refused, Answer::Refused(Refusal::Backwards { from: 6 }));
+    world.put_payments(0, 2);
+    turn_until(&mut world, all, "it flows on", is_committed([8, 1]));
+    assert_atomic(&world);
+    assert_eq!(offsets(&visible(&world, Destination::Outputs), 0), (0..8).collect::<Vec<_>>());
 }
 
 /// The group asks for the partition while its dead letter is under way: both are finished before it goes.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use crossbeam::channel::Sender;
 
 use crate::observe::cells::held;
-use crate::values::order::{Answer, Order};
+use crate::values::order::{Answer, Order, Refusal};
 use crate::values::record::{Position, Undelivered};
 
 /// An order, and whoever waits for the answer.
@@ -63,6 +63,8 @@ pub(in crate::lane) enum Step {
     Refused { assignment: u32, why: String },
     /// The partition has begun anew at `to`, which the group does not have yet.
     Committing { from: i64, to: i64 },
+    /// It is not carried out: where the partition was stopped for it, that flows again when what is in flight is finished.
+    GivenUp { why: Refusal },
     /// The record waited for its model, and leaves as a dead letter with its batch, in this assignment.
     Marked { assignment: u32 },
 }
