@@ -89,11 +89,13 @@ pub enum Reject {
     NoLetter,
     /// The process died at this record, and nothing else, `limits.crashes_max` times.
     CrashedProcess,
+    /// An operator passed it over.
+    Skipped,
 }
 
 impl Reject {
     /// Number of distinct reasons: the size of per-reason counters.
-    pub const REASONS: usize = 31;
+    pub const REASONS: usize = 32;
 
     /// All reasons in index order, for metrics that must show zeros too.
     pub const ALL: [Reject; Self::REASONS] = [
@@ -128,6 +130,7 @@ impl Reject {
         Reject::RetryExpired,
         Reject::NoLetter,
         Reject::CrashedProcess,
+        Reject::Skipped,
     ];
 
     /// The one vocabulary: metric label, log field and dead-letter header.
@@ -164,6 +167,7 @@ impl Reject {
             Reject::RetryExpired => "retry_expired",
             Reject::NoLetter => "no_letter",
             Reject::CrashedProcess => "crashed_process",
+            Reject::Skipped => "skipped",
         }
     }
 
@@ -209,6 +213,7 @@ impl Reject {
             Reject::CrashedProcess => {
                 "the process died at this record limits.crashes_max times, so it was neither decoded nor scored"
             }
+            Reject::Skipped => "an operator passed it over with `scorewire skip` or `scorewire seek`: the log says who",
         }
     }
 
@@ -246,6 +251,7 @@ impl Reject {
             Reject::RetryExpired => 28,
             Reject::NoLetter => 29,
             Reject::CrashedProcess => 30,
+            Reject::Skipped => 31,
         }
     }
 
@@ -255,7 +261,8 @@ impl Reject {
             | Reject::Oversized
             | Reject::RetryExpired
             | Reject::NoLetter
-            | Reject::CrashedProcess => Stage::Intake,
+            | Reject::CrashedProcess
+            | Reject::Skipped => Stage::Intake,
             Reject::ModelRefused
             | Reject::ModelFailed
             | Reject::ModelTimedOut

@@ -36,7 +36,7 @@
 //! | [`model`] | package, hash, contract, what ONNX Runtime must not be given, its sessions, probe, the kernels for tree ensembles; a package's first draft and what a retraining makes of it; alone knows `ort` |
 //! | [`kafka`] | `settings`, `client` (the only raw C, behind safe calls), `wrapped` (before seven functions of the client: `scripts/build.rs`), `failures`, `cluster` (what it says of a configuration), `consumer`, `producer`; embedded broker; alone knows `rdkafka` |
 //! | [`registry`] | a schema registry with Confluent's API: its client and threads, the folder of what it said, our own schemas there; alone knows `ureq` |
-//! | [`state`] | a node's state directory: its lock, the marks of records in work, and the suspects that were counted of them |
+//! | [`state`] | a node's state directory: its lock, the marks of records in work, the suspects that were counted of them, and the socket of its operator |
 //! | [`lane`] | the stages, who owns which state, and the threads that run lanes; `docs/design.md` draws it |
 //! | [`observe`] | histograms, the table of metrics, health and status over HTTP, logs |
 //! | [`load`] | simulator, open-loop generator, the verifier that reads outcomes back, and the reports of a run |
@@ -65,6 +65,7 @@
 //! | fallback, step | who decides where the model gives no score; one of its steps, the last of which is an end ([`lane::fallback`]) |
 //! | letter | a record of the topic of retries: one of the input that is to be scored again later ([`lane::letter`]) |
 //! | amendment | an output that takes the place of an earlier outcome of the same source position |
+//! | order | what an operator asks of one partition: to skip a record, or to go on elsewhere ([`values::order`]) |
 //! | in work | a record from before it is decoded until its outcomes are handed over; a mark says so to the next process |
 //! | suspect | records that were in work when a process of the node died |
 //! | alone | a suspect that is in work with nothing beside it in any lane |
@@ -85,12 +86,13 @@
 //! | `rdk:*` | the client's own, two clients per lane | sockets, fetches, produce requests, heartbeats |
 //! | conductor (`run`: the main thread) | 1 | signals, end of a bounded run, first fatal error, watchdog, what is told of dead letters |
 //! | `admin` | 1 | `/metrics`, `/livez`, `/readyz`, `/status`, `/latency.hlog`, and `/`, which lists them |
+//! | `control` | 1, with a state directory | hears `scorewire skip` and `scorewire seek` at the node's socket, and hands them to the lanes ([`lane::Mailbox`]) |
 //! | `log` | 1 | writes the log to stderr, so that nobody else waits for it |
 //! | `starting` | 1, until the lanes start | hears signals while the main thread waits for brokers |
 //! | `load-*` | `demo`, `load` only | generator, verifier |
 //! | `replay-N` | `replay` only, one per core or `--threads` | reads pieces of the input, scores and counts their records |
 //!
-//! Lanes share nothing that is written: each has its own group member, session of the model, batch buffers and ledger;
+//! Lanes share nothing that is written (orders come through a mailbox of one place, which a lane looks at once a round): each has its own group member, session of the model, batch buffers and ledger;
 //! compiled plans never change, and a large model is opened once and read by the sessions of all lanes
 //! ([`model::Session`]). A lane is a bounded duty cycle ([`lane::Lane::duty_cycle`]); tests drive it by hand, with
 //! a clock they set. In layout `dedicated` only rows and scores ([`lane::score::RowBatch`]) cross threads, through two
@@ -100,7 +102,7 @@
 //! # What must never be
 //!
 //! 1. A record below the committed offset without an outcome (score, dead letter, letter); a record with two on an
-//!    undisturbed run, amendments aside.
+//!    undisturbed run, amendments aside. Operators may ask for either: `--without-letter`, `--repeat`.
 //! 2. An offset that moves before every outcome of its record is acknowledged ([`lane::ledger`]).
 //! 3. Outcomes of one partition and topic out of source order ([`lane::deliver`]); at-least-once, what a broker refused
 //!    comes behind what was sent after it (`lane::recover`).

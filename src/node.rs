@@ -3,6 +3,8 @@
 
 mod announce;
 mod challengers;
+mod control;
+mod control_words;
 mod crashes;
 mod decoding;
 mod fallback;
@@ -36,7 +38,9 @@ use crate::lane::clock::SystemClock;
 use crate::lane::commit::{AtLeastOnce, Commit, ExactlyOnce};
 use crate::lane::reject_report::RejectReport;
 use crate::lane::threads::{ChallengerThreads, Conductor, Lanes};
-use crate::lane::{InputSettings, Lane, LaneDoors, LanePackages, LaneSettings, OnFailure, OutcomeSettings, Types};
+use crate::lane::{
+    InputSettings, Lane, LaneDoors, LanePackages, LaneSettings, Mailbox, OnFailure, OutcomeSettings, Types,
+};
 use crate::model::{Model, Session};
 use crate::observe::admin::{self, AdminServer, ModelInfo, Phase};
 use crate::observe::challengers::ShownChallenger;
@@ -146,11 +150,13 @@ impl Checked {
         let fallback_plans = fallback::start_schemas(&lanes, fallback_schemas, &stats)?;
         let mut challengers = ChallengerThreads::default();
         let plans = plans.into_iter().zip(fallback_plans);
+        let mailboxes: Vec<Mailbox> = stats.iter().map(|_| Mailbox::default()).collect();
         for (index, ((lane, stats), (plans, fallback))) in config.lanes.iter().zip(&stats).zip(plans).enumerate() {
             let (shared, until, lane_stats) = (Arc::clone(&shared), until.clone(), Arc::clone(stats));
             let (name, stats) = (format!("lane-{index}"), Arc::clone(stats));
             let taps = shared.start_challengers((index, counts, clock), &shown, &mut challengers)?;
-            let inputs = LaneInputs { index, counts, until, stats: lane_stats, plans, fallback, clock, taps };
+            let mailbox = mailboxes[index].clone();
+            let inputs = LaneInputs { index, counts, until, stats: lane_stats, plans, fallback, clock, taps, mailbox };
             match config.delivery {
                 DeliveryMode::AtLeastOnce => lanes.start(name, lane.cores, stats, move || {
                     let commit = AtLeastOnce::new(&shared.config.limits);
@@ -163,6 +169,8 @@ impl Checked {
             }
         }
         lanes.wait_for(challengers);
+        let book = shared.crashes.as_ref().map(|crashes| &*crashes.book);
+        control::start(config, book, mailboxes, counts[TopicRole::Input], clock)?;
         shared.crashes.iter().for_each(|crashes| lanes.clear_at_end(Arc::clone(&crashes.book) as Arc<_>));
         phase.set_warm();
         let drain_timeout = config.limits.drain_timeout;
@@ -241,6 +249,8 @@ struct LaneInputs {
     fallback: Vec<decoding::Plans>,
     clock: SystemClock,
     taps: Taps,
+    /// For what operators ask.
+    mailbox: Mailbox,
 }
 
 /// What all lanes have in common.
@@ -308,7 +318,7 @@ impl Shared {
         D: Commit<KafkaSource, KafkaSink>,
     {
         let config = &self.config;
-        let LaneInputs { index, counts, until, stats, plans, fallback, clock, taps } = inputs;
+        let LaneInputs { index, counts, until, stats, plans, fallback, clock, taps, mailbox } = inputs;
         let thresholds = config.effective_thresholds(&self.model.package.thresholds);
         let model = package(&self.model, decoding::decoder(config, plans), thresholds)?;
         let packages = LanePackages { model, fallback: fallback::packages(config, &self.fallback, fallback)? };
@@ -318,6 +328,7 @@ impl Shared {
         let doors = LaneDoors { source, sink, commit, clock, stats };
         let mut lane = Lane::build(packages, self.settings(index, counts, until), doors);
         lane.challenge(taps);
+        lane.hear(mailbox);
         self.crashes.iter().for_each(|crashes| lane.mark(crashes.of_lane(index)));
         Ok(lane)
     }

@@ -35,6 +35,8 @@ mod headers;
 mod model_failure;
 #[path = "lane/offsets.rs"]
 mod offsets;
+#[path = "lane/orders.rs"]
+mod orders;
 #[path = "lane/property.rs"]
 mod property;
 #[path = "lane/rebalance.rs"]

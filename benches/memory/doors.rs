@@ -142,14 +142,14 @@ impl MemorySink {
 }
 
 impl Sink<MemoryRecord> for MemorySink {
-    fn send(&mut self, outcome: &Outgoing<'_>, source: &MemoryRecord) -> Result<(), SendError> {
+    fn send(&mut self, outcome: &Outgoing<'_>, source: Option<&MemoryRecord>) -> Result<(), SendError> {
         let mut outcomes = self.outcomes.borrow_mut();
         if self.tags.is_empty() {
             // The last batch is acknowledged: its memory is free again.
             outcomes.clear();
         }
-        let key = outcome.key.resolve(source.key()).unwrap_or_default();
-        let value = outcome.value.resolve(source.value()).unwrap_or_default();
+        let key = outcome.key.resolve(source.and_then(SourceRecord::key)).unwrap_or_default();
+        let value = outcome.value.resolve(source.and_then(SourceRecord::value)).unwrap_or_default();
         outcomes.push(outcome.destination, key, value);
         self.tags.push(outcome.tag);
         Ok(())

@@ -19,6 +19,7 @@ pub mod load;
 pub mod model;
 mod oracle;
 mod oracle_column;
+mod order;
 mod output;
 mod pages;
 mod proof;
@@ -29,8 +30,10 @@ pub mod retry;
 pub mod run;
 pub mod schema;
 pub mod score;
+pub mod seek;
 mod signals;
 mod simulated;
+pub mod skip;
 mod table;
 mod verify;
 mod version;
@@ -43,7 +46,8 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0   done
   1   a check failed: outcomes lost, doubled, out of order or none at all, or
-      nothing but dead letters; or a dead letter was not brought back
+      nothing but dead letters; a dead letter that was not brought back; a skip
+      or seek that was not done
   64  usage: unknown or missing arguments
   65  the model package does not hold: hash, contract, golden rows or records
   69  Kafka, a topic or the schema registry cannot be reached, or the right to
@@ -74,6 +78,12 @@ enum Command {
     /// Score letters again that a fallback put off (fallback.then = "retry_later"), when they are due
     #[command(after_help = retry::EXAMPLES)]
     Retry(retry::RetryArgs),
+    /// Pass over one record that holds its partition, with a dead letter
+    #[command(after_help = skip::EXAMPLES)]
+    Skip(skip::SkipArgs),
+    /// Let a partition go on at another offset, with a dead letter for what is passed over
+    #[command(after_help = seek::EXAMPLES)]
+    Seek(seek::SeekArgs),
     /// Show the whole journey on this machine: embedded broker, load and pipeline in one process
     #[command(after_help = EXIT_CODES)]
     Demo(demo::DemoArgs),
@@ -135,6 +145,8 @@ fn dispatch(cli: Cli) -> Result<u8, Fatal> {
     match cli.command {
         Some(Command::Run(args)) => run::execute(args),
         Some(Command::Retry(args)) => retry::execute(args),
+        Some(Command::Skip(args)) => skip::execute(&args),
+        Some(Command::Seek(args)) => seek::execute(&args),
         Some(Command::Demo(args)) => demo::execute(args),
         Some(Command::Load(args)) => load::execute(&args),
         Some(Command::Score(args)) => score::execute(&args),

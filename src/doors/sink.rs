@@ -77,7 +77,8 @@ pub enum SendError {
 /// Where outcomes go.
 pub trait Sink<R: SourceRecord> {
     /// Hands one outcome over; the source record's headers travel with it as configured and as [`Outgoing::takes`] says.
-    fn send(&mut self, outcome: &Outgoing<'_>, source: &R) -> Result<(), SendError>;
+    /// Without a source the outcome has no [`Part::OfSource`].
+    fn send(&mut self, outcome: &Outgoing<'_>, source: Option<&R>) -> Result<(), SendError>;
 
     /// Serves delivery reports without waiting longer than `wait`, and appends them to `acks`.
     fn poll(&mut self, wait: Duration, acks: &mut Vec<Ack>) -> Result<(), Fatal>;

@@ -13,10 +13,13 @@ pub enum Why {
     Unreadable,
     /// The broker takes none of the outcomes of the next record.
     OutcomeRefused,
+    /// An operator moves it: it goes on when that is done.
+    Sought,
 }
 
 impl Why {
-    pub const ALL: [Why; 4] = [Why::OffsetOutOfRange, Why::LogTruncated, Why::Unreadable, Why::OutcomeRefused];
+    pub const ALL: [Why; 5] =
+        [Why::OffsetOutOfRange, Why::LogTruncated, Why::Unreadable, Why::OutcomeRefused, Why::Sought];
 
     /// Metric label and word in `/status`.
     pub fn name(self) -> &'static str {
@@ -25,6 +28,7 @@ impl Why {
             Why::LogTruncated => "log_truncated",
             Why::Unreadable => "unreadable",
             Why::OutcomeRefused => "outcome_refused",
+            Why::Sought => "sought",
         }
     }
 }

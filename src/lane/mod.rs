@@ -12,6 +12,7 @@ mod group;
 pub mod ingest;
 pub mod ledger;
 pub mod letter;
+mod orders;
 mod package;
 mod places;
 pub mod policy;
@@ -35,5 +36,6 @@ pub use build::{InputSettings, LaneDoors, LanePackages, LaneSettings, OnFailure,
 pub use drive::Lane;
 pub use ingest::Marking;
 pub use package::LanePackage;
+pub use state::control::{Asked, Mailbox};
 pub use turn::Turn;
 pub use types::{LaneTypes, Types};

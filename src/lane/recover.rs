@@ -1,7 +1,7 @@
 //! What happens at a failed delivery: the partition goes back to its own progress, or with its whole transaction to where the
 //! group stands, and receives its unfinished records again. What the broker refuses for good is another outcome then.
 
-use crate::doors::{Sink, Source};
+use crate::doors::{Progress, Sink, Source};
 use crate::error::Fatal;
 use crate::failpoint::{self, Bug, Point, planted};
 use crate::lane::commit::Commit;
@@ -23,7 +23,7 @@ impl<T: LaneTypes> Lane<T> {
             return Ok(false);
         };
         failpoint::pass(Point::AfterAck);
-        self.learn_refusals(&failures.refused);
+        self.learn_refusals(failures.refused);
         self.telemetry.stats.delivery_failures.add(failures.failed.len() as u64);
         for &failed in self.commit.undelivered(&failures.failed) {
             self.go_back(failed)?;
@@ -48,7 +48,7 @@ impl<T: LaneTypes> Lane<T> {
         let restarts = commit.recover(round, &mut heard)?;
         // What the client still said of the old outcomes tells at most what the next ones are to leave out.
         let failures = self.deliver.hear(heard, &mut self.ledger);
-        self.learn_refusals(&failures.refused);
+        self.learn_refusals(failures.refused);
         for to in restarts {
             if let Some(restarted) = self.begin_anew(to.partition, Restart::AtCommitted(to)) {
                 self.flow_again(&restarted)?;
@@ -69,11 +69,13 @@ impl<T: LaneTypes> Lane<T> {
         self.flow_again(&restarted)
     }
 
-    fn begin_anew(&mut self, partition: i32, restart: Restart) -> Option<Restarted> {
+    pub(super) fn begin_anew(&mut self, partition: i32, restart: Restart) -> Option<Restarted> {
         self.forget_unprocessed(partition);
         let committed = match restart {
             Restart::OwnProgress { .. } => self.ledger.of_partition(partition)?.last_commit(),
             Restart::AtCommitted(to) => to,
+            // All that was learned of its records.
+            Restart::Moved(_) => Progress { partition, offset: i64::MAX },
         };
         let refusals = self.deliver.refusals();
         refusals.forget_before(partition, committed.offset);
@@ -86,7 +88,7 @@ impl<T: LaneTypes> Lane<T> {
     }
 
     /// The source goes on where a partition begins anew.
-    fn flow_again(&mut self, restarted: &Restarted) -> Result<(), Fatal> {
+    pub(super) fn flow_again(&mut self, restarted: &Restarted) -> Result<(), Fatal> {
         if !restarted.is_open {
             return Ok(());
         }
@@ -100,7 +102,8 @@ impl<T: LaneTypes> Lane<T> {
         Ok(())
     }
 
-    fn learn_refusals(&mut self, refused: &[(Refused, Undelivered)]) {
+    fn learn_refusals(&mut self, mut refused: Vec<(Refused, Undelivered)>) {
+        refused.retain(|(refused, why)| !self.group.control.is_refused(refused.at, why));
         if refused.is_empty() {
             return;
         }

@@ -42,7 +42,7 @@ impl<T: LaneTypes> Lane<T> {
         Ok(())
     }
 
-    /// Stops a partition with an alarm; it stays stopped until it is assigned anew.
+    /// Stops a partition with an alarm; it stays stopped until it is assigned anew, or an operator moves it.
     fn stop_partition(&mut self, partition: i32, stop: Stop) -> Result<(), Fatal> {
         let since_us = self.clock.wall_us();
         let found = self.ledger.of_partition(partition).filter(|assignment| assignment.flow().is_open());
@@ -69,10 +69,12 @@ impl<T: LaneTypes> Lane<T> {
                 "the brokers take nothing of the record at offset {offset} of partition {partition}: no output, no dead \
                  letter, no stub of one"
             ),
-            fix: "the log's lines on this offset say what they refuse. Mend the dead-letter topic (max.message.bytes, \
-                  message.timestamp.after.max.ms, cleanup.policy, the right Write), then restart this process: it goes on \
-                  before this record"
-                .to_owned(),
+            fix: format!(
+                "the log's lines on this offset say what they refuse. Mend the dead-letter topic (max.message.bytes, \
+                 message.timestamp.after.max.ms, cleanup.policy, the right Write), then let the record be tried again: \
+                 `scorewire seek TOPIC:{partition}:{offset}`, or restart this process. To pass it over: `scorewire skip \
+                 TOPIC:{partition}:{offset}`. Both are commands for this node, with node.state_directory"
+            ),
         };
         self.stop_partition(partition, stop)
     }

@@ -28,6 +28,8 @@ pub(super) struct LastOutcomes {
 #[derive(Debug, Default)]
 struct Found {
     offsets: Vec<i64>,
+    /// First and last of offsets that were passed over together.
+    skipped: Vec<(i64, i64)>,
     /// Below it, outcomes may lie before what was read.
     complete_from: i64,
 }
@@ -61,7 +63,7 @@ pub(super) fn find(config: &Config, counts: PartitionCounts, own: &OwnSchemas) -
                 if let Some(key) = copy_key(record, &judge, reader.id(value), (input, at)) {
                     due.entry(partition).or_default().push((key, offset));
                 }
-                Some(at)
+                Some((at, offset))
             }
             Origin::OtherTopic => None,
             Origin::Unknown => {
@@ -136,7 +138,7 @@ fn go_back_for_copies(
         let Origin::Record { partition, offset } = reader.origin(record.value()?) else { return None };
         let seen = last.entry((partition, sample_hash(record.key()?))).or_insert(offset);
         *seen = offset.max(*seen);
-        Some(Position { partition, offset })
+        Some((Position { partition, offset }, offset))
     })?;
     for (&partition, due) in due {
         let complete_from = found.get(&partition).map_or(0, |found: &Found| found.complete_from);
@@ -152,8 +154,8 @@ fn go_back_for_copies(
     Ok(())
 }
 
-/// The source that a dead letter's headers name, in any of their styles.
-fn rejected(record: &ReadRecord<'_>, input: &str) -> Option<Position> {
+/// The source that a dead letter's headers name, in any of their styles, and the last offset that it is about.
+fn rejected(record: &ReadRecord<'_>, input: &str) -> Option<(Position, i64)> {
     let text = |suffix| std::str::from_utf8(record.header_ending(suffix)?).ok();
     // The job that scores letters again writes whenever a letter was due: that says nothing of how far the input is.
     let is_again = text(".errors.node").is_some_and(|node| node.ends_with(RETRY_ENDS));
@@ -161,7 +163,8 @@ fn rejected(record: &ReadRecord<'_>, input: &str) -> Option<Position> {
         return None;
     }
     let (partition, offset) = (text(".errors.partition")?.parse().ok()?, text(".errors.offset")?.parse().ok()?);
-    Some(Position { partition, offset })
+    let last = text(".errors.last_offset").and_then(|last| last.parse().ok()).unwrap_or(offset);
+    Some((Position { partition, offset }, last))
 }
 
 fn collect(
@@ -169,7 +172,7 @@ fn collect(
     counts: PartitionCounts,
     of: Destination,
     found: &mut BTreeMap<i32, Found>,
-    mut source: impl FnMut(&ReadRecord<'_>) -> Option<Position>,
+    mut source: impl FnMut(&ReadRecord<'_>) -> Option<(Position, i64)>,
 ) -> Result<(), Fatal> {
     let topic = &config.topics[of];
     let kept = starting_offsets::kept(&config.kafka, topic, counts[of])?;
@@ -181,8 +184,8 @@ fn collect(
     // The first outcome of each input partition in each outcome partition of which not all was read.
     let mut cut: BTreeMap<(i32, i32), i64> = BTreeMap::new();
     TopicReader::of(&config.kafka, topic)?.read(&stretches, &mut |record| {
-        let Some(Position { partition, offset }) = source(record) else { return };
-        found.entry(partition).or_default().offsets.push(offset);
+        let Some((Position { partition, offset }, last)) = source(record) else { return };
+        found.entry(partition).or_default().note(offset, last);
         let of = record.position().partition;
         if stretches.get(&of).is_some_and(|stretch| stretch.is_cut) {
             let first = cut.entry((of, partition)).or_insert(offset);
@@ -221,7 +224,7 @@ fn go_on(config: &Config, found: &mut BTreeMap<i32, Found>) -> Result<LastOutcom
     let mut unfinished: BTreeMap<i32, u64> = BTreeMap::new();
     reader.read(&unsure, &mut |record| {
         let Position { partition, offset } = record.position();
-        let is_finished = found.get(&partition).is_some_and(|found| found.offsets.binary_search(&offset).is_ok());
+        let is_finished = found.get(&partition).is_some_and(|found| found.is_finished(offset));
         if !is_finished {
             *unfinished.entry(partition).or_default() += 1;
             next.entry(partition).and_modify(|next| *next = offset.min(*next));
@@ -234,6 +237,21 @@ fn go_on(config: &Config, found: &mut BTreeMap<i32, Found>) -> Result<LastOutcom
 }
 
 impl Found {
+    /// An outcome of these offsets.
+    fn note(&mut self, first: i64, last: i64) {
+        self.offsets.push(first);
+        if last > first {
+            self.offsets.push(last);
+            self.skipped.push((first, last));
+        }
+    }
+
+    /// Whether an offset has an outcome. They are sorted.
+    fn is_finished(&self, offset: i64) -> bool {
+        let is_skipped = |&(first, last): &(i64, i64)| (first..=last).contains(&offset);
+        self.offsets.binary_search(&offset).is_ok() || self.skipped.iter().any(is_skipped)
+    }
+
     /// The first offset that is missing among the sorted ones, where all outcomes were read.
     fn first_missing(&self) -> Option<i64> {
         let complete = &self.offsets[self.offsets.partition_point(|&offset| offset < self.complete_from)..];
@@ -247,12 +265,22 @@ mod tests {
 
     #[test]
     fn what_is_missing_counts_where_all_outcomes_were_read() {
-        let missing =
-            |offsets: &[i64], complete_from| Found { offsets: offsets.to_vec(), complete_from }.first_missing();
+        let missing = |offsets: &[i64], complete_from| {
+            Found { offsets: offsets.to_vec(), complete_from, ..Found::default() }.first_missing()
+        };
         assert_eq!(missing(&[3, 4, 5], 0), None);
         assert_eq!(missing(&[7], 0), None);
         assert_eq!(missing(&[3, 5, 8, 9], 0), Some(4));
         assert_eq!(missing(&[3, 5, 8, 9], 5), Some(6));
         assert_eq!(missing(&[3, 5, 8, 9], 8), None);
+    }
+
+    #[test]
+    fn what_an_operator_passed_over_is_finished() {
+        let mut found = Found::default();
+        [(3, 3), (4, 9), (11, 11)].into_iter().for_each(|(first, last)| found.note(first, last));
+        let finished: Vec<i64> = (0..14).filter(|&offset| found.is_finished(offset)).collect();
+        assert_eq!(finished, [3, 4, 5, 6, 7, 8, 9, 11]);
+        assert_eq!(found.offsets.last(), Some(&11));
     }
 }

@@ -17,9 +17,10 @@ pub struct ChallengerStats {
     /// Written by the lane: records that were sampled, and those of them that the queue had no room for.
     pub sampled: Counter,
     pub shed: Counter,
-    /// Written by the challenger's thread, as is all that follows: records that it gave no score for, by reason; last those
-    /// whose schema was not there.
-    pub failed: [Counter; Reject::REASONS + 1],
+    /// Written by the challenger's thread, as is all that follows: records that it gave no score for, by [`Reject::index`].
+    pub failed: [Counter; Reject::REASONS],
+    /// Those whose schema was not there.
+    pub without_schema: Counter,
     /// Rows that the broker has, and rows that were given up.
     pub written: Counter,
     pub lost: Counter,
@@ -57,7 +58,7 @@ pub struct ChallengerInfo {
 
 impl ChallengerStats {
     pub fn failed_total(&self) -> u64 {
-        self.failed.iter().map(Counter::get).sum()
+        self.failed.iter().chain([&self.without_schema]).map(Counter::get).sum()
     }
 
     /// For how long it has been at one block, where that is longer than it may.
@@ -85,9 +86,9 @@ impl ShownChallenger {
 
     /// Records that it gave no score for, by reason; those that occurred.
     pub fn failures(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let reasons = Reject::ALL.iter().map(|reject| (reject.reason(), reject.index()));
-        let all = reasons.chain([(SCHEMA_NOT_THERE, Reject::REASONS)]);
-        all.map(|(reason, at)| (reason, self.sum(|lane| lane.failed[at].get()))).filter(|(_, count)| *count > 0)
+        let of = |reject: Reject| (reject.reason(), self.sum(|lane| lane.failed[reject.index()].get()));
+        let without_schema = (SCHEMA_NOT_THERE, self.sum(|lane| lane.without_schema.get()));
+        Reject::ALL.into_iter().map(of).chain([without_schema]).filter(|(_, count)| *count > 0)
     }
 
     /// What an operator should look at. Nothing of it concerns the champion.

@@ -46,6 +46,10 @@ numbers {
     delivery_failures: Counter "Outcomes that the broker did not take" in delivery_failures => 57 "delivery_failures";
     records_lost: Counter "Offsets removed before they were read: a partition stopped at them, or went on behind them"
         in records_lost => 56 "records_lost";
+    skips: Counter "Records that an operator passed over with scorewire skip" in skips => 67 "orders.skips";
+    seeks: Counter "Times that an operator moved a partition with scorewire seek" in seeks => 68 "orders.seeks";
+    records_skipped: Counter "Offsets that operators passed over: some may have been no records"
+        in records_skipped => 69 "orders.records_skipped";
     records_in_flight: Gauge "Records received and not finished"
         /// Their outcomes are not all acknowledged or, exactly-once, not committed.
         in in_flight_records => 15 "records.in_flight";

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::count::count;
 use super::directory::StateDirectory;
 use super::marks::{LaneMarks, MarkFile, read};
+use super::socket::ControlSocket;
 use crate::doors::{MarksOfAll, Progress};
 use crate::error::{Fatal, exit};
 use crate::observe::cells::held;
@@ -81,6 +82,14 @@ impl CrashBook {
         let status = Arc::new(CrashStatus::new(job.crashes_max, kept.crashes, kept.suspects.clone()));
         log(&kept, job, has_crashed);
         Ok(Arc::new(CrashBook { directory, file, kept: Mutex::new(kept), status }))
+    }
+
+    /// Where operators reach the node.
+    ///
+    /// # Errors
+    /// What the system says; a path of more than about 100 bytes is too long.
+    pub fn listen(&self) -> io::Result<ControlSocket> {
+        ControlSocket::bind(&self.directory)
     }
 
     /// What a lane marks with.

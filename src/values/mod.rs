@@ -8,6 +8,7 @@ pub mod fingerprint;
 pub mod letters;
 pub mod limits;
 pub mod model;
+pub mod order;
 pub mod record;
 pub mod scatter;
 pub mod schemas;

@@ -137,13 +137,13 @@ struct CountingSink {
 }
 
 impl Sink<EndlessRecord> for CountingSink {
-    fn send(&mut self, outcome: &Outgoing<'_>, source: &EndlessRecord) -> Result<(), SendError> {
+    fn send(&mut self, outcome: &Outgoing<'_>, source: Option<&EndlessRecord>) -> Result<(), SendError> {
         self.sends += 1;
         if self.sends.is_multiple_of(100) {
             return Err(SendError::Full);
         }
         self.to[outcome.destination as usize] += 1;
-        self.bytes += outcome.value.resolve(source.value()).map_or(0, <[u8]>::len);
+        self.bytes += outcome.value.resolve(source.and_then(SourceRecord::value)).map_or(0, <[u8]>::len);
         self.waiting.push(Ack { tag: outcome.tag, result: Ok(()) });
         Ok(())
     }

@@ -9,7 +9,9 @@ use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -102,6 +104,17 @@ impl RealKafka {
             result.unwrap_or_else(|(topic, code)| panic!("cannot add partitions to {topic}: {code}"));
         }
         wait_for_leaders(&admin, topic, partitions);
+    }
+
+    /// Changes one setting of a topic.
+    pub fn set_of_topic(&self, topic: &str, key: &str, value: &str) {
+        let admin: AdminClient<DefaultClientContext> = self.client_config().create().expect("an admin client");
+        let options = AdminOptions::new().operation_timeout(Some(ANSWER)).request_timeout(Some(ANSWER));
+        let change = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(key, value);
+        let results = block_on(admin.alter_configs(&[change], &options)).expect("the broker answers");
+        for result in results {
+            result.unwrap_or_else(|(of, code)| panic!("cannot set {key} of {of:?}: {code}"));
+        }
     }
 
     /// Deletes a topic, and waits until nobody knows it any more.

@@ -199,10 +199,21 @@ impl FakeSink {
     }
 }
 
-fn headers_of(outcome: &Outgoing<'_>, source: &FakeRecord) -> Headers {
-    let forwarded = source.headers().iter().filter(|(name, _)| outcome.takes(name.as_bytes(), |_| true));
+fn headers_of(outcome: &Outgoing<'_>, source: Option<&FakeRecord>) -> Headers {
+    let forwarded =
+        source.into_iter().flat_map(FakeRecord::headers).filter(|(name, _)| outcome.takes(name.as_bytes(), |_| true));
     let own = outcome.headers.iter().map(|(name, value)| (name.to_str().unwrap().to_owned(), Some(value.to_vec())));
     forwarded.cloned().chain(own).collect()
+}
+
+/// Where an outcome without a record says that it stands.
+fn position_of(outcome: &Outgoing<'_>) -> Position {
+    let number = |name: &str| {
+        let found = outcome.headers.iter().find(|(known, _)| known.to_str() == Ok(name)).expect("it says where");
+        std::str::from_utf8(found.1).unwrap().parse::<i64>().unwrap()
+    };
+    let partition = i32::try_from(number("__scorewire.errors.partition")).unwrap();
+    Position { partition, offset: number("__scorewire.errors.offset") }
 }
 
 fn bytes_of(sent: &Sent) -> usize {
@@ -212,7 +223,7 @@ fn bytes_of(sent: &Sent) -> usize {
 }
 
 impl Sink<FakeRecord> for FakeSink {
-    fn send(&mut self, outcome: &Outgoing<'_>, source: &FakeRecord) -> Result<(), SendError> {
+    fn send(&mut self, outcome: &Outgoing<'_>, source: Option<&FakeRecord>) -> Result<(), SendError> {
         let state = &mut *self.state.lock().unwrap();
         if let Some(fatal) = state.refuse_with.take() {
             return Err(SendError::Fatal(fatal));
@@ -222,11 +233,11 @@ impl Sink<FakeRecord> for FakeSink {
         }
         let sent = Sent {
             destination: outcome.destination,
-            source: source.position(),
+            source: source.map_or_else(|| position_of(outcome), SourceRecord::position),
             tag: outcome.tag,
             partition: outcome.partition,
-            key: outcome.key.resolve(source.key()).map(<[u8]>::to_vec),
-            value: outcome.value.resolve(source.value()).map(<[u8]>::to_vec),
+            key: outcome.key.resolve(source.and_then(SourceRecord::key)).map(<[u8]>::to_vec),
+            value: outcome.value.resolve(source.and_then(SourceRecord::value)).map(<[u8]>::to_vec),
             timestamp_ms: outcome.timestamp_ms,
             headers: headers_of(outcome, source),
             stand: Stand::Queued,

@@ -178,11 +178,11 @@ fn an_outcome_that_is_refused_leaves_the_records_headers_as_they_were() {
         forward: true,
     };
     for _ in 0..2 {
-        assert_eq!(sink.send(&outcome, &held.record), Err(SendError::TooLarge));
+        assert_eq!(sink.send(&outcome, Some(&held.record)), Err(SendError::TooLarge));
         assert_eq!(headers_of(&held.record), source.headers);
     }
     outcome.value = Part::Own(b"score");
-    assert_eq!(sink.send(&outcome, &held.record), Ok(()));
+    assert_eq!(sink.send(&outcome, Some(&held.record)), Ok(()));
     let mut acks = Vec::new();
     wait_until("the acknowledgement", ANSWER, || {
         sink.poll(Duration::from_millis(10), &mut acks).unwrap();

@@ -11,6 +11,7 @@ mod drain;
 mod exactly_once;
 mod fallback;
 mod headers;
+mod orders;
 mod passing_errors;
 mod properties;
 mod ready;

@@ -124,7 +124,7 @@ fn a_refusal_that_comes_while_its_transaction_is_given_up_is_heard() {
         headers: &[],
         forward: false,
     };
-    sink.send(&outcome, &held.record).unwrap();
+    sink.send(&outcome, Some(&held.record)).unwrap();
     // The client knows, and nobody has asked it.
     wait_until("the client complains", ANSWER, || sink.complaint().is_some());
     Transactional::abort(&mut sink, ANSWER).unwrap();

@@ -27,6 +27,7 @@ mod flow;
 mod headers;
 mod model_failure;
 mod offsets;
+mod orders;
 mod property;
 mod rebalance;
 mod receipt;

@@ -39,8 +39,8 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "error", "values", "compare", "doors", "avro", "model", "observe", "registry", "kafka", "lane", "config",
-            "load", "node", "piece", "prove", "redrive",
+            "error", "values", "compare", "doors", "avro", "model", "observe", "registry", "state", "kafka", "lane",
+            "config", "load", "node", "piece", "prove", "redrive",
         ],
     ),
     // The allocator is chosen there.

@@ -20,7 +20,8 @@ pub const NODE: Section = Section {
         text: r#"
 # A folder of this node, made with mode 0700 where it is missing; one process of each kafka.node uses it at a time. It holds
 # marks of the records in work, so that a record that ends the process is found after limits.crashes_max crashes. Default:
-# systemd's (StateDirectory=, $STATE_DIRECTORY). Without one such a record ends each process that meets it."#,
+# systemd's (StateDirectory=, $STATE_DIRECTORY). Without one such a record ends each process that meets it. The node's socket
+# for `scorewire skip` and `scorewire seek` is there too."#,
     }],
     finish: apart,
 };

@@ -57,6 +57,11 @@ impl OffsetReset {
         OffsetReset { topic: topic.to_owned(), group: group.clone(), tool }
     }
 
+    /// Asks the node that has the partition.
+    fn seek(&self, partition: i32, to: &str) -> String {
+        format!("`scorewire seek {}:{partition}:{to}` on this node, with node.state_directory", self.topic)
+    }
+
     /// Kafka moves no offset of a group that has members.
     fn reset(&self, partition: i32, to: &str) -> String {
         let OffsetReset { topic, group, tool } = self;
@@ -79,8 +84,9 @@ impl OffsetReset {
                  is {next}, the first one kept is {first}: {lost} offsets are lost (the log ends at {end})"
             ),
             fix: format!(
-                "to go on at {first} without them, set kafka.on_offset_out_of_range = \"earliest\" and restart this \
+                "to go on at {first} without them: {}; or set kafka.on_offset_out_of_range = \"earliest\" and restart this \
                  process; or {}. If this came from lag, raise retention.ms of the topic or add lanes",
+                self.seek(partition, &first.to_string()),
                 self.reset(partition, "--to-earliest")
             ),
         }
@@ -106,7 +112,8 @@ impl OffsetReset {
             kept,
             words: format!("{what}. Nothing is passed over and nothing scored twice unasked"),
             fix: format!(
-                "say where to go on: {}. Where the topic was made again: --to-earliest instead of --to-offset {to}",
+                "say where to go on: {}; or {}. Where the topic was made again: --to-earliest instead of --to-offset {to}",
+                self.seek(partition, &format!("{to} --repeat")),
                 self.reset(partition, &format!("--to-offset {to}"))
             ),
         }
@@ -149,7 +156,8 @@ impl OffsetReset {
                 describe(code)
             ),
             fix: format!(
-                "{mend}. To pass it over: {}, with the first offset behind the batch",
+                "{mend}. To pass it over: {}; or {}, with the first offset behind the batch",
+                self.seek(partition, "OFFSET"),
                 self.reset(partition, "--to-offset OFFSET")
             ),
         }

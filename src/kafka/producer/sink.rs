@@ -11,7 +11,8 @@ use crate::error::{Fatal, exit};
 use crate::kafka::client::log_listener::LogListener;
 use crate::kafka::client::login::Login;
 use crate::kafka::client::{
-    Conf, DeliveryReports, Headers, KafkaRecord, Message, NO_ERROR, Own, ProducerClient, Standing, c_string, describe,
+    Conf, DeliveryReports, Headers, KafkaRecord, Message, NO_ERROR, Own, ProducerClient, RawHeaders, Standing,
+    c_string, describe,
 };
 use crate::kafka::failures::delivery_errors::undelivered;
 use crate::kafka::settings::{KafkaSettings, PasswordFiles, producer_settings, transaction_settings};
@@ -175,7 +176,7 @@ impl KafkaSink {
     }
 
     /// The source's headers that travel, followed by our own.
-    fn headers(&mut self, outcome: &Outgoing<'_>, source: &KafkaRecord) -> Headers {
+    fn headers(&mut self, outcome: &Outgoing<'_>, source: Option<&KafkaRecord>) -> Headers {
         let is_chosen = |name: &[u8]| match &self.forward {
             ForwardHeaders::All => true,
             ForwardHeaders::Only(chosen) => chosen.iter().any(|other| other.as_bytes() == name),
@@ -185,7 +186,11 @@ impl KafkaSink {
             Destination::Outputs | Destination::Review => self.standing.of(outcome.headers),
             Destination::DeadLetters | Destination::Timeouts | Destination::RetryLater => Own::Fresh(outcome.headers),
         };
-        Headers::of(source.raw_headers(), |name| outcome.takes(name, is_chosen), own)
+        Headers::of(
+            source.map_or(RawHeaders::NONE, KafkaRecord::raw_headers),
+            |name| outcome.takes(name, is_chosen),
+            own,
+        )
     }
 
     fn fatal(&self) -> Fatal {
@@ -199,14 +204,14 @@ impl KafkaSink {
 }
 
 impl Sink<KafkaRecord> for KafkaSink {
-    fn send(&mut self, outcome: &Outgoing<'_>, source: &KafkaRecord) -> Result<(), SendError> {
+    fn send(&mut self, outcome: &Outgoing<'_>, source: Option<&KafkaRecord>) -> Result<(), SendError> {
         let message = Message {
             topic: outcome.destination as usize,
             partition: outcome.partition,
             // In this order: headers may be taken away from the source, which moves neither key nor value.
             headers: self.headers(outcome, source),
-            key: outcome.key.resolve(source.key()),
-            value: outcome.value.resolve(source.value()),
+            key: outcome.key.resolve(source.and_then(SourceRecord::key)),
+            value: outcome.value.resolve(source.and_then(SourceRecord::value)),
             tag: outcome.tag.to_bits(),
             timestamp_ms: outcome.timestamp_ms,
         };

@@ -10,7 +10,7 @@ use crate::avro::encode::{Digits, id_text};
 use crate::avro::encode_challenge::ChallengeEncoder;
 use crate::compare;
 use crate::doors::{Challenges, Clock, Delivered, Scorer, SendError};
-use crate::error::{Fatal, Reject, exit};
+use crate::error::{Fatal, exit};
 use crate::failpoint::{self, Hang};
 use crate::lane::scoring::{Answer, Given, Scoring};
 use crate::observe::cells::held;
@@ -132,7 +132,8 @@ impl<M: Scorer, K: Challenges, C: Clock> Challenger<M, K, C> {
             let after = match said(*answer) {
                 Ok((score, decision)) => compare::Answer { score, decision },
                 Err(why) => {
-                    self.stats.failed[why.map_or(Reject::REASONS, Reject::index)].add(1);
+                    let stats = &self.stats;
+                    why.map_or(&stats.without_schema, |reject| &stats.failed[reject.index()]).add(1);
                     continue;
                 }
             };

@@ -67,6 +67,8 @@ pub struct Place {
 /// Writes the headers of one dead letter at a time into reused memory.
 pub struct DeadLetterHeaders {
     names: [CString; FIELDS],
+    /// The header that names the last offset, where a dead letter is about several.
+    last_offset: CString,
     topic: String,
     model_version: String,
     place: Place,
@@ -85,16 +87,17 @@ impl DeadLetterHeaders {
         place: Place,
         features: Vec<String>,
     ) -> DeadLetterHeaders {
-        let names = SUFFIXES.map(|suffix| {
+        let name = |suffix| {
             let name = match style {
                 HeaderStyle::Scorewire => format!("{SCOREWIRE_PREFIX}{suffix}"),
                 HeaderStyle::Connect => format!("{CONNECT_PREFIX}{}", connect(suffix)),
                 HeaderStyle::Streams => format!("{STREAMS_PREFIX}{}", streams(suffix)),
             };
             CString::new(name).expect("constant names hold no NUL")
-        });
+        };
         DeadLetterHeaders {
-            names,
+            names: SUFFIXES.map(name),
+            last_offset: name("last_offset"),
             topic: topic.to_owned(),
             model_version: model_version.to_owned(),
             place,
@@ -105,17 +108,18 @@ impl DeadLetterHeaders {
         }
     }
 
-    /// Prepares the headers of one record, which stands at `origin`. `epoch`: the assignment that it came in, as outputs name
+    /// Prepares the headers of one record, which stands at `origin`; without `record` they are about offsets. `epoch`: the assignment that it came in, as outputs name
     /// theirs.
     pub fn fill(
         &mut self,
-        record: &impl SourceRecord,
+        record: Option<&impl SourceRecord>,
         reject: Reject,
         decoded: Option<&Decoded>,
         (origin, epoch): (Position, u32),
         now_ms: i64,
     ) {
-        let attempt = self.earlier_attempts(record).saturating_add(1);
+        let attempt = record.map_or(0, |record| self.earlier_attempts(record)).saturating_add(1);
+        let source_timestamp_ms = record.map_or(-1, SourceRecord::timestamp_ms);
         self.attempt = attempt;
         self.text.clear();
         for (suffix, end) in SUFFIXES.iter().zip(&mut self.ends) {
@@ -130,7 +134,7 @@ impl DeadLetterHeaders {
                 "offset" => write!(text, "{}", origin.offset),
                 "schema_id" => match decoded {
                     Some(decoded) => write!(text, "{}", decoded.schema),
-                    None => write_schema(text, record),
+                    None => record.map_or(Ok(()), |record| write_schema(text, record)),
                 },
                 "model_version" => write!(text, "{}", self.model_version),
                 "attempt" => write!(text, "{attempt}"),
@@ -139,8 +143,8 @@ impl DeadLetterHeaders {
                 "lane" => write!(text, "{}", self.place.lane),
                 "epoch" => write!(text, "{epoch}"),
                 // The dead letter's own is another where the broker would not take this one.
-                _ if record.timestamp_ms() < 0 => Ok(()),
-                _ => write!(text, "{}", record.timestamp_ms()),
+                _ if source_timestamp_ms < 0 => Ok(()),
+                _ => write!(text, "{source_timestamp_ms}"),
             };
             *end = self.text.len();
         }
@@ -191,6 +195,12 @@ impl DeadLetterHeaders {
     fn written(&self, index: usize) -> &str {
         let start = if index == 0 { 0 } else { self.ends[index - 1] };
         self.text.get(start..self.ends[index]).unwrap_or_default()
+    }
+
+    /// The same, up to an offset that is written as `last`.
+    pub(super) fn list_up_to<'a>(&'a self, last: &'a [u8]) -> [(&'a CStr, &'a [u8]); FIELDS + 1] {
+        let headers = self.list(Holds::Stub);
+        std::array::from_fn(|at| headers.get(at).copied().unwrap_or((self.last_offset.as_c_str(), last)))
     }
 }
 

@@ -65,10 +65,10 @@ pub(super) struct Cursor {
 
 /// Hands batches over, one after the other.
 pub struct Emit {
-    settings: EmitSettings,
+    pub(super) settings: EmitSettings,
     at: Cursor,
     value: Vec<u8>,
-    id: Vec<u8>,
+    pub(super) id: Vec<u8>,
     refusals: Refusals,
 }
 
@@ -211,7 +211,7 @@ impl Emit {
             headers: &headers[..count],
             forward: true,
         };
-        outlet.sink.send(&outcome, &item.record)?;
+        outlet.sink.send(&outcome, Some(&item.record))?;
         if let Some(step) = usize::from(decided.step).checked_sub(1) {
             outlet.stats.fallbacks[step].add(1);
         }
@@ -247,7 +247,7 @@ impl Emit {
                 forward: true,
             };
             let fits = self.id.len() + self.value.len() <= self.settings.outcome_bytes_max;
-            let sent = if fits { outlet.sink.send(&outcome, &item.record) } else { Err(SendError::TooLarge) };
+            let sent = if fits { outlet.sink.send(&outcome, Some(&item.record)) } else { Err(SendError::TooLarge) };
             match sent {
                 Err(SendError::TooLarge) if with_payload => with_payload = false,
                 other => return other,
@@ -284,7 +284,7 @@ impl Emit {
     ) -> Result<(), SendError> {
         let now_ms = outlet.scored_us / 1_000;
         let Some(retry) = &mut self.settings.retry else { return Err(SendError::TooLarge) };
-        retry.errors.fill(&item.record, reject, item.decoded.as_ref(), (item.origin(), item.assignment), now_ms);
+        retry.errors.fill(Some(&item.record), reject, item.decoded.as_ref(), (item.origin(), item.assignment), now_ms);
         let bytes = key_and_header_bytes(&item.record) + item.record.value().map_or(0, <[u8]>::len);
         if !retry.fill(&item.record, now_ms) || bytes > self.settings.outcome_bytes_max {
             return Err(SendError::TooLarge);
@@ -304,7 +304,7 @@ impl Emit {
             headers: &headers,
             forward: true,
         };
-        outlet.sink.send(&outcome, &item.record)
+        outlet.sink.send(&outcome, Some(&item.record))
     }
 
     fn rejected<R: SourceRecord, K: Sink<R>>(
@@ -321,7 +321,7 @@ impl Emit {
             outlet.announce(item, 1, fate);
         }
         self.settings.headers.fill(
-            &item.record,
+            Some(&item.record),
             reject,
             item.decoded.as_ref(),
             (item.origin(), item.assignment),
@@ -354,7 +354,7 @@ impl Emit {
             headers: &headers,
             forward: true,
         };
-        let sent = if is_stub { Err(SendError::TooLarge) } else { outlet.sink.send(&outcome, &item.record) };
+        let sent = if is_stub { Err(SendError::TooLarge) } else { outlet.sink.send(&outcome, Some(&item.record)) };
         match sent {
             // Too large or refused even as a dead letter: what is left is why, and where the record is found.
             Err(SendError::TooLarge) => {
@@ -363,7 +363,7 @@ impl Emit {
                 let (key, value, timestamp_ms) = (Part::Own(&self.id), Part::Own(&[]), Some(now_ms));
                 let headers = &self.settings.headers.list(Holds::Stub);
                 let stub = Outgoing { key, value, timestamp_ms, headers, forward: false, ..outcome };
-                outlet.sink.send(&stub, &item.record)
+                outlet.sink.send(&stub, Some(&item.record))
             }
             other => other,
         }
@@ -371,7 +371,12 @@ impl Emit {
 }
 
 /// The source's partition, where the topic has as many as the input.
-fn kept_partition<R: SourceRecord, K: Sink<R>>(input: i32, sink: &K, to: Destination, partition: i32) -> Option<i32> {
+pub(super) fn kept_partition<R: SourceRecord, K: Sink<R>>(
+    input: i32,
+    sink: &K,
+    to: Destination,
+    partition: i32,
+) -> Option<i32> {
     let count = sink.partitions(to);
     (count == input && partition < count).then_some(partition)
 }

@@ -5,6 +5,7 @@ mod emit;
 pub mod outcome_header;
 mod refusals;
 pub mod retry_letter;
+mod skipped;
 mod stopwatch;
 mod undelivered;
 
@@ -15,6 +16,7 @@ pub use self::refusals::{Refusals, Resort};
 pub use self::undelivered::{Failed, NotTaken};
 
 pub(super) use self::refusals::{Refused, What};
+pub(super) use self::skipped::Skipped;
 pub(super) use self::undelivered::Failures;
 
 use self::emit::Emitted;
@@ -113,6 +115,22 @@ impl<K> Deliver<K> {
                 "raise message.max.bytes in [kafka.producer.properties]",
             )),
         }
+    }
+
+    /// Hands over one dead letter for offsets that are passed over. No batch is half handed over.
+    ///
+    /// # Errors
+    /// Why the sink did not take it.
+    pub(super) fn skip<R: SourceRecord>(
+        &mut self,
+        skipped: Skipped,
+        stats: &LaneStats,
+        now_ms: i64,
+    ) -> Result<(), SendError>
+    where
+        K: Sink<R>,
+    {
+        self.emit.skipped(skipped, &mut self.sink, stats, now_ms)
     }
 
     /// All of the batch is handed over.

@@ -204,14 +204,19 @@ impl Assignment {
         (offset > self.commits.requested).then_some(Progress { partition: self.partition, offset })
     }
 
-    /// Where it goes on when what is unfinished is done again.
-    pub(super) fn finished_to(&self) -> Progress {
+    /// Where it goes on when what is unfinished is done again: everything before is finished.
+    pub fn finished_to(&self) -> Progress {
         Progress { partition: self.partition, offset: self.acks.committable() }
     }
 
     /// Nothing of it is under way, and the broker knows.
     pub fn is_settled(&self) -> bool {
         self.acks.open() == 0 && self.commits.confirmed >= self.acks.committable()
+    }
+
+    /// The group has this progress, or more.
+    pub fn has_committed(&self, offset: i64) -> bool {
+        self.commits.confirmed >= offset
     }
 
     /// Where the group has this partition, as far as this assignment knows; where it began if it committed nothing.

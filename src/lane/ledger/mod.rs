@@ -14,6 +14,7 @@ pub use assignment::{Assignment, Flow};
 pub use fate::Fate;
 pub use held::Held;
 
+use self::assignment::Commits;
 use self::held::Open;
 use self::removed::Removed;
 use super::places::Places;
@@ -28,6 +29,8 @@ pub enum Restart {
     OwnProgress { counts: bool },
     /// Where the group stands.
     AtCommitted(Progress),
+    /// Where an operator moved it: it flows from there, whatever had stopped it.
+    Moved(Progress),
 }
 
 /// A partition that begins anew.
@@ -108,11 +111,13 @@ impl Ledger {
             Restart::OwnProgress { counts: true } => (old.finished_to(), old.commits, old.failures_with_this_one()),
             Restart::OwnProgress { counts: false } => (old.finished_to(), old.commits, old.failures()),
             Restart::AtCommitted(to) => (to, old.commits_at(to), 0),
+            Restart::Moved(to) if old.commits.confirmed == to.offset => (to, old.commits, 0),
+            Restart::Moved(to) => (to, Commits::NONE, 0),
         };
         let was_paused = old.flow().is_paused() || old.flow().is_stopped();
         let flow = match old.flow() {
             Flow::Revoking => Flow::Revoking,
-            Flow::Stopped { .. } if !stops_again => old.flow().clone(),
+            Flow::Stopped { .. } if !stops_again && !matches!(restart, Restart::Moved(_)) => old.flow().clone(),
             _ => Flow::Flowing,
         };
         let (handed_back, is_open) = (old.open() as u64, flow.is_open());

@@ -1,5 +1,6 @@
 //! The lane as a member of its group: what is asked back, and whether its partitions may have been lost unawares.
 
+use super::control::Control;
 use super::machine::Machine;
 use super::stall_guard::StallGuard;
 use crate::values::settings::OutOfRange;
@@ -36,11 +37,14 @@ pub struct Membership {
     guard: StallGuard,
     out_of_range: OutOfRange,
     next_wake_ns: u64,
+    /// What an operator asks of its partitions.
+    pub(in crate::lane) control: Control,
 }
 
 impl Membership {
     pub(in crate::lane) fn new(out_of_range: OutOfRange) -> Membership {
-        Membership { state: State::Owning, guard: StallGuard::default(), out_of_range, next_wake_ns: 0 }
+        let (guard, control) = (StallGuard::default(), Control::default());
+        Membership { state: State::Owning, guard, out_of_range, next_wake_ns: 0, control }
     }
 
     pub(in crate::lane) fn is_revoking(&self) -> bool {
