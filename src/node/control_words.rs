@@ -23,7 +23,7 @@ pub(super) fn not_allowed(uid: u32) -> Reply {
 }
 
 pub(super) fn not_understood() -> Reply {
-    let fix = "use the scorewire that the node runs: `scorewire --version`, and its first line in the log".to_owned();
+    let fix = "use the program that the node runs: `scorewire --version` says which this is, and the log's first lines which that is".to_owned();
     Reply { code: exit::USAGE, what: "the node does not understand the order".to_owned(), fix }
 }
 
@@ -39,10 +39,13 @@ pub(super) fn not_held(config: &Config, order: &Order, held: &[i32]) -> Reply {
         held => held.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
     };
     let what = format!("this node does not have {} now; its partitions: {held}", name(topic, order));
-    let tool = format!("kafka-consumer-groups.sh --bootstrap-server {}", kafka.bootstrap);
     not_done(
         what,
-        format!("ask the node that has it: `{tool} --group {} --describe --members --verbose` shows it", kafka.group),
+        format!(
+            "ask the node that has it: `kafka-consumer-groups.sh --bootstrap-server {} --group {} --describe --members \
+             --verbose` shows it",
+            kafka.bootstrap, kafka.group
+        ),
     )
 }
 

@@ -98,15 +98,13 @@ fn stop_before_4<D: Commit<FakeSource, FakeSink>>(world: &mut World<D>) {
     world.put_payments(0, 4);
     world.source.put(0, payload::truncated());
     world.put_payments(1, 6);
-    turn_until(world, no_dead_letter, "the stop", |world| is_committed([4, 6])(world) && world.lane_is_stopped());
+    turn_until(world, no_dead_letter, "the stop", |world| is_committed([4, 6])(world) && is_stopped(world));
     // Nothing of these was sent before.
     world.put_payments(0, 5);
 }
 
-impl<D: Commit<FakeSource, FakeSink>> World<D> {
-    fn lane_is_stopped(&self) -> bool {
-        self.stats.failed_partitions.get() == 1
-    }
+fn is_stopped<D: Commit<FakeSource, FakeSink>>(world: &World<D>) -> bool {
+    world.stats.failed_partitions.get() == 1
 }
 
 fn delivered<D: Commit<FakeSource, FakeSink>>(world: &World<D>, to: Destination) -> Vec<Sent> {
@@ -177,13 +175,13 @@ fn a_skip_that_does_not_fit_moves_nothing_and_says_why() {
     let elsewhere = operator.ask(Order { partition: 7, ..skip });
     assert_eq!(answer_of(&mut world, all, &elsewhere), Answer::NotHeld { held: vec![0, 1] });
     world.source.tell(cannot_be_read_on(0, 3, Why::Unreadable, None));
-    turn_until(&mut world, all, "the stop", World::lane_is_stopped);
+    turn_until(&mut world, all, "the stop", is_stopped);
     let refused = Answer::Refused(Refusal::NothingRead { why: "unreadable", next: 3 });
     assert_eq!(answer_of(&mut world, all, &operator.ask(skip)), refused);
     let back = answer_of(&mut world, all, &operator.ask(order(SEEK, 1)));
     assert_eq!(back, Answer::Refused(Refusal::Backwards { from: 3 }));
     assert_eq!((world.source.committed(0), world.stats.rejected_total()), (Some(3), 0));
-    assert!(world.lane_is_stopped() && world.source.is_paused(0));
+    assert!(is_stopped(&world) && world.source.is_paused(0));
 }
 
 fn letter_that_is_refused<D: Commit<FakeSource, FakeSink>>(mut world: World<D>, seen: Seen<'_, D>) {
@@ -194,7 +192,7 @@ fn letter_that_is_refused<D: Commit<FakeSource, FakeSink>>(mut world: World<D>, 
         matches!(&refused, Answer::Refused(Refusal::LetterRefused { why }) if why.contains("invalid")),
         "{refused:?}"
     );
-    turn_until(&mut world, no_dead_letter, "the stop once more", World::lane_is_stopped);
+    turn_until(&mut world, no_dead_letter, "the stop once more", is_stopped);
     assert_eq!(world.source.committed(0), Some(4), "nothing is moved");
     let without = Order { without_letter: true, ..order(SKIP, 4) };
     let done = answer_of(&mut world, no_dead_letter, &operator.ask(without));
