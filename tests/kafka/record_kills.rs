@@ -186,6 +186,7 @@ fn two_nodes_are_through_at_least_once() {
 }
 
 #[test]
+#[ignore = "takes a while, and a neighbour shows the same: scripts/test --long"]
 fn two_nodes_are_through_exactly_once() {
     two_nodes("kills-two-eos", "delivery=exactly_once", true);
 }

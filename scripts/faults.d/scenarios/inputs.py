@@ -177,7 +177,7 @@ def two_nodes_start_at_once(run):
 LARGE, LARGEST = 700_000, "500000"
 
 
-@scenario("refused for good", 1, 2, 10)
+@scenario("refused for good", 0, 2, 10)
 def refused_for_good(run):
     """Among the others records come whose output, review copy or dead letter its topic never takes: too large, or without key
     where it is compacted. Each becomes what is left to it, and nothing stops."""

@@ -75,7 +75,7 @@ def zombie(run):
         run.end(job)
 
 
-@scenario("come and go", 1, 2, 10)
+@scenario("come and go", 0, 2, 10)
 def come_and_go(run):
     """A second node joins and leaves again: the first one gets back the very partitions that it gave away."""
     with run.job() as job:
