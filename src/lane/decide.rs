@@ -50,11 +50,13 @@ impl<M: Scorer> Decide<M> {
         }
     }
 
-    /// Takes late records out of the rows of a batch that is about to go to the model, where such records are shed.
+    /// Whether late records do not go to the model.
+    pub(super) fn sheds(&self) -> bool {
+        self.policy.sheds()
+    }
+
+    /// Takes late records out of the rows of a batch that is about to go to the model.
     pub(super) fn shed<R: SourceRecord>(&self, batch: &mut Batch<R>, now_us: i64) {
-        if !self.policy.sheds() {
-            return;
-        }
         let mut kept = 0;
         for item in &mut batch.items {
             let Verdict::Row(row) = item.verdict else { continue };

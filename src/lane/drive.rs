@@ -228,7 +228,7 @@ impl<T: LaneTypes> Lane<T> {
     pub fn advance(&mut self) -> Result<(), Fatal> {
         while !self.deliver.is_stuck() && self.commit.takes_outcomes() {
             self.telemetry.stats.doing.set(Doing::Model);
-            if self.score.goes_now() {
+            if self.decide.sheds() && self.score.goes_now() {
                 self.decide.shed(self.score.open(), self.clock.wall_us());
             }
             if !self.score.advance(&self.clock).map_err(|ScorerGone| scoring_thread_gone())? {

@@ -105,7 +105,7 @@ impl Telemetry {
             return;
         }
         stats.model_paused_since_ms.set(0);
-        if stats.fallback_steps.get().is_none() {
+        if stats.fallback_steps.get().is_none_or(Vec::is_empty) {
             return;
         }
         let by = |is: fn(u8) -> bool| {

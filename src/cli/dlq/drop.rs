@@ -53,7 +53,7 @@ pub fn execute(args: &DropArgs) -> Result<u8, Fatal> {
     let config = args.of.load()?;
     let letters = Letters::find(&config.kafka, args.of.topic(&config))?;
     let runs = drop::find(&letters, &args.which.filters(), args.max)?;
-    let dropped = runs.iter().map(|run| run.letters).sum::<u64>();
+    let (dropped, _) = sums(&runs);
     if dropped > 0 && !args.dry_run {
         if !args.yes && !is_confirmed(dropped, letters.topic())? {
             output::note("nothing was deleted");
