@@ -52,11 +52,20 @@ pub fn is_of_letters(name: &[u8]) -> bool {
         || Style::ALL.iter().any(|style| name.starts_with(style.prefix().as_bytes()))
 }
 
-/// Where the record of a letter stood.
+/// Where the record of a letter stood; or several, where an operator passed over more than one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     pub topic: String,
+    /// The first of them.
     pub at: Position,
+    /// The offset of the last one, which is the first one's for a letter of one record.
+    pub last: i64,
+}
+
+impl Source {
+    pub fn is_range(&self) -> bool {
+        self.last > self.at.offset
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,7 +137,8 @@ impl Said {
     fn source(&self) -> Option<Source> {
         let at = Position { partition: self.number("partition")?, offset: self.number("offset")? };
         let topic = self.owned("topic")?;
-        (at.partition >= 0 && at.offset >= 0).then_some(Source { topic, at })
+        let last = self.number("last_offset").filter(|last| *last > at.offset && *last < i64::MAX);
+        (at.partition >= 0 && at.offset >= 0).then_some(Source { topic, at, last: last.unwrap_or(at.offset) })
     }
 
     /// Kafka Connect and Kafka Streams write the record as it came. Ours say what they hold; those that do not are of before, and
@@ -217,7 +227,7 @@ pub mod tests {
     }
 
     fn source(topic: &str, partition: i32, offset: i64) -> Option<Source> {
-        Some(Source { topic: topic.to_owned(), at: Position { partition, offset } })
+        Some(Source { topic: topic.to_owned(), at: Position { partition, offset }, last: offset })
     }
 
     /// As `DeadLetterHeaders` writes them, in this style's words.
@@ -310,6 +320,17 @@ pub mod tests {
         let mut twice = ours(Style::Connect);
         twice.push(("__connect.errors.offset".to_owned(), Some(b"42".to_vec())));
         assert_eq!(Letter::read(&Headers(twice)).source, source("in", 1, 42));
+    }
+
+    #[test]
+    fn a_letter_of_several_offsets_says_the_last_one() {
+        let last = |text: &str| {
+            let mut headers = ours(Style::Streams);
+            headers.push(("__streams.errors.last_offset".to_owned(), Some(text.as_bytes().to_vec())));
+            let source = Letter::read(&Headers(headers)).source.expect("it says where");
+            (source.last, source.is_range())
+        };
+        assert_eq!([last("50"), last("41"), last("40"), last("")], [(50, true), (41, false), (41, false), (41, false)]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Dead letters brought back: listed, shown, sent to the input again, dropped. What is listed, shown or dropped joins no group and
 //! moves no offset; a replay has a group of its own, by which it goes on after a crash. `docs/dead-letters.md`
 
+mod chunk;
 pub mod drop;
 pub mod filters;
 pub mod group;

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::INSPECT_TIMEOUT;
-use super::letter::Source;
 use crate::doors::{Clock, Progress, Source as _, SourceEvent, SourceRecord};
 use crate::error::{Fatal, exit};
 use crate::kafka::cluster;
@@ -46,9 +45,9 @@ impl<'a> Originals<'a> {
     ///
     /// # Errors
     /// [`exit::UNAVAILABLE`] when a topic may not be read, or the brokers do not answer.
-    pub fn fetch<'s>(&mut self, wanted: impl Iterator<Item = &'s Source>) -> Result<Found, Fatal> {
+    pub fn fetch<'s>(&mut self, wanted: impl Iterator<Item = (&'s str, Position)>) -> Result<Found, Fatal> {
         let mut by_topic: BTreeMap<&str, Vec<Position>> = BTreeMap::new();
-        wanted.for_each(|source| by_topic.entry(&source.topic).or_default().push(source.at));
+        wanted.for_each(|(topic, at)| by_topic.entry(topic).or_default().push(at));
         let mut found = Found::new();
         for (name, mut positions) in by_topic {
             positions.sort_unstable();
@@ -62,9 +61,19 @@ impl<'a> Originals<'a> {
         }
         Ok(found)
     }
+
+    /// Whether the brokers keep this position of a topic that was asked for: a record may stand there, or none may ever have.
+    pub fn is_kept(&self, topic: &str, at: Position) -> bool {
+        self.topics.get(topic).and_then(Option::as_ref).is_some_and(|topic| topic.keeps(at))
+    }
 }
 
 impl Topic {
+    fn keeps(&self, at: Position) -> bool {
+        let kept = usize::try_from(at.partition).ok().and_then(|partition| self.kept.get(partition));
+        kept.is_some_and(|kept| (kept.first..kept.end).contains(&at.offset))
+    }
+
     fn open(settings: &KafkaSettings, name: &str) -> Result<Option<Topic>, Fatal> {
         let Some(partitions) = cluster::partitions_if_there(settings, name, INSPECT_TIMEOUT)? else { return Ok(None) };
         let kept = starting_offsets::kept(settings, name, partitions)?;
@@ -75,8 +84,7 @@ impl Topic {
     fn fetch(&mut self, positions: &[Position], found: &mut Found) -> Result<(), Fatal> {
         let mut left: BTreeMap<i32, VecDeque<i64>> = BTreeMap::new();
         for at in positions {
-            let kept = usize::try_from(at.partition).ok().and_then(|partition| self.kept.get(partition));
-            if kept.is_some_and(|kept| (kept.first..kept.end).contains(&at.offset)) {
+            if self.keeps(*at) {
                 left.entry(at.partition).or_default().push_back(at.offset);
             }
         }

@@ -1,24 +1,27 @@
 //! Letters brought back: each record, taken where it stood, is written to the input again.
 //!
 //! Invariant: the group's offset of a partition is behind a letter only when its record is acknowledged, or when its fate was
-//! told. With `delivery = "exactly_once"` both are one transaction; else a crash repeats one [`CHUNK_LETTERS`] or [`CHUNK_AGE`]
-//! at most.
+//! told. With `delivery = "exactly_once"` both are one transaction; else a crash repeats one [`CHUNK_RECORDS`] or [`CHUNK_AGE`]
+//! at most, also in the middle of a letter that stands for many records.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::CString;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::letter::{Letter, is_of_letters};
+use super::chunk::{Chunk, Part, next_in_letter};
+use super::letter::{Letter, Source, is_of_letters};
 use super::letters::Letters;
-use super::originals::Originals;
-use super::tally::{Fate, Rules, Tally, bring};
+use super::originals::{Found, Originals};
+use super::tally::{Fate, Original, Rules, Tally};
 use super::turn::Turn;
 use super::{INSPECT_TIMEOUT, ROOM, group};
 use crate::config::{Config, DeliveryMode};
-use crate::doors::{Clock, Progress, SourceRecord};
+use crate::doors::{Clock, SourceRecord};
 use crate::error::Fatal;
 use crate::failpoint::{Point, pass};
+use crate::kafka::client::NotedOffset;
 use crate::kafka::cluster::{self, GroupProgress};
 use crate::kafka::producer::{RecordSink, Transactions, Written};
 use crate::kafka::settings::KafkaSettings;
@@ -27,16 +30,9 @@ use crate::piece::progress::Progress as Bar;
 use crate::piece::ranges::Range;
 use crate::piece::reader::Record;
 use crate::values::letters::REDRIVEN;
-use crate::values::record::Position;
 
 /// Records that are written between two commits, at most.
-pub const CHUNK_LETTERS: usize = 250;
-
-/// Bytes of letters that wait for a commit, at most but for the last one.
-const CHUNK_BYTES: usize = 8 * 1024 * 1024;
-
-/// How long a letter waits for its commit, but for the time that brokers take.
-pub const CHUNK_AGE: Duration = Duration::from_secs(1);
+pub const CHUNK_RECORDS: usize = 250;
 
 /// How long the brokers may take to acknowledge a chunk: longer than a failover.
 const DRAIN: Duration = Duration::from_secs(120);
@@ -52,9 +48,9 @@ pub struct Options {
     /// Where records go; by default they go back to the input, and those of other topics nowhere.
     pub into: Option<String>,
     pub rules: Rules,
-    /// Letters brought back, at most.
+    /// Records brought back, at most.
     pub max: Option<u64>,
-    /// Letters in a second.
+    /// Records in a second.
     pub rate: Option<f64>,
     /// Everything but writing and committing.
     pub is_dry: bool,
@@ -78,8 +74,9 @@ pub struct Replay<'a> {
     into: String,
 }
 
-/// Told of each letter but those that are passed over, once its offset is committed.
-pub type Tell<'t> = &'t mut dyn FnMut(&Letter, Fate) -> Result<(), Fatal>;
+/// Told of each letter but those that are passed over, once its offset is committed: what became of how many records. One of many
+/// records is told several times.
+pub type Tell<'t> = &'t mut dyn FnMut(&Letter, Fate, u64) -> Result<(), Fatal>;
 
 impl<'a> Replay<'a> {
     pub fn new(config: &'a Config, options: &'a Options) -> Replay<'a> {
@@ -112,7 +109,7 @@ impl<'a> Replay<'a> {
         // In this order: whoever had the transactions' name can move no offset once it is ours.
         let sink = if self.options.is_dry { None } else { Some(self.sink()?) };
         let group = GroupProgress::open(of_group, &self.options.topic)?;
-        let ranges = left(piece, &group)?;
+        let (ranges, begun) = left(piece, &group)?;
         let clock = SystemClock::new();
         let mut run = Run {
             replay: self,
@@ -121,10 +118,11 @@ impl<'a> Replay<'a> {
             originals: Originals::new(settings),
             into_partitions,
             clock,
-            turn: Turn::new(self.options.rate, CHUNK_LETTERS, clock.now_ns()),
+            turn: Turn::new(self.options.rate, CHUNK_RECORDS, clock.now_ns()),
             chunk: Chunk::default(),
             tally: Tally::default(),
             asked: 0,
+            begun,
             stop,
         };
         let is_early = run.all(&letters, &ranges, tell)?;
@@ -141,46 +139,22 @@ impl<'a> Replay<'a> {
     }
 }
 
+/// By partition the letter that an earlier run has begun: its offset, and that of the record that comes next in its source.
+type Begun = BTreeMap<i32, (i64, i64)>;
+
 /// What the group has not finished of a piece.
-fn left(piece: Vec<Range>, group: &GroupProgress) -> Result<Vec<Range>, Fatal> {
+fn left(piece: Vec<Range>, group: &GroupProgress) -> Result<(Vec<Range>, Begun), Fatal> {
     let partitions: Vec<i32> = piece.iter().map(|range| range.partition).collect();
     let committed = group.committed(&partitions)?;
-    let rest = |(range, committed): (Range, Option<i64>)| Range {
-        from: range.from.max(committed.unwrap_or(range.from)),
+    let begun = committed.iter().flatten();
+    let begun =
+        begun.filter_map(|noted| Some((noted.at.partition, (noted.at.offset, next_in_letter(noted)?)))).collect();
+    let rest = |(range, committed): (Range, Option<NotedOffset>)| Range {
+        from: committed.map_or(range.from, |committed| range.from.max(committed.at.offset)),
         ..range
     };
-    Ok(piece.into_iter().zip(committed).map(rest).filter(|range| range.from < range.until).collect())
-}
-
-/// A letter on its way, with its fate where that is known before its record was looked for.
-struct Pending {
-    letter: Letter,
-    record: Record,
-    fate: Option<Fate>,
-}
-
-/// What becomes durable together.
-#[derive(Default)]
-struct Chunk {
-    pending: Vec<Pending>,
-    /// Letters to be brought back.
-    asked: usize,
-    bytes: usize,
-    /// The next offset of each partition.
-    progress: BTreeMap<i32, i64>,
-    begun_ns: Option<u64>,
-    passed_over: u64,
-}
-
-impl Chunk {
-    fn progress(&self) -> Vec<Progress> {
-        self.progress.iter().map(|(&partition, &offset)| Progress { partition, offset }).collect()
-    }
-
-    fn is_due(&self, letters_max: usize, now_ns: u64) -> bool {
-        let age_ns = self.begun_ns.map_or(0, |begun_ns| now_ns.saturating_sub(begun_ns));
-        self.asked >= letters_max || self.bytes >= CHUNK_BYTES || u128::from(age_ns) >= CHUNK_AGE.as_nanos()
-    }
+    let ranges = piece.into_iter().zip(committed).map(rest).filter(|range| range.from < range.until).collect();
+    Ok((ranges, begun))
 }
 
 struct Run<'a> {
@@ -194,8 +168,9 @@ struct Run<'a> {
     turn: Turn,
     chunk: Chunk,
     tally: Tally,
-    /// Letters brought back or about to be.
+    /// Records brought back or about to be.
     asked: u64,
+    begun: Begun,
     stop: &'a AtomicBool,
 }
 
@@ -208,93 +183,136 @@ impl Run<'_> {
         let (mut open, mut ended, mut queue) = (ranges.len(), Vec::new(), VecDeque::new());
         while open > 0 {
             if self.stop.load(Ordering::Relaxed) {
-                self.finish(&bar, tell)?;
+                self.finish(&mut bar, tell)?;
                 return Ok(true);
             }
             reader.poll(ROOM, &mut ended)?;
             queue.extend(reader.take());
             while let Some(record) = queue.pop_front() {
-                if self.stop.load(Ordering::Relaxed) || !self.add(record) {
-                    self.finish(&bar, tell)?;
+                if self.stop.load(Ordering::Relaxed) || !self.take(record, &mut bar, tell)? {
+                    self.finish(&mut bar, tell)?;
                     return Ok(true);
-                }
-                if self.chunk.is_due(self.turn.letters_max(), self.clock.now_ns()) {
-                    self.finish(&bar, tell)?;
-                    bar.show(self.tally.letters(), self.clock.now_ns());
                 }
             }
             for range in &ended {
                 reader.end(range.partition)?;
                 open -= 1;
-                // Markers of transactions behind the last letter are finished too.
-                self.chunk.progress.insert(range.partition, range.until);
+                self.chunk.end(range.partition, range.until);
             }
-            if self.chunk.is_due(self.turn.letters_max(), self.clock.now_ns()) {
-                self.finish(&bar, tell)?;
+            if self.chunk.is_due(self.turn.records_max(), self.clock.now_ns()) {
+                self.finish(&mut bar, tell)?;
             }
             bar.show(self.tally.letters(), self.clock.now_ns());
         }
-        self.finish(&bar, tell)?;
+        self.finish(&mut bar, tell)?;
         bar.finish();
         Ok(false)
     }
 
-    /// Takes a letter; `false` where it would be one too many.
-    fn add(&mut self, record: Record) -> bool {
+    /// Takes a letter, chunk after chunk where it stands for many records; `false` where it would be one too many.
+    fn take(&mut self, record: Record, bar: &mut Bar, tell: Tell<'_>) -> Result<bool, Fatal> {
         let letter = Letter::read(&record);
         let fate = self.replay.options.rules.refuse(&letter);
-        if fate.is_none() {
-            if self.replay.options.max.is_some_and(|max| self.asked >= max) {
-                return false;
-            }
-            self.asked += 1;
-            self.chunk.asked += 1;
-        }
-        let Position { partition, offset } = letter.at;
-        self.chunk.begun_ns.get_or_insert(self.clock.now_ns());
-        self.chunk.progress.insert(partition, offset + 1);
         if fate == Some(Fate::NotMatched) {
-            self.chunk.passed_over += 1;
-            return true;
+            self.chunk.pass_over(letter.at, self.clock.now_ns());
+            return Ok(true);
         }
-        self.chunk.bytes += record.size();
-        self.chunk.pending.push(Pending { letter, record, fate });
-        true
+        let (record, mut offsets) = (Rc::new(record), self.offsets_left(&letter));
+        loop {
+            let max = self.replay.options.max.map_or(u64::MAX, |max| max.saturating_sub(self.asked));
+            if fate.is_none() && max == 0 {
+                return Ok(false);
+            }
+            let room = self.chunk.room(self.turn.records_max()).max(1) as u64;
+            let until = offsets.end.min(offsets.start.saturating_add_unsigned(room.min(max)));
+            let is_last = fate.is_some() || until == offsets.end;
+            let (letter, record) = (letter.clone(), record.clone());
+            self.asked += if fate.is_none() { (until - offsets.start).max(1) as u64 } else { 0 };
+            self.chunk.add(Part { letter, record, fate, offsets: offsets.start..until, is_last }, self.clock.now_ns());
+            offsets.start = until;
+            if self.chunk.is_due(self.turn.records_max(), self.clock.now_ns()) {
+                self.finish(bar, tell)?;
+            }
+            if is_last || self.stop.load(Ordering::Relaxed) {
+                return Ok(is_last);
+            }
+        }
+    }
+
+    /// Where the records of a letter stood that an earlier run has not brought back.
+    fn offsets_left(&mut self, letter: &Letter) -> std::ops::Range<i64> {
+        let Some(source) = &letter.source else { return 0..0 };
+        let begun = self.begun.remove(&letter.at.partition).filter(|(offset, _)| *offset == letter.at.offset);
+        let next = begun.map(|(_, next)| next).filter(|next| (source.at.offset..=source.last).contains(next));
+        next.unwrap_or(source.at.offset)..source.last + 1
     }
 
     /// Writes the records of the chunk, and commits it.
-    fn finish(&mut self, bar: &Bar, tell: Tell<'_>) -> Result<(), Fatal> {
+    fn finish(&mut self, bar: &mut Bar, tell: Tell<'_>) -> Result<(), Fatal> {
         let chunk = std::mem::take(&mut self.chunk);
-        if chunk.progress.is_empty() {
+        let offsets = chunk.offsets();
+        if offsets.is_empty() {
             return Ok(());
         }
-        let asked = chunk.pending.iter().filter(|pending| pending.fate.is_none());
-        let found = self.originals.fetch(asked.filter_map(|pending| pending.letter.source.as_ref()))?;
+        let asked = chunk.parts.iter().filter(|part| part.fate.is_none());
+        let found = self.originals.fetch(asked.flat_map(Part::positions))?;
         pass(Point::ReplayAfterRead);
-        if chunk.asked > 0 {
+        if chunk.asks() {
             // Before the transaction begins, which may not wait for long.
             self.wait_for_turn()?;
         }
         if let Some(sink) = &mut self.sink {
             sink.begin()?;
         }
-        let mut fates = Vec::with_capacity(chunk.pending.len());
-        for pending in &chunk.pending {
-            let original = pending.letter.source.as_ref().and_then(|of| found.get(&(of.topic.clone(), of.at)));
-            let fate = pending.fate.unwrap_or_else(|| bring(&pending.letter, original.map(Record::timestamp_ms)));
-            if fate.is_replayed() {
-                self.write(pending, original.filter(|_| fate == Fate::FromSource))?;
-                pass(Point::ReplayInProduce);
+        let mut fates = Vec::with_capacity(chunk.parts.len());
+        for part in &chunk.parts {
+            fates.push(self.bring(part, &found)?);
+        }
+        self.commit(&offsets)?;
+        for (part, fates) in chunk.parts.iter().zip(fates) {
+            for (fate, records) in fates {
+                self.tally.add(fate, records);
+                bar.aside(|| tell(&part.letter, fate, records))?;
             }
-            fates.push(fate);
+            self.tally.finish_letters(u64::from(part.is_last));
         }
-        self.commit(&chunk.progress())?;
-        for (pending, fate) in chunk.pending.iter().zip(fates) {
-            self.tally.add(fate);
-            bar.aside(|| tell(&pending.letter, fate))?;
-        }
-        (0..chunk.passed_over).for_each(|_| self.tally.add(Fate::NotMatched));
+        self.tally.add(Fate::NotMatched, chunk.passed_over);
+        self.tally.finish_letters(chunk.passed_over);
+        bar.show(self.tally.letters(), self.clock.now_ns());
         Ok(())
+    }
+
+    /// Hands over what is to be brought back of a part. Returns the fates of its records, with how many had each.
+    fn bring(&mut self, part: &Part, found: &Found) -> Result<Vec<(Fate, u64)>, Fatal> {
+        if let Some(fate) = part.fate {
+            return Ok(vec![(fate, 1)]);
+        }
+        let (mut fates, mut places) = (BTreeMap::new(), part.positions().peekable());
+        if places.peek().is_none() {
+            return Ok(vec![(self.bring_one(part, None)?, 1)]);
+        }
+        let is_range = part.letter.source.as_ref().is_some_and(Source::is_range);
+        for (topic, at) in places {
+            let original = found.get(&(topic.to_owned(), at));
+            if is_range && original.is_none() && self.originals.is_kept(topic, at) {
+                // A marker of a transaction, say: nobody has asked for it, and it is none of those that are brought back.
+                self.asked -= 1;
+                continue;
+            }
+            *fates.entry(self.bring_one(part, original)?).or_insert(0) += 1;
+        }
+        Ok(fates.into_iter().collect())
+    }
+
+    fn bring_one(&mut self, part: &Part, original: Option<&Record>) -> Result<Fate, Fatal> {
+        let stands = original.map(Original::of);
+        let fate = self.replay.options.rules.bring(&part.letter, stands);
+        if fate.is_replayed() {
+            let attempt = part.letter.attempt_with(stands);
+            self.write(part, original.filter(|_| fate == Fate::FromSource), attempt)?;
+            pass(Point::ReplayInProduce);
+        }
+        Ok(fate)
     }
 
     fn wait_for_turn(&mut self) -> Result<(), Fatal> {
@@ -309,19 +327,19 @@ impl Run<'_> {
     }
 
     /// Hands over the record as it stood in the source, or as the letter has it.
-    fn write(&mut self, pending: &Pending, original: Option<&Record>) -> Result<(), Fatal> {
+    fn write(&mut self, part: &Part, original: Option<&Record>, attempt: u32) -> Result<(), Fatal> {
         self.wait_for_turn()?;
         self.turn.take(self.clock.now_ns());
         let Some(sink) = &mut self.sink else { return Ok(()) };
-        let letter = &pending.letter;
-        let record = original.unwrap_or(&pending.record);
+        let letter = &part.letter;
+        let record = original.unwrap_or(&part.record);
         let timestamp_ms = match original {
             Some(original) => original.timestamp_ms(),
             None => letter.source_ms.unwrap_or(letter.timestamp_ms),
         };
         let source = letter.source.as_ref().filter(|source| source.topic == self.replay.into);
         let partition = source.map(|source| source.at.partition).filter(|partition| *partition < self.into_partitions);
-        let (name, attempt) = (header_name(), letter.attempt.to_string());
+        let (name, attempt) = (header_name(), attempt.to_string());
         let written = Written {
             partition,
             timestamp_ms: (timestamp_ms >= 0).then_some(timestamp_ms),
@@ -334,7 +352,7 @@ impl Run<'_> {
         })
     }
 
-    fn commit(&mut self, progress: &[Progress]) -> Result<(), Fatal> {
+    fn commit(&mut self, progress: &[NotedOffset]) -> Result<(), Fatal> {
         let Some(sink) = &mut self.sink else { return Ok(()) };
         sink.drain(DRAIN, &self.clock)?;
         pass(Point::ReplayAfterProduce);
@@ -353,18 +371,4 @@ impl Run<'_> {
 
 fn header_name() -> CString {
     CString::new(REDRIVEN).expect("a constant name holds no NUL")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_chunk_is_due_by_letters_by_bytes_or_by_age() {
-        let chunk = |asked, bytes, begun_ns| Chunk { asked, bytes, begun_ns, ..Chunk::default() };
-        let second_ns = CHUNK_AGE.as_nanos() as u64;
-        assert!(!chunk(9, 9, Some(5)).is_due(10, 5 + second_ns - 1));
-        assert!(chunk(10, 9, Some(5)).is_due(10, 5) && chunk(9, CHUNK_BYTES, Some(5)).is_due(10, 5));
-        assert!(chunk(0, 0, Some(5)).is_due(10, 5 + second_ns) && !chunk(0, 0, None).is_due(10, second_ns * 9));
-    }
 }

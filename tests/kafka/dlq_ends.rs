@@ -5,12 +5,13 @@ use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
 use scorewire::error::exit;
-use scorewire::redrive::replay::CHUNK_LETTERS;
+use scorewire::redrive::replay::CHUNK_RECORDS;
 
-use crate::common::{Job, OwnKafka, RealKafka, Running, STEP, unique_name, wait_until};
-use crate::dlq::{assert_counts, brought_back, command, dlq, json, replay, with_letters};
+use crate::common::{Job, OwnKafka, RealKafka, Running, STEP, TestRecord, unique_name, wait_until};
+use crate::dlq::{REDRIVEN, assert_counts, brought_back, command, dlq, json, letter, replay, with_letters};
 
 const LETTERS: usize = 600;
+const MANY: usize = 10_000;
 const EXACTLY_ONCE: &str = "delivery=exactly_once";
 
 /// Moments of a replay, each in the middle of it.
@@ -22,6 +23,15 @@ const MOMENTS: [&str; 5] = [
     "replay_after_commit@2",
 ];
 
+/// The same in the middle of [`MANY`].
+const MOMENTS_OF_MANY: [&str; 5] = [
+    "replay_after_read@20",
+    "replay_in_produce@5100",
+    "replay_after_produce@20",
+    "replay_before_commit@20",
+    "replay_after_commit@20",
+];
+
 /// How often each record came back.
 fn times(job: &Job) -> BTreeMap<Vec<u8>, usize> {
     let mut times = BTreeMap::new();
@@ -30,17 +40,17 @@ fn times(job: &Job) -> BTreeMap<Vec<u8>, usize> {
 }
 
 /// A replay that is killed at this moment, and the same command again, which goes on.
-fn killed_and_again(kafka: &RealKafka, moment: &str, args: &[&str]) -> BTreeMap<Vec<u8>, usize> {
+fn killed_and_again(kafka: &RealKafka, moment: &str, letters: usize, args: &[&str]) -> BTreeMap<Vec<u8>, usize> {
     let job = Job::new(kafka, "dlq-killed", 2);
-    with_letters(&job, LETTERS, 2);
+    with_letters(&job, letters, 2);
     let all = [&["replay"], args].concat();
     let killed = Running::spawn(command(&job, &all).env("SCOREWIRE_TEST_FAILPOINT", moment)).wait(STEP);
     assert_eq!(killed.status.signal(), Some(9), "{moment}: {}{}", killed.stdout, killed.stderr);
     let (counts, _) = replay(&job, exit::DONE, args);
-    assert!(counts["replayed"].as_u64().is_some_and(|again| again < LETTERS as u64), "{moment}: {counts:#}");
+    assert!(counts["replayed"].as_u64().is_some_and(|again| again < letters as u64), "{moment}: {counts:#}");
     assert_counts(&replay(&job, exit::DONE, args).0, &[("letters", 0)]);
     let times = times(&job);
-    assert_eq!(times.len(), LETTERS, "{moment}: none is lost");
+    assert_eq!(times.len(), letters, "{moment}: none is lost");
     times
 }
 
@@ -48,23 +58,73 @@ fn killed_and_again(kafka: &RealKafka, moment: &str, args: &[&str]) -> BTreeMap<
 fn killed_at_any_moment_exactly_once_brings_each_letter_back_once() {
     let Some(kafka) = RealKafka::connect() else { return };
     for moment in MOMENTS {
-        let times = killed_and_again(&kafka, moment, &["--set", EXACTLY_ONCE]);
-        assert!(times.values().all(|times| *times == 1), "{moment}");
+        each_once(&kafka, moment, LETTERS);
     }
+}
+
+#[track_caller]
+fn each_once(kafka: &RealKafka, moment: &str, letters: usize) {
+    let times = killed_and_again(kafka, moment, letters, &["--set", EXACTLY_ONCE]);
+    assert!(times.values().all(|times| *times == 1), "{moment}");
 }
 
 #[test]
 #[ignore = "takes a while, and a neighbour shows the same: scripts/test --long"]
-fn killed_at_any_moment_at_least_once_repeats_what_was_not_committed_and_no_more() {
+fn ten_thousand_letters_survive_a_kill_at_any_moment() {
     let Some(kafka) = RealKafka::connect() else { return };
-    for moment in MOMENTS {
-        let times = killed_and_again(&kafka, moment, &[]);
+    for moment in MOMENTS_OF_MANY {
+        each_once(&kafka, moment, MANY);
+        let times = killed_and_again(&kafka, moment, MANY, &[]);
         let repeated = times.values().filter(|times| **times > 1).count();
-        assert!(repeated <= CHUNK_LETTERS && times.values().all(|times| *times <= 2), "{moment}: {repeated}");
-        let expected = matches!(moment, "replay_after_produce@2" | "replay_before_commit@2");
+        assert!(repeated <= CHUNK_RECORDS && times.values().all(|times| *times <= 2), "{moment}: {repeated}");
+        let expected = matches!(moment, "replay_after_produce@20" | "replay_before_commit@20");
         // Of the records that were handed over before a kill, brokers may have some.
-        let is_known = moment != "replay_in_produce@300";
+        let is_known = moment != "replay_in_produce@5100";
         assert!(!is_known || (repeated > 0) == expected, "{moment}: {repeated}");
+    }
+}
+
+/// An operator passed over 700 records at once, and one of them was brought back before: the letter stands for all of them.
+#[test]
+fn a_letter_of_many_records_brings_each_back_also_after_a_kill_in_its_middle() {
+    let Some(kafka) = RealKafka::connect() else { return };
+    for (delivery, moment) in
+        [(EXACTLY_ONCE, "replay_in_produce@300"), ("delivery=at_least_once", "replay_before_commit@2")]
+    {
+        let job = Job::new(&kafka, "dlq-range", 1);
+        let record = |number: usize| TestRecord::new(0).key(format!("key-{number}")).value("of many");
+        let mut records: Vec<TestRecord> = (0..700).map(record).collect();
+        records[9] = records[9].clone().header(REDRIVEN, "2");
+        kafka.produce(&job.input, &records);
+        kafka.delete_before(&job.input, 0, 5);
+        let stub = TestRecord::new(0).key("0:0").value("");
+        let of_range = letter(&job, (0, 0), &stub, Some("stub")).header("__scorewire.errors.last_offset", "699");
+        kafka.produce(&job.dead_letters, &[of_range]);
+        let listed = &json(&job, exit::DONE, &["list"])[0];
+        assert_eq!((&listed["source"]["offset"], &listed["source"]["last_offset"]), (&0.into(), &699.into()));
+
+        let args = ["--set", delivery];
+        let (counts, _) = replay(&job, exit::FAILED, &[&args[..], &["--max", "40"]].concat());
+        assert_counts(&counts, &[("letters", 0), ("replayed", 34), ("not_whole", 5), ("refused_by_guard", 1)]);
+        assert_eq!(counts["letters_left"], true);
+        let all = [&["replay"][..], &args].concat();
+        let killed = Running::spawn(command(&job, &all).env("SCOREWIRE_TEST_FAILPOINT", moment)).wait(STEP);
+        assert_eq!(killed.status.signal(), Some(9), "{moment}: {}{}", killed.stdout, killed.stderr);
+        let (counts, _) = replay(&job, exit::DONE, &args);
+        assert_counts(&counts, &[("letters", 1), ("replayed", 660 - 250), ("not_whole", 0)]);
+        assert_counts(&replay(&job, exit::DONE, &args).0, &[("letters", 0), ("replayed", 0)]);
+
+        let back = times(&job);
+        let of = |number: usize| back.get(format!("key-{number}").as_bytes()).map_or(0, |times| *times);
+        let expected = |number: usize| match number {
+            0..5 => 0,
+            // Written before the kill, and not committed.
+            290..540 if delivery != EXACTLY_ONCE => 2,
+            _ => 1,
+        };
+        // The record at 9 has the header where it stood.
+        let wrong: Vec<_> = (0..700).filter(|number| of(*number) != expected(*number)).collect();
+        assert!(wrong.is_empty(), "{delivery}: {wrong:?}");
     }
 }
 

@@ -33,11 +33,11 @@ pub struct ReplayArgs {
     /// Say what would become of each letter; write nothing and commit nothing
     #[arg(long)]
     dry_run: bool,
-    /// Letters to bring back, at most; the next time goes on behind them
+    /// Records to bring back, at most; the next time goes on behind them
     #[arg(long, value_name = "N")]
     max: Option<u64>,
-    /// Letters to bring back in a second, at most; by default as fast as it goes
-    #[arg(long, value_name = "LETTERS", value_parser = rate)]
+    /// Records to bring back in a second, at most; by default as fast as it goes
+    #[arg(long, value_name = "RECORDS", value_parser = rate)]
     rate: Option<f64>,
     /// Topic to write records to, of whatever topic they are; by default those of topics.input go back there
     #[arg(long, value_name = "TOPIC")]
@@ -59,7 +59,7 @@ pub struct ReplayArgs {
 
 fn rate(text: &str) -> Result<f64, String> {
     let rate = text.parse().ok().filter(|rate: &f64| rate.is_finite() && *rate > 0.0);
-    rate.ok_or_else(|| "say how many letters a second, such as 50 or 0.5".to_owned())
+    rate.ok_or_else(|| "say how many records a second, such as 50 or 0.5".to_owned())
 }
 
 pub fn execute(args: &ReplayArgs) -> Result<u8, Fatal> {
@@ -86,11 +86,12 @@ pub fn execute(args: &ReplayArgs) -> Result<u8, Fatal> {
     let replay = Replay::new(&config, &options);
     output::note(&begins(&replay, &options, config.delivery.words()));
     let is_dry = options.is_dry;
-    let ended = replay.run(&stop, &mut |letter, fate| match (args.json, is_dry || fate != Fate::FromSource) {
-        (true, _) => output::print(&format!("{}\n", line_json(letter, fate))),
-        (false, true) => output::print(&line(letter, fate)),
-        (false, false) => Ok(()),
-    })?;
+    let ended =
+        replay.run(&stop, &mut |letter, fate, records| match (args.json, is_dry || fate != Fate::FromSource) {
+            (true, _) => output::print(&format!("{}\n", line_json(letter, fate, records))),
+            (false, true) => output::print(&line(letter, fate, records)),
+            (false, false) => Ok(()),
+        })?;
     let is_stopped = stop.load(Ordering::Relaxed);
     output::print(&match args.json {
         true => format!("{}\n", ended_json(&ended, is_dry, replay.group())),
@@ -114,7 +115,7 @@ fn begins(replay: &Replay<'_>, options: &Options, delivery: &str) -> String {
     }
 }
 
-fn line(letter: &Letter, fate: Fate) -> String {
+fn line(letter: &Letter, fate: Fate, records: u64) -> String {
     let what = match fate {
         Fate::FromSource => "from the source",
         Fate::FromLetter => "gone by retention: from the letter",
@@ -125,12 +126,15 @@ fn line(letter: &Letter, fate: Fate) -> String {
         Fate::NotMatched => "not meant",
     };
     let (source, attempt, reason) = (source(letter.source.as_ref()), letter.attempt, plain(&letter.reason));
-    format!("{}  {source}  {reason}  attempt {attempt}: {what}\n", place(letter))
+    let of = letter.source.as_ref().filter(|source| source.is_range());
+    let of = of.map_or_else(String::new, |_| format!(" ({} of its records)", count(records)));
+    format!("{}  {source}  {reason}  attempt {attempt}: {what}{of}\n", place(letter))
 }
 
-fn line_json(letter: &Letter, fate: Fate) -> Value {
+fn line_json(letter: &Letter, fate: Fate, records: u64) -> Value {
     let mut object = json(letter);
     object["fate"] = fate.name().into();
+    object["records"] = records.into();
     object
 }
 
@@ -141,12 +145,12 @@ fn report(ended: &Ended, is_dry: bool) -> String {
         vec![
             count(tally.replayed()),
             "replayed".to_owned(),
-            if is_dry { "would be brought back" } else { "brought back" }.to_owned(),
+            if is_dry { "records that would be brought back" } else { "records brought back" }.to_owned(),
         ],
         vec![
             count(tally.gone()),
             "gone by retention".to_owned(),
-            "their record stands in its topic no more".to_owned(),
+            "records that stand in their topic no more".to_owned(),
         ],
     ];
     let told = Fate::ALL.into_iter().filter(|fate| *fate != Fate::FromSource && tally.of(*fate) > 0);

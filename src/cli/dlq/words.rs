@@ -25,9 +25,12 @@ pub fn place(letter: &Letter) -> String {
     format!("{}:{}", letter.at.partition, letter.at.offset)
 }
 
-/// `topic-partition-offset`
+/// `topic-partition-offset`, or `topic-partition-first..last`
 pub fn source(source: Option<&Source>) -> String {
-    let of = |source: &Source| format!("{}-{}-{}", plain(&source.topic), source.at.partition, source.at.offset);
+    let of = |source: &Source| {
+        let first = format!("{}-{}-{}", plain(&source.topic), source.at.partition, source.at.offset);
+        if source.is_range() { format!("{first}..{}", source.last) } else { first }
+    };
     source.map_or_else(|| NOTHING.to_owned(), of)
 }
 
@@ -59,10 +62,10 @@ pub fn columns(rows: &[Vec<String>]) -> String {
 }
 
 pub fn json(letter: &Letter) -> Value {
-    let source = letter
-        .source
-        .as_ref()
-        .map(|source| json!({ "topic": source.topic, "partition": source.at.partition, "offset": source.at.offset }));
+    let source = letter.source.as_ref().map(|source| {
+        let Source { topic, at, last } = source;
+        json!({ "topic": topic, "partition": at.partition, "offset": at.offset, "last_offset": last })
+    });
     let of_time = |ms: i64| (ms >= 0).then(|| time(ms));
     json!({
         "partition": letter.at.partition,

@@ -32,6 +32,7 @@ pub use consuming::message::KafkaRecord;
 pub(super) use consuming::raw_headers::RawHeaders;
 pub(super) use errors::{NO_ERROR, c_string, describe, name_and_words, to_result, words};
 pub(super) use handle::Client;
+pub use partitions::NotedOffset;
 pub(super) use partitions::PartitionList;
 pub(super) use producing::headers::Headers;
 pub(super) use producing::own_headers::{Own, Standing};

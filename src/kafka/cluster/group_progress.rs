@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use super::offsets::QUERY_TIMEOUT;
 use super::starting_offsets::{GroupClient, named};
-use crate::doors::Progress;
 use crate::error::Fatal;
-use crate::kafka::client::{PartitionList, c_string};
+use crate::kafka::client::{NotedOffset, PartitionList, c_string};
 use crate::kafka::failures::retriable;
 use crate::kafka::failures::rights::GroupAndTopic;
 use crate::kafka::settings::KafkaSettings;
@@ -38,22 +37,22 @@ impl GroupProgress {
         named(&self.settings, &self.topic)
     }
 
-    /// The committed offset of each of these partitions; `None` where there is none.
+    /// The committed offset of each of these partitions, with the note beside it; `None` where there is none.
     ///
     /// # Errors
     /// [`crate::error::exit::UNAVAILABLE`] when the cluster does not answer, or refuses.
-    pub fn committed(&self, partitions: &[i32]) -> Result<Vec<Option<i64>>, Fatal> {
-        let told = self.named().committed(&self.client.client, partitions, QUERY_TIMEOUT);
+    pub fn committed(&self, partitions: &[i32]) -> Result<Vec<Option<NotedOffset>>, Fatal> {
+        let told = self.named().committed_with_notes(&self.client.client, partitions, QUERY_TIMEOUT);
         let told = told.map_err(|fatal| self.client.explain(fatal))?;
-        Ok(told.into_iter().map(|at| (at.offset >= 0).then_some(at.offset)).collect())
+        Ok(told.into_iter().map(|offset| Some(offset).filter(|offset| offset.at.offset >= 0)).collect())
     }
 
     /// Commits, and waits for the broker's word.
     ///
     /// # Errors
     /// Those of [`GroupProgress::committed`].
-    pub fn commit(&self, progress: &[Progress]) -> Result<(), Fatal> {
-        let list = PartitionList::new(&self.topic, progress.iter().copied());
+    pub fn commit(&self, progress: &[NotedOffset]) -> Result<(), Fatal> {
+        let list = PartitionList::noted(&self.topic, progress);
         let what = "commit the group's offsets";
         let said = retriable::ask(QUERY_TIMEOUT, what, |left| {
             self.client.client.commit_and_wait(&list, left.min(COMMIT_ANSWER))

@@ -7,7 +7,7 @@ use rdkafka::types::RDKafkaRespErr as Err;
 
 use crate::doors::Progress;
 use crate::error::{Fatal, exit};
-use crate::kafka::client::{Client, PartitionList, describe, to_result};
+use crate::kafka::client::{Client, NotedOffset, PartitionList, describe, to_result};
 use crate::kafka::failures::retriable;
 use crate::kafka::failures::rights::{self, GroupAndTopic};
 
@@ -41,10 +41,22 @@ impl GroupAndTopic<'_> {
     /// The group's committed offsets; negative where there is none. A client at `read_committed` waits while a
     /// transaction with offsets of these partitions is ending; another one is told what held before.
     pub fn committed(self, client: &Client, partitions: &[i32], limit: Duration) -> Result<Vec<Progress>, Fatal> {
+        let told = self.committed_with_notes(client, partitions, limit)?;
+        Ok(told.into_iter().map(|offset| offset.at).collect())
+    }
+
+    /// As [`GroupAndTopic::committed`], with the texts that stand beside the offsets.
+    pub fn committed_with_notes(
+        self,
+        client: &Client,
+        partitions: &[i32],
+        limit: Duration,
+    ) -> Result<Vec<NotedOffset>, Fatal> {
         self.ask(limit, "read the group's committed offsets", |left| {
             let list = PartitionList::of(self.topic, partitions);
             client.committed(&list, left)?;
-            answers(&list)
+            let told = answers(&list)?.into_iter().zip(list.notes());
+            Ok(told.map(|(at, note)| NotedOffset { at, note }).collect())
         })
     }
 

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use rdkafka::types::RDKafkaRespErr as Err;
 
-use crate::doors::{Clock, Complaint, Progress, SourceRecord, TransactionError};
+use crate::doors::{Clock, Complaint, SourceRecord, TransactionError};
 use crate::error::{Fatal, exit};
 use crate::kafka::client::log_listener::LogListener;
 use crate::kafka::client::login::Login;
 use crate::kafka::client::{
-    Conf, DeliveryReports, GroupMetadata, Headers, KafkaRecord, Message, NO_ERROR, Own, PartitionList, ProducerClient,
-    c_string, describe,
+    Conf, DeliveryReports, GroupMetadata, Headers, KafkaRecord, Message, NO_ERROR, NotedOffset, Own, PartitionList,
+    ProducerClient, c_string, describe,
 };
 use crate::kafka::failures::delivery_errors::undelivered;
 use crate::kafka::failures::retriable::{self, SinceStart};
@@ -227,10 +227,10 @@ impl RecordSink {
     ///
     /// # Errors
     /// [`exit::DELIVERY`] when the transaction is not to be had; [`exit::UNAVAILABLE`] where the group may not be used.
-    pub fn send_offsets(&mut self, topic: &str, progress: &[Progress]) -> Result<(), Fatal> {
+    pub fn send_offsets(&mut self, topic: &str, progress: &[NotedOffset]) -> Result<(), Fatal> {
         let Some(Transactions { group, timeout, .. }) = self.transactions.clone() else { return Ok(()) };
         let (topic, name) = (c_string(topic)?, c_string(&group)?);
-        let list = PartitionList::new(&topic, progress.iter().copied());
+        let list = PartitionList::noted(&topic, progress);
         // Nobody joins this group: the transaction's name alone keeps others away.
         let member = GroupMetadata::of_no_member(&name).expect("librdkafka allocates");
         let sent = self.again(timeout, "commit offsets in a transaction", |producer, left| {
