@@ -13,8 +13,8 @@ use crate::values::limits::Limits;
 use crate::values::model::{Determinism, Provider, Trees};
 use crate::values::schemas::{OnUnknown, WireForms};
 use crate::values::settings::{
-    Cores, DeadLetterSettings, Deadline, FallbackSettings, FallbackStep, ForwardHeaders, HeaderStyle, Layout,
-    OutOfRange, OutputSettings, PayloadPolicy, RetrySettings, ReviewSettings, Thresholds,
+    Cores, DeadLetterSettings, Deadline, FallbackEnd, FallbackSettings, FallbackStep, ForwardHeaders, HeaderStyle,
+    Layout, OutOfRange, OutputSettings, PayloadPolicy, RetrySettings, ReviewSettings, Thresholds,
 };
 use crate::values::topics::{Destination, Needs, TopicRole, Topics};
 
@@ -227,7 +227,7 @@ impl Config {
     /// Which topics it needs that others do not.
     pub fn needs(&self) -> Needs {
         Needs {
-            retry_later: self.job == Job::Retry || self.fallback.then.contains(&FallbackStep::RetryLater),
+            retry_later: self.job == Job::Retry || self.fallback.end() == Some(FallbackEnd::RetryLater),
             challenges: !self.challengers.is_empty(),
         }
     }

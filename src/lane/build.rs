@@ -13,7 +13,7 @@ use crate::lane::deliver::outcome_header::outcome_headers;
 use crate::lane::deliver::retry_letter::RetryHeaders;
 use crate::lane::deliver::{Deliver, Emit, EmitSettings, Voice};
 use crate::lane::drive::Lane;
-use crate::lane::fallback::{End, Ladder, Smaller};
+use crate::lane::fallback::{Ladder, Smaller};
 use crate::lane::ingest::{Ingest, Intake};
 use crate::lane::ledger::Ledger;
 use crate::lane::package::LanePackage;
@@ -29,7 +29,7 @@ use crate::values::failure::{FailureClass, FailureClasses};
 use crate::values::fingerprint::Fingerprinter;
 use crate::values::limits::Limits;
 use crate::values::settings::{
-    DeadLetterSettings, Deadline, FallbackSettings, FallbackStep, HeaderStyle, Layout, OutOfRange, OutputSettings,
+    DeadLetterSettings, Deadline, FallbackEnd, FallbackSettings, HeaderStyle, Layout, OutOfRange, OutputSettings,
     RetrySettings, ReviewSettings,
 };
 
@@ -175,14 +175,7 @@ fn patience(settings: &LaneSettings) -> Patience {
 
 /// The steps of the fallback, where there is one.
 fn ladder<M: Scorer>(packages: Vec<LanePackage<M>>, settings: &LaneSettings) -> Option<Ladder<M>> {
-    let end = match settings.on_failure.fallback.then.last()? {
-        FallbackStep::Score(score) => End::Score(*score),
-        FallbackStep::RetryLater => End::RetryLater,
-        FallbackStep::Timeouts => End::Timeouts,
-        FallbackStep::Pause => End::Pause,
-        FallbackStep::Stop => End::Stop,
-        FallbackStep::Package { .. } => unreachable!("the configuration is checked: the last step is an end"),
-    };
+    let end = settings.on_failure.fallback.end()?;
     assert_eq!(packages.len() + 1, settings.on_failure.fallback.then.len(), "a package for each step before the end");
     let limits = &settings.limits;
     let smaller = packages.into_iter().map(|package| {
@@ -204,7 +197,7 @@ fn emit_settings<M>(package: &LanePackage<M>, fallback: &[LanePackage<M>], setti
     voices.extend(steps.map(|(step, package)| voice(package, Some(step.to_string()), settings)));
     let place = Place { node: settings.node.clone(), lane: settings.lane };
     let style = settings.dead_letters.header_style;
-    let retries = settings.on_failure.fallback.then.contains(&FallbackStep::RetryLater);
+    let retries = settings.on_failure.fallback.end() == Some(FallbackEnd::RetryLater);
     let headers = |style, place| {
         DeadLetterHeaders::new(style, &settings.input.topic, &package.version, place, package.features.clone())
     };

@@ -3,11 +3,11 @@
 use crate::config::Config;
 use crate::values::failure::FailureClass;
 use crate::values::record::Decision;
-use crate::values::settings::{FallbackStep, Thresholds};
+use crate::values::settings::{FallbackEnd, Thresholds};
 
 /// What happens while the model gives no scores, in words: whether payments go through unseen, above all.
 pub fn in_words(config: &Config, thresholds: &Thresholds) -> String {
-    let Some(end) = config.fallback.then.last() else {
+    let Some(end) = config.fallback.end() else {
         return format!(
             "no [fallback]: what the model fails on is a dead letter, and after {} failures in a row the process ends; \
              whoever waits for its decision gets none",
@@ -17,16 +17,15 @@ pub fn in_words(config: &Config, thresholds: &Thresholds) -> String {
     let on: Vec<&str> = config.fallback.on.iter().map(FailureClass::name).collect();
     let steps: Vec<String> = config.fallback.then.iter().map(ToString::to_string).collect();
     let then = match end {
-        FallbackStep::Score(score) => match thresholds.decide(*score) {
+        FallbackEnd::Score(score) => match thresholds.decide(score) {
             Decision::Approve => format!("it fails open: score {score} approves, and payments go through unseen"),
             Decision::Review => format!("it fails closed: score {score} sends every payment to people"),
             Decision::Decline => format!("it fails closed: score {score} declines every payment"),
         },
-        FallbackStep::RetryLater => "its end decides nothing now: `scorewire retry` does, later".to_owned(),
-        FallbackStep::Timeouts => "its end decides nothing: such records go to topics.timeouts".to_owned(),
-        FallbackStep::Pause => "it fails closed: the lane stands still until its model answers".to_owned(),
-        FallbackStep::Stop => "it fails closed: its end is a dead letter, and the end of the process".to_owned(),
-        FallbackStep::Package { .. } => unreachable!("the configuration is checked: the last step is an end"),
+        FallbackEnd::RetryLater => "its end decides nothing now: `scorewire retry` does, later".to_owned(),
+        FallbackEnd::Timeouts => "its end decides nothing: such records go to topics.timeouts".to_owned(),
+        FallbackEnd::Pause => "it fails closed: the lane stands still until its model answers".to_owned(),
+        FallbackEnd::Stop => "it fails closed: its end is a dead letter, and the end of the process".to_owned(),
     };
     format!("fallback on {}: {}; {then}", on.join(", "), steps.join(", then "))
 }

@@ -1,7 +1,7 @@
 //! One example for each reason that records are rejected for: where the first of them is found since somebody looked last.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::cells::held;
 use crate::error::Reject;
@@ -22,11 +22,11 @@ pub struct RejectExample {
 #[derive(Debug, Default)]
 pub struct RejectExamples {
     /// A bit for each reason, by [`Reject::index`], that has an example.
-    kept: AtomicU32,
+    kept: AtomicU64,
     examples: Mutex<[Option<RejectExample>; Reject::REASONS]>,
 }
 
-const _: () = assert!(Reject::REASONS <= u32::BITS as usize);
+const _: () = assert!(Reject::REASONS <= u64::BITS as usize);
 
 impl RejectExamples {
     pub fn wants(&self, reject: Reject) -> bool {

@@ -99,11 +99,18 @@ pub struct Deadline {
 pub enum FallbackStep {
     /// The model of this directory's package, as the configuration spells it. What it gives no score goes on to the next step.
     Package { dir: PathBuf, said: String },
+    /// No record goes past it.
+    End(FallbackEnd),
+}
+
+/// What becomes of a record that no package scores.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum FallbackEnd {
     /// This score, whatever the record says.
     Score(f64),
     /// A letter on the topic of what is scored again later.
     RetryLater,
-    /// A dead letter on the topic of time-outs.
+    /// A dead letter. Those of time-outs and late records have a topic of their own.
     Timeouts,
     /// Nothing: the lane stands still, and asks its model again and again.
     Pause,
@@ -111,23 +118,24 @@ pub enum FallbackStep {
     Stop,
 }
 
-impl FallbackStep {
-    /// Whether no record goes past it.
-    pub fn is_end(&self) -> bool {
-        !matches!(self, FallbackStep::Package { .. })
-    }
-}
-
 impl fmt::Display for FallbackStep {
     /// As the configuration and outputs spell it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             FallbackStep::Package { said, .. } => write!(f, "package:{said}"),
-            FallbackStep::Score(score) => write!(f, "score:{score}"),
-            FallbackStep::RetryLater => f.write_str("retry_later"),
-            FallbackStep::Timeouts => f.write_str("timeouts"),
-            FallbackStep::Pause => f.write_str("pause"),
-            FallbackStep::Stop => f.write_str("stop"),
+            FallbackStep::End(end) => end.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for FallbackEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FallbackEnd::Score(score) => write!(f, "score:{score}"),
+            FallbackEnd::RetryLater => f.write_str("retry_later"),
+            FallbackEnd::Timeouts => f.write_str("timeouts"),
+            FallbackEnd::Pause => f.write_str("pause"),
+            FallbackEnd::Stop => f.write_str("stop"),
         }
     }
 }
@@ -137,6 +145,16 @@ impl fmt::Display for FallbackStep {
 pub struct FallbackSettings {
     pub on: FailureClasses,
     pub then: Vec<FallbackStep>,
+}
+
+impl FallbackSettings {
+    /// Where records end up that no package scores; `None` where there is no fallback.
+    pub fn end(&self) -> Option<FallbackEnd> {
+        match self.then.last()? {
+            FallbackStep::End(end) => Some(*end),
+            FallbackStep::Package { .. } => None,
+        }
+    }
 }
 
 /// What letters say that are scored again later.

@@ -2,7 +2,7 @@
 //! never heal; a time-out that no lane keeps; a step that no record ever reaches.
 
 use scorewire::values::failure::FailureClass;
-use scorewire::values::settings::{FallbackStep, WhenLate};
+use scorewire::values::settings::{FallbackEnd, FallbackStep, WhenLate};
 use scorewire::values::topics::Needs;
 
 use super::load::{Bench, MINIMAL, of};
@@ -16,7 +16,7 @@ fn steps_are_read_in_their_order_and_a_package_starts_at_the_file() {
     let config = bench.load(&text, &[], &[]).unwrap().config;
     let dir = bench.path("models/small");
     let package = FallbackStep::Package { dir: dir.clone(), said: "models/small".into() };
-    assert_eq!(config.fallback.then, [package, FallbackStep::Score(0.25)]);
+    assert_eq!(config.fallback.then, [package, FallbackStep::End(FallbackEnd::Score(0.25))]);
     assert_eq!(config.fallback.on.iter().collect::<Vec<_>>(), [FailureClass::Failed, FailureClass::BadAnswer]);
     assert_eq!(config.fallback.then[0].to_string(), "package:models/small", "as it was written");
     assert_eq!(config.fallback_packages().collect::<Vec<_>>(), [dir.as_path()]);

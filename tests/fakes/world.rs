@@ -17,8 +17,8 @@ use scorewire::lane::{
 use scorewire::observe::stats::LaneStats;
 use scorewire::values::limits::Limits;
 use scorewire::values::settings::{
-    DeadLetterSettings, Deadline, FallbackSettings, HeaderStyle, Layout, OutOfRange, OutputSettings, PayloadPolicy,
-    RetrySettings, ReviewSettings, Thresholds,
+    DeadLetterSettings, Deadline, FallbackSettings, FallbackStep, HeaderStyle, Layout, OutOfRange, OutputSettings,
+    PayloadPolicy, RetrySettings, ReviewSettings, Thresholds,
 };
 
 use super::clock::ManualClock;
@@ -219,7 +219,7 @@ impl Setup {
             stats: Arc::clone(&stats),
         };
         let model = self.package(FakeScorer(scorer.clone()), decoder);
-        let steps = self.fallback.then.iter().filter(|step| !step.is_end());
+        let steps = self.fallback.then.iter().filter(|step| matches!(step, FallbackStep::Package { .. }));
         let smaller = ScorerState::default();
         let fallback = steps.map(|_| LanePackage {
             name: "smaller".into(),

@@ -12,7 +12,7 @@ use scorewire::error::exit;
 use scorewire::values::failure::FailureClass;
 use scorewire::values::limits::{Limits, MODEL_REST_MAX};
 use scorewire::values::settings::{
-    Deadline, DeadlineFrom, FallbackSettings, FallbackStep, Layout, RetrySettings, WhenLate,
+    Deadline, DeadlineFrom, FallbackEnd, FallbackSettings, FallbackStep, Layout, RetrySettings, WhenLate,
 };
 
 pub fn smaller() -> FallbackStep {
@@ -51,7 +51,7 @@ fn each_class_has_its_reason_and_costs_its_neighbours_nothing() {
 
 #[test]
 fn a_score_of_the_fallback_is_flagged_with_its_step_and_ends_when_the_model_heals() {
-    let mut world = world(vec![FallbackStep::Score(0.95)]);
+    let mut world = world(vec![FallbackStep::End(FallbackEnd::Score(0.95))]);
     world.scorer.set_broken(true);
     world.put_payments(0, 6);
     world.cycle();
@@ -83,7 +83,7 @@ fn a_score_of_the_fallback_is_flagged_with_its_step_and_ends_when_the_model_heal
 #[test]
 fn a_model_that_fails_on_and_on_is_asked_seldom_and_ends_nothing() {
     let limits = Limits { model_failures_max: 5, ..Limits::default() };
-    let fallback = falls_back(vec![FallbackStep::Score(0.5)]);
+    let fallback = falls_back(vec![FallbackStep::End(FallbackEnd::Score(0.5))]);
     let mut world = Setup { limits, fallback, ..Setup::default() }.build();
     world.scorer.set_broken(true);
     let calls = world.scorer.call_count();
@@ -100,7 +100,7 @@ fn a_model_that_fails_on_and_on_is_asked_seldom_and_ends_nothing() {
 #[test]
 fn a_flood_of_rows_that_the_model_refuses_does_not_put_it_to_rest() {
     let limits = Limits { model_failures_max: 3, ..Limits::default() };
-    let fallback = falls_back(vec![FallbackStep::Score(0.5)]);
+    let fallback = falls_back(vec![FallbackStep::End(FallbackEnd::Score(0.5))]);
     let mut world = Setup { limits, fallback, batch_rows: 8, ..Setup::default() }.build();
     for index in 0..64 {
         let mode = if index % 8 == 7 { Mode::Score } else { Mode::Refuse };
@@ -113,7 +113,7 @@ fn a_flood_of_rows_that_the_model_refuses_does_not_put_it_to_rest() {
 
 #[test]
 fn a_smaller_package_decides_what_it_can_and_the_next_step_the_rest() {
-    let mut world = world(vec![smaller(), FallbackStep::Score(0.5)]);
+    let mut world = world(vec![smaller(), FallbackStep::End(FallbackEnd::Score(0.5))]);
     world.scorer.set_broken(true);
     world.source.put(0, Payment::new("a", 0.125).encode());
     world.source.put(0, Payment::new("b", 0.25).mode(Mode::Fail).encode());
@@ -139,7 +139,7 @@ fn a_smaller_package_decides_what_it_can_and_the_next_step_the_rest() {
 #[test]
 fn what_the_fallback_is_not_for_goes_on_as_without_it() {
     let on = [FailureClass::Refused].into_iter().collect();
-    let fallback = FallbackSettings { on, then: vec![FallbackStep::Score(0.5)] };
+    let fallback = FallbackSettings { on, then: vec![FallbackStep::End(FallbackEnd::Score(0.5))] };
     let limits = Limits { model_failures_max: 4, ..Limits::default() };
     let mut world = Setup { fallback, limits, ..Setup::default() }.build();
     world.source.put(0, Payment::new("a", 0.5).mode(Mode::Refuse).encode());
@@ -157,7 +157,7 @@ fn a_letter_to_be_scored_later_is_the_records_one_outcome() {
     // The fake's records are of 1970.
     let expires_after = Duration::from_secs(100 * 366 * 86_400);
     let retry = RetrySettings { delay: Duration::from_secs(60), expires_after, ..RetrySettings::default() };
-    let fallback = falls_back(vec![FallbackStep::RetryLater]);
+    let fallback = falls_back(vec![FallbackStep::End(FallbackEnd::RetryLater)]);
     let mut world = Setup { fallback, retry, ..Setup::default() }.build();
     world.scorer.set_broken(true);
     world.put_payments(0, 3);
@@ -182,7 +182,7 @@ fn a_letter_to_be_scored_later_is_the_records_one_outcome() {
 #[test]
 fn a_record_whose_time_is_over_gets_no_letter_but_a_dead_one() {
     let retry = RetrySettings { expires_after: Duration::from_secs(30), ..RetrySettings::default() };
-    let fallback = falls_back(vec![FallbackStep::RetryLater]);
+    let fallback = falls_back(vec![FallbackStep::End(FallbackEnd::RetryLater)]);
     let mut world = Setup { fallback, retry, ..Setup::default() }.build();
     world.scorer.set_broken(true);
     world.put_payments(0, 1);
@@ -194,7 +194,7 @@ fn a_record_whose_time_is_over_gets_no_letter_but_a_dead_one() {
 #[test]
 fn a_pause_decides_nothing_until_the_model_answers_and_then_each_record_once() {
     let limits = Limits { pause_after: Duration::from_millis(50), ..Limits::default() };
-    let fallback = falls_back(vec![FallbackStep::Pause]);
+    let fallback = falls_back(vec![FallbackStep::End(FallbackEnd::Pause)]);
     let mut world = Setup { fallback, limits, ..Setup::default() }.build();
     world.put_payments(0, 4);
     world.cycle();
@@ -218,7 +218,7 @@ fn a_pause_decides_nothing_until_the_model_answers_and_then_each_record_once() {
 
 #[test]
 fn what_was_acknowledged_before_a_pause_is_committed_in_it() {
-    let mut world = world(vec![FallbackStep::Pause]);
+    let mut world = world(vec![FallbackStep::End(FallbackEnd::Pause)]);
     world.put_payments(0, 4);
     world.cycle();
     world.scorer.set_broken(true);
@@ -232,7 +232,7 @@ fn what_was_acknowledged_before_a_pause_is_committed_in_it() {
 
 #[test]
 fn a_partition_that_is_taken_away_in_a_pause_takes_its_records_along_and_the_others_go_on() {
-    let mut world = world(vec![FallbackStep::Pause]);
+    let mut world = world(vec![FallbackStep::End(FallbackEnd::Pause)]);
     world.source.put(0, Payment::new("poison", 0.5).mode(Mode::Fail).encode());
     world.put_payments(0, 3);
     world.cycles(20);
@@ -247,7 +247,7 @@ fn a_partition_that_is_taken_away_in_a_pause_takes_its_records_along_and_the_oth
 #[test]
 fn at_the_end_stop_the_process_ends_after_so_many_in_a_row() {
     let limits = Limits { model_failures_max: 5, ..Limits::default() };
-    let fallback = falls_back(vec![smaller(), FallbackStep::Stop]);
+    let fallback = falls_back(vec![smaller(), FallbackStep::End(FallbackEnd::Stop)]);
     let mut world = Setup { fallback, limits, ..Setup::default() }.build();
     world.scorer.set_broken(true);
     world.put_payments(0, 20);
@@ -297,7 +297,7 @@ fn late_records_are_shed_before_the_model_and_the_rows_of_the_others_keep_their_
 #[test]
 fn the_fallback_decides_late_records_where_it_is_for_them() {
     let on = [FailureClass::Late].into_iter().collect();
-    let fallback = FallbackSettings { on, then: vec![smaller(), FallbackStep::Timeouts] };
+    let fallback = FallbackSettings { on, then: vec![smaller(), FallbackStep::End(FallbackEnd::Timeouts)] };
     let mut world = Setup { deadline: sheds(), fallback, ..Setup::default() }.build();
     world.put_payments(0, 3);
     world.cycle();
@@ -307,7 +307,7 @@ fn the_fallback_decides_late_records_where_it_is_for_them() {
 
 #[test]
 fn promise_6_in_exactly_once_a_paused_batch_is_committed_whole_or_not_at_all() {
-    let fallback = falls_back(vec![FallbackStep::Pause]);
+    let fallback = falls_back(vec![FallbackStep::End(FallbackEnd::Pause)]);
     let mut world = Setup { fallback, ..Setup::default() }.build_exactly_once();
     world.sink.state().auto_ack = true;
     world.put_payments(0, 5);
@@ -358,7 +358,7 @@ fn a_model_that_does_not_answer_in_time_is_not_waited_for_and_is_asked_again_whe
 
 #[test]
 fn while_the_model_hangs_the_fallback_decides_at_once() {
-    let mut world = timed(vec![smaller(), FallbackStep::Score(0.5)]);
+    let mut world = timed(vec![smaller(), FallbackStep::End(FallbackEnd::Score(0.5))]);
     world.put_payments(0, 3);
     world.cycles(60);
     for _ in 0..100 {
@@ -372,7 +372,7 @@ fn while_the_model_hangs_the_fallback_decides_at_once() {
 
 #[test]
 fn a_paused_batch_that_timed_out_takes_the_late_answer_and_a_failed_one_is_sent_again() {
-    let mut world = timed(vec![FallbackStep::Pause]);
+    let mut world = timed(vec![FallbackStep::End(FallbackEnd::Pause)]);
     world.put_payments(0, 3);
     world.cycle();
     world.put_payments(0, 8);

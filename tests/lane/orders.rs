@@ -10,13 +10,13 @@ use crate::fakes::clock::ManualClock;
 use crate::fakes::sink::REFUSED;
 use crate::fakes::transactions::{ExactlyOnceWorld, assert_atomic};
 use crate::fakes::{FakeSink, FakeSource, Mode, Payment, Sent, Setup, World, cannot_be_read_on, payload};
+use crate::fallback::falls_back;
 use scorewire::doors::{Destination, SourceEvent, Why};
 use scorewire::lane::commit::{AtLeastOnce, Commit, ExactlyOnce};
 use scorewire::lane::{Asked, Mailbox};
-use scorewire::values::failure::FailureClass;
 use scorewire::values::order::{Answer, Ask, Moved, Order, Refusal};
 use scorewire::values::record::{Hope, Undelivered};
-use scorewire::values::settings::{FallbackSettings, FallbackStep};
+use scorewire::values::settings::{FallbackEnd, FallbackStep};
 
 const NEVER: Undelivered =
     Undelivered { hope: Hope::Never, code: 87, name: "INVALID_RECORD", text: "Broker: the record is invalid" };
@@ -375,7 +375,7 @@ fn a_partition_that_is_asked_back_meanwhile_leaves_behind_its_dead_letter() {
 /// A fallback that ends in `pause`: one record that the model never scores holds all of its lane.
 #[test]
 fn a_record_that_waits_for_its_model_is_passed_over_and_the_others_are_asked_for_again() {
-    let fallback = FallbackSettings { on: FailureClass::ALL.into_iter().collect(), then: vec![FallbackStep::Pause] };
+    let fallback = falls_back(vec![FallbackStep::End(FallbackEnd::Pause)]);
     let mut world = Setup { fallback, ..Setup::default() }.build();
     let operator = Operator::of(&mut world);
     world.put_payments(0, 2);

@@ -9,11 +9,11 @@ use crate::fakes::{Payment, Setup, World};
 use crate::fallback::falls_back;
 use scorewire::doors::Destination;
 use scorewire::values::record::Position;
-use scorewire::values::settings::{FallbackStep, HeaderStyle, RetrySettings};
+use scorewire::values::settings::{FallbackEnd, FallbackStep, HeaderStyle, RetrySettings};
 
 fn world() -> World {
     let retry = RetrySettings { delay: Duration::from_secs(60), attempts_max: 3, ..RetrySettings::default() };
-    let fallback = falls_back(vec![FallbackStep::RetryLater]);
+    let fallback = falls_back(vec![FallbackStep::End(FallbackEnd::RetryLater)]);
     Setup { is_retry: true, retry, fallback, ..Setup::default() }.build()
 }
 
@@ -88,7 +88,7 @@ fn a_letter_that_fails_again_is_written_anew_until_its_attempts_are_used_up() {
 
 #[test]
 fn its_attempts_count_on_in_whatever_style_dead_letters_have() {
-    let fallback = falls_back(vec![FallbackStep::RetryLater]);
+    let fallback = falls_back(vec![FallbackStep::End(FallbackEnd::RetryLater)]);
     let retry = RetrySettings { attempts_max: 3, ..RetrySettings::default() };
     let header_style = HeaderStyle::Connect;
     let mut world = Setup { is_retry: true, retry, fallback, header_style, ..Setup::default() }.build();

@@ -9,7 +9,7 @@ use crate::config::plan::Config;
 use crate::config::read::Reader;
 use crate::observe::stats::FALLBACK_STEPS_MAX;
 use crate::values::failure::{FailureClass, FailureClasses};
-use crate::values::settings::{FallbackStep, WhenLate};
+use crate::values::settings::{FallbackEnd, FallbackStep, WhenLate};
 
 const ON: &str = "fallback.on";
 const THEN: &str = "fallback.then";
@@ -122,12 +122,13 @@ fn step(reader: &Reader<'_>, word: &str) -> Option<FallbackStep> {
         }
         Some(("score", score)) => {
             let score: f64 = score.trim().parse().ok()?;
-            (0.0..=1.0).contains(&score).then_some(FallbackStep::Score(score))
+            (0.0..=1.0).contains(&score).then_some(FallbackStep::End(FallbackEnd::Score(score)))
         }
         Some(_) => None,
-        None => [FallbackStep::RetryLater, FallbackStep::Timeouts, FallbackStep::Pause, FallbackStep::Stop]
+        None => [FallbackEnd::RetryLater, FallbackEnd::Timeouts, FallbackEnd::Pause, FallbackEnd::Stop]
             .into_iter()
-            .find(|step| step.to_string() == word),
+            .find(|end| end.to_string() == word)
+            .map(FallbackStep::End),
     }
 }
 
@@ -135,7 +136,7 @@ fn step(reader: &Reader<'_>, word: &str) -> Option<FallbackStep> {
 fn shown(step: &FallbackStep) -> String {
     match step {
         FallbackStep::Package { dir, .. } => format!("package:{}", dir.display()),
-        other => other.to_string(),
+        FallbackStep::End(end) => end.to_string(),
     }
 }
 
@@ -151,12 +152,14 @@ pub(in crate::config) fn check(reader: &mut Reader<'_>, config: &Config) {
         _ => {}
     }
     if let Some((last, before)) = then.split_last() {
-        if !last.is_end() {
-            let fix =
-                "end with score:0.5, retry_later, timeouts, pause or stop: what becomes of records it gives no score";
-            reader.problem(THEN, format!("{last} is no end"), fix);
+        match last {
+            FallbackStep::Package { .. } => {
+                let fix = "end with score:0.5, retry_later, timeouts, pause or stop: what becomes of records it gives no score";
+                reader.problem(THEN, format!("{last} is no end"), fix);
+            }
+            FallbackStep::End(end) => check_end(reader, on, *end),
         }
-        if let Some(end) = before.iter().find(|step| step.is_end()) {
+        if let Some(end) = before.iter().find(|step| matches!(step, FallbackStep::End(_))) {
             reader.problem(
                 THEN,
                 format!("{end} is an end, and steps follow it"),
@@ -167,7 +170,6 @@ pub(in crate::config) fn check(reader: &mut Reader<'_>, config: &Config) {
             let what = format!("{} steps, and {FALLBACK_STEPS_MAX} are the most", then.len());
             reader.problem(THEN, what, "leave some out: each costs the records that reach it time");
         }
-        check_end(reader, on, last);
     }
     if on.has(FailureClass::Late) && config.deadline.is_none_or(|deadline| deadline.then != WhenLate::Shed) {
         let what = "\"late\" without deadline.then = \"shed\": late records go to the model all the same";
@@ -176,16 +178,16 @@ pub(in crate::config) fn check(reader: &mut Reader<'_>, config: &Config) {
 }
 
 /// An end that some failures cannot have.
-fn check_end(reader: &mut Reader<'_>, on: FailureClasses, end: &FallbackStep) {
+fn check_end(reader: &mut Reader<'_>, on: FailureClasses, end: FallbackEnd) {
     let (fits, why): (fn(FailureClass) -> bool, &str) = match end {
-        FallbackStep::Timeouts => (
+        FallbackEnd::Timeouts => (
             |class| matches!(class, FailureClass::TimedOut | FailureClass::Late),
             "topics.timeouts is for what came too late: what failed would be looked for among the dead letters",
         ),
-        FallbackStep::RetryLater => (|class| class != FailureClass::Refused, "what the model refuses it refuses again"),
-        FallbackStep::Pause => (FailureClass::may_heal, "it does not pass: the lane would stand still for good"),
-        FallbackStep::Stop => (|class| class != FailureClass::Late, "late records are no failure of the model"),
-        FallbackStep::Score(_) | FallbackStep::Package { .. } => return,
+        FallbackEnd::RetryLater => (|class| class != FailureClass::Refused, "what the model refuses it refuses again"),
+        FallbackEnd::Pause => (FailureClass::may_heal, "it does not pass: the lane would stand still for good"),
+        FallbackEnd::Stop => (|class| class != FailureClass::Late, "late records are no failure of the model"),
+        FallbackEnd::Score(_) => return,
     };
     let unfit: Vec<String> =
         on.iter().filter(|class| !fits(*class)).map(|class| format!("{:?}", class.name())).collect();

@@ -17,23 +17,13 @@ use crate::lane::score::{Batch, Decided, Verdict};
 use crate::observe::stats::FALLBACK_STEPS_MAX;
 use crate::values::failure::{FailureClass, FailureClasses};
 use crate::values::limits::{HOLD_ASKS_EVERY, nanoseconds};
-
-/// What becomes of a record that no package scores.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum End {
-    Score(f64),
-    RetryLater,
-    /// A dead letter. Those of time-outs and late records have a topic of their own.
-    Timeouts,
-    Pause,
-    Stop,
-}
+use crate::values::settings::FallbackEnd;
 
 /// The steps of a lane.
 pub struct Ladder<M> {
     on: FailureClasses,
     packages: Vec<Smaller<M>>,
-    end: End,
+    end: FallbackEnd,
     /// Records of the batch that have no decision yet: their places, and why the model gave no score.
     left: Vec<(usize, Reject)>,
     /// The lane stands still until then, and asks again.
@@ -52,7 +42,7 @@ pub(super) enum Climbed {
 
 impl<M: Scorer> Ladder<M> {
     /// `packages` stand before the `end`, [`FALLBACK_STEPS_MAX`] steps together.
-    pub fn new(on: FailureClasses, packages: Vec<Smaller<M>>, end: End) -> Ladder<M> {
+    pub fn new(on: FailureClasses, packages: Vec<Smaller<M>>, end: FallbackEnd) -> Ladder<M> {
         assert!(packages.len() < FALLBACK_STEPS_MAX, "the configuration is checked");
         Ladder { on, packages, end, left: Vec::new(), held_until_ns: None }
     }
@@ -104,7 +94,7 @@ impl<M: Scorer> Ladder<M> {
         let step = u8::try_from(self.packages.len() + 1).unwrap_or(u8::MAX);
         let mut climbed = Climbed::Leaves;
         match self.end {
-            End::Score(score) => {
+            FallbackEnd::Score(score) => {
                 for &(at, _) in &self.left {
                     let item = &mut batch.items[at];
                     let decided =
@@ -112,14 +102,14 @@ impl<M: Scorer> Ladder<M> {
                     item.verdict = Verdict::Decided(policy.with_review(decided, item, batch.rows.scored_us, id));
                 }
             }
-            End::RetryLater => self.left.iter().for_each(|&(at, reject)| {
+            FallbackEnd::RetryLater => self.left.iter().for_each(|&(at, reject)| {
                 batch.items[at].verdict = Verdict::Deferred(reject);
             }),
-            End::Timeouts => self.reject(batch),
-            End::Stop if stop.is_over(self.left.len()) => climbed = Climbed::Broken,
-            End::Stop => self.reject(batch),
-            End::Pause if self.left.is_empty() => {}
-            End::Pause => {
+            FallbackEnd::Timeouts => self.reject(batch),
+            FallbackEnd::Stop if stop.is_over(self.left.len()) => climbed = Climbed::Broken,
+            FallbackEnd::Stop => self.reject(batch),
+            FallbackEnd::Pause if self.left.is_empty() => {}
+            FallbackEnd::Pause => {
                 self.held_until_ns = Some(clock.now_ns() + nanoseconds(HOLD_ASKS_EVERY));
                 climbed = Climbed::Held;
             }
