@@ -160,7 +160,8 @@ pub fn execute(args: &LoadArgs) -> Result<u8, Fatal> {
     let mut oracle = oracle(args, &connection, package)?;
     let probe = probe.as_ref().map(|probe| probe as &dyn PipelineProbe);
     let oracle = oracle.as_mut().map(|oracle| oracle as &mut dyn Oracle);
-    let plan = LoadPlan { facts, ..plan(args, &connection.kafka, &connection.topics) };
+    let plan =
+        LoadPlan { facts, retry_later: connection.retry_later, ..plan(args, &connection.kafka, &connection.topics) };
     let mut summary = load::run_with(&plan, &Written::Outputs.texts(), probe, oracle, &stop)?;
     if summary.nobody_answered() {
         summary.advice.extend(advice(&connection));

@@ -68,10 +68,11 @@ impl Config {
         if !problems.is_empty() {
             return Err(ConfigError { problems, log_format: config.log.format });
         }
+        let retry_later = config.needs().retry_later;
         let package = Some(config.model.package).filter(|package| !package.as_os_str().is_empty());
         let (onnxruntime, admin_listen) = (config.model.onnxruntime, config.admin_listen);
         let Config { kafka, topics, log, delivery, .. } = config;
-        Ok(Connection { kafka, topics, log, package, onnxruntime, admin_listen, delivery })
+        Ok(Connection { kafka, topics, log, package, onnxruntime, admin_listen, delivery, retry_later })
     }
 }
 
@@ -98,6 +99,8 @@ pub struct Connection {
     pub admin_listen: Option<SocketAddr>,
     /// How that node would deliver.
     pub delivery: DeliveryMode,
+    /// Whether its fallback puts records off.
+    pub retry_later: bool,
 }
 
 /// A checked configuration, and what is worth telling about it.

@@ -119,11 +119,11 @@ fn is_wanted(key: &str, wanted: Reading) -> bool {
 }
 
 /// Whether [`Reading::Connection`] reads it: what says where Kafka is and how to log, the package whose records `load`
-/// makes, and what `load` tells of the node.
+/// makes, and what `load` tells of the node and reads of its outcomes.
 fn is_of_connection(key: &str) -> bool {
     let section = key.split_once('.').map_or("", |(section, _)| section);
     ["kafka", "topics", "admin", "log"].contains(&section)
-        || ["delivery", "model.package", "model.onnxruntime"].contains(&key)
+        || ["delivery", "model.package", "model.onnxruntime", "fallback.then"].contains(&key)
 }
 
 /// Every key with its value; `null` where nothing is set.

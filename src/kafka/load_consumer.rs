@@ -60,11 +60,44 @@ pub struct OutputRecord<'a> {
     pub value: Option<&'a [u8]>,
     /// The header that travels from the input, if it is there.
     pub marker: Option<&'a [u8]>,
-    /// The header that says why a record is a dead letter.
-    pub reason: Option<&'a [u8]>,
+    /// It takes the place of a letter that was scored again.
+    pub amends: bool,
+    /// What the headers of a dead letter say.
+    pub letter: LetterHeaders<'a>,
     /// When the broker appended it, by the broker's clock, where the topic keeps that (`LogAppendTime`); milliseconds
     /// since the epoch.
     pub appended_ms: Option<i64>,
+}
+
+/// Headers of a dead letter, in any of their styles. A letter that is scored again hands its own on: the last of each name is
+/// that of whoever wrote the record.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LetterHeaders<'a> {
+    pub reason: Option<&'a [u8]>,
+    pub node: Option<&'a [u8]>,
+    /// Where the record stands in the input, and the last offset where the letter is about several.
+    pub topic: Option<&'a [u8]>,
+    pub partition: Option<&'a [u8]>,
+    pub offset: Option<&'a [u8]>,
+    pub last_offset: Option<&'a [u8]>,
+    /// What it holds of its record.
+    pub payload: Option<&'a [u8]>,
+}
+
+impl<'a> LetterHeaders<'a> {
+    /// `name` without the style's prefix.
+    fn take(&mut self, name: &str, value: Option<&'a [u8]>) {
+        match name {
+            "reason" | CONNECT_REASON | STREAMS_REASON => self.reason = value,
+            "node" => self.node = value,
+            "topic" => self.topic = value,
+            "partition" => self.partition = value,
+            "offset" => self.offset = value,
+            "last_offset" => self.last_offset = value,
+            "payload" => self.payload = value,
+            _ => {}
+        }
+    }
 }
 
 /// The client's complaints go to the log; errors that matter come back from the calls.
@@ -92,8 +125,13 @@ pub struct LoadConsumer {
     user: Option<String>,
 }
 
-/// The end of a dead letter's reason header, whatever its style's prefix.
-const REASON_SUFFIX: &str = ".errors.reason";
+/// What a dead letter's headers have in common, whatever their style: the end of its prefix.
+const ERRORS: &str = ".errors.";
+/// How two of the styles call the reason.
+const CONNECT_REASON: &str = "exception.class.name";
+const STREAMS_REASON: &str = "exception";
+/// The header of outputs that take the place of a letter.
+const AMENDMENT: &str = "scorewire.amendment";
 
 impl LoadConsumer {
     /// Connects, and notes where all partitions of `topics` end now: there [`LoadConsumer::begin`] starts to read.
@@ -128,7 +166,7 @@ impl LoadConsumer {
         Ok(started)
     }
 
-    /// Reads one topic again from these offsets, one for each partition.
+    /// Reads some partitions of one topic again, each from an offset.
     ///
     /// # Errors
     /// Those of [`LoadConsumer::start`] and [`LoadConsumer::begin`].
@@ -136,13 +174,14 @@ impl LoadConsumer {
         bootstrap: &str,
         properties: &BTreeMap<String, String>,
         topic: &str,
-        offsets: &[i64],
+        places: &[(i32, i64)],
         marker: &'static str,
     ) -> Result<LoadConsumer, Fatal> {
         let mut reader = LoadConsumer::start(bootstrap, properties, &[topic], marker)?;
-        for (partition, offset) in (0..).zip(offsets) {
-            let set = reader.ends.set_partition_offset(topic, partition, Offset::Offset(*offset));
-            set.map_err(|error| unavailable(&format!("cannot read {topic}/{partition}"), &error))?;
+        reader.ends = TopicPartitionList::new();
+        for &(partition, offset) in places {
+            let added = reader.ends.add_partition_offset(topic, partition, Offset::Offset(offset));
+            added.map_err(|error| unavailable(&format!("cannot read {topic}/{partition}"), &error))?;
         }
         reader.begin()?;
         Ok(reader)
@@ -153,8 +192,20 @@ impl LoadConsumer {
     /// # Errors
     /// Those of [`LoadConsumer::start`].
     pub fn ends_of(&self, topic: &str) -> Result<Vec<i64>, Fatal> {
-        let ends = self.ends_now(&[(topic.to_owned(), self.partitions(topic)?)])?;
-        Ok(ends.elements().iter().filter_map(|end| end.offset().to_raw()).collect())
+        self.edge_of(topic, Offset::End)
+    }
+
+    /// The first offset that each partition of any topic keeps.
+    ///
+    /// # Errors
+    /// Those of [`LoadConsumer::start`].
+    pub fn starts_of(&self, topic: &str) -> Result<Vec<i64>, Fatal> {
+        self.edge_of(topic, Offset::Beginning)
+    }
+
+    fn edge_of(&self, topic: &str, edge: Offset) -> Result<Vec<i64>, Fatal> {
+        let found = self.offsets_now(&[(topic.to_owned(), self.partitions(topic)?)], edge)?;
+        Ok(found.elements().iter().filter_map(|place| place.offset().to_raw()).collect())
     }
 
     /// Records that any topic holds, as its offsets say: markers of transactions and what compaction took away count too.
@@ -273,13 +324,15 @@ impl LoadConsumer {
 
     fn show(&self, message: &BorrowedMessage<'_>, visit: &mut dyn FnMut(&OutputRecord<'_>)) {
         let Some(topic) = self.topics.iter().position(|topic| topic == message.topic()) else { return };
-        let (mut marker, mut reason) = (None, None);
+        let (mut marker, mut amends, mut letter) = (None, false, LetterHeaders::default());
         if let Some(headers) = message.headers() {
             for header in headers.iter() {
                 if header.key == self.marker {
                     marker = header.value;
-                } else if header.key.ends_with(REASON_SUFFIX) {
-                    reason = header.value;
+                } else if header.key == AMENDMENT {
+                    amends = true;
+                } else if let Some((_, name)) = header.key.split_once(ERRORS) {
+                    letter.take(name, header.value);
                 }
             }
         }
@@ -290,7 +343,8 @@ impl LoadConsumer {
             key: message.key(),
             value: message.payload(),
             marker,
-            reason,
+            amends,
+            letter,
             appended_ms: match message.timestamp() {
                 Timestamp::LogAppendTime(ms) => Some(ms),
                 Timestamp::NotAvailable | Timestamp::CreateTime(_) => None,

@@ -25,3 +25,14 @@ fn the_nodes_delivery_is_the_one_that_is_configured() {
     let problems = connection("delivery = \"at_most_once\"\n").expect_err("no such word").problems;
     assert_eq!(problems.iter().map(|problem| problem.key.as_str()).collect::<Vec<_>>(), ["delivery"]);
 }
+
+#[test]
+fn whether_its_fallback_puts_records_off_is_known() {
+    let then = |steps: &str| connection(&format!("[fallback]\non = [\"failed\"]\nthen = [{steps}]\n"));
+    assert!(!connection("").unwrap().retry_later);
+    assert!(!then("\"package:models/small\", \"score:0.5\"").unwrap().retry_later);
+    // The package is nobody's business here: it need not be on this machine.
+    assert!(then("\"package:models/small\", \"retry_later\"").unwrap().retry_later);
+    let problems = then("\"retry_soon\"").expect_err("no such step").problems;
+    assert_eq!(problems.iter().map(|problem| problem.key.as_str()).collect::<Vec<_>>(), ["fallback.then"]);
+}

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::common::job::package;
-use crate::common::{Job, Outcome, RealKafka, Running, STEP, Transactions, free_port, scorewire, wait_until};
+use crate::common::job::summary;
+use crate::common::{Job, Node, Outcome, RealKafka, Running, STEP, Transactions, free_port, scorewire, wait_until};
+use scorewire::error::exit;
 use scorewire::load::simulate::payloads::Framing;
 
 const PARTITIONS: i32 = 2;
@@ -162,6 +164,45 @@ fn a_letter_is_scored_again_once_at_least_once() {
 #[test]
 fn a_letter_is_scored_again_once_exactly_once() {
     put_off_and_scored_again("retry-eos", "exactly_once");
+}
+
+/// `load` reads back what a failing node and the job for letters write meanwhile: each letter is the record's one outcome, what
+/// the job makes of it is none, and a stream of which nothing is decided is no success.
+#[test]
+fn load_accounts_for_records_that_are_put_off_and_scored_again_meanwhile() {
+    let Some(kafka) = RealKafka::connect() else { return };
+    let job = Job::new(&kafka, "put-off", PARTITIONS);
+    let letters = format!("{}.retry", job.input);
+    kafka.create_topic(&letters, PARTITIONS, &[]);
+    let trouble = Trouble::new(&job, "fails");
+    let topic = format!("topics.retry_later={letters}");
+    let settings = ["fallback.on=failed", "fallback.then=retry_later", "retry_later.delay_ms=1", &topic];
+    let mut node = job.start_with(&settings, &[trouble.variable()]);
+    let set: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
+    let mut retry = scorewire();
+    let admin_port = free_port();
+    retry.arg("retry").arg("--config").arg(job.config()).args(&set);
+    retry.args(["--listen", &format!("127.0.0.1:{admin_port}")]);
+    let mut retry = Node { process: Running::spawn(&mut retry), admin_port };
+    node.wait_until_assigned(PARTITIONS as u64);
+    retry.wait_until_assigned(PARTITIONS as u64);
+    let args = ["--rate", "300", "--seconds", "2", "--warmup", "0", "--poison", "0.02"];
+    let finished = job.load(&[&args[..], &set].concat()).wait(STEP);
+    node.stop();
+    retry.stop();
+    let found = summary(&finished);
+    for count in ["lost", "duplicated", "out_of_order", "misplaced", "malformed", "unexpected", "foreign", "scored"] {
+        assert_eq!(found[count], 0, "{count}: {found:#}");
+    }
+    let count = |name: &str| found[name].as_u64().unwrap();
+    assert!(count("poison_sent") > 0, "{found:#}");
+    assert_eq!((count("sent"), count("dead_lettered")), (600, count("poison_sent")));
+    assert_eq!(count("put_off"), count("sent") - count("poison_sent"));
+    assert!((1..=count("put_off")).contains(&count("amended")), "{found:#}");
+    assert_eq!((count("amended_duplicated"), count("put_off_again")), (0, 0));
+    assert!(found["verdict"].as_str().unwrap().starts_with("EVERY RECORD WAS PUT OFF"), "{found:#}");
+    assert_eq!(finished.code(), Some(i32::from(exit::FAILED)), "{}", finished.stderr);
+    assert_eq!(kafka.read(&letters).len() as u64, count("put_off"));
 }
 
 #[test]

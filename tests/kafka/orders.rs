@@ -8,6 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::common::job::summary;
 use crate::common::process::Finished;
 use crate::common::{Job, Node, Outcome, ReadRecord, RealKafka, Running, STEP, TestRecord, Transactions};
 use crate::common::{scorewire, wait_until};
@@ -123,7 +124,7 @@ fn a_record_is_skipped(delivery: &str) {
     assert!(told.contains("take no dead letter") && told.contains("--without-letter"), "{told}");
     assert_eq!(scene.job.committed(), [(0, 20)], "nothing is moved");
     scene.mend();
-    let told = wait_for_skip(&scene);
+    let told = wait_until_done(&scene, "skip", 20);
     assert!(told.contains("offset 20") && told.contains("goes on at 21"), "{told}");
     assert!(scene.job.committed()[0].1 >= 21, "the group has it when the command ends");
     scene.wait_until_committed();
@@ -141,10 +142,10 @@ fn a_record_is_skipped(delivery: &str) {
 }
 
 /// The broker may know the topic's new setting a moment later.
-fn wait_for_skip(scene: &Scene) -> String {
+fn wait_until_done(scene: &Scene, command: &str, offset: i64) -> String {
     let mut told = String::new();
     wait_until("the topic takes it", STEP, || {
-        let finished = scene.ask("skip", 20, &[]);
+        let finished = scene.ask(command, offset, &[]);
         told = finished.stdout;
         finished.status.code() == Some(0)
     });
@@ -207,6 +208,36 @@ fn a_partition_is_moved_at_least_once() {
 #[test]
 fn a_partition_is_moved_exactly_once() {
     a_partition_is_moved("exactly_once");
+}
+
+/// `load` finds the records that one dead letter is about, which has none of their headers.
+#[test]
+fn load_accounts_for_records_that_are_passed_over() {
+    let Some(kafka) = RealKafka::connect() else { return };
+    let scene = Scene::new(&kafka, "passed-over", "exactly_once");
+    let mut node = scene.start();
+    node.wait_until_assigned(1);
+    let args = ["--rate", "1000", "--seconds", "0.5", "--warmup", "0", "--poison", "0.02", "--seed", "3"];
+    let mut load = scene.job.load(&args);
+    wait_until("a record stops the partition", STEP, || node.sum("partitions.failed") == 1);
+    // Markers of no transaction are in the input: a record, an offset.
+    wait_until("all is sent, and what came before it is committed", STEP, || {
+        scene.job.input_ends() == [(0, 500)] && scene.job.committed().iter().any(|(_, offset)| *offset > 0)
+    });
+    let stopped = scene.job.committed()[0].1;
+    scene.mend();
+    let told = wait_until_done(&scene, "seek", stopped + 10);
+    assert!(told.contains(&format!("offsets {stopped} to {}", stopped + 9)), "{told}");
+    let finished = load.wait(STEP);
+    node.stop();
+    let found = summary(&finished);
+    for count in ["lost", "duplicated", "out_of_order", "misplaced", "malformed", "unexpected", "foreign", "put_off"] {
+        assert_eq!(found[count], 0, "{count}: {found:#}");
+    }
+    assert_eq!(finished.code(), Some(0), "{}", finished.stderr);
+    let count = |name: &str| found[name].as_u64().unwrap();
+    assert_eq!((count("skipped"), count("scored") + count("dead_lettered")), (10, 490), "{found:#}");
+    assert!((1..count("poison_sent")).contains(&count("dead_lettered")), "the others came back: {found:#}");
 }
 
 #[test]

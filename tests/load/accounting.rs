@@ -14,7 +14,7 @@ use scorewire::values::fingerprint::Fingerprint;
 use scorewire::values::model::Provider;
 use scorewire::values::record::{Decision, Decoded, Position, SchemaKey, Scored, TransactionId};
 
-const LAYOUT: Layout = Layout { input: 2, destinations: [2, 2, 2] };
+const LAYOUT: Layout = Layout { input: 2, destinations: [2; 4] };
 
 /// Record `sequence`, scored; even ones are in partition 0, odd ones in partition 1.
 fn scored(sequence: u64) -> Outcome {
@@ -24,6 +24,7 @@ fn scored(sequence: u64) -> Outcome {
         fate: Fate::Scored { decision: 1, score: 0.25 },
         partition: i32::from(partition),
         key_hash: 5,
+        is_stub: false,
         claimed_partition: Some(i64::from(partition)),
         read_us: 3_000,
         stamps: None,
@@ -116,7 +117,7 @@ fn keys_and_partitions_must_be_kept() {
     other_partition.partition = 1;
     assert_eq!(tally(&[other_key, other_partition]).misplaced, 2);
     // Where counts differ, the partition may; the key may not.
-    let mut accounting = Accounting::new(Layout { input: 2, destinations: [3, 2, 2] }, 10);
+    let mut accounting = Accounting::new(Layout { input: 2, destinations: [3, 2, 2, 2] }, 10);
     accounting.count(&other_partition, &|_, _| true);
     assert_eq!(accounting.tally.misplaced, 0);
 }
@@ -164,6 +165,56 @@ fn reviews_are_extra_and_the_warm_up_counts_for_no_latency() {
     let tally = &accounting.tally;
     assert_eq!((tally.review, tally.review_duplicated, tally.scored, tally.duplicated), (2, 1, 1, 0));
     assert_eq!((tally.measured, accounting.interval.latency.us.len()), (0, 0));
+}
+
+fn with(sequence: u64, fate: Fate) -> Outcome {
+    Outcome { fate, claimed_partition: None, ..scored(sequence) }
+}
+
+#[test]
+fn a_letter_that_is_scored_again_later_is_its_record_s_one_outcome() {
+    let put_off = |sequence| with(sequence, Fate::PutOff);
+    let accounting = account(&[put_off(0), put_off(1), put_off(2)]);
+    let expected = Tally { put_off: 3, measured: 3, ..Tally::default() };
+    assert_eq!((&accounting.tally, accounting.accounted()), (&expected, 3));
+    assert_eq!((accounting.lost(3).0, accounting.interval.latency.us.len()), (0, 3));
+    // It keeps every promise that an output keeps.
+    assert_eq!(tally(&[put_off(0), put_off(0), scored(2), put_off(2)]).duplicated, 2);
+    assert_eq!(tally(&[put_off(4), put_off(2)]).out_of_order, 1);
+    assert_eq!(tally(&[put_off(4), scored(2), rejected(0, "")]).out_of_order, 0, "topics have no common order");
+    assert_eq!(tally(&[Outcome { key_hash: 6, ..put_off(0) }, Outcome { partition: 1, ..put_off(2) }]).misplaced, 2);
+    let mut poison = put_off(0);
+    poison.marker.poison = 1;
+    assert_eq!(tally(&[poison]).poison_scored, 1, "a model can fail only at what can be decoded");
+}
+
+#[test]
+fn what_takes_a_letter_s_place_is_no_second_outcome() {
+    let amended = |sequence| with(sequence, Fate::Amended);
+    let again = with(0, Fate::PutOffAgain);
+    // Late, in no order, under any key: nothing is promised of it. Before the letter is read, or behind it.
+    let elsewhere = Outcome { key_hash: 6, partition: 1, ..amended(0) };
+    let tally = tally(&[amended(4), with(0, Fate::PutOff), again, again, elsewhere, with(4, Fate::PutOff)]);
+    let expected = Tally { put_off: 2, put_off_again: 2, amended: 2, measured: 2, ..Tally::default() };
+    assert_eq!(tally, expected);
+    let accounting = account(&[amended(0), amended(2), amended(0), again]);
+    assert_eq!((accounting.tally.amended, accounting.tally.amended_duplicated), (3, 1));
+    assert_eq!((accounting.accounted(), accounting.lost(1)), (0, (1, vec![0])), "without its letter it is lost");
+}
+
+#[test]
+fn what_an_operator_passed_over_is_accounted_for_in_any_order_and_under_any_key() {
+    let skipped = |sequence| Outcome { is_stub: true, key_hash: 9, ..with(sequence, Fate::Skipped) };
+    let mut poison = skipped(2);
+    poison.marker.poison = 1;
+    // Looked up at the end: dead letters of later records were read before.
+    let accounting = account(&[rejected(6, "last byte missing"), skipped(0), poison, scored(4)]);
+    let tally = &accounting.tally;
+    let broken = [tally.duplicated, tally.out_of_order, tally.misplaced, tally.poison_scored, tally.wrong_reason];
+    assert_eq!((tally.skipped, tally.dead_lettered, tally.scored, broken), (2, 1, 1, [0; 5]));
+    assert_eq!(accounting.accounted(), 4);
+    assert_eq!(self::tally(&[scored(0), skipped(0)]).duplicated, 1, "it was answered, and passed over");
+    assert_eq!(self::tally(&[Outcome { partition: 1, ..skipped(0) }]).misplaced, 1);
 }
 
 #[test]

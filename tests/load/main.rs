@@ -9,6 +9,7 @@ mod packages;
 
 mod accounting;
 mod decode;
+mod fates;
 mod faults;
 mod from;
 mod kafka;

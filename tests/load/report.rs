@@ -37,6 +37,7 @@ fn outcome(due: i64, received: i64, scored: i64, read: i64) -> Outcome {
         fate: Fate::Scored { decision: 0, score: 0.5 },
         partition: 0,
         key_hash: 0,
+        is_stub: false,
         claimed_partition: None,
         read_us: ORIGIN_US + read,
         stamps: Some(Stamps { received_us: ORIGIN_US + received, scored_us: ORIGIN_US + scored }),
@@ -291,7 +292,7 @@ fn a_report_that_cannot_be_written_is_told_before_the_run() {
 fn the_live_view_tells_rates_the_last_second_and_errors() {
     let (series, _) = run(None);
     let mut view = View::new(true);
-    let live = Live { accounted: 900, decisions: [890, 8, 2], dead_lettered: 4, broken: 0 };
+    let live = Live { accounted: 900, decisions: [890, 8, 2], dead_lettered: 4, put_off: 0, broken: 0 };
     let text = view.text(0.5, 2.0, 1_000, &live, &series);
     let last = series.seconds.last().unwrap().latency_ms;
     for words in
@@ -312,11 +313,16 @@ fn the_live_view_tells_rates_the_last_second_and_errors() {
 fn where_nothing_is_drawn_a_line_says_the_same_and_a_silent_pipeline_is_asked_for_once() {
     let (series, _) = run(None);
     let mut view = View::new(true);
-    let live = Live { accounted: 900, decisions: [890, 8, 2], dead_lettered: 4, broken: 1 };
+    let live = Live { accounted: 900, decisions: [890, 8, 2], dead_lettered: 4, put_off: 0, broken: 1 };
     let line = view.line(0.5, 20.0, 1_000, &live, &series);
     let p99 = series.seconds.last().unwrap().latency_ms.p99;
     let rest = format!("in flight 100, p99 {p99:.2} ms, dead letters 4, errors 1");
     assert_eq!(line, format!("50 % after 20 s: sent 1,000 (50/s), read back 900 (45/s), {rest}"));
+    let putting_off = Live { put_off: 30, ..live.clone() };
+    let line = view.line(0.5, 20.5, 1_000, &putting_off, &series);
+    assert!(line.ends_with("dead letters 4, put off 30, errors 1"), "{line}");
+    let text = view.text(0.5, 20.5, 1_000, &putting_off, &series);
+    assert!(text.contains("dead letters 4  put off 30  errors 1"), "{text}");
     assert!(!view.says_no_answer(20.0, 1_000, &live), "somebody answered");
 
     let silent = Live::default();

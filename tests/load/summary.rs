@@ -122,6 +122,12 @@ fn a_table_fits_a_terminal_of_80_columns_and_24_rows_with_its_prompt_and_a_note(
     let table = full().table();
     assert!(table.lines().count() <= 21, "{} lines:\n{table}", table.lines().count());
     assert!(table.lines().all(|line| line.chars().count() <= 80 && !line.ends_with(' ')), "{table}");
+    // What is rare takes a row each: with the prompt, it fits.
+    let million = 1_234_567;
+    let rare =
+        Summary { put_off: million, put_off_again: million, amended: million, skipped: million, ..full() }.table();
+    assert!(rare.lines().count() <= 23, "{} lines:\n{rare}", rare.lines().count());
+    assert!(rare.lines().all(|line| line.chars().count() <= 80), "{rare}");
     assert!(table.contains("unexplained    0.0") && table.contains("batch wait 98765.4"), "{table}");
     // Acknowledged and read back, one way: a reader that was quicker than the acknowledgement makes no negative time.
     assert!(table.contains("emit       98765.4  to reader  98065.4"), "{table}");
@@ -171,6 +177,55 @@ fn an_input_that_does_not_fit_is_not_called_a_broken_promise() {
     assert_eq!(poison.exit_code(), exit::DONE, "{}", poison.verdict());
     let failed = Summary { timed_out: 4_000, ..dead("model_failed", 4_000) };
     assert!(failed.verdict().starts_with("PROMISES BROKEN"), "{}", failed.verdict());
+}
+
+#[test]
+fn records_that_are_put_off_or_skipped_have_lines_of_their_own_where_there_are_some() {
+    let table = sound().table();
+    assert!(!table.contains("put off") && !table.contains("skipped"), "{table}");
+    let summary = Summary { scored: 439_000, put_off: 550, skipped: 10, ..sound() };
+    assert_eq!((summary.exit_code(), summary.mark()), (exit::DONE, "OK"));
+    let table = summary.table();
+    for line in [
+        "  put off                550  letters, to be scored later\n",
+        "  skipped                 10  by an operator\n",
+    ] {
+        assert!(table.contains(line), "{line}{table}");
+    }
+    let retried = Summary { amended: 500, put_off_again: 70, amended_duplicated: 3, ..summary };
+    let table = retried.table();
+    assert!(table.contains("550  letters; 500 amended, 70 again\n"), "{table}");
+    assert!(table.contains("note: outcomes of letters that were doubled: 3"), "{table}");
+    let json: serde_json::Value = serde_json::from_str(&retried.json()).unwrap();
+    let figures = ["put_off", "put_off_again", "amended", "amended_duplicated", "skipped"].map(|name| &json[name]);
+    assert_eq!(figures, [550, 70, 500, 3, 10]);
+    let page = page(&retried, &Series::default());
+    assert!(page.contains("put off, to be scored later") && page.contains("skipped by an operator"), "{page}");
+}
+
+#[test]
+fn where_all_is_put_off_the_verdict_says_that_nothing_is_decided() {
+    let topics = Named(vec![("retry later".to_owned(), "payments-later".to_owned())]);
+    let summary = Summary {
+        sent: 2_000,
+        scored: 0,
+        poison_sent: 10,
+        dead_lettered: 10,
+        put_off: 1_990,
+        setup: Named(vec![("topics".to_owned(), topics)]),
+        ..sound()
+    };
+    let verdict = summary.verdict();
+    assert!(verdict.starts_with("EVERY RECORD WAS PUT OFF: the model scored none."), "{verdict}");
+    for words in ["of 2,000 records, 1,990 are letters in payments-later", "`scorewire retry`"] {
+        assert!(verdict.contains(words), "{words}: {verdict}");
+    }
+    assert_eq!((summary.exit_code(), summary.mark()), (exit::FAILED, "FAILED"));
+    // One score, and it is a run like others; one lost, and a promise is broken.
+    let scored = Summary { scored: 1, put_off: 1_989, ..summary.clone() };
+    assert_eq!(scored.exit_code(), exit::DONE, "{}", scored.verdict());
+    let lost = Summary { lost: 1, ..summary };
+    assert!(lost.verdict().starts_with("PROMISES BROKEN"), "{}", lost.verdict());
 }
 
 #[test]

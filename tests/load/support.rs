@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::fates;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{BorrowedMessage, Header, Headers, OwnedHeaders};
@@ -42,6 +43,10 @@ pub enum Misbehaviour {
     LosesKeys,
     /// Copies every value as it is, poison too.
     Copies,
+    /// Puts off what is sound, and goes on with the letters as `scorewire retry` does.
+    PutsOff,
+    /// Leaves some records to an operator, and writes stubs of poison.
+    PassesOver,
 }
 
 pub struct Cluster {
@@ -143,17 +148,33 @@ fn answer(producer: &BaseProducer, topics: &Topics, message: &BorrowedMessage<'_
     let marker = headers.iter().find(|header| header.key == MARKER).and_then(|header| header.value);
     let marker = Marker::from_bytes(marker.unwrap()).unwrap();
     let kind = KINDS.get(usize::from(marker.poison).wrapping_sub(1));
+    let sound = kind.is_none();
     let strange_key = misbehaviour == Misbehaviour::LosesKeys && marker.sequence.is_multiple_of(10);
     let key = if strange_key { Some(b"?".as_slice()) } else { message.key() };
-    let send = |topic: &str, headers: OwnedHeaders, value: Option<&[u8]>| {
+    let send_keyed = |topic: &str, headers: OwnedHeaders, key: Option<&[u8]>, value: Option<&[u8]>| {
         let mut record = BaseRecord::<[u8], [u8]>::to(topic).partition(message.partition()).headers(headers);
         record.key = key;
         record.payload = value;
         producer.send(record).map_err(|(error, _)| error).unwrap();
     };
+    let send = |topic: &str, headers: OwnedHeaders, value: Option<&[u8]>| send_keyed(topic, headers, key, value);
     match kind {
         _ if misbehaviour == Misbehaviour::Copies => {
             send(&topics[Destination::Outputs], headers.detach(), message.payload())
+        }
+        _ if misbehaviour == Misbehaviour::PutsOff && sound => {
+            for (to, headers) in fates::of_put_off(headers.detach(), marker.sequence) {
+                send(&topics[to], headers, message.payload());
+            }
+        }
+        _ if misbehaviour == Misbehaviour::PassesOver
+            && fates::is_left(message.partition(), message.offset(), sound) =>
+        {
+            for (headers, is_stub) in fates::of_left(message, kind.map(|kind| kind.reason)) {
+                let (key, value) =
+                    if is_stub { (Some(&b"where"[..]), Some(&b""[..])) } else { (key, message.payload()) };
+                send_keyed(&topics[Destination::DeadLetters], headers, key, value);
+            }
         }
         Some(kind) if misbehaviour != Misbehaviour::ScoresPoison => {
             let reason = Header { key: "__scorewire.errors.reason", value: Some(kind.reason) };

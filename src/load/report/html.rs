@@ -218,6 +218,13 @@ fn put_outcomes(summary: &Summary, out: &mut String) {
             records.push(named("scores checked with the package", summary.scores_checked));
         }
         records.push(named("dead letters", summary.dead_lettered));
+        let rare = [
+            ("put off, to be scored later", summary.put_off),
+            ("put off again", summary.put_off_again),
+            ("amended", summary.amended),
+            ("skipped by an operator", summary.skipped),
+        ];
+        records.extend(rare.into_iter().filter(|(_, n)| *n > 0).map(|(name, n)| named(name, n)));
         records.push(named("copies for human review", summary.review_samples));
     }
     put_group("Records", &records, "n", out);

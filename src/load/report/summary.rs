@@ -38,6 +38,15 @@ pub struct Summary {
     pub poison_sent: u64,
     pub dead_letters: Named<u64>,
     pub timed_out: u64,
+    /// Letters to be scored again later, each the one outcome of its record.
+    pub put_off: u64,
+    /// Letters of records that were put off before, as far as read back.
+    pub put_off_again: u64,
+    /// Outputs and dead letters that took a letter's place, as far as read back: `scorewire retry` may go on after the run.
+    pub amended: u64,
+    pub amended_duplicated: u64,
+    /// Records that an operator passed over: their one outcome is a dead letter `skipped`, together or alone.
+    pub skipped: u64,
     pub review_samples: u64,
     pub review_duplicated: u64,
     /// Outcomes under another key or in another partition than their record.
@@ -166,9 +175,15 @@ impl Summary {
         self.verified && kept && all
     }
 
-    /// Every promise was kept, the input fits, and the reports are there.
+    /// All sound records were put off: nobody broke a promise, and nothing is decided.
+    pub fn puts_all_off(&self) -> bool {
+        let all = self.put_off > 0 && self.put_off + self.poison_sent >= self.sent;
+        self.verified && self.kept_its_promises() && all
+    }
+
+    /// Every promise was kept, the input fits, something is decided, and the reports are there.
     pub fn is_good(&self) -> bool {
-        self.kept_its_promises() && !self.does_not_fit() && self.report_problems.is_empty()
+        self.kept_its_promises() && !self.does_not_fit() && !self.puts_all_off() && self.report_problems.is_empty()
     }
 
     pub fn exit_code(&self) -> u8 {
@@ -197,6 +212,9 @@ impl Summary {
         }
         if self.review_duplicated > 0 {
             warnings.push(format!("review copies that were doubled: {}", count(self.review_duplicated)));
+        }
+        if self.amended_duplicated > 0 {
+            warnings.push(format!("outcomes of letters that were doubled: {}", count(self.amended_duplicated)));
         }
         if self.interrupted {
             warnings.push("the run was stopped before its end".to_owned());

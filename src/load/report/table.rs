@@ -83,6 +83,12 @@ impl Summary {
             line(&format!("  {name}"), &count(*n), &format!("{share:>7}"));
         }
         line("dead letters", &count(self.dead_lettered), &self.reasons_detail());
+        if self.put_off + self.amended + self.put_off_again > 0 {
+            line("put off", &count(self.put_off), &self.put_off_detail());
+        }
+        if self.skipped > 0 {
+            line("skipped", &count(self.skipped), "by an operator");
+        }
         line("human review", &count(self.review_samples), "copies");
     }
 
@@ -95,6 +101,18 @@ impl Summary {
             parts.push(format!("{} poison on purpose", count(self.poison_sent)));
         }
         parts.join(", ")
+    }
+
+    /// What became of the letters, as far as it was read back: on one line.
+    fn put_off_detail(&self) -> String {
+        let became = [(self.amended, "amended"), (self.put_off_again, "again")];
+        let parts = became.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", count(n)));
+        let parts: Vec<String> = parts.collect();
+        if parts.is_empty() {
+            "letters, to be scored later".to_owned()
+        } else {
+            format!("letters; {}", parts.join(", "))
+        }
     }
 
     /// As many reasons as one line takes, the commonest first.

@@ -28,6 +28,9 @@ impl Summary {
         if self.does_not_fit() {
             return self.no_fit();
         }
+        if self.puts_all_off() {
+            return self.nothing_decided();
+        }
         if self.kept_its_promises() {
             let kept =
                 format!("Nothing lost, nothing doubled, nothing out of order: each of {sent} came back exactly once.");
@@ -71,6 +74,16 @@ impl Summary {
         };
         let sent = records(self.sent);
         format!("EVERY RECORD BECAME A DEAD LETTER: the input does not fit. Of {sent}: {}. {help}", reasons.join(", "))
+    }
+
+    fn nothing_decided(&self) -> String {
+        format!(
+            "EVERY RECORD WAS PUT OFF: the model scored none. Nothing lost, nothing doubled: of {}, {} are letters in {}. \
+             Their headers say why, and `scorewire retry` scores them again.",
+            records(self.sent),
+            count(self.put_off),
+            self.topic("retry later")
+        )
     }
 
     /// Reasons of the dead letters, the commonest first.

@@ -23,6 +23,8 @@ pub struct LoadPlan {
     pub producer_properties: BTreeMap<String, String>,
     pub consumer_properties: BTreeMap<String, String>,
     pub topics: Topics,
+    /// The pipeline may put records off: read the letters on the topic of those that are scored again later.
+    pub retry_later: bool,
     /// Records per second; positive.
     pub rate: f64,
     pub arrival: Arrival,
@@ -73,6 +75,7 @@ impl LoadPlan {
             producer_properties: BTreeMap::new(),
             consumer_properties: BTreeMap::new(),
             topics,
+            retry_later: false,
             rate: 1_000.0,
             arrival: Arrival::Constant,
             duration: Duration::from_secs(20),

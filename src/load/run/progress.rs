@@ -122,11 +122,12 @@ impl View {
         let latency =
             series.seconds.last().map_or(String::new(), |last| format!(", p99 {:.2} ms", last.latency_ms.p99));
         format!(
-            "{sent_text}, read back {} ({}/s), in flight {}{latency}, dead letters {}, errors {}",
+            "{sent_text}, read back {} ({}/s), in flight {}{latency}, dead letters {}{}, errors {}",
             count(live.accounted),
             rate(self.back_per_s),
             count(sent.saturating_sub(live.accounted)),
             count(live.dead_lettered),
+            put_off(", ", live),
             count(live.broken),
         )
     }
@@ -145,11 +146,12 @@ impl View {
         let [approve, review, decline] = live.decisions.map(count);
         format!(
             "{head}\n  read back  {:>12}  {:>9}/s   in flight {}\n  {last_second}\n  \
-             approve {approve}  review {review}  decline {decline}\n  dead letters {}  {}",
+             approve {approve}  review {review}  decline {decline}\n  dead letters {}{}  {}",
             count(live.accounted),
             rate(self.back_per_s),
             count(sent.saturating_sub(live.accounted)),
             count(live.dead_lettered),
+            put_off("  ", live),
             self.errors(live.broken),
         )
     }
@@ -158,6 +160,11 @@ impl View {
         let text = format!("errors {}", count(broken));
         if broken == 0 || self.plain { text } else { format!("\u{1b}[1;31m{text}\u{1b}[0m") }
     }
+}
+
+/// Behind the dead letters, where there are any.
+fn put_off(between: &str, live: &Live) -> String {
+    if live.put_off == 0 { String::new() } else { format!("{between}put off {}", count(live.put_off)) }
 }
 
 /// The last second's quantiles, and the 99th percentiles of the seconds before it as columns.

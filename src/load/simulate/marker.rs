@@ -7,7 +7,7 @@ pub const MARKER: &str = "scorewire-load";
 pub const MARKER_BYTES: usize = 32;
 
 /// Big endian, in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Marker {
     /// Tells this run's records from those of others in the same topics.
     pub run: u64,

@@ -3,7 +3,7 @@
 use crate::load::simulate::poison;
 use crate::load::verify::faults::{FaultKind, FirstFaults};
 use crate::load::verify::interval::Interval;
-use crate::load::verify::outcome::{DECISIONS, Fate, Outcome};
+use crate::load::verify::outcome::{DECISIONS, Fate, LANES, Outcome};
 
 /// One bit per sequence; grows in steps.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +38,10 @@ pub struct Tally {
     /// Dead letters, and those on the topic for time-outs.
     pub dead_lettered: u64,
     pub timed_out: u64,
+    /// Letters to be scored again later: the records' one outcome.
+    pub put_off: u64,
+    /// Records that an operator passed over.
+    pub skipped: u64,
     pub duplicated: u64,
     /// Outcomes that came after one of a later record of the same partition and topic. Keys are bound to partitions,
     /// so no key's records can be out of order without this noticing.
@@ -46,6 +50,7 @@ pub struct Tally {
     pub misplaced: u64,
     /// Scores that are no probability, outputs that cannot be read, outputs that name another source partition.
     pub malformed: u64,
+    /// Or put off, which only what can be scored is.
     pub poison_scored: u64,
     /// Poison whose dead letter carries another reason than the expected one.
     pub wrong_reason: u64,
@@ -53,6 +58,11 @@ pub struct Tally {
     pub sound_rejected: u64,
     pub review: u64,
     pub review_duplicated: u64,
+    /// Outputs and dead letters that take a letter's place. Each letter has one in the end.
+    pub amended: u64,
+    pub amended_duplicated: u64,
+    /// Letters of records that were put off before; a record may have several.
+    pub put_off_again: u64,
     /// Outcomes of the measured part.
     pub measured: u64,
     pub decisions: [u64; DECISIONS],
@@ -60,20 +70,21 @@ pub struct Tally {
     pub reasons: Vec<u64>,
 }
 
-/// How the topics are laid out: partitions of the input, and of outputs, dead letters and time-outs.
+/// How the topics are laid out: partitions of the input, and of those that outcomes are in; 0 where one is not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
     pub input: i32,
-    pub destinations: [i32; 3],
+    pub destinations: [i32; LANES],
 }
 
 pub struct Accounting {
     layout: Layout,
     seen: Seen,
     in_review: Seen,
+    amended: Seen,
     outcomes: u64,
     /// Highest sequence + 1 of each topic, partition out, partition in.
-    last: [Vec<u64>; 3],
+    last: [Vec<u64>; LANES],
     pub tally: Tally,
     /// Records that promises were broken to.
     pub firsts: FirstFaults,
@@ -91,6 +102,7 @@ impl Accounting {
             layout,
             seen: Seen::with_capacity(expected),
             in_review: Seen::with_capacity(expected),
+            amended: Seen::default(),
             outcomes: 0,
             last,
             tally: Tally::default(),
@@ -125,10 +137,8 @@ impl Accounting {
     /// Counts one outcome. `reason_is` says whether an index of the verifier's list is that reason.
     pub fn count(&mut self, outcome: &Outcome, reason_is: &dyn Fn(u8, &str) -> bool) {
         let marker = &outcome.marker;
-        if outcome.fate.is_review() {
-            self.tally.review += 1;
-            self.tally.review_duplicated += u64::from(self.in_review.set(marker.sequence));
-            return;
+        if outcome.fate.is_extra() {
+            return self.count_extra(outcome.fate, marker.sequence);
         }
         if self.seen.set(marker.sequence) {
             self.tally.duplicated += 1;
@@ -141,7 +151,22 @@ impl Accounting {
         if marker.measured != 0 {
             self.tally.measured += 1;
             self.interval.record(outcome);
-            self.last_measured_us = outcome.read_us;
+            self.last_measured_us = self.last_measured_us.max(outcome.read_us);
+        }
+    }
+
+    fn count_extra(&mut self, fate: Fate, sequence: u64) {
+        let tally = &mut self.tally;
+        match fate {
+            Fate::Review => {
+                tally.review += 1;
+                tally.review_duplicated += u64::from(self.in_review.set(sequence));
+            }
+            Fate::Amended => {
+                tally.amended += 1;
+                tally.amended_duplicated += u64::from(self.amended.set(sequence));
+            }
+            _ => tally.put_off_again += 1,
         }
     }
 
@@ -151,9 +176,12 @@ impl Accounting {
         let source = i32::from(marker.partition);
         let counts_match = self.layout.destinations[lane] == self.layout.input;
         let moved = counts_match && outcome.partition != source;
-        if moved || outcome.key_hash != marker.key_hash {
+        if moved || outcome.key_hash != marker.key_hash && !outcome.is_stub {
             self.tally.misplaced += 1;
             self.firsts.note(FaultKind::Misplaced, marker.sequence);
+        }
+        if outcome.is_stub {
+            return;
         }
         let slot = (outcome.partition * self.layout.input + source) as usize;
         if let Some(last) = self.last[lane].get_mut(slot) {
@@ -182,6 +210,12 @@ impl Accounting {
                 }
             }
             Fate::Unread => tally.scored += 1,
+            Fate::PutOff => {
+                tally.put_off += 1;
+                tally.poison_scored += u64::from(expected.is_some());
+            }
+            // Poison or not: nobody has looked at it.
+            Fate::Skipped => tally.skipped += 1,
             Fate::Unreadable => {
                 tally.scored += 1;
                 tally.malformed += 1;
@@ -203,7 +237,7 @@ impl Accounting {
                 tally.reasons[index] += 1;
             }
             // Counted before anything else.
-            Fate::Review => {}
+            Fate::Review | Fate::Amended | Fate::PutOffAgain => {}
         }
         if tally.malformed > malformed {
             self.firsts.note(FaultKind::Malformed, marker.sequence);

@@ -12,7 +12,7 @@ use crate::load::simulate::marker::{MARKER, Marker};
 /// Records named of each kind; the counts tell the rest.
 const NAMED_MAX: usize = 5;
 /// How long to wait for a record of the input before the rest counts as gone from it (retention, compaction).
-const INPUT_WAIT: Duration = Duration::from_secs(3);
+pub(super) const INPUT_WAIT: Duration = Duration::from_secs(3);
 
 /// How a promise was broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -104,7 +104,8 @@ pub fn locate(input: &Input<'_>, run: u64, firsts: &FirstFaults) -> Result<Vec<F
     let mut open = places.len();
     if open > 0 {
         let Input { bootstrap, properties, topic, start } = *input;
-        let mut consumer = LoadConsumer::read_from(bootstrap, properties, topic, start, MARKER)?;
+        let from: Vec<(i32, i64)> = (0..).zip(start.iter().copied()).collect();
+        let mut consumer = LoadConsumer::read_from(bootstrap, properties, topic, &from, MARKER)?;
         let mut more = true;
         while more && open > 0 {
             more = consumer.poll(INPUT_WAIT, &mut |record| {

@@ -110,8 +110,8 @@ fn altered(mut outcome: Outcome) -> Outcome {
 
 impl Tap for Injector {
     fn on_output(&mut self, outcome: Outcome, pass: &mut dyn FnMut(Outcome)) {
-        // Review copies are extra: a fault in one would prove nothing.
-        let action = if outcome.fate.is_review() { None } else { self.take(outcome.marker.sequence) };
+        // A fault in what is extra, as review copies are, would prove nothing.
+        let action = if outcome.fate.is_extra() { None } else { self.take(outcome.marker.sequence) };
         match action {
             Some(Action::Suppress) => {}
             Some(Action::Double) => {

@@ -8,4 +8,6 @@ pub mod interval;
 pub mod oracle;
 pub mod outcome;
 pub mod projection;
+mod reading;
+mod stubs;
 pub mod verifier;

@@ -5,6 +5,9 @@ use crate::load::simulate::marker::Marker;
 /// Decisions told apart: the symbols of the output schema, in its order.
 pub const DECISIONS: usize = 3;
 
+/// Topics of which each record has one outcome: outputs, dead letters, time-outs, and letters that are scored again later.
+pub const LANES: usize = 4;
+
 /// Which outcome a record had.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Fate {
@@ -14,8 +17,16 @@ pub enum Fate {
     DeadLettered { reason: u8 },
     /// On the topic for model failures and missed deadlines.
     TimedOut { reason: u8 },
+    /// A letter on the topic of those that are scored again later: the record has no decision yet.
+    PutOff,
+    /// A dead letter of what an operator passed over.
+    Skipped,
     /// A copy for people to look at, beside the record's outcome.
     Review,
+    /// An output or a dead letter that takes the place of a record's letter, beside the record's outcome.
+    Amended,
+    /// The next letter of a record that was put off and has failed again, beside the record's outcome.
+    PutOffAgain,
     /// On the outputs' topic, and not a record of the output schema.
     Unreadable,
     /// On the outputs' topic, and nobody looked at its value.
@@ -23,17 +34,19 @@ pub enum Fate {
 }
 
 impl Fate {
-    pub fn is_review(&self) -> bool {
-        matches!(self, Fate::Review)
+    /// Beside the record's one outcome.
+    pub fn is_extra(&self) -> bool {
+        matches!(self, Fate::Review | Fate::Amended | Fate::PutOffAgain)
     }
 
     /// Outcomes are ordered within a topic, not between topics.
     pub(super) fn lane(&self) -> usize {
         match self {
             Fate::Scored { .. } | Fate::Unreadable | Fate::Unread => 0,
-            Fate::DeadLettered { .. } => 1,
+            Fate::DeadLettered { .. } | Fate::Skipped => 1,
             Fate::TimedOut { .. } => 2,
-            Fate::Review => 3,
+            Fate::PutOff => 3,
+            Fate::Review | Fate::Amended | Fate::PutOffAgain => LANES,
         }
     }
 }
@@ -47,6 +60,8 @@ pub struct Outcome {
     pub partition: i32,
     /// The hash of the key it was read with; 0 without a key.
     pub key_hash: u32,
+    /// A dead letter of which only why and where is left: it has a key of its own, and is counted behind what came after it.
+    pub is_stub: bool,
     /// The source partition that the output record names, where it was decoded.
     pub claimed_partition: Option<i64>,
     /// Wall clock when it was read, microseconds since the epoch.
