@@ -53,13 +53,14 @@ const ROUNDS: usize = 15;
 const ROUND_RECORDS: usize = 40_000;
 
 /// In the order in which [`Setup`] holds them; the first is what the others are divided by.
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
     "bare ort",
     "decode+batch+score",
     "the same, own trees",
     "lane",
     "lane, own trees",
     "with fingerprints",
+    "with crash marks",
     "serde_avro_fast",
     "apache-avro",
 ];
@@ -105,6 +106,7 @@ struct Setup {
     lane: LaneWay,
     lane_own_trees: LaneWay,
     lane_fingerprints: LaneWay,
+    lane_marks: LaneWay,
     typed: Typed,
     generic: Generic,
 }
@@ -119,6 +121,8 @@ impl Setup {
         // Where there are no trees, both are the same.
         let (model, own_trees) = (prepared(Trees::OnnxRuntime), prepared(Trees::Auto));
         let plain = OutputSettings::default();
+        // The file of marks stays mapped when its folder is gone.
+        let state = tempfile::tempdir().unwrap();
         Setup {
             package: model.package.name.clone(),
             records,
@@ -128,6 +132,7 @@ impl Setup {
             lane: LaneWay::new(&model, records, plain),
             lane_own_trees: LaneWay::new(&own_trees, records, plain),
             lane_fingerprints: LaneWay::new(&own_trees, records, OutputSettings { fingerprint: true }),
+            lane_marks: LaneWay::new(&own_trees, records, plain).marked(state.path()),
             typed: Typed::new(&model, records),
             generic: Generic::new(&model, records),
         }
@@ -141,6 +146,7 @@ impl Setup {
             &mut self.lane,
             &mut self.lane_own_trees,
             &mut self.lane_fingerprints,
+            &mut self.lane_marks,
             &mut self.typed,
             &mut self.generic,
         ]
@@ -176,6 +182,7 @@ impl Setup {
         self.lane.assert_finished();
         self.lane_own_trees.assert_finished();
         self.lane_fingerprints.assert_finished();
+        self.lane_marks.assert_finished();
     }
 }
 

@@ -1,9 +1,12 @@
 //! The lane's way.
 
-use scorewire::lane::LanePackage;
+use std::path::Path;
+
 use scorewire::lane::clock::SystemClock;
+use scorewire::lane::{LanePackage, Marking};
 use scorewire::model::Model;
 use scorewire::node;
+use scorewire::state::{CrashBook, Job, StateDirectory};
 use scorewire::values::settings::OutputSettings;
 
 use super::memory::doors::Spread;
@@ -26,6 +29,16 @@ impl LaneWay {
         // The real clock: reading it is part of what the lane costs.
         let (spread, clock) = ((PARTITIONS, Spread::Runs), SystemClock::new());
         LaneWay { lane: MemoryLane::with_outputs(package, records, spread, clock, outputs) }
+    }
+
+    /// Marks what is in work in a file of this directory, as `node.state_directory` has it.
+    pub fn marked(mut self, directory: &Path) -> LaneWay {
+        let job = Job { group: "bench", topic: "bench", lanes: 1, crashes_max: 3 };
+        let book = StateDirectory::open(directory, "bench").and_then(|directory| CrashBook::open(directory, job));
+        let book = book.unwrap_or_else(|fatal| panic!("{fatal}"));
+        let door = Box::new(book.lane(0));
+        self.lane.mark(Marking { door, suspects: book.suspects(), crashes_max: job.crashes_max, turn: None });
+        self
     }
 
     pub fn assert_finished(&self) {

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use scorewire::doors::{Clock, Progress, Standalone};
 use scorewire::lane::commit::AtLeastOnce;
-use scorewire::lane::{InputSettings, Lane, LaneDoors, LanePackage, LaneSettings, OnFailure, OutcomeSettings, Types};
+use scorewire::lane::{
+    InputSettings, Lane, LaneDoors, LanePackage, LaneSettings, Marking, OnFailure, OutcomeSettings, Types,
+};
 use scorewire::model::Session;
 use scorewire::observe::stats::LaneStats;
 use scorewire::values::limits::Limits;
@@ -59,6 +61,11 @@ impl<C: Clock + Clone> MemoryLane<C> {
         };
         let lane = Lane::build(package, settings, doors);
         MemoryLane { lane, per_poll, outcomes, stats }
+    }
+
+    /// Marks what is in work from now on.
+    pub fn mark(&mut self, marking: Marking) {
+        self.lane.mark(marking);
     }
 
     /// Takes the next `rows` records.

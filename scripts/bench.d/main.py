@@ -14,6 +14,7 @@ import build
 import growth
 import machine
 import options
+import outage
 import page
 import replay
 import rounds
@@ -31,6 +32,8 @@ SUITE_DISK_BYTES = 5 * 2**30
 def main(arguments):
     if arguments[:1] == ["growth"]:
         return growth.main(arguments[1:])
+    if arguments[:1] == ["outage"]:
+        return outage.main(arguments[1:])
     if arguments[:1] == ["replay"]:
         return replay.main(arguments[1:])
     settings = options.parse(arguments)

@@ -62,6 +62,8 @@ pub struct OutputRecord<'a> {
     pub marker: Option<&'a [u8]>,
     /// It takes the place of a letter that was scored again.
     pub amends: bool,
+    /// A step of the fallback decided, and not the model.
+    pub by_fallback: bool,
     /// What the headers of a dead letter say.
     pub letter: LetterHeaders<'a>,
     /// When the broker appended it, by the broker's clock, where the topic keeps that (`LogAppendTime`); milliseconds
@@ -132,6 +134,8 @@ const CONNECT_REASON: &str = "exception.class.name";
 const STREAMS_REASON: &str = "exception";
 /// The header of outputs that take the place of a letter.
 const AMENDMENT: &str = "scorewire.amendment";
+/// The header of outputs that the fallback decided.
+const FALLBACK: &str = "scorewire.fallback";
 
 impl LoadConsumer {
     /// Connects, and notes where all partitions of `topics` end now: there [`LoadConsumer::begin`] starts to read.
@@ -324,13 +328,16 @@ impl LoadConsumer {
 
     fn show(&self, message: &BorrowedMessage<'_>, visit: &mut dyn FnMut(&OutputRecord<'_>)) {
         let Some(topic) = self.topics.iter().position(|topic| topic == message.topic()) else { return };
-        let (mut marker, mut amends, mut letter) = (None, false, LetterHeaders::default());
+        let (mut marker, mut letter) = (None, LetterHeaders::default());
+        let (mut amends, mut by_fallback) = (false, false);
         if let Some(headers) = message.headers() {
             for header in headers.iter() {
                 if header.key == self.marker {
                     marker = header.value;
                 } else if header.key == AMENDMENT {
                     amends = true;
+                } else if header.key == FALLBACK {
+                    by_fallback = true;
                 } else if let Some((_, name)) = header.key.split_once(ERRORS) {
                     letter.take(name, header.value);
                 }
@@ -344,6 +351,7 @@ impl LoadConsumer {
             value: message.payload(),
             marker,
             amends,
+            by_fallback,
             letter,
             appended_ms: match message.timestamp() {
                 Timestamp::LogAppendTime(ms) => Some(ms),

@@ -50,6 +50,16 @@ fn step_of(outcome: &Outcome) -> Option<String> {
     }
 }
 
+/// Its scores are not the package's, and not wrong.
+#[track_caller]
+fn loads_while_the_fallback_decides(job: &Job) {
+    let finished = job.load(&["--rate", "300", "--seconds", "1", "--warmup", "0"]).wait(STEP);
+    let found = summary(&finished);
+    assert_eq!(finished.code(), Some(i32::from(exit::DONE)), "{found:#}{}", finished.stderr);
+    let figures = ["sent", "scored", "fallback", "scores_checked"].map(|name| &found[name]);
+    assert_eq!(figures, [300, 300, 300, 0], "{found:#}");
+}
+
 fn falls_back_and_heals(purpose: &str, delivery: &str) {
     let Some(kafka) = RealKafka::connect() else { return };
     let job = Job::new(&kafka, purpose, PARTITIONS);
@@ -64,6 +74,7 @@ fn falls_back_and_heals(purpose: &str, delivery: &str) {
     let alarms = status["alarms"].to_string();
     assert!(alarms.contains("the fallback decides") && alarms.contains("card-fraud-mlp"), "{alarms}");
     assert!(node.sum("model_failures") > 0);
+    loads_while_the_fallback_decides(&job);
     trouble.is_over();
     // The model rests for a second at most.
     wait_until("the model decides again", STEP, || {

@@ -25,6 +25,7 @@ fn scored(sequence: u64) -> Outcome {
         partition: i32::from(partition),
         key_hash: 5,
         is_stub: false,
+        by_fallback: false,
         claimed_partition: Some(i64::from(partition)),
         read_us: 3_000,
         stamps: None,
@@ -51,6 +52,13 @@ fn account(outcomes: &[Outcome]) -> Accounting {
 
 fn tally(outcomes: &[Outcome]) -> Tally {
     account(outcomes).tally
+}
+
+#[test]
+fn what_the_fallback_decided_is_counted_among_the_scored() {
+    let outcomes = (0..10).map(|sequence| Outcome { by_fallback: sequence < 3, ..scored(sequence) });
+    let tally = tally(&outcomes.collect::<Vec<_>>());
+    assert_eq!((tally.scored, tally.fallback, tally.malformed), (10, 3, 0));
 }
 
 #[test]

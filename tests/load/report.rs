@@ -38,6 +38,7 @@ fn outcome(due: i64, received: i64, scored: i64, read: i64) -> Outcome {
         partition: 0,
         key_hash: 0,
         is_stub: false,
+        by_fallback: false,
         claimed_partition: None,
         read_us: ORIGIN_US + read,
         stamps: Some(Stamps { received_us: ORIGIN_US + received, scored_us: ORIGIN_US + scored }),

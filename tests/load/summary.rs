@@ -124,8 +124,15 @@ fn a_table_fits_a_terminal_of_80_columns_and_24_rows_with_its_prompt_and_a_note(
     assert!(table.lines().all(|line| line.chars().count() <= 80 && !line.ends_with(' ')), "{table}");
     // What is rare takes a row each: with the prompt, it fits.
     let million = 1_234_567;
-    let rare =
-        Summary { put_off: million, put_off_again: million, amended: million, skipped: million, ..full() }.table();
+    let rare = Summary {
+        put_off: million,
+        put_off_again: million,
+        amended: million,
+        skipped: million,
+        fallback: million,
+        ..full()
+    }
+    .table();
     assert!(rare.lines().count() <= 23, "{} lines:\n{rare}", rare.lines().count());
     assert!(rare.lines().all(|line| line.chars().count() <= 80), "{rare}");
     assert!(table.contains("unexplained    0.0") && table.contains("batch wait 98765.4"), "{table}");
@@ -183,10 +190,11 @@ fn an_input_that_does_not_fit_is_not_called_a_broken_promise() {
 fn records_that_are_put_off_or_skipped_have_lines_of_their_own_where_there_are_some() {
     let table = sound().table();
     assert!(!table.contains("put off") && !table.contains("skipped"), "{table}");
-    let summary = Summary { scored: 439_000, put_off: 550, skipped: 10, ..sound() };
+    let summary = Summary { scored: 439_000, fallback: 5_000, put_off: 550, skipped: 10, ..sound() };
     assert_eq!((summary.exit_code(), summary.mark()), (exit::DONE, "OK"));
     let table = summary.table();
     for line in [
+        "  scored             439,000  5,000 by the fallback\n",
         "  put off                550  letters, to be scored later\n",
         "  skipped                 10  by an operator\n",
     ] {
@@ -197,8 +205,9 @@ fn records_that_are_put_off_or_skipped_have_lines_of_their_own_where_there_are_s
     assert!(table.contains("550  letters; 500 amended, 70 again\n"), "{table}");
     assert!(table.contains("note: outcomes of letters that were doubled: 3"), "{table}");
     let json: serde_json::Value = serde_json::from_str(&retried.json()).unwrap();
-    let figures = ["put_off", "put_off_again", "amended", "amended_duplicated", "skipped"].map(|name| &json[name]);
-    assert_eq!(figures, [550, 70, 500, 3, 10]);
+    let figures =
+        ["fallback", "put_off", "put_off_again", "amended", "amended_duplicated", "skipped"].map(|name| &json[name]);
+    assert_eq!(figures, [5_000, 550, 70, 500, 3, 10]);
     let page = page(&retried, &Series::default());
     assert!(page.contains("put off, to be scored later") && page.contains("skipped by an operator"), "{page}");
 }

@@ -219,6 +219,7 @@ fn put_outcomes(summary: &Summary, out: &mut String) {
         }
         records.push(named("dead letters", summary.dead_lettered));
         let rare = [
+            ("scored by the fallback", summary.fallback),
             ("put off, to be scored later", summary.put_off),
             ("put off again", summary.put_off_again),
             ("amended", summary.amended),

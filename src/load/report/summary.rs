@@ -21,6 +21,8 @@ pub struct Summary {
     pub achieved_per_s: f64,
     pub sent: u64,
     pub scored: u64,
+    /// Of those: by a step of the fallback, and not by the model.
+    pub fallback: u64,
     pub dead_lettered: u64,
     pub lost: u64,
     pub duplicated: u64,

@@ -73,11 +73,7 @@ impl Summary {
         if !self.verified {
             return;
         }
-        let checked = match self.scores_checked {
-            0 => String::new(),
-            n => format!("{} of the scores checked with the package", count(n)),
-        };
-        line("scored", &count(self.scored), &checked);
+        line("scored", &count(self.scored), &self.scored_detail());
         for (name, n) in &self.decisions.0 {
             let share = if self.scored == 0 { String::new() } else { percent(*n as f64 / self.scored as f64) };
             line(&format!("  {name}"), &count(*n), &format!("{share:>7}"));
@@ -101,6 +97,15 @@ impl Summary {
             parts.push(format!("{} poison on purpose", count(self.poison_sent)));
         }
         parts.join(", ")
+    }
+
+    fn scored_detail(&self) -> String {
+        match (self.fallback, self.scores_checked) {
+            (0, 0) => String::new(),
+            (0, n) => format!("{} of the scores checked with the package", count(n)),
+            (fallback, 0) => format!("{} by the fallback", count(fallback)),
+            (fallback, n) => format!("{} by the fallback; {} others checked", count(fallback), count(n)),
+        }
     }
 
     /// What became of the letters, as far as it was read back: on one line.

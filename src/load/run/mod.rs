@@ -272,6 +272,7 @@ fn account(plan: &LoadPlan, start_us: i64, findings: &Findings, summary: Summary
         decisions: Named(DECISIONS.iter().map(|name| (*name).to_owned()).zip(tally.decisions).collect()),
         dead_letters: Named(findings.reasons.iter().cloned().zip(tally.reasons.iter().copied()).collect()),
         timed_out: tally.timed_out,
+        fallback: tally.fallback,
         put_off: tally.put_off,
         put_off_again: tally.put_off_again,
         amended: tally.amended,

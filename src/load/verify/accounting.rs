@@ -35,6 +35,8 @@ impl Seen {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     pub scored: u64,
+    /// Of those: a step of the fallback decided.
+    pub fallback: u64,
     /// Dead letters, and those on the topic for time-outs.
     pub dead_lettered: u64,
     pub timed_out: u64,
@@ -202,6 +204,7 @@ impl Accounting {
         match outcome.fate {
             Fate::Scored { decision, score } => {
                 tally.scored += 1;
+                tally.fallback += u64::from(outcome.by_fallback);
                 tally.poison_scored += u64::from(expected.is_some());
                 let claim_right = outcome.claimed_partition.is_none_or(|claim| claim == i64::from(marker.partition));
                 match tally.decisions.get_mut(usize::from(decision)) {

@@ -62,6 +62,8 @@ pub struct Outcome {
     pub key_hash: u32,
     /// A dead letter of which only why and where is left: it has a key of its own, and is counted behind what came after it.
     pub is_stub: bool,
+    /// Not the model's own: nobody computes this score again.
+    pub by_fallback: bool,
     /// The source partition that the output record names, where it was decoded.
     pub claimed_partition: Option<i64>,
     /// Wall clock when it was read, microseconds since the epoch.

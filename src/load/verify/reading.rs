@@ -48,6 +48,7 @@ impl Reading {
             partition: record.partition,
             key_hash: record.key.map_or(0, murmur2),
             is_stub: false,
+            by_fallback: record.by_fallback,
             claimed_partition: None,
             read_us,
             stamps: None,
@@ -127,8 +128,19 @@ mod tests {
         let topic = TOPICS.iter().position(|known| *known == topic).unwrap();
         let letter =
             LetterHeaders { node: Some(node.as_bytes()), reason: Some(reason.as_bytes()), ..LetterHeaders::default() };
-        let (key, value, marker, appended_ms) = (None, None, None, None);
-        let record = OutputRecord { topic, partition: 0, offset: 0, key, value, marker, amends, letter, appended_ms };
+        let (key, value, marker, appended_ms, by_fallback) = (None, None, None, None, false);
+        let record = OutputRecord {
+            topic,
+            partition: 0,
+            offset: 0,
+            key,
+            value,
+            marker,
+            amends,
+            by_fallback,
+            letter,
+            appended_ms,
+        };
         let marker = Marker::from_bytes(&[0; 32]).unwrap();
         Reading::new(TOPICS.to_vec(), None).unwrap().outcome(&record, marker, 0).fate
     }

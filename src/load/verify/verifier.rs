@@ -114,7 +114,9 @@ impl Books {
         let accounted = accounting.accounted();
         tap.on_output(outcome, &mut |outcome| {
             accounting.count(&outcome, &|index, name| reading.reason_is(index, name));
-            if let (Some(sampler), Fate::Scored { score, .. }) = (sampler.as_mut(), outcome.fate) {
+            if let (Some(sampler), Fate::Scored { score, .. }, false) =
+                (sampler.as_mut(), outcome.fate, outcome.by_fallback)
+            {
                 sampler.offer(outcome.marker.sequence, score);
             }
         });
