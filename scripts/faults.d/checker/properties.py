@@ -128,7 +128,7 @@ def out_of_order(view):
             mark.overtaken and mark.covers(*outcome.source, outcome.appended_ms) for mark in view.windows)
         if outcome.source[1] < last.get(lane, -1) and not overtaken:
             order.add(f"{outcome.kind} of {outcome.source} behind {last[lane]}")
-        last[lane] = max(last.get(lane, -1), sources[-1][1])
+        last[lane] = max(last.get(lane, -1), outcome.source[1])
     return [order, place]
 
 
