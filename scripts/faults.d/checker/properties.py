@@ -252,15 +252,17 @@ def reviews(view):
     lost = Finding("lost write (review)", "a review copy is missing")
     extra = Finding("unexpected write (review)", "a review copy that should not be, or says something else")
     below = (view.history.sample_per_million << 64) // 1_000_000
-    for source in view.by_source:
-        copies = view.copies(source)
+    for source, written in view.by_source.items():
+        # What was passed over may have a score from before, and that a copy.
+        is_passed_over = view.copies(source)[0].reason == SKIPPED
+        copies = [copy for copy in written if copy.reason != SKIPPED] or written
         # Each score has its copy, also where an operator went back.
         scored = sum(copy.kind == SCORE for copy in copies)
         for copy in (view.amendments.get(source) or copies)[:1]:
             due = copy.kind == SCORE and (copy.decision == "REVIEW" or sample_hash(copy.id.encode()) < below)
             have = view.reviews.get(source, [])
             record = view.records.get(source)
-            if due and not have and not (record and record.no_copy):
+            if due and not have and not is_passed_over and not (record and record.no_copy):
                 lost.add(str(source))
             early = record and record.refused and view.history.delivery == AT_LEAST_ONCE
             if have and not early and (not due or any((one.score, one.decision) != (copy.score, copy.decision) for one in have)):

@@ -122,14 +122,32 @@ class View:
         return copies[0].appended_ms if copies else NEVER
 
     def copies(self, source):
-        """The outcomes that count. At-least-once, a fault may undo an order that nobody heard the end of: its dead letter is in
-        the topic, its offset is not committed, and whoever comes next gives the record the outcome that it would have had."""
+        """The outcomes that count. At-least-once, a record may have another one than that it was passed over: from before the
+        partition stopped, sent and not committed; or from after a fault that undid an order nobody heard the end of, whose
+        dead letter is in the topic and whose offset is not committed."""
         copies = self.by_source[source]
         own = [copy for copy in copies if copy.reason != SKIPPED]
-        if self.history.delivery != AT_LEAST_ONCE or not own or len(own) == len(copies):
+        letters = [copy for copy in copies if copy.reason == SKIPPED]
+        if self.history.delivery != AT_LEAST_ONCE or not own or not letters:
             return copies
+        before = [copy for copy in own if copy.appended_ms < letters[-1].appended_ms]
+        after = [copy for copy in own if copy.appended_ms >= letters[-1].appended_ms]
         is_done = any(order.done for order in self.over if order.covers(*source))
-        return copies if is_done or not all(self.in_window(source, copy) for copy in own) else own
+        is_explained = all(self.was_open(source, copy) for copy in before) and all(self.in_window(source, copy) for copy in after)
+        if not is_explained or is_done and after:
+            return copies
+        return own if after else letters
+
+    def was_open(self, source, copy):
+        """Whether a fault found the record not committed, though this copy may be there: what comes next may be something else."""
+        partition, offset = source
+        return any(mark.committed.get(partition, 0) <= offset < mark.upper.get(partition, NEVER)
+                   and copy.appended_ms <= mark.end_ms for mark in self.windows)
+
+    def is_passed_over(self, source, copy, earlier):
+        """Whether that says that an operator passed the record over when faults had left it open. At-least-once."""
+        asked = any(order.covers(*source) and order.at_ms <= copy.appended_ms for order in self.over)
+        return copy.reason == SKIPPED and asked and all(self.was_open(source, one) for one in earlier)
 
     def in_window(self, source, copy):
         """Whether a fault explains that the record was done again."""
@@ -143,15 +161,17 @@ class View:
         return self.commit_times[source[0]].reached_ms(source[1], copy.received_ms) < copy.received_ms
 
     def doubled(self):
-        """Each order to go back explains one copy of each of its records; faults explain others."""
+        """Each order to go back explains one copy of each of its records; faults explain others. Exactly-once, nothing else is
+        explained, inside or outside."""
         doubled = Doubled()
         for source, copies in self.by_source.items():
             left = [order for order in self.back if order.covers(*source)]
-            for copy in copies[1:]:
+            for at, copy in enumerate(copies[1:], 1):
                 order = next((order for order in left if order.at_ms <= copy.appended_ms), None)
                 if order:
                     left.remove(order)
                     doubled.repeated.append(copy)
                 else:
-                    (doubled.inside if self.in_window(source, copy) else doubled.outside).append(copy)
+                    is_inside = self.in_window(source, copy) or self.is_passed_over(source, copy, copies[:at])
+                    (doubled.inside if is_inside else doubled.outside).append(copy)
         return doubled

@@ -119,6 +119,30 @@ class Passes(Finds):
         history.marks = []
         self.only(history, "contradiction", "duplicate")
 
+    def sent_before(self, delivery, at_ms=1_012, **mark):
+        """Records behind the one that stopped the partition had been scored by then, and were not committed."""
+        history = passed_over(delivery, 4, 6, over(4, 6, at_ms=1_020), appended_ms=1_028)
+        history.marks.append(crash(**({"begin_ms": 1_011, "committed": {0: 4}, "end_ms": 1_019} | mark)))
+        for offset in (5, 6):
+            old = next(one for one in clean().outcomes if one.source == (0, offset) and one.kind == SCORE)
+            history.outcomes.append(dataclasses.replace(old, appended_ms=at_ms))
+        history.outcomes.append(find(clean(), 5, REVIEW))
+        for offset in range(7, 10):
+            swap(history, find(history, offset), appended_ms=1_029)
+        history.counters = []
+        return history
+
+    def test_a_record_that_was_scored_before_its_partition_stopped(self):
+        history = self.sent_before(AT_LEAST_ONCE)
+        self.only(history)
+        # The copy of its score for review may not have come so far.
+        history.outcomes.remove(find(history, 5, REVIEW))
+        self.only(history)
+        self.assertEqual((3, 2), tuple(check(history)[1][name] for name in ("skipped", "doubled_inside")))
+        for history in (self.sent_before(EXACTLY_ONCE), self.sent_before(AT_LEAST_ONCE, committed={0: 7}),
+                        self.sent_before(AT_LEAST_ONCE, upper={0: 5}), self.sent_before(AT_LEAST_ONCE, at_ms=1_025)):
+            self.assertTrue({"contradiction", "duplicate"} <= {finding.name for finding in check(history)[0]})
+
     def test_an_order_that_a_fault_undid_for_poison(self):
         for done, names in ((False, ()), (True, ("inconsistent duplicate",))):
             history = self.undone(AT_LEAST_ONCE, done=done)
