@@ -220,6 +220,6 @@ def history(bootstrap, job, package, avro, seed):
     committed = [commit for commit in commits(bootstrap, job.group, job.topics["input"]) if commit.at_ms >= job.since_ms]
     return History(
         job.delivery, records, found, committed, job.ends, job.marks,
-        [] if job.since_ms else job.counters, job.orders, aborted, job.seen_live, visible, package.thresholds, package.sha256, job.sample_per_million,
-        job.keeps_partition, job.retried,
+        [] if job.since_ms else job.counters, job.orders, aborted, job.seen_live, visible, package.thresholds, package.sha256,
+        job.sample_per_million, job.keeps_partition, job.retried,
     )

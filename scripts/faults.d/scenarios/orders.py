@@ -4,7 +4,7 @@ import re
 import tempfile
 
 from checker import read
-from checker.history import BACK, OVER, Order
+from checker.history import BACK, OVER, SKIPPED, Order
 from waits import FaultError, now_ms, wait_for
 
 from .inputs import mend, refuse_until_all_stop
@@ -15,9 +15,10 @@ from .run import PARTITIONS, RATE, loaded, scenario
 OVER_SOME, BACK_OVER = (20, 60), (50, 200)
 # From the node's word that an order comes to the kill: it takes some hundredths of a second.
 SOON_S = 0.1
-HEARD, BEGUN = "an operator asks", "an operator moves the partition"
-# Exit code of an order that is refused: nothing is moved.
-REFUSED = 1
+HEARD, BEGUN, MOVED = "an operator asks", "an operator moves the partition", "goes on where an operator moved it"
+# Exit code of an order that is not done: nothing is moved, unless the answer leaves that open.
+NOT_DONE = 1
+OPEN = re.compile("is not moved within|dead letter may be written")
 
 
 class Asked:
@@ -40,7 +41,7 @@ class Asked:
         words, _ = self.process.communicate(timeout=self.job.suite.settle_s)
         code, order = self.process.returncode, self.order
         self.job.orders.remove(order)
-        if code != REFUSED:
+        if code != NOT_DONE or OPEN.search(words):
             back = re.search(r"goes back from (\d+) to", words)
             last = int(back[1]) - 1 if back else order.last
             self.order = Order(order.kind, order.partition, order.first, last, order.at_ms, done=code == 0)
@@ -115,14 +116,30 @@ def kill_with_the_letter_under_way(run, job, node, at):
     asked.answer()
 
 
-KILLS = (kill_behind_the_answer, kill_before_the_answer, kill_with_the_letter_under_way)
+def kill_behind_one_that_was_given_up(run, job, node, at):
+    """Its caller waits no longer than a frozen broker; asked again, it is not done again."""
+    run.cluster.freeze()
+    try:
+        code, words = Asked(job, node, "skip", over(2, at[2]), "--wait", "1").answer()
+    finally:
+        run.cluster.thaw()
+    if code == 0:
+        raise FaultError(f"an order was carried out without a broker: {words}")
+    wait_for("an order that was given up is not finished", run.suite.settle_s, lambda: node.lines_with(MOVED))
+    code, words = Asked(job, node, "skip", over(2, at[2])).answer()
+    if code == 0:
+        raise FaultError(f"an order was carried out twice: {words}")
+    node.kill()
 
 
-@scenario("skipped", 0, 3, 15)
+KILLS = (kill_behind_the_answer, kill_before_the_answer, kill_with_the_letter_under_way, kill_behind_one_that_was_given_up)
+
+
+@scenario("skipped", 0, 4, 20)
 def skipped(run):
-    """Each partition stops before its next poison, since no dead letter is taken; that is mended, an operator passes over a record or
-    a range of some of them, and kill -9 behind the answer, before it, or with the dead letter under way, in turn. Another node goes
-    on, and tries what nobody has passed over."""
+    """No dead letter is taken, each partition stops before its next poison; that is mended, an operator passes over a record or a
+    range of some partitions, and kill -9 behind the answer, before it, with the dead letter under way, or behind an order that
+    its caller gave up and asked again, in turn. Another node goes on, and tries what nobody has passed over."""
     with run.job(settings=with_state(run)) as job:
         loaded(job)
         for turn in range(run.rounds):
@@ -139,9 +156,11 @@ def skipped(run):
 
 def ended(run, job):
     run.end(job)
-    answered = sum(order.done for order in job.orders)
-    run.notes.append(f"{len(job.orders)} orders, {answered} of them answered; {run.figures['skipped']} records passed over, "
-                     f"{run.figures['repeated']} gone back over")
+    letters = [letter.source for letter in job.dead_letters_of(SKIPPED)]
+    done = [order for order in job.orders if order.done]
+    left = sum(any(order.covers(*source) for source in letters) for order in job.orders if order not in done)
+    run.notes.append(f"{len(job.orders)} orders, {len(done)} answered as done, {left} others left a dead letter; "
+                     f"{run.figures['skipped']} records passed over, {run.figures['repeated']} gone back over")
 
 
 def first_waiting(job, node):
@@ -156,8 +175,8 @@ def first_waiting(job, node):
 
 @scenario("skipped while paused", 0, 2, 10)
 def skipped_while_paused(run):
-    """The model fails and the lane stands still; an operator passes over the first record that waits, and kill -9 while it waits for
-    the others, or when the model is well and the order is answered, in turn. Another node goes on."""
+    """The model fails and the lane stands still; an operator passes over the first record that waits, and kill -9 while it waits
+    for the others, or when the model is well and the order is answered, in turn. Another node goes on."""
     with run.job(settings=("fallback.on=failed", "fallback.then=pause", *with_state(run))) as job:
         trouble = Trouble(job)
 

@@ -4,7 +4,8 @@ import dataclasses
 import struct
 import unittest
 
-from checker.history import AT_LEAST_ONCE, DEAD, EXACTLY_ONCE, LATER, REVIEW, SCORE, Commit, Counters, History, Mark, Outcome, Record
+from checker.history import (AT_LEAST_ONCE, DEAD, EXACTLY_ONCE, LATER, REVIEW, SCORE, Commit, Counters, History, Mark,
+                             Outcome, Record)
 from checker.properties import check
 
 MODEL = "cafe"
