@@ -69,10 +69,12 @@ def with_state(run):
 
 
 def stand_still(run, job):
-    """Each partition before its next poison. At-least-once, what had been sent with that is sent again."""
+    """Each partition before its next poison. Returns the mark of that: at-least-once, what was sent behind the poison by then is
+    sent again when its partition goes on."""
     mark = job.strike("dead letters refused", lambda: refuse_until_all_stop(run, job))
-    mark.end_ms, mark.upper = now_ms(), job.input_ends()
+    mark.upper = job.input_ends()
     mend(run, job)
+    return mark
 
 
 def stopped_at(node):
@@ -145,12 +147,12 @@ def skipped(run):
         for turn in range(run.rounds):
             job.wait_until_scored()
             run.moment()
-            stand_still(run, job)
-            node = job.nodes[-1]
+            stopped, node = stand_still(run, job), job.nodes[-1]
             at, kill = stopped_at(node), KILLS[turn % len(KILLS)]
             mark = job.strike("kill -9", lambda: kill(run, job, node, at), dead=True)
             job.start()
             run.recovered(job, mark)
+            stopped.end_ms = mark.end_ms
         ended(run, job)
 
 
