@@ -1,6 +1,7 @@
 """One scoring job of the suite: topics, nodes, input, the marks of its faults, and its verdict."""
 
 import json
+import threading
 import time
 import uuid
 from pathlib import Path
@@ -22,6 +23,30 @@ GAVE_UP = (69, 74)
 SAMPLE = 500
 
 
+class Watched(threading.Thread):
+    """A context: asks again and again, so that the answer just before a moment is known that nobody knew of before."""
+
+    def __init__(self, ask):
+        super().__init__(daemon=True)
+        self.ask, self.answers, self.ended = ask, [], threading.Event()
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_failure):
+        self.ended.set()
+        self.join()
+
+    def run(self):
+        while not self.ended.is_set():
+            answer = self.ask()
+            self.answers.append((now_ms(), answer))
+
+    def last_before(self, at_ms, otherwise):
+        return next((answer for was_ms, answer in reversed(self.answers) if was_ms <= at_ms), otherwise)
+
+
 class Job:
     """A context: whatever happens, its processes end with it."""
 
@@ -41,7 +66,7 @@ class Job:
         self.start_at, self.starts = "earliest", {}
         self.sample_per_million = sample_per_million
         self.settings = [f"review.sample_per_million={sample_per_million}", *settings]
-        self.nodes, self.marks, self.counters, self.ends, self.seen_live = [], [], [], {}, None
+        self.nodes, self.marks, self.counters, self.orders, self.ends, self.seen_live = [], [], [], [], {}, None
         configs = {topic: {} if key == "input" else OUTCOMES | (outcome_configs or {}).get(key, {})
                    for key, topic in self.topics.items()}
         cluster.create(configs, partitions)
@@ -155,12 +180,18 @@ class Job:
             return sum(self.committed().values()) >= before + more
         wait_for("nothing is scored", self.suite.settle_s, look)
 
-    def strike(self, kind, fault, may_double=True, dead=False, overtaken=False):
-        """Carries out `fault()` and marks it; `dead`: who could commit is gone afterwards. Its proof is 0 when nothing was
-        in flight: it showed nothing then."""
+    def strike(self, kind, fault, may_double=True, dead=False, overtaken=False, kills_last=False):
+        """Carries out `fault()` and marks it; `dead`: who could commit is gone afterwards; `kills_last`: it does something else
+        for a while, and then kills the newest node. Its proof is 0 when nothing was in flight: it showed nothing then."""
         # The ends last: whatever else is asked takes time in which all that was there then would be finished.
         begin_ms, committed, ends = now_ms(), self.surely_committed(), self.input_ends()
-        fault()
+        if kills_last:
+            doomed = self.nodes[-1]
+            with Watched(self.input_ends) as seen:
+                fault()
+            ends = seen.last_before(doomed.killed_ms, ends)
+        else:
+            fault()
         if dead:
             committed = self.last_words()
         return self.keep(Mark(kind, begin_ms, committed, ends, may_double=may_double, overtaken=overtaken))

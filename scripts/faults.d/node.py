@@ -26,20 +26,23 @@ class Node:
         `command`: what it does, with flags."""
         self.name, self.port, self.log_path = name, free_port(), Path(job.folder) / f"{name}.log"
         words = ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh"] if descriptors else []
-        words += [str(program), *command, "--bootstrap", job.node_bootstrap, "--group", job.group, "--start-at", job.start_at,
-                 "--package", str(job.package), "--listen", f"127.0.0.1:{self.port}", "--log-level", log_level]
+        self.program = str(program)
+        self.configuration = [
+            "--bootstrap", job.node_bootstrap, "--group", job.group, "--start-at", job.start_at, "--package", str(job.package),
+            "--listen", f"127.0.0.1:{self.port}", "--log-level", log_level]
         keys = [f"delivery={job.delivery}", f"kafka.node={name}",
                 f"kafka.consumer.properties.session.timeout.ms={SESSION_MS}",
                 *(f"topics.{key}={topic}" for key, topic in job.topics.items()), *job.settings, *settings]
         for key in keys:
-            words += ["--set", key]
+            self.configuration += ["--set", key]
+        words += [self.program, *command, *self.configuration]
         self.log = open(self.log_path, "wb")
         self.pipe, stderr = os.pipe() if unread else (None, self.log)
         self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=self.log, stderr=stderr,
                                         env=os.environ | (environment or {}))
         if unread:
             os.close(stderr)
-        self.peak_bytes, self.started_ms, self.ended_as_expected = 0, now_ms(), False
+        self.peak_bytes, self.started_ms, self.killed_ms, self.ended_as_expected = 0, now_ms(), None, False
 
     @property
     def pid(self):
@@ -47,6 +50,15 @@ class Node:
 
     def is_running(self):
         return self.process.poll() is None
+
+    def ask(self, *words):
+        """A command that speaks to it: as it runs, with what it says."""
+        return subprocess.Popen([self.program, *words, *self.configuration], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT, text=True)
+
+    def lines_with(self, words):
+        """Of its log."""
+        return sum(words in line for line in self.log_path.read_text(errors="replace").splitlines())
 
     def tail(self):
         self.log.flush()
@@ -105,6 +117,7 @@ class Node:
 
     def kill(self):
         self.note_memory()
+        self.killed_ms = now_ms()
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(STOP_S)
 

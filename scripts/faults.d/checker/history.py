@@ -7,6 +7,11 @@ AT_LEAST_ONCE, EXACTLY_ONCE = "at_least_once", "exactly_once"
 # Kinds of outcomes. A record has one of the first four; a review copy is extra, and so is a score that amends a letter.
 SCORE, DEAD, TIMEOUT, LATER, REVIEW = "score", "dead letter", "timeout", "letter", "review"
 
+# The reason of a dead letter that an operator's order made.
+SKIPPED = "skipped"
+# What an operator may ask of a partition.
+OVER, BACK = "pass over", "go back"
+
 
 @dataclass(frozen=True)
 class Record:
@@ -55,6 +60,8 @@ class Outcome:
     # A score that takes a letter's place: which attempt. Of a letter or dead letter: how often its record has failed.
     amends: int = 0
     attempt: int = 0
+    # Of a dead letter that says it stands for all offsets from its source's on: the last of them.
+    last: int | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,23 @@ class Mark:
 
 
 @dataclass(frozen=True)
+class Order:
+    """What an operator asked of a partition, by the suite's clock: to pass over offsets, or to go back over them, `first` and
+    `last` included."""
+
+    kind: str
+    partition: int
+    first: int
+    last: int
+    at_ms: int = 0
+    # Answered as carried out: the group has the new offset then.
+    done: bool = False
+
+    def covers(self, partition, offset):
+        return partition == self.partition and self.first <= offset <= self.last
+
+
+@dataclass(frozen=True)
 class Counters:
     """A node's own account of itself, taken while nothing moved."""
 
@@ -117,6 +141,7 @@ class History:
     ends: dict
     marks: list = field(default_factory=list)
     counters: list = field(default_factory=list)
+    orders: list = field(default_factory=list)
     # Offsets of input records whose transaction was aborted.
     aborted_inputs: set = field(default_factory=set)
     # (topic, partition, offset) that a read_committed reader saw while the run went on; None where nobody looked.

@@ -1,70 +1,15 @@
 """The properties of a consume-transform-produce job. Each is a function from a history to findings, and says in which
 delivery mode it holds. Findings are named with Jepsen's words where Jepsen has one."""
 
-import math
 import struct
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
 
-from .history import AT_LEAST_ONCE, DEAD, EXACTLY_ONCE, LATER, REVIEW, SCORE, TIMEOUT
+from .history import AT_LEAST_ONCE, DEAD, EXACTLY_ONCE, LATER, REVIEW, SCORE, SKIPPED, TIMEOUT
+from .orders import orders_not_kept, skipped_unasked
+from .view import NEVER, Finding, View
 
 BOTH = (AT_LEAST_ONCE, EXACTLY_ONCE)
-NEVER = math.inf
-EXAMPLES = 5
-
-
-@dataclass
-class Finding:
-    """`name` in Jepsen's words; `count` of what was found, and the first few of it."""
-
-    name: str
-    words: str
-    count: int = 0
-    examples: list = field(default_factory=list)
-
-    def add(self, example):
-        self.count += 1
-        if len(self.examples) < EXAMPLES:
-            self.examples.append(example)
-
-    def shown(self):
-        return {"name": self.name, "what": self.words, "count": self.count, "examples": self.examples}
-
-
-class View:
-    """A history with the look-ups that several properties need."""
-
-    def __init__(self, history):
-        self.history = history
-        self.by_source = defaultdict(list)
-        self.reviews = defaultdict(list)
-        # Scores that take a letter's place.
-        self.amendments = defaultdict(list)
-        for outcome in history.outcomes:
-            if outcome.aborted:
-                continue
-            if outcome.kind == REVIEW:
-                self.reviews[outcome.source].append(outcome)
-            elif outcome.amends:
-                self.amendments[outcome.source].append(outcome)
-            elif outcome.kind != LATER or outcome.attempt == 1:
-                # A later letter is the same record's, written by the job that scores them again.
-                self.by_source[outcome.source].append(outcome)
-        for copies in self.by_source.values():
-            copies.sort(key=lambda copy: (copy.appended_ms, copy.offset))
-        self.records = {(record.partition, record.offset): record for record in history.records}
-        self.by_partition = defaultdict(list)
-        for record in sorted(history.records, key=lambda record: record.offset):
-            self.by_partition[record.partition].append(record)
-        self.committed = {}
-        for commit in history.commits:
-            self.committed[commit.partition] = commit.offset
-        self.windows = [mark for mark in history.marks if mark.may_double]
-
-    def first_ms(self, record):
-        copies = self.by_source.get((record.partition, record.offset))
-        return copies[0].appended_ms if copies else NEVER
 
 
 def lost_below_committed(view):
@@ -116,73 +61,35 @@ def unfinished(view):
 
 
 def committed_goes_back(view):
-    """The committed offset of a partition never goes back."""
-    found, last = Finding("non-monotonic commit", "a committed offset went back"), {}
-    for commit in view.history.commits:
-        before = last.get(commit.partition, -1)
-        if commit.offset < before:
-            found.add(f"partition {commit.partition}: {before}, then {commit.offset} at {commit.at_ms}")
-        last[commit.partition] = commit.offset
+    """The committed offset of a partition never goes back, unless an operator asked for it."""
+    found = Finding("non-monotonic commit", "a committed offset went back")
+    for before, commit in view.went_back:
+        found.add(f"partition {commit.partition}: {before}, then {commit.offset} at {commit.at_ms}")
     return [found]
 
 
 def one_kind_of_outcome(view):
-    """A score or a dead letter, never both; poison is never scored, and nothing else is a dead letter."""
+    """A score or a dead letter, never both; poison is never scored, and nothing else is a dead letter but what was passed over."""
     both = Finding("contradiction", "has a score and a dead letter")
     wrong = Finding("dirty write", "poison that was scored, or a good record that was rejected")
-    for source, copies in view.by_source.items():
-        kinds = {copy.kind for copy in copies}
+    for source in view.by_source:
+        copies = view.copies(source)
+        kinds, is_skipped = {copy.kind for copy in copies}, any(copy.reason == SKIPPED for copy in copies)
         if len(kinds) > 1:
             both.add(f"{source}: {sorted(kinds)}")
         record = view.records.get(source)
-        if record and record.poison == bool(kinds & {SCORE, LATER}):
+        if record and record.poison == bool(kinds & {SCORE, LATER}) and not (is_skipped and kinds == {DEAD}):
             wrong.add(f"{source}: {sorted(kinds)}, {copies[0].reason}")
     return [both, wrong]
 
 
-def doubled(view):
-    """The later copies of each record: `(inside the uncommitted window, outside of it)`."""
-    inside, outside = [], []
-    for source, copies in view.by_source.items():
-        for copy in copies[1:]:
-            covered = any(mark.covers(*source, copy.appended_ms) for mark in view.windows)
-            (inside if covered and not was_committed(view, source, copy) else outside).append(copy)
-    return inside, outside
-
-
-def was_committed(view, source, copy):
-    """Whether the record was committed already when this copy's node received it: then no fault explains it, not even that
-    the node was stopped meanwhile and had it in its client."""
-    if not copy.received_ms:
-        return False
-    return view.commit_times.get(source[0], NO_COMMITS).reached_ms(source[1]) < copy.received_ms
-
-
-class CommitTimes:
-    """When a partition's committed offset first passed an offset."""
-
-    def __init__(self):
-        self.offsets, self.times = [], []
-
-    def add(self, commit):
-        if not self.offsets or commit.offset > self.offsets[-1]:
-            self.offsets.append(commit.offset)
-            self.times.append(commit.at_ms)
-
-    def reached_ms(self, offset):
-        index = bisect_left(self.offsets, offset + 1)
-        return self.times[index] if index < len(self.times) else NEVER
-
-
-NO_COMMITS = CommitTimes()
-
-
 def doubled_outside(view):
-    """At-least-once: copies lie inside the uncommitted window of a fault. Exactly-once: there are none."""
-    found = Finding("duplicate", "scored again though no fault explains it")
-    inside, outside = doubled(view)
+    """At-least-once: copies lie inside the uncommitted window of a fault. Exactly-once: there are none. In both an operator may
+    have gone back over them."""
+    found = Finding("duplicate", "scored again though no fault and no order explains it")
+    doubled = view.doubled()
     exactly_once = view.history.delivery == EXACTLY_ONCE
-    for copy in outside + (inside if exactly_once else []):
+    for copy in doubled.outside + (doubled.inside if exactly_once else []):
         found.add(f"{copy.source} again by {copy.node or copy.kind} at {copy.appended_ms}")
     return [found]
 
@@ -190,11 +97,11 @@ def doubled_outside(view):
 def copies_differ(view):
     """Copies of one outcome are equal in key, source position, score bits, decision and model."""
     found = Finding("inconsistent duplicate", "two copies of an outcome say different things")
-    for group in (view.by_source, view.reviews):
-        for source, copies in group.items():
-            said = {(copy.kind, copy.key, copy.score, copy.decision, copy.model, copy.reason) for copy in copies if not copy.step}
-            if len(said) > 1 and len({copy.kind for copy in copies}) == 1:
-                found.add(str(source))
+    outcomes = [(source, view.copies(source)) for source in view.by_source]
+    for source, copies in [*outcomes, *view.reviews.items()]:
+        said = {(copy.kind, copy.key, copy.score, copy.decision, copy.model, copy.reason) for copy in copies if not copy.step}
+        if len(said) > 1 and len({copy.kind for copy in copies}) == 1:
+            found.add(str(source))
     return [found]
 
 
@@ -207,11 +114,14 @@ def out_of_order(view):
     for outcome in sorted(view.history.outcomes, key=lambda outcome: (outcome.kind, outcome.partition, outcome.offset)):
         if outcome.kind == REVIEW or outcome.aborted or is_again(outcome):
             continue
+        sources = view.sources(outcome)
+        if not sources:
+            continue
         record = view.records.get(outcome.source)
         moved = view.history.keeps_partition and outcome.partition != outcome.source[0]
         if record and (moved or outcome.key != record.key and not outcome.stub):
             place.add(f"{outcome.kind} of {outcome.source}")
-        if view.by_source[outcome.source][0] is not outcome:
+        if view.by_source[sources[0]][0] is not outcome:
             continue
         lane = (outcome.kind, outcome.source[0], outcome.partition)
         overtaken = view.history.delivery == AT_LEAST_ONCE and any(
@@ -260,6 +170,10 @@ def unexpected(view):
                 aborted.add(str(source))
             elif source not in view.records:
                 phantom.add(str(source))
+    for letter in (outcome for outcome in view.history.outcomes if outcome.last is not None and not outcome.aborted):
+        # Some of its offsets may be no records, and all of them are in the input.
+        if not letter.source[1] <= letter.last < view.history.ends.get(letter.source[0], 0):
+            phantom.add(f"{letter.source} up to {letter.last}")
     return [phantom, aborted]
 
 
@@ -338,17 +252,22 @@ def reviews(view):
     lost = Finding("lost write (review)", "a review copy is missing")
     extra = Finding("unexpected write (review)", "a review copy that should not be, or says something else")
     below = (view.history.sample_per_million << 64) // 1_000_000
-    for source, copies in view.by_source.items():
+    for source, written in view.by_source.items():
+        # What was passed over may have a score from before, and that a copy.
+        is_passed_over = view.copies(source)[0].reason == SKIPPED
+        copies = [copy for copy in written if copy.reason != SKIPPED] or written
+        # Each score has its copy, also where an operator went back.
+        scored = sum(copy.kind == SCORE for copy in copies)
         for copy in (view.amendments.get(source) or copies)[:1]:
             due = copy.kind == SCORE and (copy.decision == "REVIEW" or sample_hash(copy.id.encode()) < below)
             have = view.reviews.get(source, [])
             record = view.records.get(source)
-            if due and not have and not (record and record.no_copy):
+            if due and not have and not is_passed_over and not (record and record.no_copy):
                 lost.add(str(source))
             early = record and record.refused and view.history.delivery == AT_LEAST_ONCE
             if have and not early and (not due or any((one.score, one.decision) != (copy.score, copy.decision) for one in have)):
                 extra.add(str(source))
-            if view.history.delivery == EXACTLY_ONCE and len(have) > 1:
+            if view.history.delivery == EXACTLY_ONCE and len(have) > max(1, scored):
                 extra.add(f"{source}: {len(have)} review copies")
     orphans = set(view.reviews) - set(view.by_source)
     for source in sorted(orphans):
@@ -377,6 +296,8 @@ PROPERTIES = [
     (committed_goes_back, BOTH),
     (one_kind_of_outcome, BOTH),
     (doubled_outside, BOTH),
+    (skipped_unasked, BOTH),
+    (orders_not_kept, BOTH),
     (copies_differ, BOTH),
     (out_of_order, BOTH),
     (fenced, BOTH),
@@ -390,19 +311,11 @@ PROPERTIES = [
 ]
 
 
-def view_of(history):
-    view = View(history)
-    view.commit_times = defaultdict(CommitTimes)
-    for commit in history.commits:
-        view.commit_times[commit.partition].add(commit)
-    return view
-
-
 def check(history):
     """All findings that are not empty, and the figures of the table."""
-    view = view_of(history)
+    view = View(history)
     findings = [finding for function, modes in PROPERTIES if history.delivery in modes for finding in function(view)]
-    inside, outside = doubled(view)
+    doubled = view.doubled()
     count = Counter()
     for finding in findings:
         count[finding.name] += finding.count
@@ -410,12 +323,14 @@ def check(history):
         "records": len(view.records),
         "scored": sum(1 for copies in view.by_source.values() if copies[0].kind == SCORE),
         "rejected": sum(1 for copies in view.by_source.values() if copies[0].kind in (DEAD, TIMEOUT)),
+        "skipped": sum(1 for source in view.by_source if view.copies(source)[0].reason == SKIPPED),
         "fallback": sum(1 for copies in view.by_source.values() if copies[0].step),
         "letters": sum(1 for copies in view.by_source.values() if copies[0].kind == LATER),
         "amended": len(view.amendments),
         "lost": count["lost write"],
-        "doubled_inside": len(inside),
-        "doubled_outside": len(outside),
+        "doubled_inside": len(doubled.inside),
+        "doubled_outside": len(doubled.outside),
+        "repeated": len(doubled.repeated),
         "out_of_order": count["non-monotonic order"],
         "wrong_score": count["wrong score"],
         "checked_scores": sum(1 for record in history.records if record.reference is not None),

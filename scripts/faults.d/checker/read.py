@@ -111,10 +111,11 @@ def rejected(message, kind, aborted):
     """A dead letter names its source in headers, the last of each name being the product's own."""
     headers = {name: value for name, value in message.headers() or [] if name.startswith(ERRORS)}
     text = {name.removeprefix(ERRORS): value.decode() for name, value in headers.items()}
+    last = int(text["last_offset"]) if "last_offset" in text else None
     return Outcome(kind, message.partition(), message.offset(), (int(text["partition"]), int(text["offset"])),
                    appended_ms(message), message.key(), text["node"], lane=int(text["lane"]),
                    epoch=int(text["epoch"]), reason=text["reason"], aborted=aborted, stub=message.value() == b"",
-                   attempt=int(text["attempt"]))
+                   attempt=int(text["attempt"]), last=last)
 
 
 def outcomes(bootstrap, topics, avro):
@@ -208,8 +209,8 @@ class LiveReader(threading.Thread):
 
 
 def history(bootstrap, job, package, avro, seed):
-    """Everything of a job. `job` has sample, since_ms, starts, group, topics, delivery, ends, marks, counters, seen_live and
-    partitions."""
+    """Everything of a job. `job` has sample, since_ms, starts, group, topics, delivery, ends, marks, counters, orders, seen_live
+    and partitions."""
     records, aborted = inputs(bootstrap, job.topics["input"], package, job.sample, seed)
     # Before the group's start nothing is asked of it, and an outcome is one too many.
     records = [record for record in records if record.offset >= job.starts.get(record.partition, 0)]
@@ -219,6 +220,6 @@ def history(bootstrap, job, package, avro, seed):
     committed = [commit for commit in commits(bootstrap, job.group, job.topics["input"]) if commit.at_ms >= job.since_ms]
     return History(
         job.delivery, records, found, committed, job.ends, job.marks,
-        [] if job.since_ms else job.counters, aborted, job.seen_live, visible, package.thresholds, package.sha256, job.sample_per_million,
-        job.keeps_partition, job.retried,
+        [] if job.since_ms else job.counters, job.orders, aborted, job.seen_live, visible, package.thresholds, package.sha256,
+        job.sample_per_million, job.keeps_partition, job.retried,
     )

@@ -204,6 +204,16 @@ def refuse(run, job, largest=120):
     run.cluster.set_topic(job.topics["dead_letters"], "max.message.bytes", str(largest))
 
 
+def mend(run, job):
+    refuse(run, job, 1_048_588)
+
+
+def refuse_until_all_stop(run, job):
+    """Each partition stops before its next poison."""
+    refuse(run, job)
+    wait_for("a partition still flows", run.suite.settle_s, lambda: job.nodes[-1].total("partitions", "failed") == PARTITIONS)
+
+
 @scenario("dead letters refused", 0, 1, 5)
 def dead_letters_refused(run):
     """The dead-letter topic takes not even stubs any more: each partition stops with an alarm before the next poison, all that
@@ -212,16 +222,13 @@ def dead_letters_refused(run):
         loaded(job)
         for _ in range(run.rounds):
             def refused():
-                refuse(run, job)
-                node = job.nodes[-1]
-                wait_for("a partition still flows", run.suite.settle_s,
-                         lambda: node.total("partitions", "failed") == PARTITIONS)
-                node.stop()
+                refuse_until_all_stop(run, job)
+                job.nodes[-1].stop()
 
-            def mend():
-                refuse(run, job, 1_048_588)
+            def go_on():
+                mend(run, job)
                 job.start()
-            run.strike(job, "dead letters refused", refused, mend=mend)
+            run.strike(job, "dead letters refused", refused, mend=go_on)
         run.end(job)
 
 
