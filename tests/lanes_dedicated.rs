@@ -37,6 +37,8 @@ mod model_failure;
 mod offsets;
 #[path = "lane/orders.rs"]
 mod orders;
+#[path = "lane/orders_paused.rs"]
+mod orders_paused;
 #[path = "lane/property.rs"]
 mod property;
 #[path = "lane/rebalance.rs"]

@@ -12,7 +12,7 @@ use crate::observe::log;
 use crate::values::secret::MASK;
 
 /// The log of a command that reports: its own progress, and what ends it. Warnings of the package are printed apart.
-const QUIET: &str = "error,scorewire::piece=info,scorewire::prove=info";
+const QUIET: &str = "error,scorewire::piece=info,scorewire::prove=info,scorewire::redrive=warn";
 
 /// Starts the log, as the configuration says where it says another level than the usual one.
 ///

@@ -21,7 +21,7 @@ Beside a node on the same machine it needs its own address for /metrics:
 
 #[derive(Args, Debug)]
 pub struct RetryArgs {
-    /// Stop when the letters that were there at start are scored and committed
+    /// Stop when the letters that were there at start are scored and committed; a transaction that is open there is waited for
     #[arg(long, env = "SCOREWIRE_UNTIL_END")]
     until_end: bool,
     #[command(flatten)]

@@ -11,7 +11,7 @@ use crate::observe::log;
 
 #[derive(Args, Debug)]
 pub struct RunArgs {
-    /// Stop when the end offsets seen at start are scored and committed
+    /// Stop when the end offsets seen at start are scored and committed; a transaction that is open there is waited for
     #[arg(long, env = "SCOREWIRE_UNTIL_END")]
     until_end: bool,
     #[command(flatten)]

@@ -12,7 +12,7 @@ use crate::lane::deliver::Skipped;
 use crate::lane::drive::Lane;
 use crate::lane::ledger::{Assignment, Fate, Flow, Restart};
 use crate::lane::score::{Item, Verdict};
-use crate::lane::state::control::{Mailbox, Step, Underway};
+use crate::lane::state::control::{Mailbox, Marked, Step, Underway};
 use crate::lane::types::{LaneTypes, RecordOf};
 use crate::observe::doing::Doing;
 use crate::values::order::{Answer, Ask, Moved, Order, Refusal};
@@ -32,6 +32,7 @@ impl<T: LaneTypes> Lane<T> {
 
     /// Part of every duty cycle: carries an order on by a step, where there is one.
     pub(super) fn obey(&mut self, now_ns: u64) -> Result<(), Fatal> {
+        self.tell_of_marked();
         let Some(Underway { asked, step }) = self.group.control.next() else { return Ok(()) };
         let order = asked.order;
         let next = match step {
@@ -46,7 +47,10 @@ impl<T: LaneTypes> Lane<T> {
             Step::Refused { why, .. } => self.give_up(order, Refusal::LetterRefused { why })?,
             Step::GivenUp { why } => self.give_up(order, why)?,
             Step::Committing { from, to } => self.finish_move(order, (from, to)),
-            Step::Marked { .. } if asked.is_over.load(Ordering::Acquire) => return Ok(()),
+            Step::Marked { assignment } if asked.is_over.load(Ordering::Acquire) => {
+                self.group.control.leave(Marked { order, assignment });
+                return Ok(());
+            }
             Step::Marked { assignment } => self.finish_marked(order, assignment),
         };
         match next {
@@ -138,6 +142,9 @@ impl<T: LaneTypes> Lane<T> {
     fn mark_waiting(&mut self, order: Order, assignment: u32) -> Next {
         let waits =
             |item: &&mut Item<RecordOf<T>>| item.assignment == assignment && matches!(item.verdict, Verdict::Row(_));
+        if let Some(Marked { assignment, .. }) = self.group.control.take_up(order.partition, order.offset) {
+            return Next::Waits(Step::Marked { assignment });
+        }
         let Some(item) = self.score.leaving().items.iter_mut().find(waits) else {
             return Next::Over(Answer::Refused(Refusal::Flows));
         };
@@ -155,6 +162,18 @@ impl<T: LaneTypes> Lane<T> {
             None => lost(),
             Some(held) if held.has_committed(to) => self.moved(order, Moved { from, to, has_letter: true }),
             Some(_) => Next::Waits(Step::Marked { assignment }),
+        }
+    }
+
+    /// The letters of those that nobody waits for, once they are committed.
+    fn tell_of_marked(&mut self) {
+        let ledger = &mut self.ledger;
+        let has_left = |marked: &mut Marked| {
+            ledger.of_id(marked.assignment).is_none_or(|held| held.has_committed(marked.order.offset + 1))
+        };
+        for Marked { order, assignment } in self.group.control.ended(has_left) {
+            // Its answer is the log's and the metrics' alone. A partition that is gone took the record along.
+            drop(self.finish_marked(order, assignment));
         }
     }
 

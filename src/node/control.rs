@@ -16,12 +16,15 @@ use crate::error::{Fatal, exit};
 use crate::kafka::cluster::starting_offsets;
 use crate::lane::clock::SystemClock;
 use crate::lane::{Asked, Mailbox};
-use crate::state::{ControlSocket, CrashBook, Peer};
+use crate::state::{ControlSocket, CrashBook, Peer, has_gone};
 use crate::values::order::{Answer, Ask, LINE_BYTES_MAX, Order, Reply, Request, VERSION, WAIT_S_MAX};
 use crate::values::topics::TopicRole;
 
 /// A peer that says nothing, or does not read, holds up others for so long.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often it is looked whether whoever waits for an answer still does.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// After the system refused a connection.
 const REST: Duration = Duration::from_secs(1);
@@ -81,20 +84,24 @@ impl Control {
     fn hear(&self, mut stream: UnixStream, peer: Peer) {
         let Peer { uid, pid } = peer;
         let reply = if !peer.is_allowed() {
-            words::not_allowed(uid)
+            Some(words::not_allowed(uid))
         } else {
             match self.read_line(&mut stream).map(|line| serde_json::from_slice::<Request>(&line)) {
                 Ok(Ok(request)) if request.version == VERSION => {
                     let Request { topic, order, wait_s, .. } = &request;
                     tracing::warn!(uid, pid, topic, partition = order.partition, ?order, wait_s, "an operator asks");
-                    self.carry_out(&request)
+                    self.carry_out(&request, &stream)
                 }
-                Ok(_) => words::not_understood(),
+                Ok(_) => Some(words::not_understood()),
                 Err(error) => {
                     tracing::warn!(uid, pid, %error, "an operator said nothing that can be read");
                     return;
                 }
             }
+        };
+        let Some(reply) = reply else {
+            tracing::warn!(uid, pid, "an operator has gone before the answer: what had not begun is not done");
+            return;
         };
         tracing::warn!(uid, pid, code = reply.code, "an operator is told: {}", reply.what);
         let said = serde_json::to_vec(&reply).map_err(io::Error::from).and_then(|mut line| {
@@ -125,13 +132,18 @@ impl Control {
         Ok(line)
     }
 
-    fn carry_out(&self, Request { topic, order, wait_s, .. }: &Request) -> Reply {
+    /// `None` where nobody waits for the answer any more: he may have asked again, and nothing is done twice for it.
+    fn carry_out(&self, Request { topic, order, wait_s, .. }: &Request, asker: &UnixStream) -> Option<Reply> {
         let input = self.config.topics.input();
         if topic != input {
-            return words::other_topic(topic, input);
+            return Some(words::other_topic(topic, input));
         }
         if let Some(refused) = self.is_out_of_range(order) {
-            return refused;
+            return Some(refused);
+        }
+        // He may have been waiting for others to be answered.
+        if has_gone(asker) {
+            return None;
         }
         let (answer, answers) = bounded(self.mailboxes.len());
         let is_over = Arc::new(AtomicBool::new(false));
@@ -144,19 +156,21 @@ impl Control {
         let (mut all_held, mut lanes_left) = (Vec::new(), self.mailboxes.len());
         let reply = loop {
             let left = Duration::from_nanos(until_ns.saturating_sub(self.clock.now_ns()));
-            match answers.recv_timeout(left) {
+            match answers.recv_timeout(left.min(LOOK)) {
                 Ok(Answer::NotHeld { held }) => {
                     all_held.extend(held);
                     lanes_left -= 1;
                     if lanes_left == 0 {
                         all_held.sort_unstable();
-                        break words::not_held(&self.config, order, &all_held);
+                        break Some(words::not_held(&self.config, order, &all_held));
                     }
                 }
-                Ok(Answer::Done(moved)) => break words::done(input, order, moved),
-                Ok(Answer::Refused(why)) => break words::refused(input, order, &why),
-                Err(RecvTimeoutError::Timeout) => break words::too_late(input, order, wait),
-                Err(RecvTimeoutError::Disconnected) => break words::stopping(input, order),
+                Ok(Answer::Done(moved)) => break Some(words::done(input, order, moved)),
+                Ok(Answer::Refused(why)) => break Some(words::refused(input, order, &why)),
+                Err(RecvTimeoutError::Timeout) if has_gone(asker) => break None,
+                Err(RecvTimeoutError::Timeout) if left > LOOK => {}
+                Err(RecvTimeoutError::Timeout) => break Some(words::too_late(input, order, wait)),
+                Err(RecvTimeoutError::Disconnected) => break Some(words::stopping(input, order)),
             }
         };
         is_over.store(true, Ordering::Release);

@@ -11,11 +11,11 @@ use crate::kafka::cluster::starting_offsets::{self, GroupOffsets, Held, Kept};
 use crate::kafka::settings::{StartAt, WithoutOffsets};
 use crate::values::topics::{Destination, PartitionCounts};
 
-/// The ends of the input now, as a reader at `read_committed` sees them.
+/// The ends of the input now. Where a transaction is open before one of them, the run waits until it has ended: a killed producer's
+/// ends by its time-out, and what others wrote behind it is there.
 pub(super) fn end_offsets(config: &Config, counts: PartitionCounts) -> Result<Vec<i64>, Fatal> {
     let source = config.source();
-    let kept = starting_offsets::kept(&config.kafka, &config.topics[source], counts[source])?;
-    Ok(kept.into_iter().map(|kept| kept.end).collect())
+    starting_offsets::ends(&config.kafka, &config.topics[source], counts[source])
 }
 
 /// Makes sure that the group holds offsets, says them and returns them, by partition.

@@ -28,12 +28,27 @@ pub struct Letters<'a> {
 /// Called with each letter of a piece; `false` ends the reading.
 pub type Visit<'v> = &'v mut dyn FnMut(Letter, &Record) -> Result<bool, Fatal>;
 
+/// Letters that nobody sees yet: whoever believes that he has dealt with all of them is told.
+fn tell_of_open(topic: &str, kept: &[Kept], ends: &[i64]) {
+    for (partition, (kept, end)) in (0..).zip(kept.iter().zip(ends)).filter(|(_, (kept, end))| kept.end < **end) {
+        let (partition, seen, end): (i32, i64, i64) = (partition, kept.end, *end);
+        tracing::warn!(
+            topic,
+            partition,
+            seen,
+            end,
+            "a transaction is open here: letters from offset {seen} to {end} are seen when it has ended; ask again then"
+        );
+    }
+}
+
 impl<'a> Letters<'a> {
     /// # Errors
     /// [`exit::UNAVAILABLE`] when the cluster does not answer, the topic is not there, or may not be read.
     pub fn find(settings: &'a KafkaSettings, topic: &str) -> Result<Letters<'a>, Fatal> {
         let partitions = cluster::partitions(settings, &[topic], INSPECT_TIMEOUT)?[0];
         let kept = starting_offsets::kept(settings, topic, partitions)?;
+        tell_of_open(topic, &kept, &starting_offsets::ends(settings, topic, partitions)?);
         Ok(Letters { settings, topic: topic.to_owned(), kept, clock: SystemClock::new(), is_quiet: false })
     }
 

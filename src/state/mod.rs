@@ -13,5 +13,5 @@ mod suspects;
 
 pub use directory::StateDirectory;
 pub use marks::LaneMarks;
-pub use socket::{ControlSocket, Peer, path as socket_path};
+pub use socket::{ControlSocket, Peer, has_gone, path as socket_path};
 pub use suspects::{CrashBook, Job};

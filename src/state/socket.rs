@@ -7,6 +7,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use rustix::net::sockopt::socket_peercred;
+use rustix::net::{RecvFlags, recv};
 use rustix::process::geteuid;
 
 use super::directory::StateDirectory;
@@ -23,6 +24,11 @@ impl Peer {
     pub fn is_allowed(self) -> bool {
         self.uid == 0 || self.uid == geteuid().as_raw()
     }
+}
+
+/// Whether nobody is at the other end any more, who has said all that he had to say.
+pub fn has_gone(stream: &UnixStream) -> bool {
+    recv(stream, &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT).is_ok_and(|(bytes, _)| bytes == 0)
 }
 
 /// Where the node of this name listens.
@@ -77,8 +83,11 @@ mod tests {
         assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused, "nobody listens any more");
         let socket = ControlSocket::bind(&directory).unwrap();
         assert_eq!(fs::metadata(&at).unwrap().permissions().mode() & 0o777, 0o600);
-        let _client = UnixStream::connect(&at).unwrap();
-        let (_, peer) = socket.accept().unwrap();
+        let client = UnixStream::connect(&at).unwrap();
+        let (stream, peer) = socket.accept().unwrap();
+        assert!(!has_gone(&stream), "he waits");
+        drop(client);
+        assert!(has_gone(&stream));
         assert_eq!(peer, Peer { uid: geteuid().as_raw(), pid: i32::try_from(std::process::id()).unwrap() });
         assert!(peer.is_allowed() && Peer { uid: 0, ..peer }.is_allowed());
         assert!(!Peer { uid: peer.uid + 1, ..peer }.is_allowed());

@@ -2,6 +2,7 @@
 //! on is to stop every node of the group and to move offsets by hand.
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -14,6 +15,7 @@ use crate::common::{Job, Node, Outcome, ReadRecord, RealKafka, Running, STEP, Te
 use crate::common::{scorewire, wait_until};
 use scorewire::error::exit;
 use scorewire::load::simulate::payloads::Framing;
+use scorewire::values::order::{Ask, Order, Request, VERSION};
 
 /// Smaller than the smallest dead letter; a transaction's marker is smaller still.
 const NARROW: &str = "150";
@@ -197,7 +199,23 @@ fn a_partition_is_moved(delivery: &str) {
     wait_until("they are scored again", STEP, || scene.outputs().len() == 35);
     scene.wait_until_committed();
     assert_eq!(scene.outputs()[30..], [35, 36, 37, 38, 39]);
+    nobody_waits_for_it_any_more(&scene, &mut node);
     node.stop();
+}
+
+/// He gave up while somebody else was being heard, and will ask again: both times it would repeat.
+fn nobody_waits_for_it_any_more(scene: &Scene, node: &mut Node) {
+    let ask = Ask::Seek { forced: true, repeats: true };
+    let order = Order { partition: 0, offset: 30, ask, without_letter: false };
+    let request = Request { version: VERSION, topic: scene.job.input.clone(), order, wait_s: 30 };
+    let idle = UnixStream::connect(scene.socket()).unwrap();
+    let mut gone = UnixStream::connect(scene.socket()).unwrap();
+    writeln!(gone, "{}", serde_json::to_string(&request).unwrap()).unwrap();
+    drop(gone);
+    drop(idle);
+    wait_until("it is noticed", STEP, || node.process.stderr().contains("an operator has gone before the answer"));
+    scene.refused("skip", 40, &[], exit::FAILED);
+    assert_eq!(scene.outputs().len(), 35, "nothing is done again");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::common::kafka::ANSWER;
 use crate::common::process::Finished;
-use crate::common::{self, Job, Outcome, ReadRecord, RealKafka, STEP, TestRecord, Transactions, wait_until};
+use crate::common::{self, Job, Outcome, ReadRecord, RealKafka, Running, STEP, TestRecord, Transactions, wait_until};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 use scorewire::error::exit;
@@ -92,6 +92,23 @@ fn a_transaction_that_is_open_at_the_start_is_new() {
     wait_until("it is scored", STEP, || node.sum("records.scored") == 3);
     node.stop();
     assert_eq!(scored(&job), offsets(0, 2..5));
+    job.assert_all_committed();
+}
+
+/// What others wrote behind it is there, and readers see it only when that has ended.
+#[test]
+fn a_run_to_the_end_waits_for_a_transaction_that_is_open_before_it() {
+    let Some(kafka) = RealKafka::connect() else { return };
+    let job = Job::new(&kafka, "open-end", 1);
+    let mut more = transactions();
+    kafka.produce(&job.input, &more.spread(2, 1));
+    let open = kafka.produce_open(&job.input, &more.spread(3, 1));
+    kafka.produce(&job.input, &more.spread(4, 1));
+    let mut running = Running::spawn(job.command(&[]).arg("--until-end"));
+    wait_until("what stands before it is committed", STEP, || job.committed() == [(0, 2)]);
+    open.commit();
+    assert_done(&running.wait(STEP));
+    assert_eq!(scored(&job), offsets(0, 0..9));
     job.assert_all_committed();
 }
 

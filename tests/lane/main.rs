@@ -28,6 +28,7 @@ mod headers;
 mod model_failure;
 mod offsets;
 mod orders;
+mod orders_paused;
 mod property;
 mod rebalance;
 mod receipt;

@@ -9,49 +9,47 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::fakes::clock::ManualClock;
 use crate::fakes::sink::REFUSED;
 use crate::fakes::transactions::{ExactlyOnceWorld, assert_atomic};
-use crate::fakes::{FakeSink, FakeSource, Mode, Payment, Sent, Setup, World, cannot_be_read_on, payload};
-use crate::fallback::falls_back;
+use crate::fakes::{FakeSink, FakeSource, Sent, Setup, World, cannot_be_read_on, payload};
 use scorewire::doors::{Destination, SourceEvent, Why};
 use scorewire::lane::commit::{AtLeastOnce, Commit, ExactlyOnce};
 use scorewire::lane::{Asked, Mailbox};
 use scorewire::values::order::{Answer, Ask, Moved, Order, Refusal};
 use scorewire::values::record::{Hope, Undelivered};
-use scorewire::values::settings::{FallbackEnd, FallbackStep};
 
 const NEVER: Undelivered =
     Undelivered { hope: Hope::Never, code: 87, name: "INVALID_RECORD", text: "Broker: the record is invalid" };
 
 /// Asks a lane, which has not looked yet.
-struct Operator {
+pub struct Operator {
     mailbox: Mailbox,
-    is_over: Arc<AtomicBool>,
+    pub is_over: Arc<AtomicBool>,
 }
 
 impl Operator {
-    fn of<D: Commit<FakeSource, FakeSink>>(world: &mut World<D>) -> Operator {
+    pub fn of<D: Commit<FakeSource, FakeSink>>(world: &mut World<D>) -> Operator {
         let operator = Operator { mailbox: Mailbox::default(), is_over: Arc::default() };
         world.lane.hear(operator.mailbox.clone());
         operator
     }
 
-    fn ask(&self, order: Order) -> Receiver<Answer> {
+    pub fn ask(&self, order: Order) -> Receiver<Answer> {
         let (answer, answers) = bounded(1);
         self.mailbox.put(Asked { order, answer, is_over: Arc::clone(&self.is_over) });
         answers
     }
 }
 
-const SKIP: Ask = Ask::Skip;
+pub const SKIP: Ask = Ask::Skip;
 const SEEK: Ask = Ask::Seek { forced: false, repeats: false };
 
-fn order(ask: Ask, offset: i64) -> Order {
+pub fn order(ask: Ask, offset: i64) -> Order {
     Order { partition: 0, offset, ask, without_letter: false }
 }
 
 /// What the brokers take of outcomes under way.
-type Takes = fn(&Sent) -> Result<(), Undelivered>;
+pub type Takes = fn(&Sent) -> Result<(), Undelivered>;
 
-fn all(_: &Sent) -> Result<(), Undelivered> {
+pub fn all(_: &Sent) -> Result<(), Undelivered> {
     Ok(())
 }
 
@@ -60,7 +58,7 @@ fn no_dead_letter(sent: &Sent) -> Result<(), Undelivered> {
 }
 
 /// One cycle, and the brokers' word on what it sent.
-fn turn<D: Commit<FakeSource, FakeSink>>(world: &mut World<D>, takes: Takes) {
+pub fn turn<D: Commit<FakeSource, FakeSink>>(world: &mut World<D>, takes: Takes) {
     world.cycle();
     let mut sink = world.sink.state();
     sink.answer(Err(NEVER), |sent| takes(sent) == Err(NEVER));
@@ -68,7 +66,7 @@ fn turn<D: Commit<FakeSource, FakeSink>>(world: &mut World<D>, takes: Takes) {
     sink.ack_all();
 }
 
-fn turn_until<D>(world: &mut World<D>, takes: Takes, what: &str, holds: impl Fn(&World<D>) -> bool)
+pub fn turn_until<D>(world: &mut World<D>, takes: Takes, what: &str, holds: impl Fn(&World<D>) -> bool)
 where
     D: Commit<FakeSource, FakeSink>,
 {
@@ -81,7 +79,7 @@ where
     panic!("never came: {what}");
 }
 
-fn answer_of<D>(world: &mut World<D>, takes: Takes, answers: &Receiver<Answer>) -> Answer
+pub fn answer_of<D>(world: &mut World<D>, takes: Takes, answers: &Receiver<Answer>) -> Answer
 where
     D: Commit<FakeSource, FakeSink>,
 {
@@ -89,7 +87,7 @@ where
     answers.recv().unwrap()
 }
 
-fn is_committed<D: Commit<FakeSource, FakeSink>>(ends: [i64; 2]) -> impl Fn(&World<D>) -> bool {
+pub fn is_committed<D: Commit<FakeSource, FakeSink>>(ends: [i64; 2]) -> impl Fn(&World<D>) -> bool {
     move |world| (0..2).all(|partition| world.source.committed(partition) == Some(ends[partition as usize]))
 }
 
@@ -107,7 +105,7 @@ fn is_stopped<D: Commit<FakeSource, FakeSink>>(world: &World<D>) -> bool {
     world.stats.failed_partitions.get() == 1
 }
 
-fn delivered<D: Commit<FakeSource, FakeSink>>(world: &World<D>, to: Destination) -> Vec<Sent> {
+pub fn delivered<D: Commit<FakeSource, FakeSink>>(world: &World<D>, to: Destination) -> Vec<Sent> {
     world.sink.state().delivered(to).into_iter().cloned().collect()
 }
 
@@ -115,7 +113,7 @@ fn visible(world: &ExactlyOnceWorld, to: Destination) -> Vec<Sent> {
     world.sink.state().visible(to).into_iter().cloned().collect()
 }
 
-fn offsets(sent: &[Sent], partition: i32) -> Vec<i64> {
+pub fn offsets(sent: &[Sent], partition: i32) -> Vec<i64> {
     sent.iter().filter(|sent| sent.source.partition == partition).map(|sent| sent.source.offset).collect()
 }
 
@@ -370,31 +368,4 @@ fn a_partition_that_is_asked_back_meanwhile_leaves_behind_its_dead_letter() {
     assert_eq!(done, Answer::Done(Moved { from: 4, to: 5, has_letter: true }));
     turn_until(&mut world, all, "it goes", |world| !world.source.is_assigned(0));
     assert_eq!((world.source.committed(0), world.stats.rejected_total()), (Some(5), 1));
-}
-
-/// A fallback that ends in `pause`: one record that the model never scores holds all of its lane.
-#[test]
-fn a_record_that_waits_for_its_model_is_passed_over_and_the_others_are_asked_for_again() {
-    let fallback = falls_back(vec![FallbackStep::End(FallbackEnd::Pause)]);
-    let mut world = Setup { fallback, ..Setup::default() }.build();
-    let operator = Operator::of(&mut world);
-    world.put_payments(0, 2);
-    world.source.put(0, Payment::new("poison", 0.5).mode(Mode::Fail).encode());
-    world.put_payments(0, 2);
-    world.put_payments(1, 3);
-    let pauses = |world: &World| world.stats.model_paused_since_ms.get() > 0;
-    turn_until(&mut world, all, "the pause", pauses);
-    let skip = order(SKIP, 2);
-    assert_eq!(answer_of(&mut world, all, &operator.ask(order(SKIP, 0))), Answer::Refused(Refusal::StandsAt(2)));
-    let elsewhere = operator.ask(Order { partition: 1, ..skip });
-    assert_eq!(answer_of(&mut world, all, &elsewhere), Answer::Refused(Refusal::Flows));
-    let done = answer_of(&mut world, all, &operator.ask(skip));
-    assert_eq!(done, Answer::Done(Moved { from: 2, to: 3, has_letter: true }));
-    turn_until(&mut world, all, "the rest", is_committed([5, 3]));
-    assert_eq!(offsets(&delivered(&world, Destination::Outputs), 0), [0, 1, 3, 4]);
-    let letters = delivered(&world, Destination::DeadLetters);
-    let [letter] = letters.as_slice() else { panic!("one: {letters:?}") };
-    assert_eq!(letter.header("__scorewire.errors.reason").as_deref(), Some("skipped"));
-    assert!(letter.value.as_ref().is_some_and(|value| !value.is_empty()), "it is at hand");
-    assert_eq!((world.stats.skips.get(), world.stats.model_paused_since_ms.get()), (1, 0));
 }

@@ -51,6 +51,18 @@ pub fn kept(settings: &KafkaSettings, topic: &str, partitions: i32) -> Result<Ve
     kept_of(&client, named(settings, &topic), &partitions)
 }
 
+/// Where the partitions of any topic end, transactions that are open included: what stands behind the beginning of one is there,
+/// and is read when that one has ended.
+///
+/// # Errors
+/// Those of [`kept`].
+pub fn ends(settings: &KafkaSettings, topic: &str, partitions: i32) -> Result<Vec<i64>, Fatal> {
+    let (topic, partitions) = (c_string(topic)?, Vec::from_iter(0..partitions));
+    let client = GroupClient::begin(settings, "read_uncommitted")?;
+    let found = named(settings, &topic).bounds(&client.client, &partitions, END);
+    Ok(found.map_err(|fatal| client.explain(fatal))?.into_iter().map(|end| end.offset).collect())
+}
+
 /// The offset of the first record at or after a time, in milliseconds since the epoch, of each partition of any topic; `None`
 /// where there is none.
 ///

@@ -76,11 +76,19 @@ pub(in crate::lane) struct Underway {
     pub(in crate::lane) step: Step,
 }
 
+/// A record that waited for its model and is to leave as a dead letter, for an operator who has not waited for that.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::lane) struct Marked {
+    pub(in crate::lane) order: Order,
+    pub(in crate::lane) assignment: u32,
+}
+
 /// The lane's end.
 #[derive(Debug, Default)]
 pub struct Control {
     mailbox: Mailbox,
     underway: Option<Underway>,
+    marked: Vec<Marked>,
 }
 
 impl Control {
@@ -93,6 +101,23 @@ impl Control {
     pub(in crate::lane) fn next(&mut self) -> Option<Underway> {
         let fresh = |asked| Underway { asked, step: Step::Finishing { again: false } };
         self.underway.take().or_else(|| self.mailbox.take().map(fresh))
+    }
+
+    /// Nobody waits for it any more, and it is to be told of all the same.
+    pub(in crate::lane) fn leave(&mut self, marked: Marked) {
+        self.marked.push(marked);
+    }
+
+    /// One that was left, which somebody waits for again.
+    pub(in crate::lane) fn take_up(&mut self, partition: i32, offset: i64) -> Option<Marked> {
+        let is_it = |marked: &Marked| marked.order.partition == partition && marked.order.offset == offset;
+        let index = self.marked.iter().position(is_it)?;
+        Some(self.marked.swap_remove(index))
+    }
+
+    /// Those that were left, of which `is_over` is true.
+    pub(in crate::lane) fn ended(&mut self, is_over: impl FnMut(&mut Marked) -> bool) -> Vec<Marked> {
+        self.marked.extract_if(.., is_over).collect()
     }
 
     /// It is not done.
