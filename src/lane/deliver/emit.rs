@@ -78,11 +78,46 @@ struct Outlet<'a, K> {
     stopwatch: &'a mut Stopwatch,
     sink: &'a mut K,
     stats: &'a LaneStats,
+    input_partitions: i32,
     scored_ns: u64,
     scored_us: i64,
 }
 
 impl<K> Outlet<'_, K> {
+    fn now_ms(&self) -> i64 {
+        self.scored_us / 1_000
+    }
+
+    /// See [`kept_partition`].
+    fn partition<R: SourceRecord>(&self, item: &Item<R>, to: Destination) -> Option<i32>
+    where
+        K: Sink<R>,
+    {
+        kept_partition(self.input_partitions, self.sink, to, item.origin().partition)
+    }
+
+    /// A letter with all that the record brought.
+    fn letter<'a, R: SourceRecord>(
+        &self,
+        item: &Item<R>,
+        to: Destination,
+        headers: &'a [(&'a CStr, &'a [u8])],
+    ) -> Outgoing<'a>
+    where
+        K: Sink<R>,
+    {
+        Outgoing {
+            destination: to,
+            tag: Tag::new(item.assignment, item.sequence),
+            partition: self.partition(item, to),
+            key: Part::OfSource,
+            value: Part::OfSource,
+            timestamp_ms: timestamp_that_is_taken(item.record.timestamp_ms(), self.now_ms()),
+            headers,
+            forward: true,
+        }
+    }
+
     /// Tells the ledger what to wait for, before the first outcome is handed over.
     fn announce<R>(&mut self, item: &Item<R>, outcomes: u8, fate: Fate) {
         self.assignment.announce(item.sequence, outcomes, fate);
@@ -131,7 +166,8 @@ impl Emit {
                 if self.refusals.is_active() && !self.refusals.admit(item.record.position(), sink.in_flight()) {
                     return Ok(Emitted::Full);
                 }
-                let mut outlet = Outlet { assignment, stopwatch, sink, stats, scored_ns, scored_us };
+                let input_partitions = self.settings.input_partitions;
+                let mut outlet = Outlet { assignment, stopwatch, sink, stats, input_partitions, scored_ns, scored_us };
                 match self.one(item, &mut outlet) {
                     Ok(()) => {}
                     Err(SendError::Full) if planted(Bug::DropOnQueueFull) => {
@@ -199,15 +235,10 @@ impl Emit {
         let outcome = Outgoing {
             destination: Destination::Outputs,
             tag: Tag::new(item.assignment, item.sequence),
-            partition: kept_partition::<R, K>(
-                self.settings.input_partitions,
-                outlet.sink,
-                Destination::Outputs,
-                item.origin().partition,
-            ),
+            partition: outlet.partition(item, Destination::Outputs),
             key: Part::OfSource,
             value: Part::Own(&self.value),
-            timestamp_ms: Some(outlet.scored_us / 1_000),
+            timestamp_ms: Some(outlet.now_ms()),
             headers: &headers[..count],
             forward: true,
         };
@@ -282,7 +313,7 @@ impl Emit {
         reject: Reject,
         outlet: &mut Outlet<'_, K>,
     ) -> Result<(), SendError> {
-        let now_ms = outlet.scored_us / 1_000;
+        let now_ms = outlet.now_ms();
         let Some(retry) = &mut self.settings.retry else { return Err(SendError::TooLarge) };
         retry.errors.fill(Some(&item.record), reject, item.decoded.as_ref(), (item.origin(), item.assignment), now_ms);
         let bytes = key_and_header_bytes(&item.record) + item.record.value().map_or(0, <[u8]>::len);
@@ -291,19 +322,7 @@ impl Emit {
         }
         outlet.announce(item, 1, Fate::Deferred);
         let headers = retry.list();
-        let to = Destination::RetryLater;
-        let partition =
-            kept_partition::<R, K>(self.settings.input_partitions, outlet.sink, to, item.origin().partition);
-        let outcome = Outgoing {
-            destination: to,
-            tag: Tag::new(item.assignment, item.sequence),
-            partition,
-            key: Part::OfSource,
-            value: Part::OfSource,
-            timestamp_ms: timestamp_that_is_taken(item.record.timestamp_ms(), now_ms),
-            headers: &headers,
-            forward: true,
-        };
+        let outcome = outlet.letter(item, Destination::RetryLater, &headers);
         outlet.sink.send(&outcome, Some(&item.record))
     }
 
@@ -325,42 +344,26 @@ impl Emit {
             reject,
             item.decoded.as_ref(),
             (item.origin(), item.assignment),
-            outlet.scored_us / 1_000,
+            outlet.now_ms(),
         );
         if outlet.stats.reject_examples.wants(reject) {
             outlet.stats.reject_examples.keep(reject, self.settings.headers.example());
         }
-        let destination = Destination::of(reject);
-        let at = item.record.position();
-        let now_ms = outlet.scored_us / 1_000;
         let rest = key_and_header_bytes(&item.record);
         let value_bytes = item.record.value().map_or(0, <[u8]>::len);
         let limit = self.settings.outcome_bytes_max;
         let keep = self.settings.dead_letter_payload == PayloadPolicy::Raw && rest + value_bytes <= limit;
-        let is_stub = self.refusals.resort(at) >= Resort::Stub || rest > limit;
+        let is_stub = self.refusals.resort(item.record.position()) >= Resort::Stub || rest > limit;
         let headers = self.settings.headers.list(if keep { Holds::Whole } else { Holds::NoValue });
-        let outcome = Outgoing {
-            destination,
-            tag: Tag::new(item.assignment, item.sequence),
-            partition: kept_partition::<R, K>(
-                self.settings.input_partitions,
-                outlet.sink,
-                destination,
-                item.origin().partition,
-            ),
-            key: Part::OfSource,
-            value: if keep { Part::OfSource } else { Part::Null },
-            timestamp_ms: timestamp_that_is_taken(item.record.timestamp_ms(), now_ms),
-            headers: &headers,
-            forward: true,
-        };
+        let whole = outlet.letter(item, Destination::of(reject), &headers);
+        let outcome = if keep { whole } else { Outgoing { value: Part::Null, ..whole } };
         let sent = if is_stub { Err(SendError::TooLarge) } else { outlet.sink.send(&outcome, Some(&item.record)) };
         match sent {
             // Too large or refused even as a dead letter: what is left is why, and where the record is found.
             Err(SendError::TooLarge) => {
                 self.settings.headers.write_position(item.origin(), &mut self.id);
                 // A compacted topic takes nothing without key, and forgets what has no value.
-                let (key, value, timestamp_ms) = (Part::Own(&self.id), Part::Own(&[]), Some(now_ms));
+                let (key, value, timestamp_ms) = (Part::Own(&self.id), Part::Own(&[]), Some(outlet.now_ms()));
                 let headers = &self.settings.headers.list(Holds::Stub);
                 let stub = Outgoing { key, value, timestamp_ms, headers, forward: false, ..outcome };
                 outlet.sink.send(&stub, Some(&item.record))
