@@ -50,7 +50,7 @@ const OWNED: [(&str, &str); 8] = [
 ];
 
 /// One record of an output topic, borrowed from the client.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct OutputRecord<'a> {
     /// Index of its topic in the list given to [`LoadConsumer::start`].
     pub topic: usize,

@@ -128,19 +128,7 @@ mod tests {
         let topic = TOPICS.iter().position(|known| *known == topic).unwrap();
         let letter =
             LetterHeaders { node: Some(node.as_bytes()), reason: Some(reason.as_bytes()), ..LetterHeaders::default() };
-        let (key, value, marker, appended_ms, by_fallback) = (None, None, None, None, false);
-        let record = OutputRecord {
-            topic,
-            partition: 0,
-            offset: 0,
-            key,
-            value,
-            marker,
-            amends,
-            by_fallback,
-            letter,
-            appended_ms,
-        };
+        let record = OutputRecord { topic, amends, letter, ..OutputRecord::default() };
         let marker = Marker::from_bytes(&[0; 32]).unwrap();
         Reading::new(TOPICS.to_vec(), None).unwrap().outcome(&record, marker, 0).fate
     }

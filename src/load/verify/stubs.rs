@@ -95,20 +95,7 @@ mod tests {
             payload: get("payload"),
             ..LetterHeaders::default()
         };
-        let (key, value, marker, appended_ms, amends, by_fallback) = (None, None, None, None, false, false);
-        let record = OutputRecord {
-            topic: 1,
-            partition: 0,
-            offset: 0,
-            key,
-            value,
-            marker,
-            amends,
-            by_fallback,
-            letter,
-            appended_ms,
-        };
-        Place::of(&record, "in")
+        Place::of(&OutputRecord { topic: 1, letter, ..OutputRecord::default() }, "in")
     }
 
     #[test]
