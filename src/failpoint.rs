@@ -88,10 +88,14 @@ pub enum Bug {
     StaleGroupMetadata,
     /// Goes on with a producer whose request to end a transaction may still be under way.
     ReuseAfterLostEnd,
+    /// Signs a decision of the fallback with the model's name.
+    FallbackAsModel,
+    /// Passes over a record for an operator, and leaves no dead letter.
+    SkipWithoutLetter,
 }
 
 impl Bug {
-    pub const ALL: [Bug; 8] = [
+    pub const ALL: [Bug; 10] = [
         Bug::CommitBeforeAck,
         Bug::OffsetOffByOne,
         Bug::DropOnQueueFull,
@@ -100,6 +104,8 @@ impl Bug {
         Bug::MissingSeek,
         Bug::StaleGroupMetadata,
         Bug::ReuseAfterLostEnd,
+        Bug::FallbackAsModel,
+        Bug::SkipWithoutLetter,
     ];
 
     /// As the environment variable names it.
@@ -113,6 +119,8 @@ impl Bug {
             Bug::MissingSeek => "missing_seek",
             Bug::StaleGroupMetadata => "stale_group_metadata",
             Bug::ReuseAfterLostEnd => "reuse_after_lost_end",
+            Bug::FallbackAsModel => "fallback_as_model",
+            Bug::SkipWithoutLetter => "skip_without_letter",
         }
     }
 }

@@ -298,6 +298,7 @@ class Job:
             if status:
                 total = {name: sum(lane["records"][name] for lane in status["lanes"])
                          for name in ("received", "scored", "rejected", "handed_back", "in_flight", "deferred")}
+                total["fallbacks"] = sum(sum(lane["fallbacks"].values()) for lane in status["lanes"])
                 self.counters.append(Counters(node=node.name, **total))
 
     def peak_bytes(self):

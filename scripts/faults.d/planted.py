@@ -28,6 +28,8 @@ PLANTED = (
     Planted("drop_on_queue_full", "queue full", 1, ("lost write",)),
     Planted("commit_after_revoke", "rolling", 2, ("non-monotonic commit",)),
     Planted("handed_back_as_scored", "schema wait", 1, ("wrong count",)),
+    Planted("fallback_as_model", "model outage", 1, ("wrong count",)),
+    Planted("skip_without_letter", "skipped", 1, ("lost write", "lost write (skipped)")),
     Planted("missing_seek", "refused for a while", 1, ("lost write",), EXACTLY_ONCE),
     Planted("stale_group_metadata", "zombie", 4, ("duplicate", "non-monotonic commit"), EXACTLY_ONCE),
     Planted("reuse_after_lost_end", "lost end of transaction", 5, ("duplicate", "lost write"), EXACTLY_ONCE),

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 
 use crate::doors::{Clock, Progress, SendError, Source, SourceRecord, Stop, Why};
 use crate::error::{Fatal, Reject};
+use crate::failpoint::{Bug, planted};
 use crate::lane::commit::Commit;
 use crate::lane::deliver::Skipped;
 use crate::lane::drive::Lane;
@@ -99,7 +100,7 @@ impl<T: LaneTypes> Lane<T> {
             Ask::Skip => from + 1,
             Ask::Seek { .. } => order.offset,
         };
-        if to <= from || order.without_letter {
+        if to <= from || order.without_letter || planted(Bug::SkipWithoutLetter) {
             self.move_to(Progress { partition: order.partition, offset: to })?;
             return Ok(Next::Waits(Step::Committing { from, to }));
         }

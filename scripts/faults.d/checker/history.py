@@ -129,6 +129,8 @@ class Counters:
     handed_back: int
     in_flight: int
     deferred: int = 0
+    # Decisions by steps of the fallback.
+    fallbacks: int = 0
 
 
 @dataclass

@@ -276,14 +276,19 @@ def reviews(view):
 
 
 def counted_wrong(view):
-    """received = scored + rejected + handed back + in flight, and a node says "scored" only of what is in the topic."""
+    """received = scored + rejected + handed back + in flight, and a node says "scored" only of what is in the topic. What it
+    counts as the fallback's says so itself: nobody else can tell who decided."""
     found = Finding("wrong count", "a node's counters do not fit what it did")
-    written = Counter(copy.node for copies in view.by_source.values() for copy in copies if copy.kind == SCORE)
+    scores_written = [copy for copies in view.by_source.values() for copy in copies if copy.kind == SCORE]
+    written = Counter(copy.node for copy in scores_written)
+    flagged = Counter(copy.node for copy in scores_written if copy.step)
     for own in view.history.counters:
         if own.received != own.scored + own.rejected + own.deferred + own.handed_back + own.in_flight:
             found.add(f"{own}: does not add up")
         if own.scored > written[own.node]:
             found.add(f"{own.node} counts {own.scored} scored, {written[own.node]} are in the topic")
+        if own.fallbacks > flagged[own.node]:
+            found.add(f"{own.node} counts {own.fallbacks} decisions of the fallback, {flagged[own.node]} say so")
     return [found]
 
 

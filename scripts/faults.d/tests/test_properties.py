@@ -322,6 +322,14 @@ class Found(Finds):
         history.counters = [Counters("n1", 20, 18, 2, 1, 0)]
         self.only(history, "wrong count")
 
+    def test_decisions_of_the_fallback_in_the_model_s_name(self):
+        history = clean()
+        swap(history, find(history, 6), step="score:0.01", fallback=True)
+        history.counters = [Counters("n1", 20, 18, 2, 0, 0, fallbacks=1)]
+        self.only(history)
+        swap(history, find(history, 6), step="", fallback=False)
+        self.only(history, "wrong count")
+
     def test_counters_that_call_scored_what_was_handed_back(self):
         history = clean()
         history.counters = [Counters("n1", 23, 21, 2, 0, 0)]

@@ -225,7 +225,7 @@ impl Emit {
                 outlet.stats.reviews[reason.index()].add(1);
             }
         }
-        let voice = &mut self.settings.voices[usize::from(decided.step)];
+        let voice = &mut self.settings.voices[voice_of(decided)];
         voice.encoder.encode_output(&item.scored(decided, outlet.scored_us), &mut self.value);
         let key_bytes = item.record.key().map_or(0, <[u8]>::len);
         if key_bytes + self.value.len() > self.settings.outcome_bytes_max {
@@ -259,13 +259,13 @@ impl Emit {
         reason: ReviewReason,
         outlet: &mut Outlet<'_, K>,
     ) -> Result<(), SendError> {
-        let step = usize::from(decided.step);
-        self.settings.voices[step].encoder.write_id_text(&item.scored(decided, outlet.scored_us), &mut self.id);
+        let voice = voice_of(decided);
+        self.settings.voices[voice].encoder.write_id_text(&item.scored(decided, outlet.scored_us), &mut self.id);
         let mut with_payload = self.settings.review_payload == PayloadPolicy::Raw;
         loop {
             let scored = item.scored(decided, outlet.scored_us);
             let payload = with_payload.then_some(scored.payload);
-            self.settings.voices[step].encoder.encode_review(&scored, reason, payload, &mut self.value);
+            self.settings.voices[voice].encoder.encode_review(&scored, reason, payload, &mut self.value);
             let (headers, count) = self.headers(item, decided);
             let outcome = Outgoing {
                 destination: Destination::Review,
@@ -293,7 +293,7 @@ impl Emit {
         item: &'a Item<R>,
         decided: &Decided,
     ) -> ([(&'a CStr, &'a [u8]); 3], usize) {
-        let voice = &self.settings.voices[usize::from(decided.step)];
+        let voice = &self.settings.voices[voice_of(decided)];
         let outcome: (&CStr, &[u8]) = (OUTCOME_HEADER, &voice.headers[decided.decision.index()]);
         let (mut headers, mut count) = ([outcome; 3], 1);
         let amends = item.letter.map(|letter| letter.amends(&item.record).cause.as_bytes());
@@ -315,7 +315,8 @@ impl Emit {
     ) -> Result<(), SendError> {
         let now_ms = outlet.now_ms();
         let Some(retry) = &mut self.settings.retry else { return Err(SendError::TooLarge) };
-        retry.errors.fill(Some(&item.record), reject, item.decoded.as_ref(), (item.origin(), item.assignment), now_ms);
+        let from = (item.origin(), item.assignment);
+        retry.errors.fill(Some(&item.record), reject, item.decoded.as_ref(), from, now_ms);
         let bytes = key_and_header_bytes(&item.record) + item.record.value().map_or(0, <[u8]>::len);
         if !retry.fill(&item.record, now_ms) || bytes > self.settings.outcome_bytes_max {
             return Err(SendError::TooLarge);
@@ -339,13 +340,8 @@ impl Emit {
         } else {
             outlet.announce(item, 1, fate);
         }
-        self.settings.headers.fill(
-            Some(&item.record),
-            reject,
-            item.decoded.as_ref(),
-            (item.origin(), item.assignment),
-            outlet.now_ms(),
-        );
+        let (from, now_ms) = ((item.origin(), item.assignment), outlet.now_ms());
+        self.settings.headers.fill(Some(&item.record), reject, item.decoded.as_ref(), from, now_ms);
         if outlet.stats.reject_examples.wants(reject) {
             outlet.stats.reject_examples.keep(reject, self.settings.headers.example());
         }
@@ -363,7 +359,7 @@ impl Emit {
             Err(SendError::TooLarge) => {
                 self.settings.headers.write_position(item.origin(), &mut self.id);
                 // A compacted topic takes nothing without key, and forgets what has no value.
-                let (key, value, timestamp_ms) = (Part::Own(&self.id), Part::Own(&[]), Some(outlet.now_ms()));
+                let (key, value, timestamp_ms) = (Part::Own(&self.id), Part::Own(&[]), Some(now_ms));
                 let headers = &self.settings.headers.list(Holds::Stub);
                 let stub = Outgoing { key, value, timestamp_ms, headers, forward: false, ..outcome };
                 outlet.sink.send(&stub, Some(&item.record))
@@ -371,6 +367,11 @@ impl Emit {
             other => other,
         }
     }
+}
+
+/// Which of [`EmitSettings::voices`] a decision is signed with.
+fn voice_of(decided: &Decided) -> usize {
+    if planted(Bug::FallbackAsModel) { 0 } else { usize::from(decided.step) }
 }
 
 /// The source's partition, where the topic has as many as the input.
