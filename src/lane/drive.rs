@@ -87,7 +87,9 @@ impl<T: LaneTypes> Lane<T> {
         let now_ns = self.clock.now_ns();
         self.deliver.heard(acknowledged, now_ns);
         self.commit_if_due(now_ns)?;
-        self.obey(now_ns)?;
+        if !self.group.control.is_idle() {
+            self.obey(now_ns)?;
+        }
         self.finish_revoke(now_ns)?;
         self.keep_awake(now_ns);
         self.deliver.turn(now_ns);

@@ -31,7 +31,7 @@ impl<T: LaneTypes> Lane<T> {
         self.group.control.hear(mailbox);
     }
 
-    /// Part of every duty cycle: carries an order on by a step, where there is one.
+    /// Part of a duty cycle: carries an order on by a step, where there is one.
     pub(super) fn obey(&mut self, now_ns: u64) -> Result<(), Fatal> {
         self.tell_of_marked();
         let Some(Underway { asked, step }) = self.group.control.next() else { return Ok(()) };

@@ -43,8 +43,12 @@ impl Mailbox {
         *held(&self.0.asked) = None;
     }
 
+    fn is_full(&self) -> bool {
+        self.0.is_full.load(Ordering::Acquire)
+    }
+
     fn take(&self) -> Option<Asked> {
-        if !self.0.is_full.load(Ordering::Acquire) {
+        if !self.is_full() {
             return None;
         }
         self.0.is_full.store(false, Ordering::Release);
@@ -95,6 +99,11 @@ impl Control {
     /// Orders come from there.
     pub(in crate::lane) fn hear(&mut self, mailbox: Mailbox) {
         self.mailbox = mailbox;
+    }
+
+    /// There is no order, and none to be told of: as nearly always.
+    pub(in crate::lane) fn is_idle(&self) -> bool {
+        self.underway.is_none() && self.marked.is_empty() && !self.mailbox.is_full()
     }
 
     /// The order to go on with, if there is one.
