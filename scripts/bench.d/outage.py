@@ -13,6 +13,7 @@ from pathlib import Path
 import build
 import generator
 import machine
+import switches
 from broker import Broker
 from errors import BenchError, ended, exit_on_signals
 from kafka import Kafka
@@ -105,6 +106,7 @@ def main(arguments):
 def run(told):
     (told.out / "logs").mkdir(parents=True, exist_ok=True)
     program = (told.scorewire or built(told.out)).absolute()
+    switches.refuse_without(program)
     programs = Programs(scorewire=program, echo=program, java="java", rivals=program)
     results = {"started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "commit": build.commit(),
                "machine": machine.describe(), "rate": told.rate, "outage_s": told.outage, "steps": []}

@@ -16,6 +16,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "lib")]
 from confluent_kafka import KafkaException  # noqa: E402 (the path comes first)
 
 import planted  # noqa: E402
+import switches  # noqa: E402
 import table  # noqa: E402 (the path comes first)
 from checker.read import Avro  # noqa: E402
 from checker.reference import Package  # noqa: E402
@@ -55,6 +56,7 @@ class Suite:
 
     def __init__(self, options):
         self.delivery, self.program = options.delivery, Path(os.environ["SCOREWIRE_BIN"]).resolve()
+        switches.refuse_without(self.program)
         self.work = OUT / f"work-{os.getpid()}"
         self.work.mkdir(parents=True)
         self.environment, self.settle_s = {}, SETTLE_S
