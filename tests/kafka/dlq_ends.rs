@@ -50,7 +50,7 @@ fn killed_and_again(kafka: &RealKafka, moment: &str, letters: usize, args: &[&st
     assert!(counts["replayed"].as_u64().is_some_and(|again| again < letters as u64), "{moment}: {counts:#}");
     assert_counts(&replay(&job, exit::DONE, args).0, &[("letters", 0)]);
     let times = times(&job);
-    assert_eq!(times.len(), letters, "{moment}: none is lost");
+    assert_eq!(times.len(), letters, "{moment}: none is lost: {}{counts:#}", killed.stderr);
     times
 }
 

@@ -137,7 +137,11 @@ fn a_record_is_skipped(delivery: &str) {
     assert_eq!([header(letter, "offset"), header(letter, "last_offset")], ["20", "20"]);
     assert_eq!(letter.value.as_deref(), Some(&b""[..]));
     let mut outputs = scene.outputs();
-    outputs.dedup();
+    if delivery == "at_least_once" {
+        // What was not acknowledged when the dead letter was refused is scored again.
+        outputs.sort_unstable();
+        outputs.dedup();
+    }
     assert_eq!(outputs, (0..20).chain(21..41).collect::<Vec<i64>>(), "the rest is scored");
     let log = node.process.stderr();
     assert!(log.contains("an operator asks") && log.contains(&format!("uid={}", rustix::process::geteuid())), "{log}");
