@@ -311,7 +311,7 @@ fn decimals_are_scaled() {
     assert_eq!(number(as_fixed, &(-12_345i32).to_be_bytes()), Ok(-12.345));
     // More than the 96 bits that some decoders have room for; the number is Python's.
     let wide = [0x3E, 0x48, 0x30, 0x30, 0x30, 0x30, 0x30, 0x30, 0x30, 0x30, 0x2D, 0x30, 0x30];
-    assert_eq!(number(as_bytes, &bytes(&wide)), Ok(4.934_487_3e28));
+    assert_eq!(number(as_bytes, &bytes(&wide)), Ok(4.934_487e28));
     assert_eq!(number(as_bytes, &bytes(&[])), Err(Reject::BadLength));
     assert_eq!(number(as_bytes, &bytes(&[0x7F; 17])), Err(Reject::FeatureOutOfRange(0)));
     assert_eq!(number(as_fixed, &[0, 0, 1]), Err(Reject::Truncated));
